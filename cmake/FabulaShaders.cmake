@@ -1,0 +1,83 @@
+# Compiles every shaders/<family>/*.comp, checks it with spirv-val and embeds it into TARGET by .incbin.
+#
+# A shader file states its own permutations, one a line, as comments:
+#   //! variant layer_norm
+#   //! variant matmul_nt LAYOUT=1 VEC=4
+# The name is what src/vk looks kernels up by; the rest are preprocessor definitions. A file without such a line is one variant,
+# named after the file.
+find_program(FABULA_GLSLANG NAMES glslangValidator)
+find_program(FABULA_GLSLC NAMES glslc)
+find_program(FABULA_SPIRV_VAL NAMES spirv-val)
+if(NOT FABULA_GLSLANG AND NOT FABULA_GLSLC)
+  message(FATAL_ERROR "No GLSL compiler found: install glslang-tools (glslangValidator) or glslc")
+endif()
+if(NOT FABULA_SPIRV_VAL)
+  message(FATAL_ERROR "spirv-val not found: install spirv-tools")
+endif()
+
+function(fabula_embed_shaders target root)
+  file(GLOB shaders CONFIGURE_DEPENDS ${root}/*/*.comp)
+  file(GLOB includes CONFIGURE_DEPENDS ${root}/include/*.glsl)
+  set(out_dir ${PROJECT_BINARY_DIR}/shaders)
+  file(MAKE_DIRECTORY ${out_dir})
+  set(asm ".section .rodata\n")
+  set(decls "")
+  set(rows "")
+  set(outputs "")
+  set(names "")
+  foreach(shader IN LISTS shaders)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${shader})
+    file(STRINGS ${shader} variants REGEX "^//! variant ")
+    if(NOT variants)
+      get_filename_component(stem ${shader} NAME_WE)
+      set(variants "//! variant ${stem}")
+    endif()
+    foreach(variant IN LISTS variants)
+      string(REGEX REPLACE "^//! variant +" "" variant "${variant}")
+      separate_arguments(words UNIX_COMMAND "${variant}")
+      list(POP_FRONT words name)
+      if(name IN_LIST names)
+        message(FATAL_ERROR "Shader variant ${name} is defined twice (${shader})")
+      endif()
+      list(APPEND names ${name})
+      set(defines "")
+      foreach(word IN LISTS words)
+        list(APPEND defines -D${word})
+      endforeach()
+      set(spv ${out_dir}/${name}.spv)
+      if(FABULA_GLSLANG)
+        set(compile ${FABULA_GLSLANG} --quiet --target-env vulkan1.1 -V -I${root}/include ${defines} ${shader} -o ${spv})
+      else()
+        set(compile ${FABULA_GLSLC} --target-env=vulkan1.1 -O -I${root}/include ${defines} ${shader} -o ${spv})
+      endif()
+      add_custom_command(OUTPUT ${spv}
+        COMMAND ${compile}
+        COMMAND ${FABULA_SPIRV_VAL} --target-env vulkan1.1 ${spv}
+        DEPENDS ${shader} ${includes} COMMENT "Shader ${name}" VERBATIM)
+      list(APPEND outputs ${spv})
+      string(APPEND asm ".balign 4\n.globl fabula_spv_${name}\nfabula_spv_${name}:\n.incbin \"${spv}\"\n.globl fabula_spv_${name}_end\nfabula_spv_${name}_end:\n")
+      string(APPEND decls "extern const std::uint32_t fabula_spv_${name}[], fabula_spv_${name}_end[];\n")
+      string(APPEND rows "    {\"${name}\", fabula_spv_${name}, fabula_spv_${name}_end},\n")
+    endforeach()
+  endforeach()
+  list(LENGTH names count)
+  message(STATUS "${count} shader variants")
+  string(APPEND asm ".section .note.GNU-stack,\"\",%progbits\n")
+  file(CONFIGURE OUTPUT ${out_dir}/embedded.S CONTENT "${asm}" @ONLY)
+  file(CONFIGURE OUTPUT ${out_dir}/embedded.cpp CONTENT
+"#include \"vk/shader_table.hpp\"
+extern \"C\" {
+${decls}}
+namespace fabula::vk {
+namespace {
+constexpr std::size_t kCount = ${count};
+const ShaderBinary kShaders[kCount + 1] = {
+${rows}    {\"\", nullptr, nullptr},
+};
+}  // namespace
+std::span<const ShaderBinary> shader_table() { return {kShaders, kCount}; }
+}  // namespace fabula::vk
+" @ONLY)
+  set_source_files_properties(${out_dir}/embedded.S PROPERTIES OBJECT_DEPENDS "${outputs}")
+  target_sources(${target} PRIVATE ${out_dir}/embedded.S ${out_dir}/embedded.cpp)
+endfunction()
