@@ -1,0 +1,180 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vk/limits.hpp"
+
+// No Vulkan type shows here: the layers above link this header without knowing Vulkan.
+namespace fabula::vk {
+
+struct DeviceInfo {
+  std::uint32_t index = 0;        ///< in the order of enumerate(): discrete, integrated, virtual, software
+  std::string name, driver;       ///< as the driver reports; driver name with its version text
+  std::string api_version, device_uuid, driver_uuid;
+  std::uint64_t device_memory = 0;  ///< bytes of the largest device-local heap
+  DeviceProfile profile;
+  bool usable = true;             ///< has a compute queue and Vulkan 1.1
+  std::string why_not;
+};
+
+struct DeviceOptions {
+  std::string device;              ///< index or part of the name; empty: the first of enumerate()
+  std::string limits = "native";   ///< see apply_limits
+  bool validate = false;           ///< validation layer, synchronization validation included
+  std::string cache_dir;           ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
+  std::function<void(const std::string&)> on_validation;  ///< receives validation messages; default: counts and logs them
+};
+
+enum class MemoryUse {
+  kDevice,    ///< read and written by kernels
+  kUpload,    ///< host writes, device copies from it
+  kReadback,  ///< device copies into it, host reads (cached)
+  kShared,    ///< host-visible device memory on unified devices; elsewhere the same as kUpload
+};
+
+class Device;
+
+/// A buffer with its own allocation. Movable, freed when destroyed (its user keeps it alive until the device is done with it).
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Buffer&&) noexcept;
+  Buffer& operator=(Buffer&&) noexcept;
+  ~Buffer();
+  std::uint64_t size() const { return size_; }
+  void* mapped() const { return mapped_; }  ///< null for kDevice memory that the host cannot see
+  explicit operator bool() const { return impl_ != nullptr; }
+  struct Impl;
+  Impl* impl() const { return impl_.get(); }
+
+ private:
+  friend class Device;
+  std::unique_ptr<Impl> impl_;
+  std::uint64_t size_ = 0;
+  void* mapped_ = nullptr;
+};
+
+enum class Access : std::uint8_t { kRead, kWrite, kReadWrite };
+enum class BindingKind : std::uint8_t { kStorage, kTexel };  ///< storage buffer | RGBA32F uniform texel buffer
+
+/// What a compiled shader says of itself (from its SPIR-V).
+struct ShaderInterface {
+  struct Slot {
+    BindingKind kind;
+    Access access;  ///< from readonly / writeonly; a texel buffer is read
+  };
+  std::vector<Slot> slots;               ///< by binding number, 0..n-1 without gaps, all in set 0
+  std::uint32_t push_constant_bytes = 0;
+  std::uint32_t specialization_count = 0;  ///< highest constant_id + 1
+};
+
+/// Parses a SPIR-V module's interface. Throws kInternal for a shader that breaks fabula's rules (gaps, other sets, over the limits).
+ShaderInterface reflect(std::span<const std::uint32_t> spirv);
+
+/// A pipeline's identity: the same key gives the same pipeline object.
+struct KernelKey {
+  std::string shader;                     ///< variant name in the shader table
+  std::vector<std::uint32_t> constants;   ///< specialization constants, ids 0..n-1
+  std::uint32_t subgroup_size = 0;        ///< required size with full subgroups; 0: whatever the driver picks
+  auto operator<=>(const KernelKey&) const = default;
+};
+
+class Pipeline;  ///< owned by the device's pipeline store
+
+struct BufferRange {
+  const Buffer* buffer = nullptr;
+  std::uint64_t offset = 0, size = 0;  ///< bytes; offset a multiple of Limits::storage_alignment
+};
+
+/// One kernel launch, complete: nothing about it is decided later.
+struct DispatchCall {
+  const Pipeline* pipeline = nullptr;
+  std::vector<BufferRange> bindings;       ///< by binding number
+  std::vector<std::byte> push;             ///< exactly push_constant_bytes
+  std::array<std::uint32_t, 3> groups{1, 1, 1};
+  std::string label;                       ///< for profiles and error messages
+};
+
+/// Commands recorded once and replayed; barriers are inserted from the ranges that each command declares. Recorded as a row of
+/// segments of bounded work, so that a submission can be cut between any two of them.
+class CommandList {
+ public:
+  CommandList(CommandList&&) noexcept;
+  CommandList& operator=(CommandList&&) noexcept;
+  ~CommandList();
+
+  void dispatch(const DispatchCall& call);
+  void fill(const BufferRange& range, std::uint32_t word);                     ///< size a multiple of 4
+  void copy(const BufferRange& from, const BufferRange& to);                   ///< equal sizes
+  void end();                                                                  ///< no more commands; the list can be run
+
+  /// Seconds each command took in the last timed run, with its label (device timestamps); empty where the device has none.
+  struct Timing { std::string label; double seconds; };
+  std::vector<Timing> timings() const;
+  std::size_t command_count() const;
+
+  struct Impl;
+  Impl* impl() const { return impl_.get(); }
+
+ private:
+  friend class Device;
+  explicit CommandList(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A logical device with one compute queue. All calls come from one thread.
+class Device {
+ public:
+  /// What the loader offers, best first. Throws kDevice when no loader is installed (saying which package has it).
+  static std::vector<DeviceInfo> enumerate(const DeviceOptions& options = {});
+  /// Throws kDevice when none fits (listing what is there), kInvalidArgument for an unknown name.
+  static std::unique_ptr<Device> open(const DeviceOptions& options);
+  ~Device();
+
+  const DeviceInfo& info() const;
+  const DeviceProfile& profile() const { return info().profile; }
+
+  /// Throws kOutOfMemory naming the size, the heap's size and budget.
+  Buffer allocate(std::uint64_t bytes, MemoryUse use, const std::string& what);
+  /// Bytes that this device's allocate() calls hold now, and the most they held.
+  std::uint64_t allocated() const;
+  std::uint64_t peak_allocated() const;
+
+  /// Creates (or finds) a pipeline. Throws kInternal for an unknown shader or a wrong number of constants.
+  const Pipeline* pipeline(const KernelKey& key);
+  const ShaderInterface& shader_interface(const std::string& shader);
+  void save_pipeline_cache();
+
+  struct ListOptions {
+    std::string label;
+    bool timed = false;  ///< a timestamp around every command
+  };
+  CommandList new_list(const ListOptions& options);
+
+  /// Submits the lists in order and returns at once; cut into submissions that each stay within the time budget (measured,
+  /// adapted), so long lists may wait inside. wait() returns when all is done. Both throw kDeviceLost / kOutOfMemory.
+  void submit(std::span<CommandList* const> lists);
+  void wait();
+  void run(CommandList& list);  ///< submit and wait
+
+  /// Blocking copies through staging of bounded size; offset and size in bytes, multiples of 4.
+  void upload(const Buffer& to, std::uint64_t offset, std::span<const std::byte> data);
+  void download(const Buffer& from, std::uint64_t offset, std::span<std::byte> data);
+
+  std::uint64_t validation_messages() const;  ///< how many the layer reported so far
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  explicit Device(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fabula::vk
