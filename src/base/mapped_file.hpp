@@ -6,11 +6,13 @@
 namespace fabula {
 
 /// A whole file mapped for reading. Moves, does not copy; the mapping ends with the object.
-/// The file may be renamed over or removed meanwhile (the old content stays visible); truncating it in place is not survivable.
+/// The file may be renamed over or removed meanwhile (the old content stays visible); truncating it in place is not
+/// survivable.
 class MappedFile {
  public:
   MappedFile() = default;
-  /// Maps the file. An empty file gives an empty span. Errors: kNotFound, kIo (with the system's reason), kFormat for a non-file.
+  /// Maps the file. An empty file gives an empty span. Errors: kNotFound, kIo (with the system's reason), kFormat for a
+  /// non-file.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
