@@ -77,9 +77,9 @@ struct RowBlock {
 /// One kernel launch as an op asks for it; reads and writes are known from the shader's readonly/writeonly.
 struct Launch {
   std::string shader;                     ///< variant name
-  std::vector<std::uint32_t> constants;   ///< specialization constants 0..n-1
+  std::vector<std::uint32_t> constants = {};   ///< specialization constants 0..n-1
   std::uint32_t subgroup_size = 0;        ///< required size with full subgroups; 0: any
-  std::vector<Window> bindings;           ///< by binding number
+  std::vector<Window> bindings = {};           ///< by binding number
   std::array<std::uint32_t, 3> groups{1, 1, 1};
 };
 
@@ -142,10 +142,10 @@ class GradCall : public NodeView {
 
 /// An op: what it computes, how it is launched, what its gradient is. One constant of this type in src/ops/<name>.cpp.
 struct OpDef {
-  std::string_view name;
-  std::string_view formula;                      ///< one line, in the alphabet of docs/architecture.md
-  std::vector<std::string_view> inputs;          ///< names; a trailing '?' marks an optional one; a last "..." takes any number
-  std::vector<std::string_view> attrs;           ///< names of all attributes that it knows
+  std::string_view name = {};
+  std::string_view formula = {};                      ///< one line, in the alphabet of docs/architecture.md
+  std::vector<std::string_view> inputs = {};          ///< names; a trailing '?' marks an optional one; a last "..." takes any number
+  std::vector<std::string_view> attrs = {};           ///< names of all attributes that it knows
   void (*infer)(InferCall&) = nullptr;
   void (*lower)(LowerCall&) = nullptr;
   void (*grad)(GradCall&) = nullptr;             ///< null: no gradient flows through
