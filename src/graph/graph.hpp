@@ -1,0 +1,102 @@
+#pragma once
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/op.hpp"
+#include "graph/types.hpp"
+
+namespace fabula::graph {
+
+struct ValueInfo {
+  std::string name;     ///< parameters and states: the tensor's name in files; others: for messages and plans
+  Shape shape;
+  DType dtype = DType::kF32;
+  Role role = Role::kActivation;
+  std::int32_t producer = -1;  ///< node index; -1 for parameters, states and inputs
+  bool keep = false;           ///< an output of the graph: readable by the host after a run
+};
+
+struct Node {
+  const OpEntry* op = nullptr;
+  std::string label;            ///< scope and op name, e.g. "h.0.attn/matmul"
+  std::vector<Value> inputs;    ///< absent entries are optional inputs not given
+  std::vector<Value> outputs;
+  Attrs attrs;
+};
+
+/// A static computation for one shape: nodes in execution order, appended by op(). It holds no memory and no device.
+class Graph {
+ public:
+  explicit Graph(const OpTable& table) : table_(&table) {}
+
+  Value parameter(std::string name, Shape shape);
+  Value state(std::string name, Shape shape);
+  Value input(std::string name, Shape shape, DType dtype);
+
+  /// Appends a node and returns its outputs. Throws kInvalidArgument with the op's name and shapes when they do not fit.
+  std::vector<Value> op(std::string_view name, std::span<const Value> inputs, Attrs attrs = {});
+  std::vector<Value> op(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs = {}) {
+    return op(name, std::span<const Value>(inputs.begin(), inputs.size()), std::move(attrs));
+  }
+  /// The same, for the first output.
+  Value op1(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs = {}) {
+    return op(name, inputs, std::move(attrs)).front();
+  }
+
+  void keep(Value value);                        ///< make it readable by the host after a run
+  void rename(Value value, std::string name);
+  /// Lets an activation live in the ParameterStore under `name` instead of the arena (an accumulated gradient, say).
+  void store_as_state(Value value, std::string name);
+
+  /// Prefixes the labels of the nodes appended while it lives.
+  class Scope {
+   public:
+    Scope(Graph& graph, std::string_view name);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Graph& graph_;
+    std::size_t length_;
+  };
+
+  const OpTable& table() const { return *table_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<ValueInfo>& values() const { return values_; }
+  const ValueInfo& info(Value value) const;
+  const Shape& shape(Value value) const { return info(value).shape; }
+  Value find(std::string_view name) const;       ///< absent when no value has that name
+
+ private:
+  Value add(ValueInfo info);
+  const OpTable* table_;
+  std::vector<Node> nodes_;
+  std::vector<ValueInfo> values_;
+  std::map<std::string, Value, std::less<>> stored_;  ///< parameters, states and inputs by name: one value each
+  std::string scope_;
+};
+
+struct Seed {
+  Value output;
+  Value gradient;  ///< d_loss/d_output, the same shape
+};
+
+struct DifferentiateOptions {
+  bool recompute_cheap = true;  ///< evaluate OpDef::cheap_to_recompute ops again rather than keep their outputs
+};
+
+/// Appends the backward pass. Returns the gradients of `wrt`, in order; absent where the outputs do not depend on it.
+/// Gradients that meet are added; nothing is computed that no one reads.
+std::vector<Value> differentiate(Graph& graph, std::span<const Seed> seeds, std::span<const Value> wrt,
+                                 const DifferentiateOptions& options = {});
+
+/// Evaluates the graph on the CPU by the references. `values` is indexed by Value::id; parameters, states and inputs must be filled
+/// beforehand, the rest is computed.
+template <class T>
+void interpret(const Graph& graph, std::vector<RefTensor<T>>& values);
+
+}  // namespace fabula::graph
