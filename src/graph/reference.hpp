@@ -42,8 +42,8 @@ struct OpCase {
     bool present = true;  ///< false: an optional input not given
   };
   std::string name;              ///< unique in the op, e.g. "odd_33x17x65"
-  Attrs attrs;
-  std::vector<Input> inputs;
+  Attrs attrs = {};
+  std::vector<Input> inputs = {};
   /// Fills the inputs (floats come in as N(0,1) draws, words as zero). Empty: the draws are kept.
   std::function<void(std::vector<RefTensor<double>>&, Philox&)> fill = {};
   /// Allowed |gpu - reference| of every output element: absolute + relative * max|reference| of that output.

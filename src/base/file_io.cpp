@@ -1,0 +1,220 @@
+#include "base/file_io.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <system_error>
+#include <utility>
+
+#include "base/fail.hpp"
+
+namespace fabula {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason(int code) {
+  return std::generic_category().message(code);
+}
+
+// Past RLIMIT_FSIZE the kernel sends SIGXFSZ to the writing thread before write() fails with EFBIG; unhandled it ends
+// the process. The signal is blocked in this thread alone, and taken back off the queue when it came, so that no
+// setting of the host program changes.
+class FileSizeSignalGuard {
+ public:
+  FileSizeSignalGuard() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &set_, &old_);
+  }
+  ~FileSizeSignalGuard() {
+    if (!sigismember(&old_, SIGXFSZ)) {
+      const timespec no_wait{};
+      while (sigtimedwait(&set_, nullptr, &no_wait) == SIGXFSZ) {
+      }
+    }
+    pthread_sigmask(SIG_SETMASK, &old_, nullptr);
+  }
+  FileSizeSignalGuard(const FileSizeSignalGuard&) = delete;
+  FileSizeSignalGuard& operator=(const FileSizeSignalGuard&) = delete;
+
+ private:
+  sigset_t set_{};
+  sigset_t old_{};
+};
+
+[[noreturn]] void fail_write(const fs::path& path, std::uint64_t wanted, std::uint64_t written, int code) {
+  std::string hint;
+  if (code == ENOSPC || code == EDQUOT) {
+    hint = fmt::format("; {} bytes are free there, make room or choose another folder", free_space(path));
+  } else if (code == EFBIG) {
+    hint = "; the file-size limit of this process or file system is reached (ulimit -f)";
+  }
+  fail(ErrorCode::kIo, "{}: cannot write {} bytes ({} written): {}{}", path.string(), wanted, written, reason(code),
+       hint);
+}
+
+int open_checked(const fs::path& path, int flags, const char* purpose) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    const int code = errno;
+    const bool missing = code == ENOENT || code == ENOTDIR;
+    fail(missing && (flags & O_CREAT) == 0 ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot open for {}: {}",
+         path.string(), purpose, reason(code));
+  }
+  return fd;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::uint64_t limit_bytes) {
+  const int fd = open_checked(path, O_RDONLY, "reading");
+  struct Closer {
+    int fd;
+    ~Closer() { ::close(fd); }
+  } closer{fd};
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) fail(ErrorCode::kIo, "{}: cannot read its size: {}", path.string(), reason(errno));
+  if (S_ISDIR(info.st_mode)) fail(ErrorCode::kFormat, "{}: expected a file, found a folder", path.string());
+  const auto too_large = [&](std::uint64_t size) {
+    fail(ErrorCode::kFormat, "{}: {} bytes, at most {} are expected of such a file", path.string(), size, limit_bytes);
+  };
+  if (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) > limit_bytes) {
+    too_large(static_cast<std::uint64_t>(info.st_size));
+  }
+  std::string content;
+  content.reserve(S_ISREG(info.st_mode) ? static_cast<std::size_t>(info.st_size) : 0);
+  char piece[64 << 10];
+  for (;;) {
+    const ssize_t got = ::read(fd, piece, sizeof(piece));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ErrorCode::kIo, "{}: cannot read: {}", path.string(), reason(errno));
+    if (got == 0) return content;
+    content.append(piece, static_cast<std::size_t>(got));
+    if (content.size() > limit_bytes) too_large(content.size());  // it grew, or it is a pipe
+  }
+}
+
+void ensure_directory(const fs::path& path) {
+  std::error_code code;
+  fs::create_directories(path, code);
+  if (code || !fs::is_directory(path)) {
+    fail(ErrorCode::kIo, "{}: cannot create the folder: {}", path.string(), code ? code.message() : reason(ENOTDIR));
+  }
+}
+
+std::uint64_t free_space(const fs::path& path) {
+  std::error_code code;
+  fs::path place = fs::absolute(path, code);
+  while (!fs::exists(place, code) && place.has_relative_path()) place = place.parent_path();
+  const fs::space_info info = fs::space(place, code);
+  return code ? 0 : info.available;
+}
+
+void sync_directory(const fs::path& path) {
+  const int fd = open_checked(path.empty() ? fs::path(".") : path, O_RDONLY | O_DIRECTORY, "flushing");
+  const int result = ::fsync(fd);
+  const int code = errno;
+  ::close(fd);
+  // Some file systems (FAT through FUSE, network shares) cannot flush a folder; there is nothing better to do on them.
+  if (result != 0 && code != EINVAL && code != ENOTSUP) {
+    fail(ErrorCode::kIo, "{}: cannot flush the folder: {}", path.string(), reason(code));
+  }
+}
+
+OutputFile::OutputFile(const fs::path& path, Mode mode)
+    : path_(path),
+      fd_(open_checked(path, O_WRONLY | O_CREAT | (mode == Mode::kCreate ? O_TRUNC : O_APPEND), "writing")) {}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+
+OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) ::close(fd_);
+    path_ = std::move(other.path_);
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  const FileSizeSignalGuard guard;
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t count = ::write(fd_, bytes.data() + written, bytes.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail_write(path_, bytes.size(), written, errno);
+    written += static_cast<std::size_t>(count);
+  }
+}
+
+void OutputFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  const FileSizeSignalGuard guard;
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t count =
+        ::pwrite(fd_, bytes.data() + written, bytes.size() - written, static_cast<off_t>(offset + written));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail_write(path_, bytes.size(), written, errno);
+    written += static_cast<std::size_t>(count);
+  }
+}
+
+void OutputFile::truncate(std::uint64_t size) {
+  const FileSizeSignalGuard guard;
+  if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) {
+    const int code = errno;
+    fail(ErrorCode::kIo, "{}: cannot set its size to {} bytes: {}", path_.string(), size, reason(code));
+  }
+}
+
+void OutputFile::sync() {
+  if (::fsync(fd_) != 0) {
+    const int code = errno;
+    fail(ErrorCode::kIo, "{}: cannot flush to the disk: {}", path_.string(), reason(code));
+  }
+}
+
+void OutputFile::close() {
+  if (fd_ < 0) return;
+  if (::close(std::exchange(fd_, -1)) != 0) {
+    const int code = errno;
+    fail(ErrorCode::kIo, "{}: cannot close after writing: {}", path_.string(), reason(code));
+  }
+}
+
+FileLock::FileLock(const fs::path& path, std::string_view what) : fd_(open_checked(path, O_RDWR | O_CREAT, "locking")) {
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    const int code = errno;
+    char owner[32] = {};
+    const ssize_t got = ::pread(fd_, owner, sizeof(owner) - 1, 0);
+    ::close(std::exchange(fd_, -1));
+    if (code != EWOULDBLOCK) fail(ErrorCode::kIo, "{}: cannot lock: {}", path.string(), reason(code));
+    const std::string pid(owner, got > 0 ? std::strspn(owner, "0123456789") : 0);
+    fail(ErrorCode::kInvalidArgument, "{} is in use by another fabula{}; wait for it or choose another folder", what,
+         pid.empty() ? "" : " (process " + pid + ")");
+  }
+  // The number is for the message above only: a full disk may leave it out without harm.
+  const std::string pid = fmt::format("{}\n", ::getpid());
+  if (::ftruncate(fd_, 0) == 0) [[maybe_unused]]
+    const ssize_t ignored = ::pwrite(fd_, pid.data(), pid.size(), 0);
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+}  // namespace fabula

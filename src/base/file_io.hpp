@@ -1,0 +1,76 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace fabula {
+
+/// Default cap of read_file: enough for any config or tokenizer, small enough for a phone.
+inline constexpr std::uint64_t kDefaultReadLimit = 256ull << 20;
+
+/// The whole file as bytes in a string. Errors: kNotFound, kIo, kFormat when it is a folder or larger than limit_bytes.
+std::string read_file(const std::filesystem::path& path, std::uint64_t limit_bytes = kDefaultReadLimit);
+
+/// Creates the folder and its parents when missing. Error kIo when that fails or a file stands in the way.
+void ensure_directory(const std::filesystem::path& path);
+
+/// Bytes a user may still write to the file system that holds path (or its nearest existing parent).
+std::uint64_t free_space(const std::filesystem::path& path);
+
+/// Flushes a folder's entries (created, renamed, removed names) to the disk. Error kIo.
+void sync_directory(const std::filesystem::path& path);
+
+/// An owned file descriptor open for writing. Every failure (full disk, file-size limit, quota) is Error kIo with the
+/// system's reason, the path and the bytes wanted; SIGXFSZ never reaches the process.
+class OutputFile {
+ public:
+  enum class Mode {
+    kCreate,
+    kAppend
+  };  ///< kCreate: new or emptied; kAppend: created when missing, writes go to the end
+
+  OutputFile(const std::filesystem::path& path, Mode mode);
+  ~OutputFile();
+  OutputFile(OutputFile&& other) noexcept;
+  OutputFile& operator=(OutputFile&& other) noexcept;
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  /// Writes all bytes at the current end, without a buffer of its own.
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  /// Overwrites bytes at an offset from the start; write() continues where it was. Not for kAppend.
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// Cuts or extends the file to a size.
+  void truncate(std::uint64_t size);
+  /// Flushes contents to the disk.
+  void sync();
+  /// Closes and reports what close() says (a network file system may only then say that the disk is full).
+  void close();
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+};
+
+/// Holds an exclusive lock for its lifetime; the system drops it when the process ends in any way.
+class FileLock {
+ public:
+  /// Creates the lock file when missing. Error kInvalidArgument when another process holds it: "{what} is in use by
+  /// process N".
+  FileLock(const std::filesystem::path& path, std::string_view what);
+  ~FileLock();
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&&) = delete;
+  FileLock(const FileLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace fabula

@@ -1,0 +1,103 @@
+#include "base/folder_update.hpp"
+
+#include <system_error>
+#include <vector>
+
+#include "base/fail.hpp"
+#include "base/file_io.hpp"
+
+namespace fabula {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWriting = "checkpoint.writing";
+constexpr const char* kReady = "checkpoint.ready";
+
+void call(const FolderUpdate::StepHook& hook, std::string_view step) {
+  if (hook) hook(step);
+}
+
+void check(const std::error_code& code, const fs::path& path, const char* action) {
+  if (code) fail(ErrorCode::kIo, "{}: cannot {}: {}", path.string(), action, code.message());
+}
+
+std::vector<fs::path> entries(const fs::path& folder) {
+  std::error_code code;
+  std::vector<fs::path> found;
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
+    found.push_back(it->path());
+  check(code, folder, "list");
+  return found;
+}
+
+void flush_files(const fs::path& folder, const FolderUpdate::StepHook& hook) {
+  for (const fs::path& path : entries(folder)) {
+    call(hook, "flush " + path.filename().string());
+    OutputFile(path, OutputFile::Mode::kAppend).sync();
+  }
+  call(hook, "flush new folder");
+  sync_directory(folder);
+}
+
+}  // namespace
+
+FolderUpdate::FolderUpdate(const fs::path& folder, StepHook hook) : folder_(folder), hook_(std::move(hook)) {
+  ensure_directory(folder_);
+  recover(folder_, hook_);
+  call(hook_, "create new folder");
+  ensure_directory(folder_ / kWriting);
+}
+
+FolderUpdate::~FolderUpdate() {
+  std::error_code ignored;
+  if (!done_) fs::remove_all(folder_ / kWriting, ignored);
+}
+
+fs::path FolderUpdate::path_of(std::string_view name) const {
+  return folder_ / kWriting / name;
+}
+
+void FolderUpdate::commit() {
+  flush_files(folder_ / kWriting, hook_);
+  call(hook_, "make current");
+  std::error_code code;
+  fs::rename(folder_ / kWriting, folder_ / kReady, code);
+  check(code, folder_ / kReady, "put the new checkpoint in place");
+  done_ = true;
+  call(hook_, "flush folder");
+  sync_directory(folder_);
+  recover(folder_, hook_);
+}
+
+void FolderUpdate::recover(const fs::path& folder, const StepHook& hook) {
+  std::error_code code;
+  if (!fs::is_directory(folder, code)) return;
+  const fs::path ready = folder / kReady;
+  if (fs::is_directory(ready, code)) {
+    for (const fs::path& path : entries(ready)) {
+      call(hook, "move " + path.filename().string());
+      fs::rename(path, folder / path.filename(), code);
+      check(code, folder / path.filename(), "put the new file in place");
+    }
+    call(hook, "flush moved files");
+    sync_directory(ready);
+    sync_directory(folder);
+    call(hook, "remove empty folder");
+    fs::remove(ready, code);
+    check(code, ready, "remove");
+  }
+  if (fs::exists(folder / kWriting, code)) {
+    call(hook, "remove litter");
+    fs::remove_all(folder / kWriting, code);
+    check(code, folder / kWriting, "remove");
+  }
+}
+
+fs::path FolderUpdate::current(const fs::path& folder, std::string_view name) {
+  std::error_code code;
+  const fs::path ready = folder / kReady / name;
+  return fs::exists(ready, code) ? ready : folder / name;
+}
+
+}  // namespace fabula

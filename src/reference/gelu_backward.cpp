@@ -1,0 +1,32 @@
+#include <cmath>
+
+#include "graph/reference.hpp"
+
+namespace fabula::reference {
+using graph::OpCase;
+using graph::RefCall;
+
+template <class T>
+void gelu_backward(RefCall<T>& call) {
+  const auto &x = call.in[0]->f, &d_y = call.in[1]->f;
+  auto& d_x = call.out[0]->f;
+  const double c = std::sqrt(2 / M_PI);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double v = x[i], t = std::tanh(c * (v + 0.044715 * v * v * v));
+    const double slope = 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * c * (1 + 3 * 0.044715 * v * v);
+    d_x[i] = static_cast<T>(d_y[i] * slope);
+  }
+}
+template void gelu_backward<float>(RefCall<float>&);
+template void gelu_backward<double>(RefCall<double>&);
+
+std::vector<OpCase> gelu_backward_cases() {
+  return {
+      {.name = "odd_7x33", .inputs = {{.shape = {7, 33}}, {.shape = {7, 33}}}},
+      {.name = "huge_arguments",
+       .inputs = {{.shape = {3, 130}}, {.shape = {3, 130}}},
+       .fill = [](auto& in, Philox&) { for (auto& v : in[0].f) v *= 30; }},
+  };
+}
+
+}  // namespace fabula::reference

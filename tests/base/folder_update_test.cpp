@@ -1,0 +1,161 @@
+#include "base/folder_update.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "base/atomic_file.hpp"
+#include "base/file_io.hpp"
+#include "expect_error.hpp"
+#include "temp_dir.hpp"
+
+namespace fabula {
+namespace {
+
+using test::expect_error;
+using test::TempDir;
+
+const std::vector<std::string> kNames = {"model.safetensors", "optimizer.safetensors", "state.json"};
+
+void save(const std::filesystem::path& folder, const std::string& version, const FolderUpdate::StepHook& hook = {}) {
+  FolderUpdate update(folder, hook);
+  for (const std::string& name : kNames) write_file_atomically(update.path_of(name), name + " " + version);
+  update.commit();
+}
+
+// The one version that every file has as a reader sees it; "mixed" when they differ.
+std::string version_seen(const std::filesystem::path& folder) {
+  std::set<std::string> versions;
+  for (const std::string& name : kNames) {
+    const std::string text = read_file(FolderUpdate::current(folder, name));
+    versions.insert(text.substr(name.size() + 1));
+  }
+  return versions.size() == 1 ? *versions.begin() : "mixed";
+}
+
+std::set<std::string> listing(const std::filesystem::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+TEST(FolderUpdate, ReplacesFilesTogetherAndKeepsOthers) {
+  TempDir dir;
+  save(dir / "run", "one");
+  write_file_atomically(dir / "run/config.json", "kept");
+  EXPECT_EQ(version_seen(dir / "run"), "one");
+  save(dir / "run", "two");
+  EXPECT_EQ(version_seen(dir / "run"), "two");
+  EXPECT_EQ(read_file(dir / "run/config.json"), "kept");
+  EXPECT_EQ(listing(dir / "run").size(), kNames.size() + 1);
+}
+
+TEST(FolderUpdate, WithoutCommitNothingChanges) {
+  TempDir dir;
+  save(dir.path(), "one");
+  {
+    FolderUpdate update(dir.path());
+    write_file_atomically(update.path_of("state.json"), "half");
+  }
+  EXPECT_EQ(version_seen(dir.path()), "one");
+  EXPECT_EQ(listing(dir.path()).size(), kNames.size());
+}
+
+// Ends a child at its k-th action of a save, for every k, and looks at what is left: before and after recovery, and
+// when recovery is cut short too.
+TEST(FolderUpdate, ACrashAtAnyStepLeavesOneWholeVersion) {
+  bool finished = false;
+  bool saw_old = false;
+  bool saw_new = false;
+  for (int stop_at = 0; !finished; ++stop_at) {
+    ASSERT_LT(stop_at, 100);
+    TempDir dir;
+    save(dir.path(), "one");
+    const pid_t child = fork();
+    if (child == 0) {
+      int step = 0;
+      save(dir.path(), "two", [&](std::string_view) {
+        if (step++ == stop_at) _exit(7);
+      });
+      _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFEXITED(status));
+    finished = WEXITSTATUS(status) == 0;
+    const std::string seen = version_seen(dir.path());
+    EXPECT_TRUE(seen == "one" || seen == "two") << "killed at step " << stop_at << ": " << seen;
+    (seen == "one" ? saw_old : saw_new) = true;
+
+    const pid_t recoverer = fork();  // recovery itself dies at its second action
+    if (recoverer == 0) {
+      int step = 0;
+      FolderUpdate::recover(dir.path(), [&](std::string_view) {
+        if (step++ == 1) _exit(7);
+      });
+      _exit(0);
+    }
+    waitpid(recoverer, &status, 0);
+    EXPECT_EQ(version_seen(dir.path()), seen) << "killed at step " << stop_at;
+    FolderUpdate::recover(dir.path());
+    EXPECT_EQ(version_seen(dir.path()), seen) << "killed at step " << stop_at;
+    EXPECT_EQ(listing(dir.path()), std::set<std::string>(kNames.begin(), kNames.end()));
+    save(dir.path(), "three");
+    EXPECT_EQ(version_seen(dir.path()), "three");
+  }
+  EXPECT_TRUE(saw_old);
+  EXPECT_TRUE(saw_new);
+}
+
+// The same with exceptions (a full disk, say) instead of a crash.
+TEST(FolderUpdate, AnErrorAtAnyStepLeavesOneWholeVersion) {
+  bool finished = false;
+  for (int stop_at = 0; !finished; ++stop_at) {
+    ASSERT_LT(stop_at, 100);
+    TempDir dir;
+    save(dir.path(), "one");
+    int step = 0;
+    try {
+      save(dir.path(), "two", [&](std::string_view) {
+        if (step++ == stop_at) throw Error(ErrorCode::kIo, "injected");
+      });
+      finished = true;
+    } catch (const Error&) {
+    }
+    const std::string seen = version_seen(dir.path());
+    EXPECT_TRUE(seen == "one" || seen == "two") << "failed at step " << stop_at << ": " << seen;
+    FolderUpdate::recover(dir.path());
+    EXPECT_EQ(version_seen(dir.path()), seen);
+  }
+}
+
+// SIGKILL at an uncontrolled moment of a loop of saves.
+TEST(FolderUpdate, SurvivesKillsAtRandomMoments) {
+  TempDir dir;
+  save(dir.path(), "start");
+  for (int round = 0; round < 10; ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(20);  // should the test itself die
+      for (int version = 0;; ++version) save(dir.path(), std::to_string(version));
+    }
+    usleep(static_cast<useconds_t>(1500 * round + 700));
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_NE(version_seen(dir.path()), "mixed") << "round " << round;
+    FolderUpdate::recover(dir.path());
+    EXPECT_NE(version_seen(dir.path()), "mixed") << "round " << round;
+  }
+}
+
+TEST(FolderUpdate, RecoverLeavesAMissingFolderAlone) {
+  TempDir dir;
+  FolderUpdate::recover(dir / "none");
+  EXPECT_FALSE(std::filesystem::exists(dir / "none"));
+}
+
+}  // namespace
+}  // namespace fabula
