@@ -1,73 +1,78 @@
 #include "base/atomic_file.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
-#include <cstring>
-#include <utility>
+#include <cstdio>
+#include <system_error>
 
 #include "base/fail.hpp"
 
 namespace fabula {
+namespace {
 
-AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
-  constexpr int kAttempts = 1000;
-  for (int attempt = 0; file_ < 0 && attempt < kAttempts; ++attempt) {
-    temporary_ = path;
-    temporary_ += fmt::format(".tmp-{}-{}", ::getpid(), attempt);
-    file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file_ < 0 && errno != EEXIST) break;
-  }
-  if (file_ < 0) fail_io("create");
+namespace fs = std::filesystem;
+
+constexpr std::size_t kBufferBytes = 256u << 10;
+
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
+
+// Unique among the processes (pid) and the threads (counter) that may write the same target.
+fs::path temporary_name(const fs::path& target) {
+  static std::atomic<std::uint64_t> counter{0};
+  return parent_of(target) / fmt::format(".{}.tmp-{}-{}", target.filename().string(), ::getpid(), counter.fetch_add(1));
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const fs::path& target)
+    : target_(target), temporary_(temporary_name(target)), file_(temporary_, OutputFile::Mode::kCreate) {}
 
 AtomicFile::~AtomicFile() {
-  if (file_ < 0) return;
-  ::close(file_);
-  ::unlink(temporary_.c_str());
+  if (!done_) ::unlink(temporary_.c_str());
 }
 
-void AtomicFile::write(const void* data, size_t size) {
-  write_at(size_, data, size);
-  size_ += size;
-}
-
-void AtomicFile::write_at(uint64_t offset, const void* data, size_t size) {
-  const char* next = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t written = ::pwrite(file_, next, size, static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) fail_io("write");
-    next += written;
-    offset += static_cast<uint64_t>(written);
-    size -= static_cast<size_t>(written);
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  if (buffer_.size() + bytes.size() > kBufferBytes) flush();
+  if (bytes.size() > kBufferBytes) {
+    file_.write(bytes);
+  } else {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
   }
+  size_ += bytes.size();
+}
+
+void AtomicFile::write_at(std::uint64_t offset, const void* data, std::size_t size) {
+  ensure(offset <= size_ && size <= size_ - offset, "{}: {} bytes at {} are not all written yet", target_.string(),
+         size, offset);
+  flush();
+  file_.write_at(offset, {static_cast<const std::byte*>(data), size});
+}
+
+void AtomicFile::flush() {
+  file_.write(buffer_);
+  buffer_.clear();
 }
 
 void AtomicFile::commit() {
-  if (::fsync(file_) != 0) fail_io("flush");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("rename");
-  ::close(std::exchange(file_, -1));
-  // The rename itself is durable once the folder is flushed; a file system that cannot do so loses nothing that was
-  // there.
-  const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
-  const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory >= 0) {
-    ::fsync(directory);
-    ::close(directory);
+  flush();
+  file_.sync();
+  file_.close();
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    const int code = errno;
+    fail(ErrorCode::kIo, "{}: cannot put the new file of {} bytes in place: {}", target_.string(), size_,
+         std::generic_category().message(code));
   }
+  done_ = true;
+  sync_directory(parent_of(target_));
 }
 
-void AtomicFile::fail_io(std::string_view doing) const {
-  const int error = errno;
-  fail(ErrorCode::kIo, "cannot {} \"{}\" after {} bytes: {}; what was at \"{}\" is unchanged", doing,
-       temporary_.string(), size_, std::strerror(error), path_.string());
-}
-
-void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+void write_file_atomically(const fs::path& path, std::string_view content) {
   AtomicFile file(path);
-  file.write(text);
+  file.write(content);
   file.commit();
 }
 

@@ -1,37 +1,51 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string_view>
+#include <vector>
+
+#include "base/file_io.hpp"
 
 namespace fabula {
 
-/// A file that appears whole or not at all: written under a temporary name beside its place, flushed to disk, then
-/// renamed. Without commit() the temporary file is removed and whatever was at the path stays. Every failure throws
-/// kIo.
+/// A file that appears whole or not at all: bytes go to a temporary file in the same folder; commit() flushes it to
+/// disk and renames it over the target. Without commit() (an exception, a crash) whatever was at the path stays; the
+/// destructor removes the temporary file. Every failure throws kIo with the path, the bytes wanted and the system's
+/// reason.
 class AtomicFile {
  public:
-  explicit AtomicFile(const std::filesystem::path& path);
+  explicit AtomicFile(const std::filesystem::path& target);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  /// Appends bytes.
-  void write(const void* data, size_t size);
+  /// Appends; small writes are gathered in a buffer, so that a failure may show at a later write or at commit().
+  void write(std::span<const std::byte> bytes);
+  void write(const void* data, std::size_t size) { write({static_cast<const std::byte*>(data), size}); }
   void write(std::string_view text) { write(text.data(), text.size()); }
-  /// Overwrites bytes already written, at a byte offset; the place of the next write() stays.
-  void write_at(uint64_t offset, const void* data, size_t size);
-  /// Flushes and renames; nothing may be written afterwards.
+  /// Overwrites bytes already written, a count in a header say; the place of the next write() stays.
+  void write_at(std::uint64_t offset, const void* data, std::size_t size);
+  /// Flush, rename, flush the folder. After this the new content is the file, whatever happens; nothing may be written
+  /// afterwards.
   void commit();
 
- private:
-  [[noreturn]] void fail_io(std::string_view doing) const;
+  /// Bytes appended so far.
+  std::uint64_t size() const { return size_; }
 
-  std::filesystem::path path_, temporary_;
-  int file_ = -1;
-  uint64_t size_ = 0;
+ private:
+  void flush();
+
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;
+  OutputFile file_;
+  std::vector<std::byte> buffer_;
+  std::uint64_t size_ = 0;
+  bool done_ = false;
 };
 
-/// Writes a whole text file atomically.
-void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+/// Writes a whole file as one step.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
 }  // namespace fabula

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -19,8 +18,6 @@ namespace fabula {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t kBufferBytes = 256u << 10;
 
 std::string reason(int code) {
   return std::generic_category().message(code);
@@ -72,16 +69,6 @@ int open_checked(const fs::path& path, int flags, const char* purpose) {
          path.string(), purpose, reason(code));
   }
   return fd;
-}
-
-fs::path parent_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
-
-// Unique among the processes (pid) and the threads (counter) that may write the same target.
-fs::path temporary_name(const fs::path& target) {
-  static std::atomic<std::uint64_t> counter{0};
-  return parent_of(target) / fmt::format(".{}.tmp-{}-{}", target.filename().string(), ::getpid(), counter.fetch_add(1));
 }
 
 }  // namespace
@@ -205,53 +192,6 @@ void OutputFile::close() {
     const int code = errno;
     fail(ErrorCode::kIo, "{}: cannot close after writing: {}", path_.string(), reason(code));
   }
-}
-
-AtomicFile::AtomicFile(const fs::path& target)
-    : target_(target), temporary_(temporary_name(target)), file_(temporary_, OutputFile::Mode::kCreate) {}
-
-AtomicFile::~AtomicFile() {
-  if (!done_) ::unlink(temporary_.c_str());
-}
-
-void AtomicFile::write(std::span<const std::byte> bytes) {
-  if (buffer_.size() + bytes.size() > kBufferBytes) flush();
-  if (bytes.size() > kBufferBytes) {
-    file_.write(bytes);
-  } else {
-    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-  }
-  size_ += bytes.size();
-}
-
-void AtomicFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
-  ensure(offset <= size_ && bytes.size() <= size_ - offset, "{}: {} bytes at {} are not all written yet",
-         target_.string(), bytes.size(), offset);
-  flush();
-  file_.write_at(offset, bytes);
-}
-
-void AtomicFile::flush() {
-  file_.write(buffer_);
-  buffer_.clear();
-}
-
-void AtomicFile::commit() {
-  flush();
-  file_.sync();
-  file_.close();
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
-    const int code = errno;
-    fail(ErrorCode::kIo, "{}: cannot put the new file of {} bytes in place: {}", target_.string(), size_, reason(code));
-  }
-  done_ = true;
-  sync_directory(parent_of(target_));
-}
-
-void write_file_atomic(const fs::path& path, std::string_view content) {
-  AtomicFile file(path);
-  file.write(content);
-  file.commit();
 }
 
 FileLock::FileLock(const fs::path& path, std::string_view what) : fd_(open_checked(path, O_RDWR | O_CREAT, "locking")) {

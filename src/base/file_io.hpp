@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace fabula {
 
@@ -58,41 +57,6 @@ class OutputFile {
   std::filesystem::path path_;
   int fd_ = -1;
 };
-
-/// Replaces a file as one step: bytes go to a temporary file in the same folder; commit() flushes it and renames it
-/// over the target. Without commit() (an exception, a crash) the old file stays as it was; the destructor removes the
-/// temporary file.
-class AtomicFile {
- public:
-  explicit AtomicFile(const std::filesystem::path& target);
-  ~AtomicFile();
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-
-  /// Appends; small writes are gathered in a buffer. Error kIo as for OutputFile (possibly only at a later write or
-  /// commit).
-  void write(std::span<const std::byte> bytes);
-  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
-  /// Overwrites bytes already written, a count in a header say.
-  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
-  /// Flush, rename, flush the folder. After this the new content is the file, whatever happens.
-  void commit();
-
-  std::uint64_t size() const { return size_; }
-
- private:
-  void flush();
-
-  std::filesystem::path target_;
-  std::filesystem::path temporary_;
-  OutputFile file_;
-  std::vector<std::byte> buffer_;
-  std::uint64_t size_ = 0;
-  bool done_ = false;
-};
-
-/// AtomicFile in one call.
-void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
 /// Holds an exclusive lock for its lifetime; the system drops it when the process ends in any way.
 class FileLock {

@@ -94,7 +94,7 @@ class LowerCall : public NodeView {
   virtual std::string_view variant() const = 0;
   virtual Value input(std::size_t i) const = 0;   ///< absent for an optional input not given
   virtual Value output(std::size_t i = 0) const = 0;
-  virtual Value scratch(std::size_t i) const = 0;  ///< as OpDef::scratch listed
+  virtual Value scratch(std::size_t i) const = 0;  ///< as OpDef::scratch listed; good for this node only
 
   /// Cuts rows [0, n) so that, for every one of `values` (all with n rows), a block can be bound: within max_storage_range, in one
   /// piece of memory, at an aligned offset. Block starts are multiples of 64 rows; `max_rows` bounds a block further.
@@ -132,8 +132,8 @@ class GradCall : public NodeView {
   /// An input of the forward node, for use in the backward pass: the value itself, or (where memory is dearer) a recomputed one.
   virtual Value input(std::size_t i) = 0;
   virtual Value output(std::size_t i = 0) const = 0;    ///< an output of the forward node, saved
-  /// The gradient that input i has from other uses so far, or absent. A rule that adds into it by an op that mutates it passes the
-  /// mutated value to replace_gradient instead of add_gradient.
+  /// The gradient that a PARAMETER input i has from other uses so far, else absent. A rule may add into it by an op that mutates it;
+  /// it then does not call add_gradient. (An activation's gradient may be shared, so it is never offered for that.)
   virtual Value gradient_so_far(std::size_t i) const = 0;
   virtual void add_gradient(std::size_t i, Value d) = 0;  ///< an absent d is ignored
  protected:

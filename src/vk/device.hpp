@@ -45,7 +45,7 @@ class Device;
 /// with it).
 class Buffer {
  public:
-  Buffer() = default;
+  Buffer();  // defined where Impl is complete
   Buffer(Buffer&&) noexcept;
   Buffer& operator=(Buffer&&) noexcept;
   ~Buffer();

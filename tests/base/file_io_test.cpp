@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "base/atomic_file.hpp"
 #include "base/mapped_file.hpp"
 #include "expect_error.hpp"
 #include "temp_dir.hpp"
@@ -38,7 +39,7 @@ int run_with_file_limit(rlim_t bytes, Body body) {
 TEST(ReadFile, ReadsBytesAndRefusesWhatIsTooLarge) {
   TempDir dir;
   const std::string content("a\0b\n", 4);
-  write_file_atomic(dir / "x", content);
+  write_file_atomically(dir / "x", content);
   EXPECT_EQ(read_file(dir / "x"), content);
   EXPECT_EQ(read_file(dir / "x", 4), content);
   expect_error(ErrorCode::kFormat, {"x", "4 bytes", "at most 3"}, [&] { read_file(dir / "x", 3); });
@@ -49,15 +50,15 @@ TEST(ReadFile, ReadsBytesAndRefusesWhatIsTooLarge) {
 
 TEST(MappedFile, MapsMovesAndRefuses) {
   TempDir dir;
-  write_file_atomic(dir / "x", "hello");
+  write_file_atomically(dir / "x", "hello");
   MappedFile first(dir / "x");
   MappedFile second(std::move(first));
   EXPECT_EQ(first.size(), 0u);
   ASSERT_EQ(second.size(), 5u);
   EXPECT_EQ(static_cast<char>(second.bytes()[4]), 'o');
-  write_file_atomic(dir / "x", "other content");  // a mapping survives the replacement of its file
+  write_file_atomically(dir / "x", "other content");  // a mapping survives the replacement of its file
   EXPECT_EQ(static_cast<char>(second.bytes()[4]), 'o');
-  write_file_atomic(dir / "empty", "");
+  write_file_atomically(dir / "empty", "");
   EXPECT_EQ(MappedFile(dir / "empty").size(), 0u);
   expect_error(ErrorCode::kNotFound, {"gone"}, [&] { MappedFile file(dir / "gone"); });
   expect_error(ErrorCode::kFormat, {"folder"}, [&] { MappedFile file(dir.path()); });
@@ -65,7 +66,7 @@ TEST(MappedFile, MapsMovesAndRefuses) {
 
 TEST(AtomicFile, LeavesTheOldFileUnlessCommitted) {
   TempDir dir;
-  write_file_atomic(dir / "x", "old");
+  write_file_atomically(dir / "x", "old");
   {
     AtomicFile file(dir / "x");
     file.write("new");
@@ -74,11 +75,11 @@ TEST(AtomicFile, LeavesTheOldFileUnlessCommitted) {
   EXPECT_EQ(entry_count(dir.path()), 1u);
   AtomicFile file(dir / "x");
   file.write("0123456789");
-  file.write_at(2, std::as_bytes(std::span("ab", 2)));
+  file.write_at(2, "ab", 2);
   const std::string large(700000, 'z');  // more than the buffer
   file.write(large);
   EXPECT_EQ(file.size(), 700010u);
-  expect_error(ErrorCode::kInternal, {}, [&] { file.write_at(700009, std::as_bytes(std::span("ab", 2))); });
+  expect_error(ErrorCode::kInternal, {}, [&] { file.write_at(700009, "ab", 2); });
   file.commit();
   EXPECT_EQ(read_file(dir / "x"), "01ab456789" + large);
   EXPECT_EQ(entry_count(dir.path()), 1u);
@@ -87,7 +88,7 @@ TEST(AtomicFile, LeavesTheOldFileUnlessCommitted) {
 
 TEST(AtomicFile, FullDiskIsAnErrorAndHarmsNothing) {
   TempDir dir;
-  write_file_atomic(dir / "x", "old");
+  write_file_atomically(dir / "x", "old");
   const int status = run_with_file_limit(100000, [&] {
     try {
       AtomicFile file(dir / "x");
@@ -131,7 +132,7 @@ TEST(Directories, AreCreatedOrExplained) {
   ensure_directory(dir / "a/b/c");
   ensure_directory(dir / "a/b/c");
   EXPECT_TRUE(std::filesystem::is_directory(dir / "a/b/c"));
-  write_file_atomic(dir / "file", "");
+  write_file_atomically(dir / "file", "");
   expect_error(ErrorCode::kIo, {"file"}, [&] { ensure_directory(dir / "file"); });
   EXPECT_GT(free_space(dir / "not/yet/there"), 0u);
 }

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "base/atomic_file.hpp"
 #include "base/file_io.hpp"
 #include "expect_error.hpp"
 #include "temp_dir.hpp"
@@ -20,7 +21,7 @@ const std::vector<std::string> kNames = {"model.safetensors", "optimizer.safeten
 
 void save(const std::filesystem::path& folder, const std::string& version, const FolderUpdate::StepHook& hook = {}) {
   FolderUpdate update(folder, hook);
-  for (const std::string& name : kNames) write_file_atomic(update.path_of(name), name + " " + version);
+  for (const std::string& name : kNames) write_file_atomically(update.path_of(name), name + " " + version);
   update.commit();
 }
 
@@ -43,7 +44,7 @@ std::set<std::string> listing(const std::filesystem::path& folder) {
 TEST(FolderUpdate, ReplacesFilesTogetherAndKeepsOthers) {
   TempDir dir;
   save(dir / "run", "one");
-  write_file_atomic(dir / "run/config.json", "kept");
+  write_file_atomically(dir / "run/config.json", "kept");
   EXPECT_EQ(version_seen(dir / "run"), "one");
   save(dir / "run", "two");
   EXPECT_EQ(version_seen(dir / "run"), "two");
@@ -56,7 +57,7 @@ TEST(FolderUpdate, WithoutCommitNothingChanges) {
   save(dir.path(), "one");
   {
     FolderUpdate update(dir.path());
-    write_file_atomic(update.path_of("state.json"), "half");
+    write_file_atomically(update.path_of("state.json"), "half");
   }
   EXPECT_EQ(version_seen(dir.path()), "one");
   EXPECT_EQ(listing(dir.path()).size(), kNames.size());

@@ -1,0 +1,122 @@
+#include <map>
+#include <set>
+
+#include "base/fail.hpp"
+#include "graph/graph.hpp"
+
+namespace fabula::graph {
+namespace {
+
+/// The walk back over the nodes that existed when it started.
+class Differentiator {
+ public:
+  Differentiator(Graph& graph, std::span<const Value> wrt, const DifferentiateOptions& options)
+      : graph_(graph), options_(options), forward_nodes_(graph.nodes().size()) {
+    mark_dependents(wrt);
+  }
+
+  void seed(const Seed& s) {
+    ensure(graph_.shape(s.output) == graph_.shape(s.gradient), "the seed of \"{}\" is {}, not {}",
+           graph_.info(s.output).name, to_string(graph_.shape(s.gradient)), to_string(graph_.shape(s.output)));
+    add(s.output, s.gradient);
+  }
+
+  void run() {
+    for (std::size_t i = forward_nodes_; i-- > 0;) visit(i);
+  }
+
+  bool wanted(Value value) const { return value && dependent_.contains(value); }
+  Value gradient(Value value) const {
+    const auto it = gradients_.find(value);
+    return it == gradients_.end() ? Value{} : it->second;
+  }
+  Value parameter_gradient(Value value) const {
+    return graph_.info(value).role == Role::kParameter ? gradient(value) : Value{};
+  }
+  void add(Value value, Value d) {
+    if (!d || !wanted(value)) return;
+    ensure(graph_.shape(value) == graph_.shape(d), "the gradient of \"{}\" {} came as {}", graph_.info(value).name,
+           to_string(graph_.shape(value)), to_string(graph_.shape(d)));
+    const auto [it, fresh] = gradients_.emplace(value, d);
+    if (!fresh) it->second = graph_.op1("add", {it->second, d});
+  }
+
+  /// `value`, or a recomputed copy of it when its producer says that this is cheap.
+  Value for_backward(Value value) {
+    const std::int32_t producer = value ? graph_.info(value).producer : -1;
+    if (producer < 0 || !options_.recompute_cheap) return value;
+    if (const auto it = recomputed_.find(value); it != recomputed_.end()) return it->second;
+    const Node node = graph_.nodes()[static_cast<std::size_t>(producer)];
+    if (!node.op->def->cheap_to_recompute) return value;
+    const std::vector<Value> again = graph_.op(node.op->def->name, std::span<const Value>(node.inputs), node.attrs);
+    for (std::size_t k = 0; k < again.size(); ++k) recomputed_[node.outputs[k]] = again[k];
+    return recomputed_.at(value);
+  }
+
+ private:
+  void mark_dependents(std::span<const Value> wrt) {
+    dependent_.insert(wrt.begin(), wrt.end());
+    for (const Node& node : graph_.nodes()) {
+      if (!node.op->def->grad) continue;
+      for (Value input : node.inputs) {
+        if (!input || !dependent_.contains(input)) continue;
+        for (Value output : node.outputs)
+          if (graph_.info(output).dtype == DType::kF32) dependent_.insert(output);
+        break;
+      }
+    }
+  }
+
+  void visit(std::size_t index);
+
+  Graph& graph_;
+  DifferentiateOptions options_;
+  std::size_t forward_nodes_;
+  std::set<Value> dependent_;
+  std::map<Value, Value> gradients_;
+  std::map<Value, Value> recomputed_;
+};
+
+class NodeGrad final : public GradCall {
+ public:
+  NodeGrad(Graph& graph, const Node& node, Differentiator& walk) : GradCall(graph, node), node_copy_(&node), walk_(walk) {}
+  Value d_output(std::size_t i) const override { return walk_.gradient(node_copy_->outputs.at(i)); }
+  bool wanted(std::size_t i) const override { return has_input(i) && walk_.wanted(node_copy_->inputs[i]); }
+  Value input(std::size_t i) override { return has_input(i) ? walk_.for_backward(node_copy_->inputs[i]) : Value{}; }
+  Value output(std::size_t i) const override { return node_copy_->outputs.at(i); }
+  Value gradient_so_far(std::size_t i) const override { return walk_.parameter_gradient(node_copy_->inputs.at(i)); }
+  void add_gradient(std::size_t i, Value d) override {
+    if (has_input(i)) walk_.add(node_copy_->inputs[i], d);
+  }
+
+ private:
+  const Node* node_copy_;
+  Differentiator& walk_;
+};
+
+void Differentiator::visit(std::size_t index) {
+  const Node node = graph_.nodes()[index];  // a copy: appending moves the vector
+  if (!node.op->def->grad) return;
+  bool reached = false, read = false;
+  for (Value output : node.outputs) reached = reached || gradient(output);
+  for (Value input : node.inputs) read = read || wanted(input);
+  if (!reached || !read) return;
+  const std::string scope = node.label.substr(0, node.label.size() - node.op->def->name.size());
+  Graph::Scope guard(graph_, scope.empty() ? std::string_view("d") : std::string_view(scope).substr(0, scope.size() - 1));
+  NodeGrad call(graph_, node, *this);
+  node.op->def->grad(call);
+}
+
+}  // namespace
+
+std::vector<Value> differentiate(Graph& graph, std::span<const Seed> seeds, std::span<const Value> wrt,
+                                 const DifferentiateOptions& options) {
+  Differentiator walk(graph, wrt, options);
+  for (const Seed& seed : seeds) walk.seed(seed);
+  walk.run();
+  std::vector<Value> result;
+  for (Value value : wrt) result.push_back(walk.gradient(value));
+  return result;
+}
+
+}  // namespace fabula::graph

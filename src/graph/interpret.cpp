@@ -1,0 +1,33 @@
+#include "base/fail.hpp"
+#include "graph/graph.hpp"
+
+namespace fabula::graph {
+namespace {
+void evaluate(const OpEntry& entry, RefCall<float>& call) { entry.reference_f32(call); }
+void evaluate(const OpEntry& entry, RefCall<double>& call) { entry.reference_f64(call); }
+}  // namespace
+
+template <class T>
+void interpret(const Graph& graph, std::vector<RefTensor<T>>& values) {
+  values.resize(graph.values().size());
+  for (const Node& node : graph.nodes()) {
+    RefCall<T> call{node.attrs, {}, {}};
+    for (Value input : node.inputs) {
+      RefTensor<T>* tensor = input ? &values[static_cast<std::size_t>(input.id)] : nullptr;
+      ensure(!tensor || tensor->shape == graph.shape(input), "\"{}\" was not filled before {}",
+             tensor ? graph.info(input).name : "", node.label);
+      call.in.push_back(tensor);
+    }
+    while (call.in.size() < node.op->def->inputs.size()) call.in.push_back(nullptr);
+    for (Value output : node.outputs) {
+      const ValueInfo& info = graph.info(output);
+      values[static_cast<std::size_t>(output.id)] = RefTensor<T>(info.shape, info.dtype);
+      call.out.push_back(&values[static_cast<std::size_t>(output.id)]);
+    }
+    evaluate(*node.op, call);
+  }
+}
+template void interpret<float>(const Graph&, std::vector<RefTensor<float>>&);
+template void interpret<double>(const Graph&, std::vector<RefTensor<double>>&);
+
+}  // namespace fabula::graph

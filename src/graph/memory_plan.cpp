@@ -1,0 +1,192 @@
+#include "graph/memory_plan.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/fail.hpp"
+
+namespace fabula::graph {
+namespace {
+
+std::uint64_t align_up(std::uint64_t bytes, std::uint64_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+
+/// Rows of `shape` that one block of `max_block` bytes can hold, a multiple of kRowQuantum; all rows when they fit.
+std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::uint64_t max_block) {
+  if (static_cast<std::uint64_t>(shape.bytes()) <= max_block) return shape.rows;
+  const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+  const auto rows = static_cast<std::int64_t>(max_block / row_bytes) / kRowQuantum * kRowQuantum;
+  if (rows == 0)
+    fail(ErrorCode::kOutOfMemory, "\"{}\" {}: {} rows take {} bytes, one allocation on this device may have {}", name,
+         to_string(shape), kRowQuantum, kRowQuantum * static_cast<std::int64_t>(row_bytes), max_block);
+  return rows;
+}
+
+struct Taken {
+  std::uint64_t begin, end;
+};
+
+/// Places intervals into blocks: first fit, lowest offset, among those alive at the same time.
+class FirstFit {
+ public:
+  explicit FirstFit(const ArenaLimits& limits) : limits_(limits) {}
+
+  Piece place(std::uint64_t bytes, std::int32_t first, std::int32_t last, std::int64_t row_begin, std::int64_t row_end) {
+    const std::uint64_t need = align_up(bytes, limits_.alignment);
+    for (std::uint32_t block = 0;; ++block) {
+      if (block == blocks_.size()) blocks_.emplace_back();
+      const std::uint64_t offset = lowest_gap(blocks_[block], need, first, last);
+      if (offset != 0 && offset + need > limits_.max_block) continue;
+      blocks_[block].push_back({offset, offset + need, first, last});
+      return {block, offset, row_begin, row_end};
+    }
+  }
+  std::vector<std::uint64_t> sizes() const {
+    std::vector<std::uint64_t> result;
+    for (const auto& block : blocks_) {
+      std::uint64_t size = 0;
+      for (const Slot& slot : block) size = std::max(size, slot.end);
+      result.push_back(size);
+    }
+    return result;
+  }
+
+ private:
+  struct Slot {
+    std::uint64_t begin, end;
+    std::int32_t first, last;
+  };
+  static std::uint64_t lowest_gap(const std::vector<Slot>& slots, std::uint64_t need, std::int32_t first, std::int32_t last) {
+    std::vector<Taken> taken;
+    for (const Slot& slot : slots)
+      if (slot.first <= last && first <= slot.last) taken.push_back({slot.begin, slot.end});
+    std::sort(taken.begin(), taken.end(), [](const Taken& a, const Taken& b) { return a.begin < b.begin; });
+    std::uint64_t offset = 0;
+    for (const Taken& t : taken) {
+      if (t.begin >= offset + need) break;
+      offset = std::max(offset, t.end);
+    }
+    return offset;
+  }
+  ArenaLimits limits_;
+  std::vector<std::vector<Slot>> blocks_;
+};
+
+void find_lifetimes(const Graph& graph, ArenaPlan& plan) {
+  plan.interval_of.assign(graph.values().size(), -1);
+  const auto end = static_cast<std::int32_t>(graph.nodes().size()) - 1;
+  for (std::size_t id = 0; id < graph.values().size(); ++id) {
+    const ValueInfo& info = graph.values()[id];
+    if (info.role != Role::kActivation) continue;
+    plan.interval_of[id] = static_cast<std::int32_t>(plan.intervals.size());
+    plan.intervals.push_back({.values = {{static_cast<std::int32_t>(id)}},
+                              .bytes = static_cast<std::uint64_t>(info.shape.bytes()),
+                              .first = info.producer,
+                              .last = info.keep ? end : info.producer,
+                              .placement = {}});
+  }
+  for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
+    for (Value input : graph.nodes()[n].inputs) {
+      if (!input || plan.interval_of[static_cast<std::size_t>(input.id)] < 0) continue;
+      Interval& interval = plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(input.id)])];
+      interval.last = std::max(interval.last, static_cast<std::int32_t>(n));
+    }
+  }
+}
+
+/// Lets outputs take over dying inputs where the op allows it.
+void merge_in_place(const Graph& graph, ArenaPlan& plan) {
+  for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
+    const Node& node = graph.nodes()[n];
+    for (const auto& [out, in] : node.op->def->in_place) {
+      if (in >= node.inputs.size() || out >= node.outputs.size() || !node.inputs[in]) continue;
+      const std::int32_t from = plan.interval_of[static_cast<std::size_t>(node.inputs[in].id)];
+      const std::int32_t to = plan.interval_of[static_cast<std::size_t>(node.outputs[out].id)];
+      if (from < 0 || to < 0 || from == to) continue;
+      Interval& source = plan.intervals[static_cast<std::size_t>(from)];
+      Interval& target = plan.intervals[static_cast<std::size_t>(to)];
+      if (source.last != static_cast<std::int32_t>(n) || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out])) continue;
+      if (std::count(node.inputs.begin(), node.inputs.end(), node.inputs[in]) != 1) continue;
+      source.last = target.last;
+      for (Value value : target.values) {
+        source.values.push_back(value);
+        plan.interval_of[static_cast<std::size_t>(value.id)] = from;
+      }
+      target.values.clear();
+      target.bytes = 0;
+    }
+  }
+}
+
+void find_peak(const Graph& graph, ArenaPlan& plan, std::uint64_t alignment) {
+  std::vector<std::int64_t> change(graph.nodes().size() + 1, 0);
+  for (const Interval& interval : plan.intervals) {
+    const auto bytes = static_cast<std::int64_t>(align_up(interval.bytes, alignment));
+    change[static_cast<std::size_t>(interval.first)] += bytes;
+    change[static_cast<std::size_t>(interval.last) + 1] -= bytes;
+  }
+  std::int64_t live = 0;
+  for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
+    live += change[n];
+    if (static_cast<std::uint64_t>(live) > plan.live_peak) {
+      plan.live_peak = static_cast<std::uint64_t>(live);
+      plan.peak_node = static_cast<std::int32_t>(n);
+    }
+  }
+}
+
+}  // namespace
+
+Placement LinearLayout::place(Pool pool, const std::string& name, const Shape& shape) {
+  const std::int64_t step = rows_per_piece(name, shape, max_block_);
+  Placement placement{pool, {}};
+  for (std::int64_t row = 0; row < shape.rows; row += step) {
+    const std::int64_t end = std::min(shape.rows, row + step);
+    const auto bytes = align_up(static_cast<std::uint64_t>((end - row) * shape.ld() * 4), alignment_);
+    if (blocks_.empty() || blocks_.back() + bytes > max_block_) blocks_.push_back(0);
+    placement.pieces.push_back({static_cast<std::uint32_t>(blocks_.size() - 1), blocks_.back(), row, end});
+    blocks_.back() += bytes;
+  }
+  return placement;
+}
+
+ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& scratch_shapes, const ArenaLimits& limits) {
+  ArenaPlan plan;
+  find_lifetimes(graph, plan);
+  merge_in_place(graph, plan);
+  plan.scratch.resize(graph.nodes().size());
+  std::vector<Shape> scratch_shape_of(plan.intervals.size());
+  for (std::size_t n = 0; n < scratch_shapes.size(); ++n) {
+    for (const Shape& shape : scratch_shapes[n]) {
+      plan.scratch[n].push_back(static_cast<std::int32_t>(plan.intervals.size()));
+      plan.intervals.push_back({.values = {},
+                                .bytes = static_cast<std::uint64_t>(shape.bytes()),
+                                .first = static_cast<std::int32_t>(n),
+                                .last = static_cast<std::int32_t>(n),
+                                .placement = {}});
+      scratch_shape_of.push_back(shape);
+    }
+  }
+  std::vector<std::size_t> order(plan.intervals.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return plan.intervals[a].bytes > plan.intervals[b].bytes; });
+  FirstFit blocks(limits);
+  for (std::size_t index : order) {
+    Interval& interval = plan.intervals[index];
+    if (interval.bytes == 0) continue;
+    const bool is_value = !interval.values.empty();
+    const Shape shape = is_value ? graph.shape(interval.values.front()) : scratch_shape_of[index];
+    const std::string name = is_value ? graph.info(interval.values.front()).name : "scratch";
+    const std::int64_t step = rows_per_piece(name, shape, limits.max_block);
+    for (std::int64_t row = 0; row < shape.rows; row += step) {
+      const std::int64_t end = std::min(shape.rows, row + step);
+      interval.placement.pieces.push_back(blocks.place(static_cast<std::uint64_t>((end - row) * shape.ld() * 4), interval.first,
+                                                       interval.last, row, end));
+    }
+  }
+  plan.block_sizes = blocks.sizes();
+  find_peak(graph, plan, limits.alignment);
+  return plan;
+}
+
+}  // namespace fabula::graph

@@ -1,0 +1,45 @@
+#include "graph/types.hpp"
+
+#include <cmath>
+
+#include "base/fail.hpp"
+
+namespace fabula::graph {
+
+std::string to_string(const Shape& shape) { return fmt::format("[{}, {}]", shape.rows, shape.cols); }
+
+bool Attrs::has(std::string_view name) const {
+  for (const auto& [key, value] : entries_)
+    if (key == name) return true;
+  return false;
+}
+
+double Attrs::get(std::string_view name) const {
+  for (const auto& [key, value] : entries_)
+    if (key == name) return value;
+  fail(ErrorCode::kInternal, "attribute \"{}\" is missing", name);
+}
+
+double Attrs::get_or(std::string_view name, double otherwise) const { return has(name) ? get(name) : otherwise; }
+
+std::int64_t Attrs::integer(std::string_view name) const {
+  const double value = get(name);
+  ensure(value == std::floor(value) && std::abs(value) <= 0x1p53, "attribute \"{}\" is {}, not an integer", name, value);
+  return static_cast<std::int64_t>(value);
+}
+
+std::int64_t Attrs::integer_or(std::string_view name, std::int64_t otherwise) const {
+  return has(name) ? integer(name) : otherwise;
+}
+
+void Attrs::set(std::string name, double value) {
+  for (auto& entry : entries_) {
+    if (entry.first == name) {
+      entry.second = value;
+      return;
+    }
+  }
+  entries_.emplace_back(std::move(name), value);
+}
+
+}  // namespace fabula::graph
