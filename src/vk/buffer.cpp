@@ -106,6 +106,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
+Buffer::Buffer() = default;
 Buffer::~Buffer() = default;
 
 Buffer::Impl::~Impl() {
