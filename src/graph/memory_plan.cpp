@@ -104,7 +104,7 @@ void merge_in_place(const Graph& graph, ArenaPlan& plan) {
       if (from < 0 || to < 0 || from == to) continue;
       Interval& source = plan.intervals[static_cast<std::size_t>(from)];
       Interval& target = plan.intervals[static_cast<std::size_t>(to)];
-      if (source.last != static_cast<std::int32_t>(n) || source.bytes != target.bytes) continue;
+      if (source.last != static_cast<std::int32_t>(n) || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out])) continue;
       if (std::count(node.inputs.begin(), node.inputs.end(), node.inputs[in]) != 1) continue;
       source.last = target.last;
       for (Value value : target.values) {

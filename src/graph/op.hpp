@@ -94,7 +94,7 @@ class LowerCall : public NodeView {
   virtual std::string_view variant() const = 0;
   virtual Value input(std::size_t i) const = 0;   ///< absent for an optional input not given
   virtual Value output(std::size_t i = 0) const = 0;
-  virtual Value scratch(std::size_t i) const = 0;  ///< as OpDef::scratch listed
+  virtual Value scratch(std::size_t i) const = 0;  ///< as OpDef::scratch listed; good for this node only
 
   /// Cuts rows [0, n) so that, for every one of `values` (all with n rows), a block can be bound: within max_storage_range, in one
   /// piece of memory, at an aligned offset. Block starts are multiples of 64 rows; `max_rows` bounds a block further.

@@ -43,7 +43,7 @@ class Device;
 /// A buffer with its own allocation. Movable, freed when destroyed (its user keeps it alive until the device is done with it).
 class Buffer {
  public:
-  Buffer() = default;
+  Buffer();  // defined where Impl is complete
   Buffer(Buffer&&) noexcept;
   Buffer& operator=(Buffer&&) noexcept;
   ~Buffer();

@@ -1,0 +1,259 @@
+#include "graph/check.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "base/fail.hpp"
+#include "graph/runtime.hpp"
+
+namespace fabula::graph {
+namespace {
+
+constexpr std::uint32_t kPoison = 0x7FC0DEAD;  // a NaN
+
+std::uint64_t seed_of(const std::string& text) {
+  std::uint64_t hash = 0xCBF29CE484222325ull;
+  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001B3ull;
+  return hash;
+}
+
+std::vector<RefTensor<double>> make_inputs(const OpEntry& op, const OpCase& op_case) {
+  Philox random(seed_of(std::string(op.def->name) + "/" + op_case.name));
+  std::vector<RefTensor<double>> inputs;
+  for (const OpCase::Input& input : op_case.inputs) {
+    inputs.emplace_back(input.shape, input.dtype);
+    for (double& v : inputs.back().f) v = static_cast<float>(random.normal());
+  }
+  if (op_case.fill) op_case.fill(inputs, random);
+  for (RefTensor<double>& tensor : inputs)
+    for (double& v : tensor.f) v = static_cast<float>(v);
+  return inputs;
+}
+
+template <class T>
+RefTensor<T> convert(const RefTensor<double>& from) {
+  RefTensor<T> to(from.shape, from.dtype);
+  to.u = from.u;
+  std::transform(from.f.begin(), from.f.end(), to.f.begin(), [](double v) { return static_cast<T>(v); });
+  return to;
+}
+
+/// The op alone in a graph: float inputs are states or parameters, word inputs are inputs.
+struct Fixture {
+  Graph graph;
+  std::vector<Value> inputs, outputs;
+
+  Fixture(const OpTable& table, const OpEntry& op, const OpCase& op_case, bool as_parameters) : graph(table) {
+    for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {
+      const OpCase::Input& input = op_case.inputs[i];
+      const std::string name = fmt::format("in{}", i);
+      if (!input.present) inputs.emplace_back();
+      else if (input.dtype == DType::kU32) inputs.push_back(graph.input(name, input.shape, input.dtype));
+      else inputs.push_back(as_parameters ? graph.parameter(name, input.shape) : graph.state(name, input.shape));
+    }
+    outputs = graph.op(op.def->name, std::span<const Value>(inputs), op_case.attrs);
+  }
+};
+
+bool finite(float v) { return (std::bit_cast<std::uint32_t>(v) & 0x7F800000u) != 0x7F800000u; }
+
+/// Compares one tensor; notes the first miss and the worst error.
+void compare(CheckResult& result, const OpCase& op_case, const std::string& what, std::span<const float> actual,
+             const RefTensor<float>& expected) {
+  double scale = 0;
+  for (float v : expected.f)
+    if (finite(v)) scale = std::max(scale, std::abs(static_cast<double>(v)));
+  const double allowed = op_case.absolute + op_case.relative * scale;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const float e = expected.f[i], a = actual[i];
+    const double error = finite(e) && finite(a) ? std::abs(static_cast<double>(a) - e) / allowed
+                         : finite(e) == finite(a) ? 0.0
+                                                  : INFINITY;
+    result.worst = std::max(result.worst, error);
+    if (error <= 1 || !result.ok) continue;
+    result.ok = false;
+    const auto cols = static_cast<std::size_t>(expected.shape.cols);
+    result.detail = fmt::format("{} at ({}, {}): expected {:.9g}, got {:.9g}, allowed difference {:.2g}", what, i / cols, i % cols, e, a, allowed);
+  }
+}
+
+void check_padding(CheckResult& result, const std::string& what, const Shape& shape, const std::vector<std::uint32_t>& words) {
+  for (std::int64_t row = 0; row < shape.rows && result.ok; ++row)
+    for (std::int64_t col = shape.cols; col < shape.ld() && result.ok; ++col)
+      if (const std::uint32_t word = words[static_cast<std::size_t>(row * shape.ld() + col)]; word != 0) {
+        result.ok = false;
+        result.detail = fmt::format("{}: padding of row {} is 0x{:08x}, not zero", what, row, word);
+      }
+}
+
+class VariantCheck {
+ public:
+  VariantCheck(vk::Device& device, const OpTable& table, const OpEntry& op, const OpCase& op_case, const std::string& variant)
+      : op_(op), op_case_(op_case), inputs_(make_inputs(op, op_case)), fixture_(table, op, op_case, false) {
+    for (Value output : fixture_.outputs) fixture_.graph.keep(output);
+    result_ = {.op = std::string(op.def->name), .case_name = op_case.name, .variant = variant, .detail = {}};
+    Workload workload(device.profile(), variant);
+    workload.add(result_.op, fixture_.graph);
+    runtime_.emplace(device, std::move(workload));
+  }
+
+  CheckResult run(int repeats) {
+    run_reference();
+    std::vector<std::vector<std::uint32_t>> first;
+    for (int repeat = 0; repeat < repeats && result_.ok; ++repeat) {
+      std::vector<std::vector<std::uint32_t>> outcome = run_device(repeat == 0);
+      if (repeat == 0) first = std::move(outcome);
+      else if (outcome != first) {
+        result_.ok = false;
+        result_.detail = fmt::format("run {} differs from run 1 in some bits", repeat + 1);
+      }
+    }
+    return result_;
+  }
+
+ private:
+  void run_reference() {
+    for (const RefTensor<double>& input : inputs_) expected_in_.push_back(convert<float>(input));
+    RefCall<float> call{op_case_.attrs, {}, {}};
+    for (std::size_t i = 0; i < expected_in_.size(); ++i) call.in.push_back(fixture_.inputs[i] ? &expected_in_[i] : nullptr);
+    while (call.in.size() < op_.def->inputs.size()) call.in.push_back(nullptr);
+    for (Value output : fixture_.outputs) expected_out_.emplace_back(fixture_.graph.shape(output), fixture_.graph.info(output).dtype);
+    for (RefTensor<float>& output : expected_out_) call.out.push_back(&output);
+    op_.reference_f32(call);
+  }
+
+  std::vector<std::vector<std::uint32_t>> run_device(bool judge) {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (!fixture_.inputs[i]) continue;
+      const std::string name = fmt::format("in{}", i);
+      if (inputs_[i].dtype == DType::kU32) runtime_->set_input(0, name, std::span<const std::uint32_t>(inputs_[i].u));
+      else runtime_->upload(name, convert<float>(inputs_[i]).f);
+    }
+    runtime_->fill_arena(kPoison);
+    runtime_->submit({0});
+    std::vector<std::vector<std::uint32_t>> outcome;
+    for (std::size_t i = 0; i < fixture_.outputs.size(); ++i) {
+      const Value output = fixture_.outputs[i];
+      outcome.push_back(runtime_->read_padded(0, output));
+      if (!judge) continue;
+      const std::string what = fmt::format("output {}", i);
+      if (expected_out_[i].dtype == DType::kF32) compare(result_, op_case_, what, runtime_->read(0, output), expected_out_[i]);
+      else if (runtime_->read_words(0, output) != expected_out_[i].u && result_.ok) {
+        result_.ok = false;
+        result_.detail = what + ": words differ";
+      }
+      check_padding(result_, what, fixture_.graph.shape(output), outcome.back());
+    }
+    for (std::size_t i : op_.def->mutates) {
+      if (i >= fixture_.inputs.size() || !fixture_.inputs[i]) continue;
+      std::vector<float> data(static_cast<std::size_t>(inputs_[i].shape.count()));
+      runtime_->download(fmt::format("in{}", i), data);
+      if (judge) compare(result_, op_case_, fmt::format("input {}", op_.def->inputs[i]), data, expected_in_[i]);
+      outcome.emplace_back(data.size());
+      std::memcpy(outcome.back().data(), data.data(), data.size() * 4);
+    }
+    return outcome;
+  }
+
+  const OpEntry& op_;
+  const OpCase& op_case_;
+  std::vector<RefTensor<double>> inputs_;
+  Fixture fixture_;
+  CheckResult result_;
+  std::optional<Runtime> runtime_;
+  std::vector<RefTensor<float>> expected_in_, expected_out_;
+};
+
+/// sum(weights * output 0) as a function of the inputs.
+double objective(const OpEntry& op, const OpCase& op_case, const Fixture& fixture, std::vector<RefTensor<double>> inputs,
+                 const std::vector<double>& weights) {
+  RefCall<double> call{op_case.attrs, {}, {}};
+  for (std::size_t i = 0; i < inputs.size(); ++i) call.in.push_back(fixture.inputs[i] ? &inputs[i] : nullptr);
+  while (call.in.size() < op.def->inputs.size()) call.in.push_back(nullptr);
+  std::vector<RefTensor<double>> outputs;
+  for (Value output : fixture.outputs) outputs.emplace_back(fixture.graph.shape(output), fixture.graph.info(output).dtype);
+  for (RefTensor<double>& output : outputs) call.out.push_back(&output);
+  op.reference_f64(call);
+  double sum = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) sum += weights[i] * outputs[0].f[i];
+  return sum;
+}
+
+}  // namespace
+
+std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, const OpEntry& op, const OpCase& op_case,
+                                    const CheckOptions& options) {
+  std::vector<CheckResult> results;
+  const Fixture fixture(table, op, op_case, false);
+  for (const std::string& variant : variants_of(fixture.graph, fixture.graph.nodes().front(), device.profile())) {
+    try {
+      results.push_back(VariantCheck(device, table, op, op_case, variant).run(options.repeats));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kDeviceLost) throw;
+      results.push_back({std::string(op.def->name), op_case.name, variant, false, INFINITY, error.what()});
+    }
+  }
+  return results;
+}
+
+std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, const OpEntry& op, const CheckOptions& options) {
+  std::vector<CheckResult> results;
+  for (const OpCase& op_case : op.cases()) {
+    if (op_case.large && !options.large) continue;
+    for (CheckResult& result : check_case(device, table, op, op_case, options)) results.push_back(std::move(result));
+  }
+  return results;
+}
+
+CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase& op_case) {
+  CheckResult result{.op = std::string(op.def->name), .case_name = op_case.name, .variant = {}, .detail = {}};
+  std::vector<RefTensor<double>> inputs = make_inputs(op, op_case);
+  const Fixture plain(table, op, op_case, true);
+  Fixture fixture(table, op, op_case, true);
+  Graph& graph = fixture.graph;
+  const Value seed = graph.state("seed", graph.shape(fixture.outputs[0]));
+  std::vector<Value> wrt;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (fixture.inputs[i] && inputs[i].dtype == DType::kF32) wrt.push_back(fixture.inputs[i]);
+  const std::vector<Value> gradients = differentiate(graph, std::vector<Seed>{{fixture.outputs[0], seed}}, wrt);
+  Philox random(seed_of(result.op + "/gradient/" + op_case.name));
+  std::vector<RefTensor<double>> values(graph.values().size());
+  RefTensor<double> weights(graph.shape(seed), DType::kF32);
+  for (double& w : weights.f) w = random.normal();
+  values[static_cast<std::size_t>(seed.id)] = weights;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (fixture.inputs[i]) values[static_cast<std::size_t>(fixture.inputs[i].id)] = inputs[i];
+  interpret(graph, values);
+
+  int compared = 0;
+  for (std::size_t w = 0; w < wrt.size(); ++w) {
+    if (!gradients[w]) continue;
+    const std::size_t i = static_cast<std::size_t>(std::find(fixture.inputs.begin(), fixture.inputs.end(), wrt[w]) - fixture.inputs.begin());
+    const std::vector<double>& analytic = values[static_cast<std::size_t>(gradients[w].id)].f;
+    double scale = 1e-3;
+    for (double g : analytic) scale = std::max(scale, std::abs(g));
+    const std::size_t samples = std::min<std::size_t>(inputs[i].f.size(), 24);
+    for (std::size_t s = 0; s < samples; ++s, ++compared) {
+      const std::size_t at = inputs[i].f.size() <= 24 ? s : random.below(static_cast<std::uint32_t>(inputs[i].f.size()));
+      const double step = 1e-5 * std::max(1.0, std::abs(inputs[i].f[at]));
+      std::vector<RefTensor<double>> up = inputs, down = inputs;
+      up[i].f[at] += step;
+      down[i].f[at] -= step;
+      const double numeric = (objective(op, op_case, plain, up, weights.f) - objective(op, op_case, plain, down, weights.f)) / (2 * step);
+      const double error = std::abs(numeric - analytic[at]) / (1e-6 * scale);
+      result.worst = std::max(result.worst, error);
+      if (error <= 1 || !result.ok) continue;
+      result.ok = false;
+      result.detail = fmt::format("d_{}[{}]: rule gives {:.9g}, central difference {:.9g}", op.def->inputs[i], at, analytic[at], numeric);
+    }
+  }
+  if (compared == 0) {
+    result.ok = false;
+    result.detail = "no input got a gradient";
+  }
+  return result;
+}
+
+}  // namespace fabula::graph

@@ -1,0 +1,226 @@
+#include "graph/program.hpp"
+
+#include <algorithm>
+
+#include "base/fail.hpp"
+
+namespace fabula::graph {
+namespace {
+
+/// Lowers one node into the program's steps.
+class NodeLowering final : public LowerCall {
+ public:
+  NodeLowering(const Graph& graph, const Node& node, std::int32_t index, const vk::DeviceProfile& profile, std::string variant,
+               const std::vector<Shape>& scratch_shapes, Program& program)
+      : LowerCall(graph, node),
+        index_(index),
+        profile_(profile),
+        variant_(std::move(variant)),
+        scratch_shapes_(scratch_shapes),
+        program_(program) {}
+
+  const vk::DeviceProfile& profile() const override { return profile_; }
+  std::string_view variant() const override { return variant_; }
+  Value input(std::size_t i) const override { return has_input(i) ? node_->inputs[i] : Value{}; }
+  Value output(std::size_t i) const override { return node_->outputs.at(i); }
+  /// Scratch values have no graph id; they are numbered below -1.
+  Value scratch(std::size_t i) const override {
+    ensure(i < scratch_shapes_.size(), "{} has {} scratch values, asked for number {}", label(), scratch_shapes_.size(), i);
+    return {-2 - static_cast<std::int32_t>(i)};
+  }
+
+  std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const override;
+  void clear(Value value) override;
+
+ private:
+  void emit(const Launch& launch, std::span<const std::byte> push) override;
+
+  bool is_scratch(Value value) const { return value.id <= -2; }
+  const Shape& shape_of(Value value) const {
+    return is_scratch(value) ? scratch_shapes_.at(static_cast<std::size_t>(-2 - value.id)) : graph_->shape(value);
+  }
+  const Placement& placement_of(Value value) const {
+    if (!is_scratch(value)) return program_.placements.at(static_cast<std::size_t>(value.id));
+    const auto& intervals = program_.arena.scratch.at(static_cast<std::size_t>(index_));
+    return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))].placement;
+  }
+  Range resolve(const Window& window) const;
+
+  std::int32_t index_;
+  const vk::DeviceProfile& profile_;
+  std::string variant_;
+  const std::vector<Shape>& scratch_shapes_;
+  Program& program_;
+};
+
+std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const {
+  std::int64_t rows = -1, step = INT64_MAX;
+  std::vector<std::int64_t> cuts;
+  for (Value value : values) {
+    const Shape& shape = shape_of(value);
+    ensure(rows < 0 || rows == shape.rows, "{}: row blocks over {} and {} rows", label(), rows, shape.rows);
+    rows = shape.rows;
+    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
+      step = std::min(step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
+    for (const Piece& piece : placement_of(value).pieces) cuts.push_back(piece.row_begin);
+  }
+  if (max_rows > 0 && max_rows < rows) step = std::min(step, std::max(max_rows / kRowQuantum * kRowQuantum, kRowQuantum));
+  if (step == 0)
+    fail(ErrorCode::kUnsupported, "{}: {} rows exceed the device's storage range of {} bytes", label(), kRowQuantum,
+         profile_.limits.max_storage_range);
+  cuts.push_back(rows);
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<RowBlock> blocks;
+  for (std::int64_t begin = 0; begin < rows;) {
+    const std::int64_t piece_end = *std::upper_bound(cuts.begin(), cuts.end(), begin);
+    const std::int64_t end = step > piece_end - begin ? piece_end : begin + step;
+    blocks.push_back({begin, end});
+    begin = end;
+  }
+  return blocks;
+}
+
+Range NodeLowering::resolve(const Window& window) const {
+  ensure(window.value.id != -1, "{} binds an absent value", label());
+  const Shape& shape = shape_of(window.value);
+  const std::int64_t end = window.row_end < 0 ? shape.rows : window.row_end;
+  ensure(window.row_begin >= 0 && window.row_begin < end && end <= shape.rows, "{} binds rows {} to {} of {}", label(),
+         window.row_begin, end, to_string(shape));
+  const Placement& placement = placement_of(window.value);
+  for (const Piece& piece : placement.pieces) {
+    if (window.row_begin < piece.row_begin || window.row_begin >= piece.row_end) continue;
+    ensure(end <= piece.row_end, "{} binds rows {} to {} across pieces of memory; it must go by row blocks", label(),
+           window.row_begin, end);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const Range range{placement.pool, piece.block,
+                      piece.offset + static_cast<std::uint64_t>(window.row_begin - piece.row_begin) * row_bytes,
+                      static_cast<std::uint64_t>(end - window.row_begin) * row_bytes};
+    ensure(range.size <= profile_.limits.max_storage_range,
+           "{} binds {} bytes, the device allows {}; it must go by row blocks", label(), range.size,
+           profile_.limits.max_storage_range);
+    ensure(range.offset % profile_.limits.storage_alignment == 0, "{} binds offset {}, not a multiple of {}", label(),
+           range.offset, profile_.limits.storage_alignment);
+    return range;
+  }
+  fail(ErrorCode::kInternal, "{} binds row {} of a value that has no memory there", label(), window.row_begin);
+}
+
+void NodeLowering::emit(const Launch& launch, std::span<const std::byte> push) {
+  Step step;
+  step.shader = launch.shader;
+  step.constants = launch.constants;
+  step.subgroup_size = launch.subgroup_size;
+  step.groups = launch.groups;
+  step.push.assign(push.begin(), push.end());
+  step.node = index_;
+  step.label = label().ends_with(launch.shader) ? label() : label() + ":" + launch.shader;
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto a = static_cast<std::size_t>(axis);
+    ensure(launch.groups[a] >= 1 && launch.groups[a] <= profile_.limits.max_workgroup_count[a],
+           "{} launches {} workgroups along axis {}, the device allows {}", step.label, launch.groups[a], axis,
+           profile_.limits.max_workgroup_count[a]);
+  }
+  for (const Window& window : launch.bindings) step.bindings.push_back(resolve(window));
+  program_.steps.push_back(std::move(step));
+}
+
+void NodeLowering::clear(Value value) {
+  const Shape& shape = shape_of(value);
+  const Placement& placement = placement_of(value);
+  for (const Piece& piece : placement.pieces) {
+    Step step;
+    step.node = index_;
+    step.label = label() + ":clear";
+    step.bindings.push_back({placement.pool, piece.block, piece.offset,
+                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4)});
+    program_.steps.push_back(std::move(step));
+  }
+}
+
+class Fnv1a {
+ public:
+  void bytes(const void* data, std::size_t size) {
+    const auto* p = static_cast<const unsigned char*>(data);
+    for (std::size_t i = 0; i < size; ++i) hash_ = (hash_ ^ p[i]) * 0x100000001B3ull;
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 0xCBF29CE484222325ull;
+};
+
+std::uint64_t digest_of(const std::vector<Step>& steps) {
+  Fnv1a hash;
+  for (const Step& step : steps) {
+    hash.bytes(step.shader.data(), step.shader.size());
+    hash.bytes(step.constants.data(), step.constants.size() * 4);
+    hash.bytes(&step.subgroup_size, 4);
+    hash.bytes(step.groups.data(), 12);
+    hash.bytes(step.push.data(), step.push.size());
+    for (const Range& range : step.bindings) hash.bytes(&range.size, sizeof range.size);
+  }
+  return hash.value();
+}
+
+std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile, const std::string& forced) {
+  const std::vector<std::string> variants = variants_of(graph, node, profile);
+  ensure(!variants.empty(), "{} has no kernel variant for {}", node.label, profile.name);
+  if (!forced.empty() && std::find(variants.begin(), variants.end(), forced) != variants.end()) return forced;
+  return variants.front();
+}
+
+}  // namespace
+
+std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile) {
+  if (!node.op->def->variants) return {""};
+  return node.op->def->variants(NodeView(graph, node), profile);
+}
+
+Cost cost_of(const Graph& graph, const Node& node) {
+  if (node.op->def->cost) return node.op->def->cost(NodeView(graph, node));
+  Cost cost;
+  for (Value input : node.inputs)
+    if (input) cost.bytes += static_cast<double>(graph.shape(input).bytes());
+  for (Value output : node.outputs) cost.bytes += static_cast<double>(graph.shape(output).bytes());
+  return cost;
+}
+
+Cost total_cost(const Graph& graph) {
+  Cost total;
+  for (const Node& node : graph.nodes()) {
+    const Cost cost = cost_of(graph, node);
+    total.flops += cost.flops;
+    total.bytes += cost.bytes;
+  }
+  return total;
+}
+
+Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options) {
+  Program program;
+  std::vector<std::string> variants;
+  std::vector<std::vector<Shape>> scratch;
+  for (const Node& node : graph.nodes()) {
+    variants.push_back(choose_variant(graph, node, profile, options.variant));
+    scratch.push_back(node.op->def->scratch ? node.op->def->scratch(NodeView(graph, node), profile, variants.back())
+                                            : std::vector<Shape>{});
+  }
+  program.arena = plan_arena(graph, scratch,
+                             {.max_block = profile.limits.max_allocation, .alignment = std::max<std::uint64_t>(profile.limits.storage_alignment, 256)});
+  program.placements.resize(graph.values().size());
+  for (std::size_t id = 0; id < graph.values().size(); ++id) {
+    const std::int32_t interval = program.arena.interval_of[id];
+    program.placements[id] = interval >= 0 ? program.arena.intervals[static_cast<std::size_t>(interval)].placement
+                                           : options.place({static_cast<std::int32_t>(id)}, graph.values()[id]);
+  }
+  for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
+    const Node& node = graph.nodes()[n];
+    NodeLowering call(graph, node, static_cast<std::int32_t>(n), profile, variants[n], scratch[n], program);
+    ensure(node.op->def->lower != nullptr, "{} cannot run on a device", node.label);
+    node.op->def->lower(call);
+  }
+  program.digest = digest_of(program.steps);
+  return program;
+}
+
+}  // namespace fabula::graph

@@ -1,0 +1,58 @@
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "graph/graph.hpp"
+#include "graph/memory_plan.hpp"
+#include "vk/limits.hpp"
+
+namespace fabula::graph {
+
+/// A byte range of a block of a pool.
+struct Range {
+  Pool pool = Pool::kArena;
+  std::uint32_t block = 0;
+  std::uint64_t offset = 0, size = 0;
+};
+
+/// One command of a lowered graph: a launch, or (shader empty) the clearing of one range.
+struct Step {
+  std::string shader;
+  std::vector<std::uint32_t> constants;
+  std::uint32_t subgroup_size = 0;
+  std::array<std::uint32_t, 3> groups{1, 1, 1};
+  std::vector<std::byte> push;
+  std::vector<Range> bindings;
+  std::int32_t node = 0;
+  std::string label;  ///< node label, and the shader where it differs
+};
+
+/// A graph made ready for one device: where every value lies and what is launched, in order. Plain data, no device object.
+struct Program {
+  std::vector<Placement> placements;  ///< by Value::id
+  ArenaPlan arena;
+  std::vector<Step> steps;
+  /// Of shaders, constants, grids and push constants: equal digests compute bit-identical numbers on one device.
+  std::uint64_t digest = 0;
+};
+
+struct ProgramOptions {
+  std::string variant;       ///< forces this kernel variant for every node that lists it; empty: each node's first
+  /// Where parameters, states and inputs lie.
+  std::function<Placement(Value, const ValueInfo&)> place;
+};
+
+/// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported for a forced variant that no
+/// node has.
+Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options);
+
+/// The variants of one node on a device, best first (one empty name where the op has no choice).
+std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile);
+
+/// Flops and bytes of all nodes.
+Cost total_cost(const Graph& graph);
+Cost cost_of(const Graph& graph, const Node& node);
+
+}  // namespace fabula::graph

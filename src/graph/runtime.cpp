@@ -1,0 +1,198 @@
+#include "graph/runtime.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/fail.hpp"
+
+namespace fabula::graph {
+namespace {
+
+/// Host rows converted at once when parameters are padded or unpadded.
+constexpr std::int64_t kHostChunkBytes = 8 << 20;
+
+std::int64_t rows_per_chunk(const Shape& shape) { return std::max<std::int64_t>(1, kHostChunkBytes / (shape.ld() * 4)); }
+
+}  // namespace
+
+Runtime::Runtime(vk::Device& device, Workload workload, bool timed) : device_(device), workload_(std::move(workload)) {
+  for (std::uint64_t size : workload_.store_blocks())
+    store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters and optimizer state"));
+  for (std::uint64_t size : workload_.arena_blocks())
+    arena_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "activations"));
+  recorded_.resize(workload_.graphs().size());
+  for (std::size_t g = 0; g < recorded_.size(); ++g) {
+    const PlannedGraph& planned = workload_.graphs()[g];
+    Recorded& recorded = recorded_[g];
+    for (std::uint64_t size : planned.input_blocks) {
+      recorded.inputs.push_back(device_.allocate(size, vk::MemoryUse::kShared, planned.name + " inputs"));
+      if (!recorded.inputs.back().mapped())
+        recorded.staging.push_back(device_.allocate(size, vk::MemoryUse::kUpload, planned.name + " staging"));
+    }
+    if (planned.readback_bytes > 0)
+      recorded.readback = device_.allocate(planned.readback_bytes, vk::MemoryUse::kReadback, planned.name + " results");
+    record(planned, recorded, timed);
+  }
+}
+
+vk::BufferRange Runtime::resolve(const Recorded& recorded, const Range& range) const {
+  const std::vector<vk::Buffer>& pool = range.pool == Pool::kArena ? arena_ : range.pool == Pool::kStore ? store_ : recorded.inputs;
+  return {&pool.at(range.block), range.offset, range.size};
+}
+
+void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed) {
+  recorded.list.emplace(device_.new_list({.label = planned.name, .timed = timed}));
+  for (std::size_t i = 0; i < recorded.staging.size(); ++i)
+    recorded.list->copy({&recorded.staging[i], 0, recorded.staging[i].size()}, {&recorded.inputs[i], 0, recorded.inputs[i].size()});
+  for (const Step& step : planned.program.steps) {
+    if (step.shader.empty()) {
+      recorded.list->fill(resolve(recorded, step.bindings.front()), 0);
+      continue;
+    }
+    vk::DispatchCall call;
+    call.pipeline = device_.pipeline({step.shader, step.constants, step.subgroup_size});
+    for (const Range& range : step.bindings) call.bindings.push_back(resolve(recorded, range));
+    call.push = step.push;
+    call.groups = step.groups;
+    call.label = step.label;
+    recorded.list->dispatch(call);
+  }
+  for (const auto& [value, offset] : planned.kept) {
+    std::uint64_t to = offset;
+    const Shape& shape = planned.graph.shape(value);
+    const Placement& placement = planned.program.placements[static_cast<std::size_t>(value.id)];
+    for (const Piece& piece : placement.pieces) {
+      const auto bytes = static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4);
+      recorded.list->copy(resolve(recorded, {placement.pool, piece.block, piece.offset, bytes}), {&recorded.readback, to, bytes});
+      to += bytes;
+    }
+  }
+  recorded.list->end();
+}
+
+void Runtime::upload(std::string_view name, std::span<const float> data) {
+  wait();
+  const auto it = workload_.stored().find(name);
+  ensure(it != workload_.stored().end(), "there is no parameter or state \"{}\"", name);
+  const Shape& shape = it->second.shape;
+  ensure(static_cast<std::int64_t>(data.size()) == shape.count(), "\"{}\" is {}, {} numbers were given", name, to_string(shape),
+         data.size());
+  const std::int64_t step = rows_per_chunk(shape);
+  std::vector<float> rows;
+  for (const Piece& piece : it->second.placement.pieces) {
+    for (std::int64_t row = piece.row_begin; row < piece.row_end; row += step) {
+      const std::int64_t end = std::min(piece.row_end, row + step);
+      rows.assign(static_cast<std::size_t>((end - row) * shape.ld()), 0.0f);
+      for (std::int64_t r = row; r < end; ++r)
+        std::copy_n(data.begin() + r * shape.cols, shape.cols, rows.begin() + (r - row) * shape.ld());
+      device_.upload(store_[piece.block], piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
+                     std::as_bytes(std::span(rows)));
+    }
+  }
+}
+
+void Runtime::download(std::string_view name, std::span<float> data) {
+  wait();
+  const auto it = workload_.stored().find(name);
+  ensure(it != workload_.stored().end(), "there is no parameter or state \"{}\"", name);
+  const Shape& shape = it->second.shape;
+  ensure(static_cast<std::int64_t>(data.size()) == shape.count(), "\"{}\" is {}, room for {} numbers was given", name,
+         to_string(shape), data.size());
+  const std::int64_t step = rows_per_chunk(shape);
+  std::vector<float> rows;
+  for (const Piece& piece : it->second.placement.pieces) {
+    for (std::int64_t row = piece.row_begin; row < piece.row_end; row += step) {
+      const std::int64_t end = std::min(piece.row_end, row + step);
+      rows.resize(static_cast<std::size_t>((end - row) * shape.ld()));
+      device_.download(store_[piece.block], piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
+                       std::as_writable_bytes(std::span(rows)));
+      for (std::int64_t r = row; r < end; ++r)
+        std::copy_n(rows.begin() + (r - row) * shape.ld(), shape.cols, data.begin() + r * shape.cols);
+    }
+  }
+}
+
+void Runtime::write_input(std::size_t graph, std::string_view name, DType dtype, std::span<const std::uint32_t> words) {
+  const PlannedGraph& planned = workload_.graphs().at(graph);
+  const Value value = planned.graph.find(name);
+  ensure(bool(value), "graph {} has no input \"{}\"", planned.name, name);
+  const ValueInfo& info = planned.graph.info(value);
+  ensure(info.role == Role::kInput && info.dtype == dtype, "\"{}\" of graph {} is not an input of that type", name, planned.name);
+  ensure(static_cast<std::int64_t>(words.size()) == info.shape.count(), "input \"{}\" is {}, {} words were given", name,
+         to_string(info.shape), words.size());
+  wait();
+  Recorded& recorded = recorded_[graph];
+  for (const Piece& piece : planned.program.placements[static_cast<std::size_t>(value.id)].pieces) {
+    void* base = recorded.inputs[piece.block].mapped();
+    if (!base) base = recorded.staging.at(piece.block).mapped();
+    auto* to = static_cast<std::uint32_t*>(base) + piece.offset / 4;
+    for (std::int64_t row = piece.row_begin; row < piece.row_end; ++row, to += info.shape.ld()) {
+      std::copy_n(words.begin() + row * info.shape.cols, info.shape.cols, to);
+      std::fill(to + info.shape.cols, to + info.shape.ld(), 0u);
+    }
+  }
+}
+
+void Runtime::set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words) {
+  write_input(graph, name, DType::kU32, words);
+}
+
+void Runtime::set_input(std::size_t graph, std::string_view name, std::span<const float> data) {
+  std::vector<std::uint32_t> words(data.size());
+  std::memcpy(words.data(), data.data(), data.size_bytes());
+  write_input(graph, name, DType::kF32, words);
+}
+
+void Runtime::submit(std::initializer_list<std::size_t> graphs) {
+  std::vector<vk::CommandList*> lists;
+  for (std::size_t graph : graphs) lists.push_back(&*recorded_.at(graph).list);
+  in_flight_ = true;
+  device_.submit(lists);
+}
+
+void Runtime::wait() {
+  if (!in_flight_) return;
+  device_.wait();
+  in_flight_ = false;
+}
+
+const std::uint32_t* Runtime::readback(std::size_t graph, Value value) {
+  wait();
+  for (const auto& [kept, offset] : workload_.graphs().at(graph).kept)
+    if (kept == value) return static_cast<const std::uint32_t*>(recorded_[graph].readback.mapped()) + offset / 4;
+  fail(ErrorCode::kInternal, "\"{}\" of graph {} is not kept", workload_.graphs()[graph].graph.info(value).name,
+       workload_.graphs()[graph].name);
+}
+
+std::vector<std::uint32_t> Runtime::read_words(std::size_t graph, Value value) {
+  const std::uint32_t* from = readback(graph, value);
+  const Shape& shape = workload_.graphs()[graph].graph.shape(value);
+  std::vector<std::uint32_t> result(static_cast<std::size_t>(shape.count()));
+  for (std::int64_t row = 0; row < shape.rows; ++row)
+    std::copy_n(from + row * shape.ld(), shape.cols, result.begin() + row * shape.cols);
+  return result;
+}
+
+std::vector<float> Runtime::read(std::size_t graph, Value value) {
+  const std::vector<std::uint32_t> words = read_words(graph, value);
+  std::vector<float> result(words.size());
+  std::memcpy(result.data(), words.data(), words.size() * 4);
+  return result;
+}
+
+std::vector<std::uint32_t> Runtime::read_padded(std::size_t graph, Value value) {
+  const std::uint32_t* from = readback(graph, value);
+  return {from, from + workload_.graphs()[graph].graph.shape(value).padded()};
+}
+
+void Runtime::fill_arena(std::uint32_t word) {
+  wait();
+  for (const vk::Buffer& block : arena_) {
+    vk::CommandList list = device_.new_list({.label = "fill arena"});
+    list.fill({&block, 0, block.size()}, word);
+    list.end();
+    device_.run(list);
+  }
+}
+
+}  // namespace fabula::graph

@@ -1,0 +1,66 @@
+#pragma once
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/workload.hpp"
+#include "vk/device.hpp"
+
+namespace fabula::graph {
+
+/// A workload on a device: its memory, and its graphs recorded once and replayed.
+class Runtime {
+ public:
+  /// Allocates everything and records every graph. Throws kOutOfMemory with the sizes before anything runs.
+  Runtime(vk::Device& device, Workload workload, bool timed = false);
+
+  const Workload& workload() const { return workload_; }
+  vk::Device& device() { return device_; }
+
+  /// Parameters and states by name; data is dense [rows, cols] without padding. They wait for work in flight.
+  void upload(std::string_view name, std::span<const float> data);
+  void download(std::string_view name, std::span<float> data);
+
+  /// An input of one graph, dense. Waits for work in flight, whose inputs must not change under it.
+  void set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words);
+  void set_input(std::size_t graph, std::string_view name, std::span<const float> data);
+
+  /// Runs graphs in order; returns at once.
+  void submit(std::initializer_list<std::size_t> graphs);
+  void wait();
+
+  /// A kept value of the graph's last run, dense. Waits.
+  std::vector<float> read(std::size_t graph, Value value);
+  std::vector<std::uint32_t> read_words(std::size_t graph, Value value);
+
+  /// Fills the arena with a bit pattern: checks poison it, so that a read of what nobody wrote shows.
+  void fill_arena(std::uint32_t word);
+  /// Device words of a value's padding and everything, row stride ld: for checks.
+  std::vector<std::uint32_t> read_padded(std::size_t graph, Value value);
+
+  std::vector<vk::CommandList::Timing> timings(std::size_t graph) const { return recorded_.at(graph).list->timings(); }
+
+ private:
+  struct Recorded {
+    std::vector<vk::Buffer> inputs, staging;  ///< staging only where inputs cannot be mapped
+    vk::Buffer readback;
+    std::optional<vk::CommandList> list;
+  };
+  vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
+  void record(const PlannedGraph& planned, Recorded& recorded, bool timed);
+  void write_input(std::size_t graph, std::string_view name, DType dtype, std::span<const std::uint32_t> words);
+  const std::uint32_t* readback(std::size_t graph, Value value);
+
+  vk::Device& device_;
+  Workload workload_;
+  std::vector<vk::Buffer> store_, arena_;
+  std::vector<Recorded> recorded_;
+  bool in_flight_ = false;
+};
+
+}  // namespace fabula::graph

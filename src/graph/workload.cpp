@@ -1,0 +1,85 @@
+#include "graph/workload.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/fail.hpp"
+
+namespace fabula::graph {
+namespace {
+constexpr std::uint64_t kAlignment = 256;
+std::uint64_t sum(const std::vector<std::uint64_t>& sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
+}
+}  // namespace
+
+Workload::Workload(vk::DeviceProfile profile, std::string variant)
+    : profile_(std::move(profile)),
+      variant_(std::move(variant)),
+      store_(profile_.limits.max_allocation, std::max(kAlignment, profile_.limits.storage_alignment)) {}
+
+std::size_t Workload::add(std::string name, Graph graph) {
+  PlannedGraph planned{std::move(name), std::move(graph), {}, {}, 0, {}};
+  const std::uint64_t alignment = std::max(kAlignment, profile_.limits.storage_alignment);
+  LinearLayout inputs(profile_.limits.max_allocation, alignment);
+  const auto place = [&](Value, const ValueInfo& info) {
+    if (info.role == Role::kInput) return inputs.place(Pool::kInputs, info.name, info.shape);
+    const auto it = stored_.find(info.name);
+    if (it != stored_.end()) {
+      ensure(it->second.shape == info.shape, "\"{}\" is {} in one graph and {} in another", info.name,
+             to_string(it->second.shape), to_string(info.shape));
+      return it->second.placement;
+    }
+    Stored stored{info.shape, info.role, store_.place(Pool::kStore, info.name, info.shape)};
+    return stored_.emplace(info.name, std::move(stored)).first->second.placement;
+  };
+  planned.program = lower(planned.graph, profile_, {.variant = variant_, .place = place});
+  planned.input_blocks = inputs.block_sizes();
+  for (std::size_t id = 0; id < planned.graph.values().size(); ++id) {
+    const ValueInfo& info = planned.graph.values()[id];
+    if (!info.keep) continue;
+    planned.kept.emplace_back(Value{static_cast<std::int32_t>(id)}, planned.readback_bytes);
+    planned.readback_bytes += (static_cast<std::uint64_t>(info.shape.bytes()) + alignment - 1) / alignment * alignment;
+  }
+  graphs_.push_back(std::move(planned));
+  return graphs_.size() - 1;
+}
+
+std::vector<std::uint64_t> Workload::arena_blocks() const {
+  std::vector<std::uint64_t> blocks;
+  for (const PlannedGraph& planned : graphs_) {
+    const auto& sizes = planned.program.arena.block_sizes;
+    blocks.resize(std::max(blocks.size(), sizes.size()), 0);
+    for (std::size_t i = 0; i < sizes.size(); ++i) blocks[i] = std::max(blocks[i], sizes[i]);
+  }
+  return blocks;
+}
+
+MemoryReport Workload::report() const {
+  MemoryReport report;
+  for (const auto& [name, stored] : stored_) {
+    const auto bytes = static_cast<std::uint64_t>(stored.shape.bytes());
+    if (stored.role == Role::kParameter) report.parameters += bytes;
+    else if (name.starts_with(kGradientPrefix)) report.gradients += bytes;
+    else if (name.starts_with(kOptimizerPrefix)) report.optimizer += bytes;
+    else report.other_states += bytes;
+  }
+  report.activations = sum(arena_blocks());
+  for (const PlannedGraph& planned : graphs_) {
+    report.inputs += (profile_.unified_memory ? 1 : 2) * sum(planned.input_blocks) + planned.readback_bytes;
+    const ArenaPlan& arena = planned.program.arena;
+    if (arena.live_peak <= report.activations_live || arena.peak_node < 0) continue;
+    report.activations_live = arena.live_peak;
+    report.peak_graph = planned.name;
+    report.peak_node = planned.graph.nodes()[static_cast<std::size_t>(arena.peak_node)].label;
+  }
+  return report;
+}
+
+std::uint64_t Workload::digest() const {
+  std::uint64_t digest = 0xCBF29CE484222325ull;
+  for (const PlannedGraph& planned : graphs_) digest = (digest ^ planned.program.digest) * 0x100000001B3ull;
+  return digest;
+}
+
+}  // namespace fabula::graph

@@ -1,0 +1,67 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "graph/graph.hpp"
+#include "graph/program.hpp"
+
+namespace fabula::graph {
+
+/// Prefixes by which states are told apart in reports and files.
+inline constexpr std::string_view kGradientPrefix = "grad.";
+inline constexpr std::string_view kOptimizerPrefix = "adam.";
+
+/// What a workload takes on the device, in bytes.
+struct MemoryReport {
+  std::uint64_t parameters = 0, gradients = 0, optimizer = 0, other_states = 0;
+  std::uint64_t activations = 0;       ///< the arena: shared by all graphs, the largest counts
+  std::uint64_t activations_live = 0;  ///< most bytes alive at once (the rest of the arena is fragmentation)
+  std::uint64_t inputs = 0;            ///< with their staging and the read-back of results
+  std::string peak_graph, peak_node;   ///< where the arena is fullest
+  std::uint64_t total() const { return parameters + gradients + optimizer + other_states + activations + inputs; }
+};
+
+/// A graph with its plan, as part of a workload.
+struct PlannedGraph {
+  std::string name;
+  Graph graph;
+  Program program;
+  std::vector<std::uint64_t> input_blocks;                  ///< bytes
+  std::uint64_t readback_bytes = 0;
+  std::vector<std::pair<Value, std::uint64_t>> kept;        ///< kept values and their offsets in the read-back buffer
+};
+
+/// The graphs of a job (accumulate, apply, evaluate, generate), planned together for one device: parameters and states are placed
+/// once, the arena is shared because only one graph runs at a time. Pure data: `fabula plan` needs no more than this.
+class Workload {
+ public:
+  /// `variant` forces a kernel variant wherever it exists (checks use it).
+  explicit Workload(vk::DeviceProfile profile, std::string variant = {});
+
+  /// Plans and lowers a graph; its index.
+  std::size_t add(std::string name, Graph graph);
+
+  const vk::DeviceProfile& profile() const { return profile_; }
+  const std::vector<PlannedGraph>& graphs() const { return graphs_; }
+  MemoryReport report() const;
+  std::vector<std::uint64_t> arena_blocks() const;
+  const std::vector<std::uint64_t>& store_blocks() const { return store_.block_sizes(); }
+  struct Stored {
+    Shape shape;
+    Role role;
+    Placement placement;
+  };
+  const std::map<std::string, Stored, std::less<>>& stored() const { return stored_; }
+  /// Digest over all graphs: see Program::digest.
+  std::uint64_t digest() const;
+
+ private:
+  vk::DeviceProfile profile_;
+  std::string variant_;
+  LinearLayout store_;
+  std::map<std::string, Stored, std::less<>> stored_;
+  std::vector<PlannedGraph> graphs_;
+};
+
+}  // namespace fabula::graph

@@ -1,0 +1,246 @@
+#include "text/tokenizer.hpp"
+
+#include <algorithm>
+
+#include "base/fail.hpp"
+#include "base/hash.hpp"
+#include "base/parallel.hpp"
+#include "text/utf8.hpp"
+
+namespace fabula::text {
+namespace {
+
+// Names for the end of a document, the best first.
+constexpr std::string_view kEndNames[] = {kEndOfText, "<|end_of_text|>", "<｜end▁of▁sentence｜>", "</s>"};
+
+struct PieceHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view piece) const { return std::hash<std::string_view>{}(piece); }
+};
+
+uint64_t hash_number(uint64_t number, uint64_t hash) {
+  unsigned char bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<unsigned char>(number >> (8 * i));
+  return fnv1a(bytes, sizeof(bytes), hash);
+}
+
+uint64_t hash_text(std::string_view text, uint64_t hash) {
+  return fnv1a(text, hash_number(text.size(), hash));
+}
+
+uint64_t fingerprint_of(const TokenizerParts& parts) {
+  uint64_t hash = hash_number(parts.tokens.size(), kFnvOffset);
+  for (const std::string& token : parts.tokens) hash = hash_text(token, hash);
+  for (const Merge& merge : parts.merges) {
+    hash = hash_number(uint64_t{merge.left} << 32 | merge.right, hash_number(merge.result, hash));
+  }
+  for (const AddedToken& token : parts.added) hash = hash_text(token.content, hash_number(token.id, hash));
+  for (const std::string& pattern : parts.patterns) hash = hash_text(pattern, hash);
+  return hash_number(parts.whole_pieces ? 1 : 0, hash);
+}
+
+}  // namespace
+
+/// Encodes text after text with a cache of the pieces it has met; one a thread.
+class Tokenizer::Encoder {
+ public:
+  explicit Encoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  void encode(std::string_view text, EncodeOptions options, std::vector<uint32_t>& out) {
+    if (!options.added_tokens || tokenizer_.added_order_.empty()) return encode_plain(text, out);
+    size_t plain_begin = 0;
+    for (size_t i = 0; i < text.size();) {
+      const AddedToken* token = added_token_at(text.substr(i));
+      if (token == nullptr) {
+        ++i;
+        continue;
+      }
+      encode_plain(text.substr(plain_begin, i - plain_begin), out);
+      out.push_back(token->id);
+      i += token->content.size();
+      plain_begin = i;
+    }
+    encode_plain(text.substr(plain_begin), out);
+  }
+
+ private:
+  const AddedToken* added_token_at(std::string_view text) const {
+    if (!tokenizer_.added_first_byte_[static_cast<unsigned char>(text[0])]) return nullptr;
+    for (const size_t index : tokenizer_.added_order_) {
+      const AddedToken& token = tokenizer_.parts_.added[index];
+      if (text.starts_with(token.content)) return &token;
+    }
+    return nullptr;
+  }
+
+  void encode_plain(std::string_view text, std::vector<uint32_t>& out) {
+    tokenizer_.pre_tokenizer_.split(text, [&](std::string_view piece) { encode_piece(piece, out); });
+  }
+
+  void encode_piece(std::string_view piece, std::vector<uint32_t>& out) {
+    constexpr size_t kMaxCachedBytes = 48, kMaxCachedPieces = 1 << 17;  // at most some 20 MB a thread
+    if (piece.size() == 1) {
+      out.push_back(tokenizer_.byte_ids_[static_cast<unsigned char>(piece[0])]);
+      return;
+    }
+    const bool cacheable = piece.size() <= kMaxCachedBytes;
+    if (cacheable) {
+      if (const auto found = cache_.find(piece); found != cache_.end()) {
+        const auto begin = cached_ids_.begin() + found->second.first;
+        out.insert(out.end(), begin, begin + found->second.second);
+        return;
+      }
+    }
+    merge(piece);
+    if (cacheable && cache_.size() < kMaxCachedPieces) {
+      cache_.emplace(piece, std::pair(static_cast<ptrdiff_t>(cached_ids_.size()), static_cast<ptrdiff_t>(ids_.size())));
+      cached_ids_.insert(cached_ids_.end(), ids_.begin(), ids_.end());
+    }
+    out.insert(out.end(), ids_.begin(), ids_.end());
+  }
+
+  void merge(std::string_view piece) {
+    ids_.clear();
+    if (tokenizer_.parts_.whole_pieces) {
+      if (const auto id = tokenizer_.ids_.find(piece); id != tokenizer_.ids_.end()) return ids_.push_back(id->second);
+    }
+    for (const char byte : piece) ids_.push_back(tokenizer_.byte_ids_[static_cast<unsigned char>(byte)]);
+    merge_piece(tokenizer_.merges_, ids_);
+  }
+
+  const Tokenizer& tokenizer_;
+  std::unordered_map<std::string, std::pair<ptrdiff_t, ptrdiff_t>, PieceHash, std::equal_to<>> cache_;
+  std::vector<uint32_t> cached_ids_, ids_;
+};
+
+Tokenizer::Tokenizer(TokenizerParts parts)
+    : parts_(std::move(parts)), pre_tokenizer_(parts_.patterns), merges_(parts_.merges) {
+  check_bytes();
+  check_merges();
+  index_added_tokens();
+  for (const std::string_view name : kEndNames) {
+    if (!eot_) eot_ = token_id(name);
+  }
+  fingerprint_ = fingerprint_of(parts_);
+}
+
+void Tokenizer::check_bytes() {
+  if (parts_.tokens.size() > kMaxVocabulary) {
+    fail(ErrorCode::kFormat, "the vocabulary has {} ids, at most {} are taken", parts_.tokens.size(), kMaxVocabulary);
+  }
+  ids_.reserve(parts_.tokens.size());
+  // Added tokens are entered last and only where no ordinary token has the same bytes: text never encodes to them by
+  // itself.
+  std::vector<bool> is_added(parts_.tokens.size(), false);
+  for (const AddedToken& token : parts_.added) {
+    if (token.id >= parts_.tokens.size() || parts_.tokens[token.id] != token.content || token.content.empty()) {
+      fail(ErrorCode::kFormat, "the added token {} has id {}, which the vocabulary does not give to it",
+           quote(token.content), token.id);
+    }
+    is_added[token.id] = true;
+  }
+  for (uint32_t id = 0; id < vocab_size(); ++id) {
+    if (!parts_.tokens[id].empty() && !is_added[id]) ids_.emplace(parts_.tokens[id], id);
+  }
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const char value = static_cast<char>(byte);
+    const auto id = ids_.find(std::string_view(&value, 1));
+    if (id == ids_.end()) {
+      fail(ErrorCode::kFormat,
+           "the vocabulary has no token for the byte 0x{:02x}, so it is not byte-level BPE; all 256 are needed", byte);
+    }
+    byte_ids_[byte] = id->second;
+  }
+}
+
+void Tokenizer::check_merges() const {
+  for (const Merge& merge : parts_.merges) {
+    const uint32_t size = vocab_size();
+    if (merge.left >= size || merge.right >= size || merge.result >= size || merge.rank == MergeTable::kNoRank) {
+      fail(ErrorCode::kFormat, "the merge of rank {} names tokens {} + {} = {}, the vocabulary has {}", merge.rank,
+           merge.left, merge.right, merge.result, size);
+    }
+    const std::string &left = parts_.tokens[merge.left], &right = parts_.tokens[merge.right],
+                      &result = parts_.tokens[merge.result];
+    if (left.empty() || right.empty() || result.size() != left.size() + right.size() || !result.starts_with(left) ||
+        !result.ends_with(right)) {
+      fail(ErrorCode::kFormat, "the merge of rank {} makes {} of {} and {}", merge.rank, quote(result), quote(left),
+           quote(right));
+    }
+  }
+}
+
+void Tokenizer::index_added_tokens() {
+  for (size_t i = 0; i < parts_.added.size(); ++i) {
+    const AddedToken& token = parts_.added[i];
+    added_order_.push_back(i);
+    added_first_byte_[static_cast<unsigned char>(token.content[0])] = true;
+  }
+  std::stable_sort(added_order_.begin(), added_order_.end(),
+                   [&](size_t a, size_t b) { return parts_.added[a].content.size() > parts_.added[b].content.size(); });
+}
+
+std::vector<uint32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
+  std::vector<uint32_t> out;
+  Encoder(*this).encode(text, options, out);
+  return out;
+}
+
+std::vector<std::vector<uint32_t>> Tokenizer::encode_documents(std::span<const std::string_view> documents,
+                                                               size_t threads, EncodeOptions options) const {
+  std::vector<std::vector<uint32_t>> out(documents.size());
+  threads = std::min(thread_count_or_default(threads), std::max<size_t>(documents.size(), 1));
+  std::vector<Encoder> encoders(threads, Encoder(*this));
+  parallel_for(threads, documents.size(), [&](size_t worker, size_t document) {
+    encoders[worker].encode(documents[document], options, out[document]);
+  });
+  return out;
+}
+
+std::string Tokenizer::decode(std::span<const uint32_t> ids) const {
+  std::string out;
+  for (const uint32_t id : ids) out += token_bytes(id);
+  return out;
+}
+
+const std::string& Tokenizer::token_bytes(uint32_t id) const {
+  if (id >= vocab_size()) {
+    fail(ErrorCode::kInvalidArgument, "token id {} is beyond the vocabulary of {} tokens", id, vocab_size());
+  }
+  return parts_.tokens[id];
+}
+
+std::optional<uint32_t> Tokenizer::token_id(std::string_view bytes) const {
+  for (const AddedToken& token : parts_.added) {
+    if (token.content == bytes) return token.id;
+  }
+  const auto id = ids_.find(bytes);
+  return id != ids_.end() ? std::optional(id->second) : std::nullopt;
+}
+
+uint32_t Tokenizer::eot_id() const {
+  if (!eot_) {
+    fail(ErrorCode::kUnsupported,
+         "the tokenizer has no token that ends a document (such as {}); add one to its added tokens", kEndOfText);
+  }
+  return *eot_;
+}
+
+std::string StreamDecoder::push(uint32_t id) {
+  held_ += tokenizer_.token_bytes(id);
+  size_t ready = 0;
+  while (ready < held_.size()) {
+    const Utf8Sequence sequence = first_utf8_sequence(std::string_view(held_).substr(ready));
+    if (sequence.kind == Utf8Sequence::Kind::kTruncated) break;
+    ready += sequence.length;
+  }
+  std::string out = held_.substr(0, ready);
+  held_.erase(0, ready);
+  return out;
+}
+
+std::string StreamDecoder::finish() {
+  return std::exchange(held_, {});
+}
+
+}  // namespace fabula::text

@@ -1,0 +1,34 @@
+#pragma once
+#include <filesystem>
+#include <string_view>
+
+#include "text/tokenizer.hpp"
+
+namespace fabula::text {
+
+/// The readers throw kNotFound or kIo when a file cannot be read, kFormat when it is not what it should be,
+/// kUnsupported when it is valid but not byte-level BPE or asks for what fabula does not do. The parsers take a file's
+/// content and its name for messages.
+
+/// A tokenizer from any of the forms below: a folder with tokenizer.json, a *.json, or a *.tiktoken named after its
+/// vocabulary.
+Tokenizer load_tokenizer(const std::filesystem::path& path);
+
+/// Hugging Face tokenizer.json: model BPE with a ByteLevel pre-tokenizer, or Split patterns followed by one.
+Tokenizer read_tokenizer_json(const std::filesystem::path& path);
+Tokenizer parse_tokenizer_json(std::string_view json, std::string_view name);
+/// The same format, for fabula and Hugging Face alike; written whole or not at all.
+void write_tokenizer_json(const Tokenizer& tokenizer, const std::filesystem::path& path);
+std::string tokenizer_json(const Tokenizer& tokenizer);
+
+/// GPT-2's vocab.json and merges.txt, with the GPT-2 pre-tokenizer.
+Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges);
+Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, std::string_view merges_text,
+                     std::string_view merges_name);
+
+/// A tiktoken rank file: lines of `base64 rank`. `vocabulary` names the pattern and special tokens: "gpt2" (r50k_base),
+/// "cl100k_base" or "o200k_base".
+Tokenizer import_tiktoken(const std::filesystem::path& path, std::string_view vocabulary);
+Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::string_view vocabulary);
+
+}  // namespace fabula::text

@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "base/fail.hpp"
+#include "base/mapped_file.hpp"
+#include "text/tokenizer_files.hpp"
+#include "text/utf8.hpp"
+#include "text/vocabulary_reader.hpp"
+
+namespace fabula::text {
+namespace {
+
+/// Calls handle(line, number) for every line that is not empty, without its end; numbers count from 1.
+template <class Handle>
+void for_each_line(std::string_view text, const Handle& handle) {
+  for (size_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) handle(line, number);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
+
+std::string decode_base64(std::string_view text, std::string_view file, size_t line) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  std::string out;
+  uint32_t bits = 0;
+  bool good = !text.empty() && text.size() % 4 == 0;
+  for (size_t i = 0; good && i < text.size(); ++i) {
+    const size_t digit = i + padding >= text.size() ? 0 : kDigits.find(text[i]);
+    good = digit != std::string_view::npos;
+    bits = bits << 6 | static_cast<uint32_t>(digit & 63);
+    if (i % 4 != 3) continue;
+    for (const int shift : {16, 8, 0}) out.push_back(static_cast<char>(bits >> shift & 0xff));
+    bits = 0;
+  }
+  if (!good) fail(ErrorCode::kFormat, "{}: line {} starts with {}, which is not base64", file, line, quote(text));
+  out.resize(out.size() - padding);
+  return out;
+}
+
+// The ids that the tiktoken registry gives; they are not in the rank files.
+std::vector<AddedToken> tiktoken_special_tokens(std::string_view vocabulary) {
+  if (vocabulary == "cl100k_base") {
+    return {{100257, "<|endoftext|>"},
+            {100258, "<|fim_prefix|>"},
+            {100259, "<|fim_middle|>"},
+            {100260, "<|fim_suffix|>"},
+            {100276, "<|endofprompt|>"}};
+  }
+  if (vocabulary == "o200k_base") return {{199999, "<|endoftext|>"}, {200018, "<|endofprompt|>"}};
+  return {{50256, "<|endoftext|>"}};
+}
+
+/// Every way to cut each token into two tokens, ranked by the whole: merging by these is merging by the rank of the
+/// concatenation. Among one token's ways the order is that of the halves' ranks, as other converters write it.
+std::vector<Merge> merges_of_ranks(const std::vector<std::string>& tokens) {
+  std::unordered_map<std::string_view, uint32_t> ids;
+  ids.reserve(tokens.size());
+  for (uint32_t id = 0; id < tokens.size(); ++id) {
+    if (!tokens[id].empty()) ids.emplace(tokens[id], id);
+  }
+  std::vector<Merge> merges;
+  for (uint32_t id = 0; id < tokens.size(); ++id) {
+    const std::string_view whole = tokens[id];
+    const size_t first = merges.size();
+    for (size_t cut = 1; cut < whole.size(); ++cut) {
+      const auto left = ids.find(whole.substr(0, cut));
+      if (left == ids.end()) continue;
+      const auto right = ids.find(whole.substr(cut));
+      if (right != ids.end()) merges.push_back({left->second, right->second, id, id});
+    }
+    std::sort(merges.begin() + static_cast<ptrdiff_t>(first), merges.end(),
+              [](const Merge& a, const Merge& b) { return std::pair(a.left, a.right) < std::pair(b.left, b.right); });
+  }
+  return merges;
+}
+
+}  // namespace
+
+Tokenizer load_tokenizer(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return read_tokenizer_json(path / "tokenizer.json");
+  if (path.extension() == ".tiktoken") return import_tiktoken(path, path.stem().string());
+  return read_tokenizer_json(path);
+}
+
+Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges) {
+  const MappedFile vocab_file(vocab), merges_file(merges);
+  return parse_gpt2(vocab_file.text(), vocab.string(), merges_file.text(), merges.string());
+}
+
+Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, std::string_view merges_text,
+                     std::string_view merges_name) {
+  check_json_size(vocab_json, vocab_name);
+  TokenizerParts parts;
+  parts.patterns = {std::string(named_pattern("gpt2"))};
+  try {
+    const nlohmann::json vocabulary = nlohmann::json::parse(vocab_json);
+    if (!vocabulary.is_object()) {
+      fail(ErrorCode::kFormat, "{}: expected a JSON object of tokens and ids, found {}", vocab_name,
+           vocabulary.type_name());
+    }
+    for (const auto& [printable, id] : vocabulary.items()) {
+      if (!id.is_number_unsigned()) {
+        fail(ErrorCode::kFormat, "{}: the id of {} is {}, expected a whole number", vocab_name, quote(printable),
+             quote(id.dump()));
+      }
+      place_token(parts.tokens, id.get<uint64_t>(), token_from_alphabet(printable, vocab_name), vocab_name);
+      if (printable == kEndOfText) parts.added.push_back({id.get<uint32_t>(), printable});
+    }
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", vocab_name, error.what());
+  }
+  MergeReader merges(parts.tokens, merges_name);
+  for_each_line(merges_text, [&](std::string_view line, size_t number) {
+    if (number == 1 && line.starts_with("#version")) return;
+    merges.add_printable(line, number);
+  });
+  parts.merges = merges.take();
+  return Tokenizer(std::move(parts));
+}
+
+Tokenizer import_tiktoken(const std::filesystem::path& path, std::string_view vocabulary) {
+  return parse_tiktoken(MappedFile(path).text(), path.string(), vocabulary);
+}
+
+Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::string_view vocabulary) {
+  constexpr size_t kMaxTokenBytes = 1024;
+  TokenizerParts parts;
+  parts.patterns = {std::string(named_pattern(vocabulary))};
+  for_each_line(ranks, [&](std::string_view line, size_t number) {
+    const size_t space = line.find(' ');
+    uint64_t rank = 0;
+    const char* const end = line.data() + line.size();
+    const char* const digits = space == std::string_view::npos ? end : line.data() + space + 1;
+    const auto [parsed, error] = std::from_chars(digits, end, rank);
+    if (digits == end || error != std::errc() || parsed != end) {
+      fail(ErrorCode::kFormat, "{}: line {} is {}, expected `base64 rank`", name, number, quote(line));
+    }
+    std::string bytes = decode_base64(line.substr(0, space), name, number);
+    if (bytes.empty() || bytes.size() > kMaxTokenBytes) {
+      fail(ErrorCode::kFormat, "{}: the token on line {} has {} bytes, expected 1 to {}", name, number, bytes.size(),
+           kMaxTokenBytes);
+    }
+    if (rank < parts.tokens.size() && !parts.tokens[rank].empty()) {
+      fail(ErrorCode::kFormat, "{}: line {} gives rank {} a second time", name, number, rank);
+    }
+    place_token(parts.tokens, rank, std::move(bytes), name);
+  });
+  parts.merges = merges_of_ranks(parts.tokens);
+  parts.added = tiktoken_special_tokens(vocabulary);
+  for (const AddedToken& token : parts.added) place_token(parts.tokens, token.id, token.content, name);
+  parts.whole_pieces = true;
+  return Tokenizer(std::move(parts));
+}
+
+}  // namespace fabula::text

@@ -1,0 +1,41 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/bpe.hpp"
+
+namespace fabula::text {
+
+/// Throws kFormat when a JSON file is larger than any real tokenizer: parsing takes some ten times its size in memory.
+void check_json_size(std::string_view json, std::string_view file);
+
+/// Puts a token at its id, growing the list. Throws kFormat for an id beyond kMaxVocabulary or one that is taken.
+void place_token(std::vector<std::string>& tokens, uint64_t id, std::string bytes, std::string_view file);
+
+/// Bytes of one vocabulary entry in the byte alphabet. Throws kUnsupported, naming it, when it is not of the alphabet.
+std::string token_from_alphabet(std::string_view printable, std::string_view file);
+
+/// Collects merges given by the bytes of their halves and checks them against the vocabulary.
+class MergeReader {
+ public:
+  MergeReader(const std::vector<std::string>& tokens, std::string_view file);
+  ~MergeReader();
+  /// `where` names the line or entry for messages. Throws kFormat when a half or the whole is not a token, or the pair
+  /// came before.
+  void add(std::string_view left, std::string_view right, size_t where);
+  /// A merge in the form "left right", both in the byte alphabet.
+  void add_printable(std::string_view line, size_t where);
+  void add_printable(std::string_view left, std::string_view right, size_t where);
+  std::vector<Merge> take() { return std::move(merges_); }
+
+ private:
+  struct Index;
+  std::unique_ptr<Index> index_;
+  std::string_view file_;
+  std::vector<Merge> merges_;
+};
+
+}  // namespace fabula::text

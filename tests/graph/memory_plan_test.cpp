@@ -1,0 +1,104 @@
+#include "graph/memory_plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/philox.hpp"
+#include "fabula/error.hpp"
+#include "graph/program.hpp"
+#include "ops/op_table.hpp"
+
+namespace fabula::graph {
+namespace {
+
+/// No two values alive at one node share a byte, and every piece lies inside its block.
+void expect_sound(const ArenaPlan& plan, std::uint64_t max_block) {
+  for (std::uint64_t size : plan.block_sizes) EXPECT_LE(size, max_block);
+  for (std::size_t a = 0; a < plan.intervals.size(); ++a) {
+    const Interval& left = plan.intervals[a];
+    std::uint64_t bytes = 0;
+    for (const Piece& piece : left.placement.pieces) bytes += 1, EXPECT_LT(piece.block, plan.block_sizes.size());
+    EXPECT_EQ(left.bytes > 0, bytes > 0);
+    for (std::size_t b = a + 1; b < plan.intervals.size(); ++b) {
+      const Interval& right = plan.intervals[b];
+      if (left.last < right.first || right.last < left.first) continue;
+      for (const Piece& p : left.placement.pieces)
+        for (const Piece& q : right.placement.pieces) {
+          if (p.block != q.block) continue;
+          const std::uint64_t p_end = p.offset + left.bytes * static_cast<std::uint64_t>(p.row_end - p.row_begin) /
+                                                     static_cast<std::uint64_t>(left.placement.pieces.back().row_end);
+          const std::uint64_t q_end = q.offset + right.bytes * static_cast<std::uint64_t>(q.row_end - q.row_begin) /
+                                                     static_cast<std::uint64_t>(right.placement.pieces.back().row_end);
+          EXPECT_TRUE(p_end <= q.offset || q_end <= p.offset) << "intervals " << a << " and " << b << " overlap";
+        }
+    }
+  }
+}
+
+/// A random straight-line graph of gelu nodes with skips (gelu_backward reads two earlier values, in place where it may).
+Graph random_graph(std::uint64_t seed, int nodes) {
+  Philox random(seed);
+  Graph graph(ops::op_table());
+  std::vector<Value> values{graph.input("x", {64 + random.below(200), 4 + random.below(60)}, DType::kF32)};
+  for (int n = 0; n < nodes; ++n) {
+    const Value a = values[random.below(static_cast<std::uint32_t>(values.size()))];
+    const Value b = values[random.below(static_cast<std::uint32_t>(values.size()))];
+    values.push_back(random.below(2) ? graph.op1("gelu", {a}) : graph.op1("gelu_backward", {a, b}));
+    if (random.below(10) == 0) graph.keep(values.back());
+  }
+  return graph;
+}
+
+TEST(ArenaPlan, NoTwoLiveValuesOverlap) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const Graph graph = random_graph(seed, 60);
+    const std::vector<std::vector<Shape>> scratch(graph.nodes().size(), std::vector<Shape>{{64, 8}});
+    const ArenaLimits limits{.max_block = seed % 2 ? 1ull << 30 : 40000, .alignment = 256};
+    const ArenaPlan plan = plan_arena(graph, scratch, limits);
+    expect_sound(plan, limits.max_block + 255);
+    std::uint64_t blocks = 0;
+    for (std::uint64_t size : plan.block_sizes) blocks += size;
+    EXPECT_GE(blocks, plan.live_peak);
+  }
+}
+
+TEST(ArenaPlan, ReusesMemoryOfTheDead) {
+  Graph graph(ops::op_table());
+  Value x = graph.input("x", {256, 64}, DType::kF32);
+  for (int i = 0; i < 20; ++i) x = graph.op1("gelu", {x});
+  graph.keep(x);
+  const ArenaPlan plan = plan_arena(graph, std::vector<std::vector<Shape>>(20), {});
+  ASSERT_EQ(plan.block_sizes.size(), 1u);
+  EXPECT_EQ(plan.block_sizes[0], 2u * 256 * 64 * 4);
+  EXPECT_EQ(plan.live_peak, 2u * 256 * 64 * 4);
+}
+
+TEST(ArenaPlan, WritesInPlaceOnlyOverTheDead) {
+  Graph graph(ops::op_table());
+  const Value x = graph.input("x", {256, 64}, DType::kF32);
+  const Value y = graph.op1("gelu", {x});
+  const Value z = graph.op1("gelu_backward", {x, y});   // y dies here: z may lie on it
+  const Value w = graph.op1("gelu_backward", {x, z});
+  const Value v = graph.op1("gelu_backward", {w, z});   // z is still read here, w is not the in-place input
+  graph.keep(v);
+  const ArenaPlan plan = plan_arena(graph, std::vector<std::vector<Shape>>(4), {});
+  EXPECT_EQ(plan.interval_of[static_cast<std::size_t>(y.id)], plan.interval_of[static_cast<std::size_t>(z.id)]);
+  EXPECT_NE(plan.interval_of[static_cast<std::size_t>(z.id)], plan.interval_of[static_cast<std::size_t>(w.id)]);
+}
+
+TEST(LinearLayout, CutsByRowsAndRefusesWhatCannotFit) {
+  LinearLayout layout(1 << 20, 256);
+  const Placement placement = layout.place(Pool::kStore, "table", {5000, 100});
+  std::int64_t next = 0;
+  for (const Piece& piece : placement.pieces) {
+    EXPECT_EQ(piece.row_begin, next);
+    EXPECT_EQ(piece.row_begin % kRowQuantum, 0);
+    EXPECT_EQ(piece.offset % 256, 0u);
+    next = piece.row_end;
+  }
+  EXPECT_EQ(next, 5000);
+  for (std::uint64_t size : layout.block_sizes()) EXPECT_LE(size, 1u << 20);
+  EXPECT_THROW(layout.place(Pool::kStore, "wide", {64, 1 << 20}), Error);
+}
+
+}  // namespace
+}  // namespace fabula::graph

@@ -1,0 +1,67 @@
+// Every case of every op, on this process's device, against the CPU reference; and every gradient rule against central differences.
+#include <gtest/gtest.h>
+
+#include "graph/check.hpp"
+#include "ops/op_table.hpp"
+#include "support/device_main.hpp"
+
+namespace fabula::test {
+namespace {
+
+using graph::OpCase;
+using graph::OpEntry;
+
+class ValueTest : public testing::Test {
+ public:
+  ValueTest(const OpEntry& op, OpCase op_case) : op_(op), case_(std::move(op_case)) {}
+  void TestBody() override {
+    const auto results = graph::check_case(device(), ops::op_table(), op_, case_, {.repeats = 2});
+    ASSERT_FALSE(results.empty());
+    for (const graph::CheckResult& result : results)
+      EXPECT_TRUE(result.ok) << result.op << "/" << result.case_name << " variant '" << result.variant << "': " << result.detail;
+  }
+
+ private:
+  const OpEntry& op_;
+  OpCase case_;
+};
+
+class GradientTest : public testing::Test {
+ public:
+  GradientTest(const OpEntry& op, OpCase op_case) : op_(op), case_(std::move(op_case)) {}
+  void TestBody() override {
+    const graph::CheckResult result = graph::check_gradient(ops::op_table(), op_, case_);
+    EXPECT_TRUE(result.ok) << result.op << "/" << result.case_name << ": " << result.detail;
+  }
+
+ private:
+  const OpEntry& op_;
+  OpCase case_;
+};
+
+}  // namespace
+
+void register_dynamic_tests() {
+  for (const OpEntry& op : ops::op_table().entries()) {
+    const std::string name(op.def->name);
+    for (const OpCase& op_case : op.cases()) {
+      if (!(op_case.large && quick()))
+        testing::RegisterTest(("values_" + name).c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                              [&op, op_case]() -> testing::Test* { return new ValueTest(op, op_case); });
+      if (op.def->grad && op_case.gradient && !op_case.large)
+        testing::RegisterTest(("gradient_" + name).c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                              [&op, op_case]() -> testing::Test* { return new GradientTest(op, op_case); });
+    }
+  }
+}
+
+TEST(OpTable, EveryOpHasCasesAndAReference) {
+  ASSERT_FALSE(ops::op_table().entries().empty());
+  for (const OpEntry& op : ops::op_table().entries()) {
+    EXPECT_FALSE(op.cases().empty()) << op.def->name;
+    EXPECT_NE(op.reference_f32, nullptr) << op.def->name;
+    EXPECT_NE(op.def->lower, nullptr) << op.def->name;
+  }
+}
+
+}  // namespace fabula::test
