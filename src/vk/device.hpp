@@ -14,21 +14,22 @@
 namespace fabula::vk {
 
 struct DeviceInfo {
-  std::uint32_t index = 0;        ///< in the order of enumerate(): discrete, integrated, virtual, software
-  std::string name, driver;       ///< as the driver reports; driver name with its version text
+  std::uint32_t index = 0;   ///< in the order of enumerate(): discrete, integrated, virtual, software
+  std::string name, driver;  ///< as the driver reports; driver name with its version text
   std::string api_version, device_uuid, driver_uuid;
   std::uint64_t device_memory = 0;  ///< bytes of the largest device-local heap
   DeviceProfile profile;
-  bool usable = true;             ///< has a compute queue and Vulkan 1.1
+  bool usable = true;  ///< has a compute queue and Vulkan 1.1
   std::string why_not;
 };
 
 struct DeviceOptions {
-  std::string device;              ///< index or part of the name; empty: the first of enumerate()
-  std::string limits = "native";   ///< see apply_limits
-  bool validate = false;           ///< validation layer, synchronization validation included
-  std::string cache_dir;           ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
-  std::function<void(const std::string&)> on_validation;  ///< receives validation messages; default: counts and logs them
+  std::string device;             ///< index or part of the name; empty: the first of enumerate()
+  std::string limits = "native";  ///< see apply_limits
+  bool validate = false;          ///< validation layer, synchronization validation included
+  std::string cache_dir;          ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
+  std::function<void(const std::string&)>
+      on_validation;  ///< receives validation messages; default: counts and logs them
 };
 
 enum class MemoryUse {
@@ -40,7 +41,8 @@ enum class MemoryUse {
 
 class Device;
 
-/// A buffer with its own allocation. Movable, freed when destroyed (its user keeps it alive until the device is done with it).
+/// A buffer with its own allocation. Movable, freed when destroyed (its user keeps it alive until the device is done
+/// with it).
 class Buffer {
  public:
   Buffer();  // defined where Impl is complete
@@ -69,19 +71,20 @@ struct ShaderInterface {
     BindingKind kind;
     Access access;  ///< from readonly / writeonly; a texel buffer is read
   };
-  std::vector<Slot> slots;               ///< by binding number, 0..n-1 without gaps, all in set 0
+  std::vector<Slot> slots;  ///< by binding number, 0..n-1 without gaps, all in set 0
   std::uint32_t push_constant_bytes = 0;
   std::uint32_t specialization_count = 0;  ///< highest constant_id + 1
 };
 
-/// Parses a SPIR-V module's interface. Throws kInternal for a shader that breaks fabula's rules (gaps, other sets, over the limits).
+/// Parses a SPIR-V module's interface. Throws kInternal for a shader that breaks fabula's rules (gaps, other sets, over
+/// the limits).
 ShaderInterface reflect(std::span<const std::uint32_t> spirv);
 
 /// A pipeline's identity: the same key gives the same pipeline object.
 struct KernelKey {
-  std::string shader;                     ///< variant name in the shader table
-  std::vector<std::uint32_t> constants;   ///< specialization constants, ids 0..n-1
-  std::uint32_t subgroup_size = 0;        ///< required size with full subgroups; 0: whatever the driver picks
+  std::string shader;                    ///< variant name in the shader table
+  std::vector<std::uint32_t> constants;  ///< specialization constants, ids 0..n-1
+  std::uint32_t subgroup_size = 0;       ///< required size with full subgroups; 0: whatever the driver picks
   auto operator<=>(const KernelKey&) const = default;
 };
 
@@ -95,14 +98,14 @@ struct BufferRange {
 /// One kernel launch, complete: nothing about it is decided later.
 struct DispatchCall {
   const Pipeline* pipeline = nullptr;
-  std::vector<BufferRange> bindings;       ///< by binding number
-  std::vector<std::byte> push;             ///< exactly push_constant_bytes
+  std::vector<BufferRange> bindings;  ///< by binding number
+  std::vector<std::byte> push;        ///< exactly push_constant_bytes
   std::array<std::uint32_t, 3> groups{1, 1, 1};
-  std::string label;                       ///< for profiles and error messages
+  std::string label;  ///< for profiles and error messages
 };
 
-/// Commands recorded once and replayed; barriers are inserted from the ranges that each command declares. Recorded as a row of
-/// segments of bounded work, so that a submission can be cut between any two of them.
+/// Commands recorded once and replayed; barriers are inserted from the ranges that each command declares. Recorded as a
+/// row of segments of bounded work, so that a submission can be cut between any two of them.
 class CommandList {
  public:
   CommandList(CommandList&&) noexcept;
@@ -110,12 +113,16 @@ class CommandList {
   ~CommandList();
 
   void dispatch(const DispatchCall& call);
-  void fill(const BufferRange& range, std::uint32_t word);                     ///< size a multiple of 4
-  void copy(const BufferRange& from, const BufferRange& to);                   ///< equal sizes
-  void end();                                                                  ///< no more commands; the list can be run
+  void fill(const BufferRange& range, std::uint32_t word);    ///< size a multiple of 4
+  void copy(const BufferRange& from, const BufferRange& to);  ///< equal sizes
+  void end();                                                 ///< no more commands; the list can be run
 
-  /// Seconds each command took in the last timed run, with its label (device timestamps); empty where the device has none.
-  struct Timing { std::string label; double seconds; };
+  /// Seconds each command took in the last timed run, with its label (device timestamps); empty where the device has
+  /// none.
+  struct Timing {
+    std::string label;
+    double seconds;
+  };
   std::vector<Timing> timings() const;
   std::size_t command_count() const;
 
@@ -149,6 +156,8 @@ class Device {
   /// Creates (or finds) a pipeline. Throws kInternal for an unknown shader or a wrong number of constants.
   const Pipeline* pipeline(const KernelKey& key);
   const ShaderInterface& shader_interface(const std::string& shader);
+  /// Invocations of one workgroup in x, y, z, as specialised.
+  std::array<std::uint32_t, 3> workgroup_size(const Pipeline& pipeline) const;
   void save_pipeline_cache();
 
   struct ListOptions {
@@ -157,8 +166,9 @@ class Device {
   };
   CommandList new_list(const ListOptions& options);
 
-  /// Submits the lists in order and returns at once; cut into submissions that each stay within the time budget (measured,
-  /// adapted), so long lists may wait inside. wait() returns when all is done. Both throw kDeviceLost / kOutOfMemory.
+  /// Submits the lists in order and returns at once; cut into submissions that each stay within the time budget
+  /// (measured, adapted), so long lists may wait inside. wait() returns when all is done. Both throw kDeviceLost /
+  /// kOutOfMemory.
   void submit(std::span<CommandList* const> lists);
   void wait();
   void run(CommandList& list);  ///< submit and wait

@@ -8,31 +8,33 @@ namespace fabula::vk {
 
 enum class DeviceClass { kDiscrete, kIntegrated, kVirtual, kSoftware, kOther };
 
-/// What a kernel may rely on, read from the driver and then lowered by a profile. Kernels are chosen from this alone, never from names.
+/// What a kernel may rely on, read from the driver and then lowered by a profile. Kernels are chosen from this alone,
+/// never from names.
 struct Limits {
-  std::uint32_t max_invocations = 128;                          ///< a workgroup
+  std::uint32_t max_invocations = 128;  ///< a workgroup
   std::array<std::uint32_t, 3> max_workgroup_size{128, 128, 64};
   std::array<std::uint32_t, 3> max_workgroup_count{65535, 65535, 65535};
-  std::uint32_t max_shared_memory = 16384;                      ///< bytes a workgroup
-  std::uint32_t max_push_constants = 128;                       ///< bytes
-  std::uint32_t max_storage_buffers = 8;                        ///< a kernel
-  std::uint64_t max_storage_range = 128ull << 20;               ///< bytes a binding
-  std::uint64_t storage_alignment = 256;                        ///< bytes, of a bound offset (also used for texel views)
-  std::uint64_t max_texel_elements = 65536;                     ///< a texel buffer view
-  std::uint64_t max_allocation = 1ull << 30;                    ///< bytes, min(maxMemoryAllocationSize, maxBufferSize)
-  std::uint64_t heap_cap = 0;                                   ///< bytes of device memory that may be used; 0: the device's own
+  std::uint32_t max_shared_memory = 16384;         ///< bytes a workgroup
+  std::uint32_t max_push_constants = 128;          ///< bytes
+  std::uint32_t max_storage_buffers = 8;           ///< a kernel
+  std::uint64_t max_storage_range = 128ull << 20;  ///< bytes a binding
+  std::uint64_t storage_alignment = 256;           ///< bytes, of a bound offset (also used for texel views)
+  std::uint64_t max_texel_elements = 65536;        ///< a texel buffer view
+  std::uint64_t max_allocation = 1ull << 30;       ///< bytes, min(maxMemoryAllocationSize, maxBufferSize)
+  std::uint64_t heap_cap = 0;                      ///< bytes of device memory that may be used; 0: the device's own
 };
 
 /// Optional features; each has a fallback without.
 struct Features {
-  bool subgroup_shuffle = false;         ///< shuffle in compute
-  bool subgroup_arithmetic = false;      ///< subgroupAdd and kin in compute
-  bool subgroup_size_control = false;    ///< a required size with full subgroups in compute
-  std::uint32_t subgroup_size = 1;       ///< the default one; anything from 1 to 128
+  bool subgroup_shuffle = false;                               ///< shuffle in compute
+  bool subgroup_arithmetic = false;                            ///< subgroupAdd and kin in compute
+  bool subgroup_ballot = false;                                ///< subgroupBroadcast and ballots in compute
+  bool subgroup_size_control = false;                          ///< a required size with full subgroups in compute
+  std::uint32_t subgroup_size = 1;                             ///< the default one; anything from 1 to 128
   std::uint32_t min_subgroup_size = 1, max_subgroup_size = 1;  ///< what may be required
-  bool storage_16bit = false;            ///< 16-bit types in storage buffers
-  bool float16 = false;                  ///< fp16 arithmetic
-  bool texel_float4 = false;             ///< RGBA32F uniform texel buffers
+  bool storage_16bit = false;                                  ///< 16-bit types in storage buffers
+  bool float16 = false;                                        ///< fp16 arithmetic
+  bool texel_float4 = false;                                   ///< RGBA32F uniform texel buffers
   bool cooperative_matrix_khr = false, cooperative_matrix_nv = false;
   bool timestamps = false;
   bool memory_budget = false;
@@ -40,15 +42,15 @@ struct Features {
 
 /// The whole of what lowering knows about a device.
 struct DeviceProfile {
-  std::string name;           ///< device name, followed by the profile in brackets when limits were lowered
+  std::string name;  ///< device name, followed by the profile in brackets when limits were lowered
   DeviceClass device_class = DeviceClass::kOther;
   Limits limits;
   Features features;
   bool unified_memory = false;  ///< device-local memory that the host can map
 };
 
-/// Lowers `profile` to a named profile ("native", "vulkan-minimum") or to a JSON file of the fields above. Never raises a limit.
-/// Throws kInvalidArgument for an unknown name, key or a value out of range.
+/// Lowers `profile` to a named profile ("native", "vulkan-minimum") or to a JSON file of the fields above. Never raises
+/// a limit. Throws kInvalidArgument for an unknown name, key or a value out of range.
 void apply_limits(DeviceProfile& profile, std::string_view name_or_file);
 
 }  // namespace fabula::vk

@@ -1,0 +1,30 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/model_config.hpp"
+
+namespace fabula {
+
+/// Reads a config file, or config.json of a folder: GPT-2 or GPT-Neo keys as Hugging Face writes them, the head under
+/// "head", training under "train". `overrides` are "key=value" texts with dotted keys ("train.learning_rate=1e-3") that
+/// replace or add keys before anything is checked. Keys that Hugging Face writes and that change nothing here are
+/// passed over; keys that would change the model are refused (kUnsupported); every other unknown key is an error that
+/// names the nearest valid one. Errors: kNotFound, kIo, kFormat, kInvalidArgument, kUnsupported.
+RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides = {});
+
+/// The same from a text; `source` names it in messages.
+RunConfig parse_config(std::string_view json_text, std::string_view source,
+                       const std::vector<std::string>& overrides = {});
+
+/// config.json of a run folder: the family's own keys, so that Hugging Face loads a plain model; a model that Hugging
+/// Face has not (a grouped head, an output bias) gets a model_type, architectures and auto_map of its own, so that
+/// nothing loads it as what it is not.
+std::string config_json(const RunConfig& config);
+
+/// Every key with its type, default, range and meaning, as Markdown; from the table that the reader uses.
+std::string config_reference_markdown();
+
+}  // namespace fabula

@@ -1,0 +1,238 @@
+#include "formats/config_keys.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace fabula {
+namespace {
+
+constexpr std::int64_t kZero = 0;
+constexpr std::int64_t kNone = -1;
+constexpr double kAsModel = -1;
+constexpr std::int64_t kHuge = std::int64_t{1} << 53;  // every integer up to here survives readers that store doubles
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+constexpr std::array<std::string_view, 2> kFamilies = {"gpt2", "gpt_neo"};
+constexpr std::array<std::string_view, 2> kHeadKinds = {"full", "grouped"};
+constexpr std::array<std::string_view, 1> kModulations = {"scale_shift"};
+constexpr std::array<std::string_view, 1> kMaps = {"id_ranges"};
+constexpr std::array<std::string_view, 2> kActivations = {"gelu_new", "gelu_pytorch_tanh"};
+
+#define FABULA_AT(type, member) (+[](RunConfig& c) -> type& { return c.member; })
+#define FABULA_CHOICE(type, member, names)                                           \
+  ChoiceField {                                                                      \
+    +[](const RunConfig& c) { return static_cast<int>(c.member); },                  \
+        +[](RunConfig& c, int index) { c.member = static_cast<type>(index); }, names \
+  }
+
+using Int = std::int64_t;
+
+const ConfigKey kKeys[] = {
+    {"", "model_type", "model_type", FABULA_CHOICE(ModelFamily, model.family, kFamilies),
+     "The body's family. Written as `fabula_gpt2` or `fabula_gpt_neo` for a model that Hugging Face's class of that "
+     "name cannot hold; both "
+     "are read."},
+    {"", "vocab_size", "vocab_size", IntegerField{FABULA_AT(Int, model.vocab_size), 1, 1 << 24, &kZero},
+     "V, tokens in the vocabulary; null: as many as the tokenizer has."},
+    {"", "n_positions", "max_position_embeddings", IntegerField{FABULA_AT(Int, model.n_positions), 1, 1 << 20},
+     "The longest context, in tokens."},
+    {"", "n_embd", "hidden_size", IntegerField{FABULA_AT(Int, model.hidden), 1, 1 << 16}, "D, width of the model."},
+    {"", "n_layer", "num_layers", IntegerField{FABULA_AT(Int, model.layers), 1, kMaxLayers}, "Transformer blocks."},
+    {"", "n_head", "num_heads", IntegerField{FABULA_AT(Int, model.heads), 1, 1 << 12},
+     "H, attention heads; they divide D."},
+    {"", "n_inner", "intermediate_size", IntegerField{FABULA_AT(Int, model.inner), 1, 1 << 20, &kZero},
+     "F, width of the feed-forward layer; null: 4 D."},
+    {"", "", "attention_types", AttentionField{true},
+     "Kinds of attention by layer as patterns with counts: `[[[\"global\", \"local\"], 6]]` alternates over 12 layers. "
+     "Default: alternating."},
+    {"", "", "attention_layers", AttentionField{false},
+     "The same with one name a layer; where both are given they agree."},
+    {"", "", "window_size", IntegerField{FABULA_AT(Int, model.window_size), 1, 1 << 20},
+     "Positions that a local layer sees, the token's own included."},
+    {"", "activation_function", "activation_function",
+     ChoiceField{+[](const RunConfig&) { return 0; }, +[](RunConfig&, int) {}, kActivations},
+     "The feed-forward layer's activation; both names mean GELU in its tanh form."},
+    {"", "layer_norm_epsilon", "layer_norm_epsilon", RealField{FABULA_AT(double, model.layer_norm_epsilon), 1e-12, 0.1},
+     "Added to the variance in layer norms."},
+    {"", "initializer_range", "initializer_range", RealField{FABULA_AT(double, model.initializer_range), 1e-6, 10},
+     "Standard deviation of fresh weights; residual projections get it over sqrt(2 layers)."},
+    {"", "embd_pdrop", "embed_dropout", RealField{FABULA_AT(double, model.embd_dropout), 0, 0.99},
+     "Dropout after the embeddings."},
+    {"", "attn_pdrop", "attention_dropout", RealField{FABULA_AT(double, model.attn_dropout), 0, 0.99},
+     "Dropout of attention weights."},
+    {"", "resid_pdrop", "resid_dropout", RealField{FABULA_AT(double, model.resid_dropout), 0, 0.99},
+     "Dropout before each residual sum."},
+    {"", "tie_word_embeddings", "tie_word_embeddings", BooleanField{FABULA_AT(bool, model.tie_word_embeddings)},
+     "The full head uses the token embedding as its matrix. Default: true for the full head; a grouped head has its "
+     "own."},
+    {"", "bos_token_id", "bos_token_id", IntegerField{FABULA_AT(Int, model.bos_token_id), 0, 1 << 24, &kNone},
+     "Token that starts a document."},
+    {"", "eos_token_id", "eos_token_id", IntegerField{FABULA_AT(Int, model.eos_token_id), 0, 1 << 24, &kNone},
+     "Token that ends a document; generation stops there."},
+
+    {"head", "kind", "kind", FABULA_CHOICE(HeadKind, model.head.kind, kHeadKinds),
+     "`full`: V logits a position. `grouped`: G group logits and S token logits a position."},
+    {"head", "bias", "bias", BooleanField{FABULA_AT(bool, model.head.bias)},
+     "An output bias for the full head. A grouped head always has biases."},
+    {"head", "modulation", "modulation", FABULA_CHOICE(HeadModulation, model.head.modulation, kModulations),
+     "How a group changes the shared token logits: `scale_shift` multiplies by a row of P and adds a row of Q."},
+    {"head", "map", "map", FABULA_CHOICE(GroupMap, model.head.map, kMaps),
+     "Which tokens share a group: `id_ranges`, consecutive ids."},
+    {"head", "group_size", "group_size", IntegerField{FABULA_AT(Int, model.head.group_size), 0, 1 << 24},
+     "S, tokens a group; 0: ceil(sqrt(V))."},
+    {"head", "groups", "groups", IntegerField{FABULA_AT(Int, model.head.groups), 0, 1 << 24},
+     "G; 0: ceil(V / S). Another number is refused, because it would leave tokens out or groups empty."},
+
+    {"train", "batch_size", "batch_size", IntegerField{FABULA_AT(Int, train.batch_size), 1, 1 << 16},
+     "Sequences that the device sees at once."},
+    {"train", "sequence_length", "sequence_length", IntegerField{FABULA_AT(Int, train.sequence_length), 0, 1 << 20},
+     "Tokens a sequence; 0: the longest context."},
+    {"train", "grad_accumulation", "grad_accumulation",
+     IntegerField{FABULA_AT(Int, train.grad_accumulation), 1, 1 << 16},
+     "Batches whose gradients are summed before a step."},
+    {"train", "steps", "steps", IntegerField{FABULA_AT(Int, train.steps), 0, kHuge},
+     "Optimizer steps; 0: `tokens` says how long."},
+    {"train", "tokens", "tokens", IntegerField{FABULA_AT(Int, train.tokens), 0, kHuge},
+     "Tokens to see in all, used when `steps` is 0; 0: `epochs` says."},
+    {"train", "epochs", "epochs", RealField{FABULA_AT(double, train.epochs), 0, 1e6},
+     "Passes over the data, used when `steps` and `tokens` are 0."},
+    {"train", "learning_rate", "learning_rate", RealField{FABULA_AT(double, train.learning_rate), 0, 10},
+     "The peak, reached after the warm-up."},
+    {"train", "min_lr_ratio", "min_lr_ratio", RealField{FABULA_AT(double, train.min_lr_ratio), 0, 1},
+     "Where the cosine ends, as a part of the peak."},
+    {"train", "warmup_steps", "warmup_steps", IntegerField{FABULA_AT(Int, train.warmup_steps), 0, kHuge},
+     "Steps of linear rise from 0."},
+    {"train", "weight_decay", "weight_decay", RealField{FABULA_AT(double, train.weight_decay), 0, 10},
+     "AdamW's decoupled decay; biases, norms, P and Q have none."},
+    {"train", "beta1", "beta1", RealField{FABULA_AT(double, train.beta1), 0, 0.999999},
+     "AdamW's decay of the mean gradient."},
+    {"train", "beta2", "beta2", RealField{FABULA_AT(double, train.beta2), 0, 0.999999999},
+     "AdamW's decay of the mean square."},
+    {"train", "epsilon", "epsilon", RealField{FABULA_AT(double, train.epsilon), 1e-30, 1}, "AdamW's epsilon."},
+    {"train", "clip_norm", "clip_norm", RealField{FABULA_AT(double, train.clip_norm), 0, kInfinity},
+     "Largest norm of the whole gradient; 0: no clipping."},
+    {"train", "dropout", "dropout", RealField{FABULA_AT(double, train.dropout), 0, 0.99, &kAsModel},
+     "Replaces all three dropouts of the model; null: they stay."},
+    {"train", "seed", "seed", IntegerField{FABULA_AT(Int, train.seed), 0, kHuge},
+     "Of weights, order of the data, dropout and samples."},
+    {"train", "eval_every", "eval_every", IntegerField{FABULA_AT(Int, train.eval_every), 0, kHuge},
+     "Steps between validations; 0: only before the first and after the last."},
+    {"train", "eval_batches", "eval_batches", IntegerField{FABULA_AT(Int, train.eval_batches), 0, kHuge},
+     "Batches a validation looks at; 0: all."},
+    {"train", "sample_every", "sample_every", IntegerField{FABULA_AT(Int, train.sample_every), 0, kHuge},
+     "Steps between sample stories; 0: only one at the end."},
+    {"train", "sample_tokens", "sample_tokens", IntegerField{FABULA_AT(Int, train.sample_tokens), 0, 1 << 20},
+     "Tokens of a sample story at most."},
+    {"train", "sample_temperature", "sample_temperature",
+     RealField{FABULA_AT(double, train.sample_temperature), 0, 100},
+     "Temperature of sample stories; 0: the likeliest token always."},
+    {"train", "sample_prompt", "sample_prompt", TextField{FABULA_AT(std::string, train.sample_prompt)},
+     "How sample stories begin."},
+    {"train", "save_every", "save_every", IntegerField{FABULA_AT(Int, train.save_every), 0, kHuge},
+     "Steps between checkpoints; 0: only at the end or when stopped."},
+    {"train", "log_every", "log_every", IntegerField{FABULA_AT(Int, train.log_every), 1, kHuge},
+     "Steps between lines of metrics.jsonl."},
+};
+
+#undef FABULA_CHOICE
+#undef FABULA_AT
+
+// Sources: transformers, models/gpt2 and models/gpt_neo configuration and modeling files.
+constexpr FixedKey kFixed[] = {
+    {"scale_attn_weights", "true", "attention scores are always divided by sqrt(head size) in a GPT-2 model here"},
+    {"scale_attn_by_inverse_layer_idx", "false", "attention scaled by the layer's number is not implemented"},
+    {"reorder_and_upcast_attn", "false", "reordered attention is not implemented"},
+    {"add_cross_attention", "false", "cross attention is not implemented"},
+    {"is_encoder_decoder", "false", "encoder-decoder models are not implemented"},
+    {"is_decoder", "false", "models meant for an encoder-decoder are not implemented"},
+    {"pruned_heads", "{}", "pruned heads are not implemented"},
+    {"quantization_config", "null", "quantised weights are not implemented"},
+};
+
+constexpr std::string_view kIgnored[] = {
+    "architectures",
+    "auto_map",
+    "transformers_version",
+    "torch_dtype",
+    "dtype",
+    "use_cache",
+    "n_ctx",
+    "gradient_checkpointing",
+    "classifier_dropout",
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
+    "task_specific_params",
+    "tokenizer_class",
+    "pad_token_id",
+    "sep_token_id",
+    "decoder_start_token_id",
+    "return_dict",
+    "return_dict_in_generate",
+    "output_hidden_states",
+    "output_attentions",
+    "output_scores",
+    "torchscript",
+    "use_bfloat16",
+    "tf_legacy_loss",
+    "chunk_size_feed_forward",
+    "max_length",
+    "min_length",
+    "do_sample",
+    "early_stopping",
+    "num_beams",
+    "num_beam_groups",
+    "diversity_penalty",
+    "temperature",
+    "top_k",
+    "top_p",
+    "typical_p",
+    "repetition_penalty",
+    "length_penalty",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "bad_words_ids",
+    "num_return_sequences",
+    "prefix",
+    "finetuning_task",
+    "id2label",
+    "label2id",
+    "problem_type",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "remove_invalid_values",
+    "exponential_decay_length_penalty",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "cross_attention_hidden_size",
+    "tie_encoder_decoder",
+    "name_or_path",
+};
+
+}  // namespace
+
+std::string ConfigKey::path(ModelFamily family) const {
+  return section.empty() ? std::string(name(family)) : std::string(section) + "." + std::string(name(family));
+}
+
+std::span<const ConfigKey> config_keys() {
+  return kKeys;
+}
+std::span<const FixedKey> fixed_keys() {
+  return kFixed;
+}
+
+bool is_ignored_key(std::string_view name) {
+  return name.starts_with('_') || std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
+
+std::string_view family_name(ModelFamily family) {
+  return kFamilies[static_cast<std::size_t>(family)];
+}
+std::string_view head_kind_name(HeadKind kind) {
+  return kHeadKinds[static_cast<std::size_t>(kind)];
+}
+
+}  // namespace fabula

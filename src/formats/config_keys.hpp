@@ -1,0 +1,73 @@
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "formats/model_config.hpp"
+
+namespace fabula {
+
+/// How a key's value is stored and what it may be. Accessors take the whole config, so that one table serves all its
+/// parts.
+struct IntegerField {
+  std::int64_t& (*at)(RunConfig&);
+  std::int64_t min;
+  std::int64_t max;
+  const std::int64_t* null_value = nullptr;  ///< what null stands for; no null allowed without
+};
+struct RealField {
+  double& (*at)(RunConfig&);
+  double min;
+  double max;
+  const double* null_value = nullptr;
+};
+struct BooleanField {
+  bool& (*at)(RunConfig&);
+};
+struct TextField {
+  std::string& (*at)(RunConfig&);
+};
+/// One of a few names; the position in `names` is the enumerator's value.
+struct ChoiceField {
+  int (*get)(const RunConfig&);
+  void (*set)(RunConfig&, int);
+  std::span<const std::string_view> names;
+};
+/// GPT-Neo's list of layer kinds, in either of its two spellings.
+struct AttentionField {
+  bool repeated;  ///< attention_types, [[["global", "local"], 6]]; else attention_layers, one name a layer
+};
+
+struct ConfigKey {
+  std::string_view section;  ///< "" for the model, "head", "train"
+  std::string_view gpt2;     ///< the key's name in a GPT-2 config; empty when it has none
+  std::string_view gpt_neo;
+  std::variant<IntegerField, RealField, BooleanField, TextField, ChoiceField, AttentionField> field;
+  std::string_view doc;
+
+  std::string_view name(ModelFamily family) const { return family == ModelFamily::kGpt2 ? gpt2 : gpt_neo; }
+  /// With the section: "head.group_size".
+  std::string path(ModelFamily family) const;
+};
+
+/// The one table of keys: reading, writing, messages and the reference text come from it.
+std::span<const ConfigKey> config_keys();
+
+/// A Hugging Face key that is accepted with one value only, as JSON text; another would change what the model computes.
+struct FixedKey {
+  std::string_view name;
+  std::string_view value;
+  std::string_view why;
+};
+std::span<const FixedKey> fixed_keys();
+
+/// A Hugging Face key that says nothing about what the model computes.
+bool is_ignored_key(std::string_view name);
+
+inline constexpr std::int64_t kMaxLayers = 1024;
+
+}  // namespace fabula

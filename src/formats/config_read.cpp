@@ -1,0 +1,315 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "base/fail.hpp"
+#include "base/file_io.hpp"
+#include "base/nearest.hpp"
+#include "formats/config_io.hpp"
+#include "formats/config_keys.hpp"
+#include "formats/json_access.hpp"
+
+namespace fabula {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxConfigBytes = 4u << 20;
+constexpr std::size_t kMaxValueShown = 60;
+constexpr std::string_view kOwnPrefix = "fabula_";
+constexpr std::string_view kSections[] = {"head", "train"};
+
+std::string shown(const json& value) {
+  const std::string text = dump_json(value);
+  return text.size() <= kMaxValueShown ? text : text.substr(0, kMaxValueShown) + "...";
+}
+
+std::string range_text(double min, double max) {
+  if (max == std::numeric_limits<double>::infinity()) return fmt::format("at least {}", min);
+  return fmt::format("from {} to {}", min, max);
+}
+
+// Reads one config text. Every failure names the file (or the override) and the key.
+class ConfigReader {
+ public:
+  ConfigReader(std::string_view source, json root) : source_(source), root_(std::move(root)) {}
+
+  void apply_override(const std::string& text);
+  RunConfig read();
+
+ private:
+  std::string where(const std::string& path) const {
+    const auto it = overrides_.find(path);
+    return it == overrides_.end() ? source_ + ": " + path : "--set " + it->second + ": " + path;
+  }
+  [[noreturn]] void fail_value(const std::string& path, const json& value, const std::string& expected) const {
+    fail(ErrorCode::kInvalidArgument, "{} is {}, expected {}", where(path), shown(value), expected);
+  }
+
+  ModelFamily read_family() const;
+  void check_keys(const json& object, std::string_view section) const;
+  [[noreturn]] void fail_unknown(const std::string& key, std::string_view section) const;
+  std::vector<std::string> known_names(std::string_view section) const;
+  void read_key(const ConfigKey& key, const json& value);
+  void read_attention();
+  std::vector<AttentionKind> attention_list(const json& value, const std::string& path) const;
+  std::vector<AttentionKind> attention_patterns(const json& value) const;
+  void set_dependent_defaults();
+
+  std::string source_;
+  json root_;
+  std::map<std::string, std::string> overrides_;  // dotted key -> the text that set it
+  ModelFamily family_ = ModelFamily::kGpt2;
+  RunConfig config_;
+  std::set<std::string> given_;
+};
+
+void ConfigReader::apply_override(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    fail(ErrorCode::kInvalidArgument, "--set {}: expected key=value, train.learning_rate=1e-3 say", text);
+  }
+  const std::string path = text.substr(0, equals);
+  const std::string value_text = text.substr(equals + 1);
+  // What is not JSON is taken as a string, so that model_type=gpt2 needs no quotes.
+  json value = json::accept(value_text) ? parse_json(value_text, "--set " + text) : json(value_text);
+  const std::size_t dot = path.find('.');
+  if (dot == std::string::npos) {
+    root_[path] = std::move(value);
+  } else {
+    const std::string section = path.substr(0, dot);
+    if (std::find(std::begin(kSections), std::end(kSections), section) == std::end(kSections)) {
+      const std::vector<std::string> sections(std::begin(kSections), std::end(kSections));
+      fail(ErrorCode::kInvalidArgument, "--set {}: no section \"{}\"; there are head and train{}", text, section,
+           did_you_mean(section, sections));
+    }
+    json& object = root_[section];
+    if (!object.is_object() && !object.is_null()) fail_value(section, object, "an object");
+    object[path.substr(dot + 1)] = std::move(value);
+  }
+  overrides_[path] = text;
+}
+
+ModelFamily ConfigReader::read_family() const {
+  const auto it = root_.find("model_type");
+  if (it == root_.end())
+    fail(ErrorCode::kInvalidArgument, "{}: model_type is missing; set it to gpt2 or gpt_neo", source_);
+  std::string name = it->is_string() ? it->get<std::string>() : "";
+  if (name.starts_with(kOwnPrefix)) name.erase(0, kOwnPrefix.size());
+  for (const ModelFamily family : {ModelFamily::kGpt2, ModelFamily::kGptNeo}) {
+    if (name == family_name(family)) return family;
+  }
+  fail(ErrorCode::kUnsupported, "{} is {}; fabula has gpt2 and gpt_neo", where("model_type"), shown(*it));
+}
+
+std::vector<std::string> ConfigReader::known_names(std::string_view section) const {
+  std::vector<std::string> names;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section == section && !key.name(family_).empty()) names.emplace_back(key.name(family_));
+  }
+  if (section.empty()) names.insert(names.end(), std::begin(kSections), std::end(kSections));
+  return names;
+}
+
+void ConfigReader::fail_unknown(const std::string& key, std::string_view section) const {
+  const std::string path = section.empty() ? key : std::string(section) + "." + key;
+  const std::string start = overrides_.contains(path) ? "--set " + overrides_.at(path) : source_;
+  for (const ConfigKey& other : config_keys()) {
+    const bool named_so = key == other.gpt2 || key == other.gpt_neo;
+    if (!named_so) continue;
+    if (other.name(family_).empty()) {
+      fail(ErrorCode::kInvalidArgument, "{}: \"{}\" means nothing to a {} model; remove it", start, key,
+           family_name(family_));
+    }
+    fail(ErrorCode::kInvalidArgument, "{}: unknown key \"{}\"; a {} config spells it \"{}\"", start, path,
+         family_name(family_), other.path(family_));
+  }
+  const bool foreign = section.empty() && (root_.contains("architectures") || root_.contains("transformers_version")) &&
+                       !root_.contains("head") && !root_.contains("train");
+  const std::vector<std::string> names = known_names(section);
+  const std::string hint = did_you_mean(key, names);
+  fail(ErrorCode::kInvalidArgument, "{}: unknown key \"{}\"{}", start, path.substr(0, 100),
+       !hint.empty() ? hint
+       : foreign     ? "; if it does not change what the model computes, remove it"
+                     : "; the valid keys are " + fmt::format("{}", fmt::join(names, ", ")));
+}
+
+void ConfigReader::check_keys(const json& object, std::string_view section) const {
+  const std::vector<std::string> names = known_names(section);
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(names.begin(), names.end(), key) != names.end()) continue;
+    if (section.empty()) {
+      const auto fixed =
+          std::find_if(fixed_keys().begin(), fixed_keys().end(), [&](const FixedKey& k) { return k.name == key; });
+      if (fixed != fixed_keys().end()) {
+        if (value == json::parse(fixed->value) || value.is_null()) continue;
+        fail(ErrorCode::kUnsupported, "{} is {}, only {} is possible: {}", where(key), shown(value), fixed->value,
+             fixed->why);
+      }
+      if (is_ignored_key(key)) continue;
+    }
+    fail_unknown(key, section);
+  }
+}
+
+// An integer, or a real without a fraction (1e6); nothing for anything else.
+std::optional<std::int64_t> integer_of(const json& value) {
+  if (value.is_number_unsigned()) {
+    const auto number = value.get<std::uint64_t>();
+    if (number <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return static_cast<std::int64_t>(number);
+    return std::nullopt;
+  }
+  if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (!value.is_number_float()) return std::nullopt;
+  const double number = value.get<double>();
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  if (!(std::abs(number) <= kExact) || number != std::floor(number)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
+}
+
+void ConfigReader::read_key(const ConfigKey& key, const json& value) {
+  const std::string path = key.path(family_);
+  if (const auto* integer = std::get_if<IntegerField>(&key.field)) {
+    const bool is_null = value.is_null() && integer->null_value != nullptr;
+    const auto number = is_null ? *integer->null_value : integer_of(value);
+    const bool special = number && integer->null_value != nullptr && *number == *integer->null_value;
+    if (!number || (!special && (*number < integer->min || *number > integer->max))) {
+      fail_value(path, value, fmt::format("an integer from {} to {}", integer->min, integer->max));
+    }
+    integer->at(config_) = *number;
+  } else if (const auto* real = std::get_if<RealField>(&key.field)) {
+    const bool is_null = value.is_null() && real->null_value != nullptr;
+    if (!is_null && !value.is_number()) fail_value(path, value, "a number " + range_text(real->min, real->max));
+    const double number = is_null ? *real->null_value : value.get<double>();
+    const bool special = real->null_value != nullptr && number == *real->null_value;
+    if (!special && !(number >= real->min && number <= real->max)) {
+      fail_value(path, value, "a number " + range_text(real->min, real->max));
+    }
+    real->at(config_) = number;
+  } else if (const auto* boolean = std::get_if<BooleanField>(&key.field)) {
+    if (!value.is_boolean()) fail_value(path, value, "true or false");
+    boolean->at(config_) = value.get<bool>();
+  } else if (const auto* text = std::get_if<TextField>(&key.field)) {
+    if (!value.is_string()) fail_value(path, value, "a text");
+    text->at(config_) = value.get<std::string>();
+  } else if (const auto* choice = std::get_if<ChoiceField>(&key.field)) {
+    const std::string name = value.is_string() ? value.get<std::string>() : "";
+    const auto it = std::find(choice->names.begin(), choice->names.end(), name);
+    if (it == choice->names.end()) {
+      fail(ErrorCode::kUnsupported, "{} is {}; fabula has {}", where(path), shown(value),
+           fmt::join(choice->names, ", "));
+    }
+    choice->set(config_, static_cast<int>(it - choice->names.begin()));
+  }
+}
+
+std::vector<AttentionKind> ConfigReader::attention_list(const json& value, const std::string& path) const {
+  constexpr const char* kExpected = "a list of \"global\" and \"local\"";
+  std::vector<AttentionKind> kinds;
+  if (!value.is_array() || value.size() > static_cast<std::size_t>(kMaxLayers)) fail_value(path, value, kExpected);
+  for (const json& name : value) {
+    if (name != "global" && name != "local") fail_value(path, value, kExpected);
+    kinds.push_back(name == "global" ? AttentionKind::kGlobal : AttentionKind::kLocal);
+  }
+  return kinds;
+}
+
+std::vector<AttentionKind> ConfigReader::attention_patterns(const json& value) const {
+  constexpr const char* kExpected = "patterns with counts such as [[[\"global\", \"local\"], 6]]";
+  std::vector<AttentionKind> kinds;
+  if (!value.is_array()) fail_value("attention_types", value, kExpected);
+  for (const json& item : value) {
+    if (!item.is_array() || item.size() != 2) fail_value("attention_types", value, kExpected);
+    const std::vector<AttentionKind> pattern = attention_list(item[0], "attention_types");
+    const auto count = integer_of(item[1]);
+    if (!count || *count < 1 || *count > kMaxLayers || pattern.empty() ||
+        kinds.size() + pattern.size() * static_cast<std::size_t>(*count) > static_cast<std::size_t>(kMaxLayers)) {
+      fail_value("attention_types", value, kExpected);
+    }
+    for (std::int64_t i = 0; i < *count; ++i) kinds.insert(kinds.end(), pattern.begin(), pattern.end());
+  }
+  return kinds;
+}
+
+void ConfigReader::read_attention() {
+  if (family_ != ModelFamily::kGptNeo) return;
+  std::vector<AttentionKind>& kinds = config_.model.attention_layers;
+  const auto types = root_.find("attention_types");
+  const auto layers = root_.find("attention_layers");
+  if (types != root_.end()) kinds = attention_patterns(*types);
+  if (layers != root_.end()) {
+    const std::vector<AttentionKind> list = attention_list(*layers, "attention_layers");
+    if (types != root_.end() && list != kinds) {
+      fail(ErrorCode::kInvalidArgument, "{}: attention_layers and attention_types disagree; remove one of them",
+           source_);
+    }
+    kinds = list;
+  }
+  if (types == root_.end() && layers == root_.end()) {
+    for (std::int64_t i = 0; i < config_.model.layers; ++i) {
+      kinds.push_back(i % 2 == 0 ? AttentionKind::kGlobal : AttentionKind::kLocal);
+    }
+  }
+}
+
+// Defaults that depend on other keys.
+void ConfigReader::set_dependent_defaults() {
+  const bool grouped = config_.model.head.kind == HeadKind::kGrouped;
+  if (!given_.contains("tie_word_embeddings")) config_.model.tie_word_embeddings = !grouped;
+  if (!given_.contains("head.bias")) config_.model.head.bias = grouped;
+  if (config_.train.dropout >= 0) {
+    config_.model.embd_dropout = config_.model.attn_dropout = config_.model.resid_dropout = config_.train.dropout;
+  }
+}
+
+RunConfig ConfigReader::read() {
+  family_ = read_family();
+  config_ = default_config(family_);
+  check_keys(root_, "");
+  for (const std::string_view section : kSections) {
+    const auto it = root_.find(section);
+    if (it == root_.end()) continue;
+    if (!it->is_object()) fail_value(std::string(section), *it, "an object");
+    check_keys(*it, section);
+  }
+  for (const ConfigKey& key : config_keys()) {
+    const std::string name(key.name(family_));
+    if (name.empty() || name == "model_type") continue;
+    const json* object = &root_;
+    if (!key.section.empty()) {
+      const auto it = root_.find(key.section);
+      if (it == root_.end()) continue;
+      object = &*it;
+    }
+    const auto value = object->find(name);
+    if (value == object->end()) continue;
+    given_.insert(key.path(family_));
+    read_key(key, *value);
+  }
+  read_attention();
+  set_dependent_defaults();
+  validate_config(config_, source_);
+  return config_;
+}
+
+}  // namespace
+
+RunConfig parse_config(std::string_view json_text, std::string_view source, const std::vector<std::string>& overrides) {
+  json root = parse_json(json_text, source, {.max_bytes = kMaxConfigBytes, .max_depth = 16});
+  if (!root.is_object()) fail(ErrorCode::kFormat, "{}: expected a JSON object", source);
+  ConfigReader reader(source, std::move(root));
+  for (const std::string& text : overrides) reader.apply_override(text);
+  return reader.read();
+}
+
+RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides) {
+  const std::filesystem::path path =
+      std::filesystem::is_directory(file_or_folder) ? file_or_folder / "config.json" : file_or_folder;
+  return parse_config(read_file(path, kMaxConfigBytes), path.string(), overrides);
+}
+
+}  // namespace fabula

@@ -1,0 +1,167 @@
+#include <nlohmann/json.hpp>
+
+#include "base/fail.hpp"
+#include "formats/config_io.hpp"
+#include "formats/config_keys.hpp"
+#include "formats/json_access.hpp"
+
+namespace fabula {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+std::string_view attention_name(AttentionKind kind) {
+  return kind == AttentionKind::kGlobal ? "global" : "local";
+}
+
+json attention_names(const std::vector<AttentionKind>& kinds, std::size_t count) {
+  json names = json::array();
+  for (std::size_t i = 0; i < count; ++i) names.push_back(attention_name(kinds[i]));
+  return names;
+}
+
+// The shortest pattern whose repetition gives the list: [[pattern, count]].
+json attention_patterns(const std::vector<AttentionKind>& kinds) {
+  std::size_t period = 1;
+  const auto repeats = [&] {
+    if (kinds.size() % period != 0) return false;
+    for (std::size_t i = period; i < kinds.size(); ++i) {
+      if (kinds[i] != kinds[i - period]) return false;
+    }
+    return true;
+  };
+  while (period < kinds.size() && !repeats()) ++period;
+  return json::array({json::array({attention_names(kinds, period), kinds.size() / period})});
+}
+
+struct ValueWriter {
+  RunConfig& config;
+
+  json operator()(const IntegerField& field) const {
+    const std::int64_t value = field.at(config);
+    return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
+  }
+  json operator()(const RealField& field) const {
+    const double value = field.at(config);
+    return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
+  }
+  json operator()(const BooleanField& field) const { return field.at(config); }
+  json operator()(const TextField& field) const { return field.at(config); }
+  json operator()(const ChoiceField& field) const { return field.names[static_cast<std::size_t>(field.get(config))]; }
+  json operator()(const AttentionField& field) const {
+    const std::vector<AttentionKind>& kinds = config.model.attention_layers;
+    return field.repeated ? attention_patterns(kinds) : attention_names(kinds, kinds.size());
+  }
+};
+
+// Hugging Face's own classes have neither a grouped head nor an output bias.
+bool is_plain(const ModelConfig& model) {
+  return model.head.kind == HeadKind::kFull && !model.head.bias;
+}
+
+void write_identity(json& root, const ModelConfig& model) {
+  if (is_plain(model)) {
+    root["model_type"] = family_name(model.family);
+    root["architectures"] = {model.family == ModelFamily::kGpt2 ? "GPT2LMHeadModel" : "GPTNeoForCausalLM"};
+    return;
+  }
+  root["model_type"] = "fabula_" + std::string(family_name(model.family));
+  root["architectures"] = {"FabulaForCausalLM"};
+  root["auto_map"] = {{"AutoConfig", "configuration_fabula.FabulaConfig"},
+                      {"AutoModelForCausalLM", "modeling_fabula.FabulaForCausalLM"}};
+}
+
+std::string type_text(const ConfigKey& key) {
+  if (std::holds_alternative<IntegerField>(key.field)) return "integer";
+  if (std::holds_alternative<RealField>(key.field)) return "number";
+  if (std::holds_alternative<BooleanField>(key.field)) return "true, false";
+  if (std::holds_alternative<TextField>(key.field)) return "text";
+  if (const auto* choice = std::get_if<ChoiceField>(&key.field))
+    return fmt::format("{}", fmt::join(choice->names, ", "));
+  return "list";
+}
+
+std::string range_text(const ConfigKey& key) {
+  if (const auto* integer = std::get_if<IntegerField>(&key.field))
+    return fmt::format("{} to {}", integer->min, integer->max);
+  if (const auto* real = std::get_if<RealField>(&key.field)) {
+    return real->max == std::numeric_limits<double>::infinity() ? fmt::format("{} and more", real->min)
+                                                                : fmt::format("{} to {}", real->min, real->max);
+  }
+  return "";
+}
+
+std::string default_text(const ConfigKey& key) {
+  if (std::holds_alternative<AttentionField>(key.field)) return "";
+  std::string text;
+  for (const ModelFamily family : {ModelFamily::kGpt2, ModelFamily::kGptNeo}) {
+    if (key.name(family).empty()) continue;
+    RunConfig config = default_config(family);
+    const std::string value = dump_json(std::visit(ValueWriter{config}, key.field));
+    if (text.empty()) {
+      text = value;
+    } else if (text != value) {
+      text += " / " + value;
+    }
+  }
+  return "`" + text + "`";
+}
+
+void append_section(std::string& text, std::string_view section) {
+  const bool model = section.empty();
+  text += model ? "| GPT-2 key | GPT-Neo key | type | default | range | meaning |\n|---|---|---|---|---|---|\n"
+                : "| key | type | default | range | meaning |\n|---|---|---|---|---|\n";
+  const auto code = [](std::string_view name) { return name.empty() ? std::string("-") : fmt::format("`{}`", name); };
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section != section) continue;
+    text += model ? fmt::format("| {} | {} ", code(key.gpt2), code(key.gpt_neo)) : fmt::format("| {} ", code(key.gpt2));
+    const std::string default_value = key.gpt2 == "model_type" ? "" : default_text(key);
+    text += fmt::format("| {} | {} | {} | {} |\n", type_text(key), default_value, range_text(key), key.doc);
+  }
+  text += "\n";
+}
+
+}  // namespace
+
+std::string config_json(const RunConfig& config) {
+  RunConfig copy = config;  // accessors of the table give mutable references
+  json root = json::object();
+  write_identity(root, copy.model);
+  const bool is_full = copy.model.head.kind == HeadKind::kFull;
+  for (const ConfigKey& key : config_keys()) {
+    const std::string name(key.name(copy.model.family));
+    if (name.empty() || name == "model_type") continue;
+    const bool of_grouped = name == "modulation" || name == "map" || name == "group_size" || name == "groups";
+    if (key.section == "head" && is_full && of_grouped) continue;
+    json value = std::visit(ValueWriter{copy}, key.field);
+    if (key.section.empty()) {
+      root[name] = std::move(value);
+    } else {
+      root[std::string(key.section)][name] = std::move(value);
+    }
+  }
+  if (!is_full && copy.model.vocab_size > 0) {  // a reader elsewhere need not know the derivation
+    root["head"]["group_size"] = copy.model.slots();
+    root["head"]["groups"] = copy.model.groups();
+  }
+  root["torch_dtype"] = "float32";
+  return dump_json(root, 2) + "\n";
+}
+
+std::string config_reference_markdown() {
+  std::string text =
+      "# Config reference\n\n"
+      "A config is one JSON file: the model's keys as Hugging Face spells them for the family, the vocabulary head "
+      "under `head`, training under "
+      "`train`. Any key can be set from the command line: `--set train.learning_rate=1e-3`.\n\n## Model\n\n";
+  append_section(text, "");
+  text += "## Vocabulary head: `head`\n\n";
+  append_section(text, "head");
+  text += "## Training: `train`\n\n";
+  append_section(text, "train");
+  text += "## Hugging Face keys with one possible value\n\n| key | value | why |\n|---|---|---|\n";
+  for (const FixedKey& key : fixed_keys()) text += fmt::format("| `{}` | `{}` | {} |\n", key.name, key.value, key.why);
+  return text;
+}
+
+}  // namespace fabula

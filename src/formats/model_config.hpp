@@ -1,0 +1,98 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fabula {
+
+enum class ModelFamily { kGpt2, kGptNeo };
+enum class AttentionKind { kGlobal, kLocal };
+enum class HeadKind { kFull, kGrouped };
+enum class HeadModulation { kScaleShift };
+enum class GroupMap { kIdRanges };
+
+/// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots() and groups().
+struct HeadConfig {
+  HeadKind kind = HeadKind::kFull;
+  bool bias = false;  ///< an output bias [V] of the full head; a grouped head always has its two
+  HeadModulation modulation = HeadModulation::kScaleShift;
+  GroupMap map = GroupMap::kIdRanges;
+  std::int64_t group_size = 0;  ///< S, tokens a group; 0: ceil(sqrt(V))
+  std::int64_t groups = 0;      ///< G; 0: ceil(V / S), the only number that leaves no token out and no group empty
+};
+
+/// The shape of a model, whatever names its file gives to it.
+struct ModelConfig {
+  ModelFamily family = ModelFamily::kGpt2;
+  std::int64_t vocab_size = 0;  ///< V; 0: not known yet, the tokenizer says
+  std::int64_t n_positions = 1024;
+  std::int64_t hidden = 768;  ///< D
+  std::int64_t layers = 12;
+  std::int64_t heads = 12;  ///< H
+  std::int64_t inner = 0;   ///< F; 0: 4 D
+  double layer_norm_epsilon = 1e-5;
+  double initializer_range = 0.02;  ///< standard deviation of fresh weights
+  double embd_dropout = 0.1;
+  double attn_dropout = 0.1;
+  double resid_dropout = 0.1;
+  bool tie_word_embeddings = true;              ///< the full head's matrix is the token embedding
+  std::vector<AttentionKind> attention_layers;  ///< GPT-Neo: one a layer; GPT-2: empty, all global
+  std::int64_t window_size = 256;               ///< GPT-Neo: positions that a local layer sees, its own included
+  std::int64_t bos_token_id = -1;               ///< -1: none
+  std::int64_t eos_token_id = -1;
+  HeadConfig head;
+
+  std::int64_t head_dim() const { return hidden / heads; }
+  std::int64_t feed_forward() const { return inner > 0 ? inner : 4 * hidden; }
+  AttentionKind attention(std::int64_t layer) const;
+  /// S and G of the grouped head, derived where the config leaves them 0. They need vocab_size.
+  std::int64_t slots() const;
+  std::int64_t groups() const;
+};
+
+/// How to train it. Units: steps are optimizer steps; one step sees batch_size * grad_accumulation * sequence_length
+/// tokens.
+struct TrainConfig {
+  std::int64_t batch_size = 16;
+  std::int64_t sequence_length = 0;  ///< 0: the model's n_positions
+  std::int64_t grad_accumulation = 1;
+  std::int64_t steps = 0;   ///< 0: tokens says how long
+  std::int64_t tokens = 0;  ///< 0: epochs says
+  double epochs = 1;
+  double learning_rate = 1e-3;
+  double min_lr_ratio = 0.1;
+  std::int64_t warmup_steps = 100;
+  double weight_decay = 0.1;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double clip_norm = 1;  ///< 0: no clipping
+  double dropout = -1;   ///< -1: as the model says; else it has replaced the model's three on reading
+  std::int64_t seed = 1;
+  std::int64_t eval_every = 100;  ///< 0: never, here and below
+  std::int64_t eval_batches = 8;
+  std::int64_t sample_every = 200;
+  std::int64_t sample_tokens = 120;
+  double sample_temperature = 0.8;
+  std::string sample_prompt = "Once upon a time";
+  std::int64_t save_every = 200;
+  std::int64_t log_every = 10;
+};
+
+struct RunConfig {
+  ModelConfig model;
+  TrainConfig train;
+};
+
+/// The defaults of a family: what Hugging Face's configuration class of that name assumes, and vocab_size 0.
+RunConfig default_config(ModelFamily family);
+
+std::string_view family_name(ModelFamily family);  ///< "gpt2", "gpt_neo"
+std::string_view head_kind_name(HeadKind kind);    ///< "full", "grouped"
+
+/// Checks what concerns more than one key: divisibility, G*S against V, sequence length against positions. `source`
+/// names the file in messages. Error kInvalidArgument. Called on reading; call it again after setting vocab_size from a
+/// tokenizer.
+void validate_config(const RunConfig& config, std::string_view source);
+
+}  // namespace fabula

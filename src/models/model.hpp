@@ -1,0 +1,36 @@
+#pragma once
+#include <vector>
+
+#include "formats/model_config.hpp"
+#include "graph/graph.hpp"
+#include "graph/parameters.hpp"
+
+// Bodies: everything of a language model but its head. A body turns token ids into hidden states [N, D], N = B*T.
+namespace fabula::models {
+
+/// The shape that a graph is built for.
+struct BodyShape {
+  std::int64_t batch = 1;     ///< B
+  std::int64_t sequence = 1;  ///< T
+  bool training = false;      ///< dropout is on
+};
+
+/// What a body reads. `order` and `segments` (ops/segments.hpp, keyed by token id) are needed where gradients are; `seed` [1, 4]
+/// (key lo, key hi, step lo, step hi) where dropout is.
+struct BodyInputs {
+  graph::Value ids;  ///< [1, N]
+  graph::Value order, segments;
+  graph::Value seed;
+};
+
+/// Name of the token embedding [V, D], which a tied head shares.
+inline constexpr const char* kTokenEmbedding = "transformer.wte.weight";
+
+/// The body's tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
+std::vector<graph::ParameterSpec> body_parameters(const ModelConfig& config);
+
+/// Appends the body to a graph; the hidden states after the last layer norm, [N, D]. Throws kInvalidArgument when the sequence is
+/// longer than the model's positions, kUnsupported for what training cannot do (dropout on attention probabilities).
+graph::Value body(graph::Graph& graph, const ModelConfig& config, const BodyShape& shape, const BodyInputs& inputs);
+
+}  // namespace fabula::models

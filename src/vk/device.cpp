@@ -1,0 +1,223 @@
+#include "vk/device.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/fail.hpp"
+#include "vk/command_list_impl.hpp"
+#include "vk/device_impl.hpp"
+#include "vk/result.hpp"
+
+namespace fabula::vk {
+namespace {
+
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+std::string listing(const std::vector<PhysicalDevice>& devices) {
+  std::string text;
+  for (const auto& device : devices) {
+    text += fmt::format("\n  {}: {}{}", device.info.index, device.info.name,
+                        device.info.usable ? "" : " (not usable: " + device.info.why_not + ")");
+  }
+  return text.empty() ? " none" : text;
+}
+
+const PhysicalDevice& named_device(const std::vector<PhysicalDevice>& devices, const std::string& wanted) {
+  const bool number = std::all_of(wanted.begin(), wanted.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  const std::string part = lower_case(wanted);
+  const PhysicalDevice* found = nullptr;
+  for (const PhysicalDevice& device : devices) {
+    const bool match = number ? wanted == std::to_string(device.info.index)
+                              : lower_case(device.info.name).find(part) != std::string::npos;
+    if (match && (found == nullptr || (!found->info.usable && device.info.usable))) found = &device;
+  }
+  if (found == nullptr) {
+    fail(ErrorCode::kInvalidArgument, "no device \"{}\"; give an index or part of a name. Devices here:{}", wanted,
+         listing(devices));
+  }
+  if (!found->info.usable) {
+    fail(ErrorCode::kDevice, "device {} ({}) cannot be used: {}. Devices here:{}", found->info.index, found->info.name,
+         found->info.why_not, listing(devices));
+  }
+  return *found;
+}
+
+PhysicalDevice choose_device(const Instance& instance, const DeviceOptions& options) {
+  const std::vector<PhysicalDevice> devices = list_devices(instance);
+  const bool any = std::any_of(devices.begin(), devices.end(), [](const auto& d) { return d.info.usable; });
+  if (!any) {
+    fail(ErrorCode::kDevice,
+         "no usable Vulkan device. Install the driver of your GPU, or the software driver: Debian and Ubuntu `apt "
+         "install "
+         "mesa-vulkan-drivers`. Devices here:{}",
+         listing(devices));
+  }
+  PhysicalDevice chosen = options.device.empty() ? devices.front() : named_device(devices, options.device);
+  apply_limits(chosen.info.profile, options.limits);
+  return chosen;
+}
+
+/// The features and extensions to switch on: what the (lowered) profile has, and no more.
+class Creation {
+ public:
+  explicit Creation(const PhysicalDevice& physical) : physical_(physical) {
+    const Features& f = physical.info.profile.features;
+    // MoltenVK demands that its incomplete parts be acknowledged.
+    if (physical.has_extension("VK_KHR_portability_subset")) extensions_.push_back("VK_KHR_portability_subset");
+    if (f.memory_budget) extensions_.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    if (f.storage_16bit) {
+      storage16_.storageBuffer16BitAccess = VK_TRUE;
+      chain(storage16_);
+    }
+    if (f.float16) {
+      extension_before(VK_API_VERSION_1_2, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
+      float16_.shaderFloat16 = VK_TRUE;
+      chain(float16_);
+    }
+    if (f.subgroup_size_control) {
+      extension_before(VK_API_VERSION_1_3, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+      size_control_.subgroupSizeControl = size_control_.computeFullSubgroups = VK_TRUE;
+      chain(size_control_);
+    }
+    if (f.cooperative_matrix_nv) {
+      extensions_.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
+      extension_before(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
+      coop_.cooperativeMatrix = VK_TRUE;
+      memory_model_.vulkanMemoryModel = VK_TRUE;
+      chain(coop_);
+      chain(memory_model_);
+    }
+  }
+
+  void create(LogicalDevice& logical) const {
+    const float priority = 1.0f;
+    VkDeviceQueueCreateInfo queue{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
+    queue.queueFamilyIndex = physical_.queue_family;
+    queue.queueCount = 1;
+    queue.pQueuePriorities = &priority;
+    VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features_};
+    info.queueCreateInfoCount = 1;
+    info.pQueueCreateInfos = &queue;
+    info.enabledExtensionCount = static_cast<std::uint32_t>(extensions_.size());
+    info.ppEnabledExtensionNames = extensions_.data();
+    check(vkCreateDevice(physical_.handle, &info, nullptr, &logical.device), "opening " + physical_.info.name);
+    volkLoadDeviceTable(&logical.table, logical.device);
+  }
+
+ private:
+  template <class T>
+  void chain(T& next) {
+    next.pNext = features_.pNext;
+    features_.pNext = &next;
+  }
+  void extension_before(std::uint32_t core_since, const char* name) {
+    if (physical_.api_version < core_since) extensions_.push_back(name);
+  }
+
+  const PhysicalDevice& physical_;
+  std::vector<const char*> extensions_;
+  VkPhysicalDeviceFeatures2 features_{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+  VkPhysicalDevice16BitStorageFeatures storage16_{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+  VkPhysicalDeviceShaderFloat16Int8Features float16_{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+  VkPhysicalDeviceSubgroupSizeControlFeatures size_control_{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+  VkPhysicalDeviceVulkanMemoryModelFeatures memory_model_{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV coop_{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
+};
+
+}  // namespace
+
+Device::Impl::Impl(const DeviceOptions& options)
+    : instance(options.validate, options.on_validation), physical(choose_device(instance, options)) {
+  Creation(physical).create(logical);
+  table.vkGetDeviceQueue(logical.device, physical.queue_family, 0, &queue);
+  if (instance.debug_utils()) {
+    set_name = instance.function<PFN_vkSetDebugUtilsObjectNameEXT>("vkSetDebugUtilsObjectNameEXT");
+  }
+  submissions = std::make_unique<SubmitQueue>(*this, physical.quirks.submit_seconds);
+  pipelines = std::make_unique<PipelineStore>(*this, options.cache_dir);
+}
+
+Device::Impl::~Impl() {
+  submissions->settle();
+  staging.reset();  // its buffers still count through this object
+}
+
+void Device::Impl::name_object(VkObjectType type, std::uint64_t handle, const std::string& name) const {
+  if (set_name == nullptr) return;
+  VkDebugUtilsObjectNameInfoEXT info{VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT};
+  info.objectType = type;
+  info.objectHandle = handle;
+  info.pObjectName = name.c_str();
+  set_name(logical.device, &info);
+}
+
+std::vector<DeviceInfo> Device::enumerate(const DeviceOptions& options) {
+  const Instance instance(options.validate, options.on_validation);
+  std::vector<DeviceInfo> infos;
+  for (PhysicalDevice& device : list_devices(instance)) {
+    if (device.info.usable) apply_limits(device.info.profile, options.limits);
+    infos.push_back(std::move(device.info));
+  }
+  return infos;
+}
+
+std::unique_ptr<Device> Device::open(const DeviceOptions& options) {
+  return std::unique_ptr<Device>(new Device(std::make_unique<Impl>(options)));
+}
+
+Device::Device(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Device::~Device() = default;
+
+const DeviceInfo& Device::info() const {
+  return impl_->physical.info;
+}
+Buffer Device::allocate(std::uint64_t bytes, MemoryUse use, const std::string& what) {
+  return impl_->allocate(bytes, use, what);
+}
+std::uint64_t Device::allocated() const {
+  return impl_->allocated;
+}
+std::uint64_t Device::peak_allocated() const {
+  return impl_->peak_allocated;
+}
+const Pipeline* Device::pipeline(const KernelKey& key) {
+  return impl_->pipelines->get(key);
+}
+const ShaderInterface& Device::shader_interface(const std::string& shader) {
+  return impl_->pipelines->shader(shader).interface();
+}
+std::array<std::uint32_t, 3> Device::workgroup_size(const Pipeline& pipeline) const {
+  return pipeline.workgroup_size;
+}
+void Device::save_pipeline_cache() {
+  impl_->pipelines->save_cache();
+}
+
+CommandList Device::new_list(const ListOptions& options) {
+  return CommandList(std::make_unique<CommandList::Impl>(*impl_, options));
+}
+
+void Device::submit(std::span<CommandList* const> lists) {
+  impl_->submissions->submit(lists);
+}
+void Device::wait() {
+  impl_->submissions->wait();
+}
+
+void Device::run(CommandList& list) {
+  CommandList* const one = &list;
+  submit({&one, 1});
+  wait();
+}
+
+std::uint64_t Device::validation_messages() const {
+  return impl_->instance.validation_messages();
+}
+
+}  // namespace fabula::vk

@@ -1,0 +1,45 @@
+#pragma once
+#define VK_NO_PROTOTYPES
+#include <volk.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fabula::vk {
+
+/// Where the validation layer reports to.
+struct ValidationSink {
+  std::atomic<std::uint64_t> count{0};
+  std::function<void(const std::string&)> receive;  ///< empty: written to stderr
+};
+
+/// A Vulkan instance, with the validation layer when asked for.
+class Instance {
+ public:
+  /// Throws kDevice when no loader or no validation layer is installed, naming the package that has it.
+  Instance(bool validate, std::function<void(const std::string&)> receive);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  VkInstance get() const { return instance_; }
+  bool debug_utils() const { return debug_utils_; }
+  std::uint64_t validation_messages() const { return sink_->count.load(); }
+  std::vector<VkPhysicalDevice> physical_devices() const;
+  template <class F>
+  F function(const char* name) const {
+    return reinterpret_cast<F>(vkGetInstanceProcAddr(instance_, name));
+  }
+
+ private:
+  std::unique_ptr<ValidationSink> sink_;  // a fixed address: the messenger keeps it
+  VkInstance instance_ = VK_NULL_HANDLE;
+  VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
+  bool debug_utils_ = false;
+};
+
+}  // namespace fabula::vk

@@ -1,0 +1,185 @@
+#include "vk/limits.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/fail.hpp"
+
+namespace fabula::vk {
+namespace {
+
+using nlohmann::json;
+
+/// The profile that every baseline kernel must fit. The storage buffer count is 8, twice the specification's minimum:
+/// every driver of the last ten years that offers compute has it.
+Limits vulkan_minimum() {
+  Limits limits;  // the defaults are the profile
+  limits.max_allocation = 1ull << 30;
+  return limits;
+}
+
+void lower(Limits& limits, const Limits& to) {
+  const auto at_most = [](auto& value, auto bound) { value = std::min(value, bound); };
+  at_most(limits.max_invocations, to.max_invocations);
+  for (std::size_t i = 0; i < 3; ++i) {
+    at_most(limits.max_workgroup_size[i], to.max_workgroup_size[i]);
+    at_most(limits.max_workgroup_count[i], to.max_workgroup_count[i]);
+  }
+  at_most(limits.max_shared_memory, to.max_shared_memory);
+  at_most(limits.max_push_constants, to.max_push_constants);
+  at_most(limits.max_storage_buffers, to.max_storage_buffers);
+  at_most(limits.max_storage_range, to.max_storage_range);
+  limits.storage_alignment = std::max(limits.storage_alignment, to.storage_alignment);
+  at_most(limits.max_texel_elements, to.max_texel_elements);
+  at_most(limits.max_allocation, to.max_allocation);
+  if (to.heap_cap != 0) limits.heap_cap = limits.heap_cap == 0 ? to.heap_cap : std::min(limits.heap_cap, to.heap_cap);
+}
+
+void drop_features(Features& features) {
+  // RGBA32F uniform texel buffers are no option (the specification requires the format), timestamps are not the
+  // kernels' concern, and the subgroup size is a fact that cannot be lowered.
+  Features bare;
+  bare.subgroup_size = features.subgroup_size;
+  bare.texel_float4 = features.texel_float4;
+  bare.timestamps = features.timestamps;
+  features = bare;
+}
+
+/// One key of a limits file: checks the value and lowers the field.
+using Setter = std::function<void(const json& value)>;
+
+class LimitsFile {
+ public:
+  LimitsFile(DeviceProfile& profile, std::string path) : profile_(profile), path_(std::move(path)) { fill_table(); }
+
+  void apply(const json& file) {
+    if (!file.is_object())
+      fail(ErrorCode::kInvalidArgument, "{}: a limits file is one JSON object of limits and features", path_);
+    for (const auto& [key, value] : file.items()) {
+      const auto found = table_.find(key);
+      if (found == table_.end()) {
+        fail(ErrorCode::kInvalidArgument, "{}: \"{}\" is no limit or feature; the nearest is \"{}\"", path_, key,
+             nearest(key));
+      }
+      found->second(value);
+    }
+  }
+
+ private:
+  std::uint64_t number(const std::string& key, const json& value, std::uint64_t least) const {
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least) {
+      fail(ErrorCode::kInvalidArgument, "{}: \"{}\" is {}, expected a whole number of at least {}", path_, key,
+           value.dump(), least);
+    }
+    return value.get<std::uint64_t>();
+  }
+
+  template <class T>
+  void limit(const std::string& key, T& field, std::uint64_t least = 1) {
+    table_[key] = [this, key, &field, least](const json& value) {
+      field = static_cast<T>(std::min<std::uint64_t>(field, number(key, value, least)));
+    };
+  }
+
+  void triple(const std::string& key, std::array<std::uint32_t, 3>& field) {
+    table_[key] = [this, key, &field](const json& value) {
+      if (!value.is_array() || value.size() != 3) {
+        fail(ErrorCode::kInvalidArgument, "{}: \"{}\" is {}, expected three whole numbers", path_, key, value.dump());
+      }
+      for (std::size_t i = 0; i < 3; ++i) {
+        field[i] = static_cast<std::uint32_t>(std::min<std::uint64_t>(field[i], number(key, value[i], 1)));
+      }
+    };
+  }
+
+  void feature(const std::string& key, bool& field) {
+    table_[key] = [this, key, &field](const json& value) {
+      if (!value.is_boolean()) {
+        fail(ErrorCode::kInvalidArgument, "{}: \"{}\" is {}, expected true or false", path_, key, value.dump());
+      }
+      field = field && value.get<bool>();
+    };
+  }
+
+  void fill_table() {
+    Limits& l = profile_.limits;
+    limit("max_invocations", l.max_invocations);
+    triple("max_workgroup_size", l.max_workgroup_size);
+    triple("max_workgroup_count", l.max_workgroup_count);
+    limit("max_shared_memory", l.max_shared_memory);
+    limit("max_push_constants", l.max_push_constants);
+    limit("max_storage_buffers", l.max_storage_buffers);
+    limit("max_storage_range", l.max_storage_range);
+    table_["storage_alignment"] = [this, &l](const json& value) {
+      const std::uint64_t wanted = number("storage_alignment", value, 1);
+      if ((wanted & (wanted - 1)) != 0) {
+        fail(ErrorCode::kInvalidArgument, "{}: \"storage_alignment\" is {}, expected a power of two", path_, wanted);
+      }
+      l.storage_alignment = std::max(l.storage_alignment, wanted);
+    };
+    limit("max_texel_elements", l.max_texel_elements);
+    limit("max_allocation", l.max_allocation);
+    table_["heap_cap"] = [this, &l](const json& value) {
+      const std::uint64_t cap = number("heap_cap", value, 1);
+      l.heap_cap = l.heap_cap == 0 ? cap : std::min(l.heap_cap, cap);
+    };
+    Features& f = profile_.features;
+    feature("subgroup_shuffle", f.subgroup_shuffle);
+    feature("subgroup_arithmetic", f.subgroup_arithmetic);
+    feature("subgroup_ballot", f.subgroup_ballot);
+    feature("subgroup_size_control", f.subgroup_size_control);
+    feature("storage_16bit", f.storage_16bit);
+    feature("float16", f.float16);
+    feature("texel_float4", f.texel_float4);
+    feature("cooperative_matrix_khr", f.cooperative_matrix_khr);
+    feature("cooperative_matrix_nv", f.cooperative_matrix_nv);
+    feature("timestamps", f.timestamps);
+    feature("memory_budget", f.memory_budget);
+    feature("unified_memory", profile_.unified_memory);
+  }
+
+  /// The key that shares the longest run of letters with `key`.
+  std::string nearest(const std::string& key) const {
+    std::string best;
+    std::size_t best_length = 0;
+    for (const auto& [name, setter] : table_) {
+      for (std::size_t begin = 0; begin < key.size(); ++begin) {
+        std::size_t length = 0;
+        while (begin + length < key.size() && name.find(key.substr(begin, length + 1)) != std::string::npos) ++length;
+        if (length > best_length) best_length = length, best = name;
+      }
+    }
+    return best.empty() ? table_.begin()->first : best;
+  }
+
+  DeviceProfile& profile_;
+  std::string path_;
+  std::map<std::string, Setter> table_;
+};
+
+}  // namespace
+
+void apply_limits(DeviceProfile& profile, std::string_view name_or_file) {
+  if (name_or_file == "native" || name_or_file.empty()) return;
+  const std::string name(name_or_file);
+  if (name == "vulkan-minimum") {
+    lower(profile.limits, vulkan_minimum());
+    drop_features(profile.features);
+  } else {
+    std::ifstream stream(name, std::ios::binary);
+    if (!stream) {
+      fail(ErrorCode::kInvalidArgument,
+           "\"{}\" is neither a limits profile nor a file that can be read; profiles: native, vulkan-minimum", name);
+    }
+    const json file = json::parse(stream, nullptr, false);
+    if (file.is_discarded()) fail(ErrorCode::kInvalidArgument, "{}: not valid JSON", name);
+    LimitsFile(profile, name).apply(file);
+  }
+  profile.name += fmt::format(" [{}]", name);
+}
+
+}  // namespace fabula::vk

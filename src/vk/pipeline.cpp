@@ -1,0 +1,208 @@
+#include "vk/pipeline.hpp"
+
+#include "base/fail.hpp"
+#include "vk/device_impl.hpp"
+#include "vk/result.hpp"
+#include "vk/shader_table.hpp"
+#include "vk/spirv_words.hpp"
+
+namespace fabula::vk {
+namespace {
+
+/// Which feature of the profile a SPIR-V capability rests on.
+void check_capabilities(const std::string& name, const ShaderInfo& shader, const Features& features) {
+  const auto need = [&](bool present, const char* feature) {
+    ensure(present, "shader \"{}\" needs the feature {}, which this device or limits profile does not have", name,
+           feature);
+  };
+  for (std::uint32_t capability : shader.capabilities()) {
+    switch (capability) {
+      case spirv::kGroupNonUniformArithmetic:
+      case spirv::kGroupNonUniformClustered:
+        need(features.subgroup_arithmetic, "subgroup_arithmetic");
+        break;
+      case spirv::kGroupNonUniformShuffle:
+      case spirv::kGroupNonUniformShuffleRelative:
+        need(features.subgroup_shuffle, "subgroup_shuffle");
+        break;
+      case spirv::kGroupNonUniformBallot:
+        need(features.subgroup_ballot, "subgroup_ballot");
+        break;
+      case spirv::kFloat16:
+        need(features.float16, "float16");
+        break;
+      case spirv::kStorageBuffer16BitAccess:
+      case spirv::kUniformAndStorageBuffer16BitAccess:
+        need(features.storage_16bit, "storage_16bit");
+        break;
+      case spirv::kCooperativeMatrixNV:
+        need(features.cooperative_matrix_nv, "cooperative_matrix_nv");
+        break;
+      case spirv::kCooperativeMatrixKHR:
+        need(features.cooperative_matrix_khr, "cooperative_matrix_khr");
+        break;
+      case spirv::kFloat64:
+      case spirv::kInt64:
+      case spirv::kInt16:
+      case spirv::kInt8:
+      case spirv::kStoragePushConstant16:
+      case spirv::kGroupNonUniformVote:
+      case spirv::kGroupNonUniformQuad:
+        fail(ErrorCode::kInternal, "shader \"{}\" uses SPIR-V capability {}, which fabula enables on no device", name,
+             capability);
+      default:
+        break;
+    }
+  }
+}
+
+SetLayoutHandle make_set_layout(DeviceRef device, const ShaderInterface& interface) {
+  std::vector<VkDescriptorSetLayoutBinding> bindings;
+  for (const auto& slot : interface.slots) {
+    VkDescriptorSetLayoutBinding binding{};
+    binding.binding = static_cast<std::uint32_t>(bindings.size());
+    binding.descriptorType = slot.kind == BindingKind::kStorage ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+                                                                : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
+    binding.descriptorCount = 1;
+    binding.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+    bindings.push_back(binding);
+  }
+  VkDescriptorSetLayoutCreateInfo info{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO};
+  info.bindingCount = static_cast<std::uint32_t>(bindings.size());
+  info.pBindings = bindings.data();
+  VkDescriptorSetLayout layout = VK_NULL_HANDLE;
+  check(device.table->vkCreateDescriptorSetLayout(device.device, &info, nullptr, &layout),
+        "creating a descriptor set layout");
+  return {device, layout};
+}
+
+PipelineLayoutHandle make_layout(DeviceRef device, const ShaderInterface& interface, VkDescriptorSetLayout set) {
+  const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, (interface.push_constant_bytes + 3) & ~3u};
+  VkPipelineLayoutCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
+  info.setLayoutCount = 1;
+  info.pSetLayouts = &set;
+  info.pushConstantRangeCount = range.size != 0 ? 1 : 0;
+  info.pPushConstantRanges = &range;
+  VkPipelineLayout layout = VK_NULL_HANDLE;
+  check(device.table->vkCreatePipelineLayout(device.device, &info, nullptr, &layout), "creating a pipeline layout");
+  return {device, layout};
+}
+
+ShaderModuleHandle make_module(DeviceRef device, const ShaderInfo& shader, const std::string& name) {
+  VkShaderModuleCreateInfo info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
+  info.codeSize = shader.words().size_bytes();
+  info.pCode = shader.words().data();
+  VkShaderModule module = VK_NULL_HANDLE;
+  check(device.table->vkCreateShaderModule(device.device, &info, nullptr, &module), "creating shader module " + name);
+  return {device, module};
+}
+
+}  // namespace
+
+PipelineStore::PipelineStore(Device::Impl& device, const std::string& cache_dir)
+    : device_(device), cache_(device.ref(), device.physical, cache_dir) {}
+
+PipelineStore::~PipelineStore() {
+  cache_.save();
+}
+
+void PipelineStore::save_cache() {
+  cache_.save();
+}
+
+const ShaderInfo& PipelineStore::shader(const std::string& name) {
+  if (const auto found = shaders_.find(name); found != shaders_.end()) return found->second;
+  const ShaderBinary* binary = find_shader(name);
+  ensure(binary != nullptr,
+         "no shader \"{}\" in this build ({} variants): is the file under shaders/, or was the variant left out?", name,
+         shader_table().size());
+  try {
+    return shaders_.emplace(name, ShaderInfo({binary->begin, binary->end})).first->second;
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("shader \"{}\": {}", name, error.what()));
+  }
+}
+
+const Pipeline* PipelineStore::get(const KernelKey& key) {
+  auto& slot = pipelines_[key];
+  if (!slot) slot = create(key);
+  return slot.get();
+}
+
+void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader, const Pipeline& pipeline) const {
+  const std::string& name = key.shader;
+  const Limits& limits = device_.profile().limits;
+  const Features& features = device_.profile().features;
+  const auto& size = pipeline.workgroup_size;
+  ensure(key.constants.size() == shader.interface().specialization_count,
+         "shader \"{}\" takes {} specialisation constants, {} were given", name,
+         shader.interface().specialization_count, key.constants.size());
+  const std::uint64_t invocations = std::uint64_t{size[0]} * size[1] * size[2];
+  ensure(invocations != 0 && invocations <= limits.max_invocations && size[0] <= limits.max_workgroup_size[0] &&
+             size[1] <= limits.max_workgroup_size[1] && size[2] <= limits.max_workgroup_size[2],
+         "shader \"{}\" has workgroups of {}x{}x{}, the device takes {} invocations and {}x{}x{}", name, size[0],
+         size[1], size[2], limits.max_invocations, limits.max_workgroup_size[0], limits.max_workgroup_size[1],
+         limits.max_workgroup_size[2]);
+  const std::uint64_t shared = shader.shared_bytes(key.constants);
+  ensure(shared <= limits.max_shared_memory, "shader \"{}\" uses {} bytes of shared memory, the device has {}", name,
+         shared, limits.max_shared_memory);
+  ensure(shader.storage_buffers() <= limits.max_storage_buffers,
+         "shader \"{}\" binds {} storage buffers, the device takes {}", name, shader.storage_buffers(),
+         limits.max_storage_buffers);
+  ensure(shader.interface().push_constant_bytes <= limits.max_push_constants,
+         "shader \"{}\" takes {} bytes of push constants, the device {}", name, shader.interface().push_constant_bytes,
+         limits.max_push_constants);
+  check_capabilities(name, shader, features);
+  if (key.subgroup_size == 0) return;
+  const std::uint32_t subgroup = key.subgroup_size;
+  ensure(features.subgroup_size_control && (subgroup & (subgroup - 1)) == 0 && subgroup >= features.min_subgroup_size &&
+             subgroup <= features.max_subgroup_size,
+         "shader \"{}\" asks for subgroups of {}; the device {} require sizes {} to {}", name, subgroup,
+         features.subgroup_size_control ? "can" : "cannot", features.min_subgroup_size, features.max_subgroup_size);
+  ensure(size[0] % subgroup == 0, "shader \"{}\" asks for full subgroups of {} in workgroups {} wide", name, subgroup,
+         size[0]);
+  const std::uint32_t most = device_.physical.max_workgroup_subgroups;
+  ensure(most == 0 || invocations / subgroup <= most,
+         "shader \"{}\" has {} subgroups of {} a workgroup, the device takes {}", name, invocations / subgroup,
+         subgroup, most);
+}
+
+std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key) {
+  const ShaderInfo& info = shader(key.shader);
+  auto made = std::make_unique<Pipeline>();
+  made->key = key;
+  made->shader = &info;
+  made->workgroup_size = info.workgroup_size(key.constants);
+  check_limits(key, info, *made);
+  const DeviceRef device = device_.ref();
+  made->set_layout = make_set_layout(device, info.interface());
+  made->layout = make_layout(device, info.interface(), made->set_layout.get());
+  const ShaderModuleHandle module = make_module(device, info, key.shader);
+
+  std::vector<VkSpecializationMapEntry> entries;
+  for (std::uint32_t id : info.specialization_ids()) entries.push_back({id, id * 4, 4});
+  const VkSpecializationInfo specialization{static_cast<std::uint32_t>(entries.size()), entries.data(),
+                                            key.constants.size() * 4, key.constants.data()};
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required{
+      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, nullptr, key.subgroup_size};
+  VkComputePipelineCreateInfo create{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+  create.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+  create.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  create.stage.module = module.get();
+  create.stage.pName = "main";
+  create.stage.pSpecializationInfo = &specialization;
+  if (key.subgroup_size != 0) {
+    create.stage.pNext = &required;
+    create.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+  }
+  create.layout = made->layout.get();
+  VkPipeline pipeline = VK_NULL_HANDLE;
+  check(device.table->vkCreateComputePipelines(device.device, cache_.get(), 1, &create, nullptr, &pipeline),
+        fmt::format("compiling shader \"{}\"", key.shader));
+  made->pipeline = PipelineHandle(device, pipeline);
+  cache_.note_change();
+  device_.name_object(VK_OBJECT_TYPE_PIPELINE, reinterpret_cast<std::uint64_t>(pipeline), key.shader);
+  return made;
+}
+
+}  // namespace fabula::vk

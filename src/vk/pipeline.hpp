@@ -1,0 +1,45 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+
+#include "vk/device.hpp"
+#include "vk/handle.hpp"
+#include "vk/pipeline_cache.hpp"
+#include "vk/spirv.hpp"
+
+namespace fabula::vk {
+
+class Pipeline {
+ public:
+  KernelKey key;
+  const ShaderInfo* shader = nullptr;
+  std::array<std::uint32_t, 3> workgroup_size{1, 1, 1};
+  SetLayoutHandle set_layout;
+  PipelineLayoutHandle layout;
+  PipelineHandle pipeline;
+
+  const ShaderInterface& interface() const { return shader->interface(); }
+};
+
+/// Every pipeline of a device, found by key. Keeps reflected shaders and the driver's pipeline cache.
+class PipelineStore {
+ public:
+  PipelineStore(Device::Impl& device, const std::string& cache_dir);
+  ~PipelineStore();
+
+  const Pipeline* get(const KernelKey& key);
+  const ShaderInfo& shader(const std::string& name);
+  void save_cache();
+
+ private:
+  std::unique_ptr<Pipeline> create(const KernelKey& key);
+  void check_limits(const KernelKey& key, const ShaderInfo& shader, const Pipeline& pipeline) const;
+
+  Device::Impl& device_;
+  PipelineCache cache_;
+  std::map<std::string, ShaderInfo> shaders_;
+  std::map<KernelKey, std::unique_ptr<Pipeline>> pipelines_;
+};
+
+}  // namespace fabula::vk

@@ -1,0 +1,156 @@
+#include "vk/submit.hpp"
+
+#include <algorithm>
+
+#include "base/fail.hpp"
+#include "vk/command_list_impl.hpp"
+#include "vk/device_impl.hpp"
+#include "vk/result.hpp"
+
+namespace fabula::vk {
+namespace {
+
+constexpr std::size_t kMaxInFlight = 2;  // one runs while the next is ready
+constexpr std::uint32_t kMaxRamp = 1024;
+
+double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+SubmitQueue::SubmitQueue(Device::Impl& device, double budget_seconds) : device_(device), budget_(budget_seconds) {}
+
+SubmitQueue::~SubmitQueue() {
+  settle();
+}
+
+double SubmitQueue::predict(const Segment& segment) const {
+  return segment.seconds.value_or(budget_ / ramp_);
+}
+
+void SubmitQueue::submit(std::span<CommandList* const> lists) {
+  std::vector<Segment*> batch;
+  std::string labels;
+  double predicted = 0;
+  for (CommandList* list : lists) {
+    CommandList::Impl& impl = *list->impl();
+    ensure(impl.ended, "command list \"{}\" is run before end()", impl.options.label);
+    for (Segment& segment : impl.segments) {
+      if (!batch.empty() && predicted + predict(segment) > budget_) {
+        flush(batch, labels);
+        labels.clear();
+        predicted = 0;
+      }
+      batch.push_back(&segment);
+      predicted += predict(segment);
+      if (labels.find(impl.options.label) == std::string::npos)
+        labels += (labels.empty() ? "" : ", ") + impl.options.label;
+    }
+  }
+  if (!batch.empty()) flush(batch, labels);
+}
+
+FenceHandle SubmitQueue::take_fence() {
+  if (!free_fences_.empty()) {
+    FenceHandle fence = std::move(free_fences_.back());
+    free_fences_.pop_back();
+    const VkFence handle = fence.get();
+    check(device_.table.vkResetFences(device_.logical.device, 1, &handle), "resetting a fence");
+    return fence;
+  }
+  const VkFenceCreateInfo info{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+  VkFence fence = VK_NULL_HANDLE;
+  check(device_.table.vkCreateFence(device_.logical.device, &info, nullptr, &fence), "creating a fence");
+  return {device_.ref(), fence};
+}
+
+void SubmitQueue::lost(const std::string& label) {
+  lost_ = true;
+  check(VK_ERROR_DEVICE_LOST, fmt::format("\"{}\" on {}", label, device_.profile().name));
+  std::terminate();  // check() throws for this code
+}
+
+void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) {
+  if (lost_) lost(label);
+  while (in_flight_.size() >= kMaxInFlight) wait_oldest();
+  std::vector<VkCommandBuffer> commands;
+  InFlight made;
+  for (const Segment* segment : batch) {
+    commands.push_back(segment->commands);
+    made.predicted += predict(*segment);
+  }
+  made.fence = take_fence();
+  made.label = label;
+  VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
+  info.commandBufferCount = static_cast<std::uint32_t>(commands.size());
+  info.pCommandBuffers = commands.data();
+  made.submitted = std::chrono::steady_clock::now();
+  const VkResult result = device_.table.vkQueueSubmit(device_.queue, 1, &info, made.fence.get());
+  if (result == VK_ERROR_DEVICE_LOST) lost(label);
+  check(result, "submitting \"" + label + "\"");
+  made.segments = std::move(batch);
+  batch.clear();
+  in_flight_.push_back(std::move(made));
+  ++submissions_;
+}
+
+void SubmitQueue::wait_oldest() {
+  InFlight& oldest = in_flight_.front();
+  const VkFence fence = oldest.fence.get();
+  const bool was_done = device_.table.vkGetFenceStatus(device_.logical.device, fence) == VK_SUCCESS;
+  const VkResult result = device_.table.vkWaitForFences(device_.logical.device, 1, &fence, VK_TRUE, UINT64_MAX);
+  if (result == VK_ERROR_DEVICE_LOST) lost(oldest.label);
+  check(result, "waiting for \"" + oldest.label + "\"");
+  const auto now = std::chrono::steady_clock::now();
+  learn(oldest, seconds_between(std::max(oldest.submitted, last_done_), now), was_done);
+  last_done_ = now;
+  free_fences_.push_back(std::move(oldest.fence));
+  in_flight_.pop_front();
+}
+
+void SubmitQueue::learn(const InFlight& done, double seconds, bool upper_bound_only) {
+  // A submission that was over before the host came to wait took at most this long.
+  if (upper_bound_only) seconds = std::min(seconds, done.predicted);
+  const double scale = done.predicted > 0 ? seconds / done.predicted : 0;
+  bool any_new = false;
+  for (Segment* segment : done.segments) {
+    any_new = any_new || !segment->seconds;
+    segment->seconds = predict(*segment) * scale;
+  }
+  if (any_new && seconds < budget_ / 4) ramp_ = std::min(ramp_ * 2, kMaxRamp);
+  if (any_new && seconds > budget_ / 2) ramp_ = std::max(ramp_ / 2, 1u);
+}
+
+void SubmitQueue::wait() {
+  while (!in_flight_.empty()) wait_oldest();
+}
+
+void SubmitQueue::settle() noexcept {
+  // Fences are tried one by one; where a wait fails (a lost device) the driver's own idle wait is what remains.
+  bool failed = false;
+  for (const InFlight& flight : in_flight_) {
+    const VkFence fence = flight.fence.get();
+    if (device_.table.vkWaitForFences(device_.logical.device, 1, &fence, VK_TRUE, UINT64_MAX) != VK_SUCCESS)
+      failed = true;
+  }
+  if (failed) device_.table.vkDeviceWaitIdle(device_.logical.device);
+  in_flight_.clear();
+}
+
+void SubmitQueue::run_now(VkCommandBuffer commands, const std::string& label) {
+  wait();
+  Segment segment;
+  segment.commands = commands;
+  segment.seconds = 0.0;  // bounded by the staging size: not for learning
+  std::vector<Segment*> batch{&segment};
+  flush(batch, label);
+  try {
+    wait();
+  } catch (...) {
+    settle();
+    throw;
+  }
+}
+
+}  // namespace fabula::vk

@@ -1,0 +1,67 @@
+#pragma once
+#include <chrono>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vk/device.hpp"
+#include "vk/handle.hpp"
+
+namespace fabula::vk {
+
+/// A run of recorded commands that is never cut.
+struct Segment {
+  VkCommandBuffer commands = VK_NULL_HANDLE;
+  QueryPoolHandle queries;        ///< timed lists only: one at the start and one after each command
+  std::uint32_t count = 0;        ///< commands
+  std::optional<double> seconds;  ///< how long it took lately; nothing before its first run
+};
+
+/// Cuts rows of segments into submissions of bounded time: a watchdog (2 s on Windows and on some Linux drivers) must
+/// never see a long one. The time of each segment is learnt from the submissions it was in; segments not yet measured
+/// go in small numbers that grow while the measured times stay short. Where the cuts fall never changes what is
+/// computed.
+class SubmitQueue {
+ public:
+  SubmitQueue(Device::Impl& device, double budget_seconds);
+  ~SubmitQueue();
+
+  void submit(std::span<CommandList* const> lists);
+  void wait();
+  /// Waits like wait(), for destructors: errors end the waiting silently.
+  void settle() noexcept;
+  /// Submits one command buffer after everything else and waits for it.
+  void run_now(VkCommandBuffer commands, const std::string& label);
+
+  void set_budget(double seconds) { budget_ = seconds; }
+  std::uint64_t submissions() const { return submissions_; }  ///< made so far
+
+ private:
+  struct InFlight {
+    FenceHandle fence;
+    std::vector<Segment*> segments;
+    std::string label;
+    std::chrono::steady_clock::time_point submitted;
+    double predicted = 0;
+  };
+
+  double predict(const Segment& segment) const;
+  void flush(std::vector<Segment*>& batch, const std::string& label);
+  void wait_oldest();
+  void learn(const InFlight& done, double seconds, bool upper_bound_only);
+  FenceHandle take_fence();
+  [[noreturn]] void lost(const std::string& label);
+
+  Device::Impl& device_;
+  double budget_;
+  std::uint32_t ramp_ = 1;  ///< how many unmeasured segments are expected to fill the budget
+  std::deque<InFlight> in_flight_;
+  std::vector<FenceHandle> free_fences_;
+  std::chrono::steady_clock::time_point last_done_{};
+  std::uint64_t submissions_ = 0;
+  bool lost_ = false;
+};
+
+}  // namespace fabula::vk
