@@ -20,7 +20,7 @@ void main() {
   float mean = row_sum(vec2((sum.x + sum.y) + (sum.z + sum.w), 0)).x / float(columns);
   vec4 square = vec4(0);
   for (uint c = row_lane(); c < width; c += kLanes) {
-    vec4 centred = (x[base + c] - mean) * column_mask(c, columns);
+    vec4 centred = within_columns(x[base + c] - mean, c, columns);
     square += centred * centred;
   }
   float variance = row_sum(vec2((square.x + square.y) + (square.z + square.w), 0)).x / float(columns);

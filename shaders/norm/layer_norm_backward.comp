@@ -26,6 +26,6 @@ void main() {
                    float(columns);
   for (uint c = row_lane(); c < width; c += kLanes) {
     vec4 h = (x[base + c] - mean_rstd.x) * mean_rstd.y;
-    d_x[base + c] = (d_y[base + c] * weight[c] - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y * column_mask(c, columns);
+    d_x[base + c] = within_columns((d_y[base + c] * weight[c] - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y, c, columns);
   }
 }

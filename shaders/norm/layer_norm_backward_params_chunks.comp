@@ -26,6 +26,6 @@ void main() {
     d_bias += d;
     d_weight += d * ((x[row * width + c] - mean_rstd.x) * mean_rstd.y);
   }
-  weight_chunks[(chunk_begin + chunk) * width + c] = d_weight * column_mask(c, columns);
+  weight_chunks[(chunk_begin + chunk) * width + c] = within_columns(d_weight, c, columns);
   bias_chunks[(chunk_begin + chunk) * width + c] = d_bias;
 }
