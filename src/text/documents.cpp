@@ -13,7 +13,7 @@ std::vector<std::string_view> split_documents(std::string_view text) {
     std::string_view document = text.substr(0, end);
     while (document.starts_with('\n')) document.remove_prefix(1);
     while (document.ends_with('\n')) document.remove_suffix(1);
-    if (!document.empty()) documents.push_back(document);
+    if (document.find_first_not_of(" \t\r\n") != std::string_view::npos) documents.push_back(document);
     text.remove_prefix(std::min(end + kEndOfText.size(), text.size()));
   }
   return documents;

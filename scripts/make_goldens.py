@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""Writes the golden fixtures of tests/golden: small GPT-2 and GPT-Neo models, computed in PyTorch.
+
+Run by hand when a fixture has to change; the results are part of the repository. Needs Debian's python3-torch:
+    /usr/bin/python3 scripts/make_goldens.py [OUTPUT_FOLDER]
+
+Everything is written here in plain tensor operations from the definitions (Hugging Face's GPT-2 and GPT-Neo; the
+compressed head of arXiv 2411.06371), shares no code with the C++ side, and is computed in double. A fixture is a folder:
+    config.json              the model and how it is trained
+    weights.safetensors      initial weights, names and orientation as Hugging Face has them
+    expected.safetensors     ids, labels [steps, B*T] (-1: does not count), rates [steps];
+                             of the first batch before any step: log_probs [B, V] of each sequence's last position,
+                             token_log_probs [B*T] of the labels (0 where ignored), loss [1], norm [1], grad.<weight>;
+                             losses [steps], norms [steps] of AdamW steps, and final.<weight> after them for two weights
+"""
+import json
+import math
+import struct
+import sys
+from pathlib import Path
+
+import torch
+
+STEPS = 10
+BATCH = 3
+IGNORED = -1
+
+
+# --- the format ---------------------------------------------------------------------------------------------------
+
+
+def write_safetensors(path, tensors):
+    """8 bytes of header length, a JSON header, the data: fp32, little-endian."""
+    header, blobs, offset = {}, [], 0
+    for name, tensor in tensors.items():
+        blob = tensor.detach().to(torch.float32).contiguous().numpy().astype("<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
+        blobs.append(blob)
+        offset += len(blob)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+# --- bodies -------------------------------------------------------------------------------------------------------
+
+
+def layer_norm(x, weight, bias, eps):
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / torch.sqrt((centred * centred).mean(-1, keepdim=True) + eps) * weight + bias
+
+
+def gelu_new(x):
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def attention(q, k, v, heads, window, scale):
+    """q, k, v [B, T, D]; position i sees max(0, i - window + 1)..i; window 0: all up to i."""
+    batch, length, hidden = q.shape
+    q, k, v = (t.view(batch, length, heads, hidden // heads).transpose(1, 2) for t in (q, k, v))
+    scores = torch.matmul(q, k.transpose(-1, -2)) * scale
+    i, j = torch.arange(length)[:, None], torch.arange(length)[None, :]
+    visible = j <= i
+    if window:
+        visible = visible & (j > i - window)
+    scores = scores.masked_fill(~visible, float("-inf"))
+    mixed = torch.matmul(torch.softmax(scores, -1), v)
+    return mixed.transpose(1, 2).reshape(batch, length, hidden)
+
+
+def gpt2_block(w, name, x, config, layer):
+    """Conv1D weights are [in, out]; q, k and v stand side by side in c_attn; scores are divided by sqrt(head size)."""
+    eps, heads = config["layer_norm_epsilon"], config["n_head"]
+    h = layer_norm(x, w[name + "ln_1.weight"], w[name + "ln_1.bias"], eps)
+    qkv = h @ w[name + "attn.c_attn.weight"] + w[name + "attn.c_attn.bias"]
+    mixed = attention(*qkv.chunk(3, -1), heads, 0, 1 / math.sqrt(x.shape[-1] // heads))
+    x = x + mixed @ w[name + "attn.c_proj.weight"] + w[name + "attn.c_proj.bias"]
+    h = layer_norm(x, w[name + "ln_2.weight"], w[name + "ln_2.bias"], eps)
+    h = gelu_new(h @ w[name + "mlp.c_fc.weight"] + w[name + "mlp.c_fc.bias"])
+    return x + h @ w[name + "mlp.c_proj.weight"] + w[name + "mlp.c_proj.bias"]
+
+
+def gpt_neo_block(w, name, x, config, layer):
+    """Linear weights are [out, in]; q, k, v have no bias; scores are not scaled; local layers see a window."""
+    eps, heads = config["layer_norm_epsilon"], config["num_heads"]
+    attn = name + "attn.attention."
+    h = layer_norm(x, w[name + "ln_1.weight"], w[name + "ln_1.bias"], eps)
+    q, k, v = (h @ w[attn + part + "_proj.weight"].t() for part in "qkv")
+    window = config["window_size"] if config["attention_layers"][layer] == "local" else 0
+    mixed = attention(q, k, v, heads, window, 1.0)
+    x = x + mixed @ w[attn + "out_proj.weight"].t() + w[attn + "out_proj.bias"]
+    h = layer_norm(x, w[name + "ln_2.weight"], w[name + "ln_2.bias"], eps)
+    h = gelu_new(h @ w[name + "mlp.c_fc.weight"].t() + w[name + "mlp.c_fc.bias"])
+    return x + h @ w[name + "mlp.c_proj.weight"].t() + w[name + "mlp.c_proj.bias"]
+
+
+def body(w, config, ids):
+    gpt2 = config["model_type"] == "gpt2"
+    x = w["transformer.wte.weight"][ids] + w["transformer.wpe.weight"][: ids.shape[1]]
+    for layer in range(config["n_layer" if gpt2 else "num_layers"]):
+        x = (gpt2_block if gpt2 else gpt_neo_block)(w, f"transformer.h.{layer}.", x, config, layer)
+    return layer_norm(x, w["transformer.ln_f.weight"], w["transformer.ln_f.bias"], config["layer_norm_epsilon"])
+
+
+# --- heads: log-probabilities of all V tokens [..., V] ------------------------------------------------------------
+
+
+def full_head(w, config, h):
+    logits = h @ w.get("lm_head.weight", w["transformer.wte.weight"]).t()
+    if "lm_head.bias" in w:
+        logits = logits + w["lm_head.bias"]
+    return torch.log_softmax(logits, -1)
+
+
+def grouped_head(w, config, h):
+    """log p(v) = log p(g) + log p(s | g), written out over all groups; slots that hold no token have no probability."""
+    scale, shift = w["lm_head.scale"], w["lm_head.shift"]
+    groups, slots = scale.shape
+    log_group = torch.log_softmax(h @ w["lm_head.group.weight"].t() + w["lm_head.group.bias"], -1)
+    u = h @ w["lm_head.shared.weight"].t() + w["lm_head.shared.bias"]
+    z = scale * u.unsqueeze(-2) + shift
+    phantom = torch.arange(groups * slots).view(groups, slots) >= config["vocab_size"]
+    log_slot = torch.log_softmax(z.masked_fill(phantom, float("-inf")), -1)
+    joint = log_group.unsqueeze(-1) + log_slot
+    return joint.flatten(-2)[..., : config["vocab_size"]]
+
+
+def log_probs(w, config, ids):
+    head = grouped_head if config["head"]["kind"] == "grouped" else full_head
+    return head(w, config, body(w, config, ids))
+
+
+def token_log_probs(all_log_probs, labels):
+    chosen = all_log_probs.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    return torch.where(labels == IGNORED, torch.zeros_like(chosen), chosen)
+
+
+def loss_of(w, config, ids, labels):
+    return -token_log_probs(log_probs(w, config, ids), labels).sum() / (labels != IGNORED).sum()
+
+
+# --- weights ------------------------------------------------------------------------------------------------------
+
+
+def weight_shapes(config):
+    """Name -> (shape, takes weight decay)."""
+    gpt2 = config["model_type"] == "gpt2"
+    hidden, layers, inner, positions = (
+        config[a if gpt2 else b]
+        for a, b in (("n_embd", "hidden_size"), ("n_layer", "num_layers"), ("n_inner", "intermediate_size"),
+                     ("n_positions", "max_position_embeddings")))
+    vocabulary = config["vocab_size"]
+    shapes = {"transformer.wte.weight": (vocabulary, hidden), "transformer.wpe.weight": (positions, hidden)}
+    for layer in range(layers):
+        name = f"transformer.h.{layer}."
+        oriented = (lambda rows, cols: (rows, cols)) if gpt2 else (lambda rows, cols: (cols, rows))  # from (in, out)
+        for norm in ("ln_1", "ln_2"):
+            shapes[name + norm + ".weight"] = shapes[name + norm + ".bias"] = (hidden,)
+        if gpt2:
+            shapes[name + "attn.c_attn.weight"], shapes[name + "attn.c_attn.bias"] = (hidden, 3 * hidden), (3 * hidden,)
+            shapes[name + "attn.c_proj.weight"], shapes[name + "attn.c_proj.bias"] = (hidden, hidden), (hidden,)
+        else:
+            for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+                shapes[name + f"attn.attention.{part}.weight"] = (hidden, hidden)
+            shapes[name + "attn.attention.out_proj.bias"] = (hidden,)
+        shapes[name + "mlp.c_fc.weight"], shapes[name + "mlp.c_fc.bias"] = oriented(hidden, inner), (inner,)
+        shapes[name + "mlp.c_proj.weight"], shapes[name + "mlp.c_proj.bias"] = oriented(inner, hidden), (hidden,)
+    shapes["transformer.ln_f.weight"] = shapes["transformer.ln_f.bias"] = (hidden,)
+    head = config["head"]
+    if head["kind"] == "grouped":
+        slots = head["group_size"]
+        groups = -(-vocabulary // slots)
+        shapes["lm_head.group.weight"], shapes["lm_head.group.bias"] = (groups, hidden), (groups,)
+        shapes["lm_head.shared.weight"], shapes["lm_head.shared.bias"] = (slots, hidden), (slots,)
+        shapes["lm_head.scale"] = shapes["lm_head.shift"] = (groups, slots)
+    else:
+        if not config["tie_word_embeddings"]:
+            shapes["lm_head.weight"] = (vocabulary, hidden)
+        if head.get("bias"):
+            shapes["lm_head.bias"] = (vocabulary,)
+    return shapes
+
+
+def takes_decay(name, shape):
+    return len(shape) == 2 and name not in ("lm_head.scale", "lm_head.shift")
+
+
+def random_weights(config, generator):
+    """Far from a fresh model's: every bias, norm, scale and shift matters, and the first gradients exceed the clip."""
+    weights = {}
+    for name, shape in weight_shapes(config).items():
+        value = 0.15 * torch.randn(shape, generator=generator)
+        if name.endswith("lm_head.scale") or (".ln_" in name and name.endswith(".weight")):
+            value = 1 + value
+        weights[name] = value.to(torch.float64).requires_grad_()  # exact in fp32: drawn so
+    return weights
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+def gradients(w, config, ids, labels):
+    loss = loss_of(w, config, ids, labels)
+    return loss, dict(zip(w, torch.autograd.grad(loss, list(w.values()))))
+
+
+def norm_of(grads):
+    return math.sqrt(sum(float((g * g).sum()) for g in grads.values()))
+
+
+def adamw_steps(w, config, batches, rates):
+    """AdamW (Loshchilov and Hutter 2019): decay decoupled from the gradient and scaled by the rate, after clipping."""
+    train = config["train"]
+    beta1, beta2, eps = train["beta1"], train["beta2"], train["epsilon"]
+    first = {name: torch.zeros_like(value) for name, value in w.items()}
+    second = {name: torch.zeros_like(value) for name, value in w.items()}
+    losses, norms = [], []
+    for step, ((ids, labels), rate) in enumerate(zip(batches, rates), 1):
+        loss, grads = gradients(w, config, ids, labels)
+        norm = norm_of(grads)
+        clip = min(1.0, train["clip_norm"] / norm)
+        losses.append(float(loss))
+        norms.append(norm)
+        with torch.no_grad():
+            for name, value in w.items():
+                g = grads[name] * clip
+                first[name].mul_(beta1).add_((1 - beta1) * g)
+                second[name].mul_(beta2).add_((1 - beta2) * g * g)
+                if takes_decay(name, value.shape):
+                    value.mul_(1 - rate * train["weight_decay"])
+                mean = first[name] / (1 - beta1**step)
+                root = torch.sqrt(second[name] / (1 - beta2**step))
+                value.sub_(rate * mean / (root + eps))
+    return losses, norms
+
+
+def make_batch(config, length, generator):
+    """Text-like ids: a few tokens are frequent, so that the embedding's and the groups' sums have long segments."""
+    vocabulary = config["vocab_size"]
+    draws = torch.rand((BATCH, length + 1), generator=generator, dtype=torch.float64)
+    tokens = (vocabulary * draws**2).long().clamp(max=vocabulary - 1)
+    tokens[0, 3] = tokens[1, 4] = vocabulary - 1  # the last real slot of the last, partly empty group
+    ids, labels = tokens[:, :-1].contiguous(), tokens[:, 1:].clone()
+    labels[1, 5] = labels[2, 0] = IGNORED
+    return ids, labels
+
+
+def write_fixture(folder, config, length, seed):
+    generator = torch.Generator().manual_seed(seed)
+    weights = random_weights(config, generator)
+    alternating = [make_batch(config, length, generator) for _ in range(2)]
+    batches = [alternating[step % 2] for step in range(STEPS)]
+    peak = config["train"]["learning_rate"]
+    # As fp32 numbers, which is what the other side reads.
+    rates = torch.tensor([peak * min(1, step / 3) for step in range(1, STEPS + 1)], dtype=torch.float32)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_safetensors(folder / "weights.safetensors", weights)
+
+    ids, labels = batches[0]
+    with torch.no_grad():
+        every = log_probs(weights, config, ids)
+        assert torch.allclose(every.exp().sum(-1), torch.ones((), dtype=torch.float64)), "probabilities must sum to 1"
+        chosen = token_log_probs(every, labels).flatten()
+    loss, grads = gradients(weights, config, ids, labels)
+    norm = norm_of(grads)
+    losses, norms = adamw_steps(weights, config, batches, [float(rate) for rate in rates])
+    assert max(norms) > config["train"]["clip_norm"] and losses[-1] < losses[1] and losses[-2] < losses[0]
+
+    expected = {
+        "ids": torch.stack([b[0].flatten() for b in batches[:2]]), "labels": torch.stack([b[1].flatten() for b in batches[:2]]),
+        "rates": rates, "log_probs": every[:, -1], "token_log_probs": chosen, "loss": loss.reshape(1),
+        "norm": torch.tensor([norm], dtype=torch.float64),
+        **{"grad." + name: grad for name, grad in grads.items()},
+        "losses": torch.tensor(losses, dtype=torch.float64), "norms": torch.tensor(norms, dtype=torch.float64),
+        **{"final." + name: weights[name] for name in ("transformer.wpe.weight", "transformer.ln_f.bias")},
+    }
+    write_safetensors(folder / "expected.safetensors", expected)
+    print(f"{folder.name}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, gradient norm {min(norms):.3f} to {max(norms):.3f}")
+
+
+# --- the fixtures -------------------------------------------------------------------------------------------------
+
+
+def training(length):
+    return {"batch_size": BATCH, "sequence_length": length, "steps": STEPS, "learning_rate": 0.01, "warmup_steps": 3,
+            "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "clip_norm": 1.0, "dropout": 0.0}
+
+
+def gpt2(hidden, heads, layers, inner, length, head, tied):
+    return {"model_type": "gpt2", "vocab_size": 97, "n_positions": length + 2, "n_embd": hidden, "n_layer": layers,
+            "n_head": heads, "n_inner": inner, "layer_norm_epsilon": 1e-5, "tie_word_embeddings": tied, "head": head,
+            "train": training(length)}
+
+
+def gpt_neo(hidden, heads, kinds, window, inner, length, head, tied):
+    return {"model_type": "gpt_neo", "vocab_size": 97, "max_position_embeddings": length + 2, "hidden_size": hidden,
+            "num_layers": len(kinds), "num_heads": heads, "intermediate_size": inner, "layer_norm_epsilon": 1e-5,
+            "attention_layers": kinds, "window_size": window, "tie_word_embeddings": tied, "head": head,
+            "train": training(length)}
+
+
+FULL = {"kind": "full", "bias": False}
+FULL_BIAS = {"kind": "full", "bias": True}
+GROUPED = {"kind": "grouped", "modulation": "scale_shift", "map": "id_ranges", "group_size": 10}  # 3 phantom slots
+
+FIXTURES = {
+    "gpt2_full_tied": (gpt2(32, 4, 2, 48, 24, FULL, True), 24, 1),
+    "gpt2_full_untied_bias": (gpt2(36, 3, 2, 52, 23, FULL_BIAS, False), 23, 2),
+    "gpt2_grouped": (gpt2(36, 3, 3, 50, 23, GROUPED, False), 23, 3),
+    "gpt_neo_full_tied": (gpt_neo(32, 4, ["global", "local"], 7, 48, 24, FULL, True), 24, 4),
+    "gpt_neo_full_untied_bias": (gpt_neo(36, 3, ["local", "global"], 5, 52, 23, FULL_BIAS, False), 23, 5),
+    "gpt_neo_grouped": (gpt_neo(32, 2, ["global", "local", "global", "local"], 9, 40, 24, GROUPED, False), 24, 6),
+}
+
+
+def main():
+    root = Path(__file__).resolve().parent.parent / "tests/golden/fixtures"
+    if len(sys.argv) > 2 or (len(sys.argv) == 2 and sys.argv[1].startswith("-")):
+        sys.exit(__doc__)
+    if len(sys.argv) == 2:
+        root = Path(sys.argv[1])
+    torch.set_num_threads(1)  # sums in one order: the same files on every machine
+    for name, (config, length, seed) in FIXTURES.items():
+        write_fixture(root / name, config, length, seed)
+
+
+if __name__ == "__main__":
+    main()

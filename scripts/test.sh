@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# The one test command: installs what is missing, builds, and runs every test. See usage below.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/packages.sh
+
+usage() {
+  cat <<'END'
+usage: scripts/test.sh [--quick] [--asan] [--no-swiftshader] [--no-install] [--jobs N]
+
+Builds fabula with its tests (preset ci, in build/ci) and runs them on lavapipe, on lavapipe under the limits of
+vulkan-minimum, and on SwiftShader. The last lines are ctest's summary; the exit status is 0 only when all passed.
+
+  --quick           leave out the large cases: under 3 minutes on 2 cores once built
+  --asan            afterwards build with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan), and run the
+                    quick tests with it
+  --no-swiftshader  do without the second driver (it is fetched from Debian's package chromium-common)
+  --no-install      never call apt; the tools and libraries are there
+  --jobs N          compile N files at once (default: the number of processors)
+
+As root on Debian 12, missing packages are installed with apt; otherwise the script says what to install.
+END
+}
+
+quick=OFF asan=no swiftshader=yes install=yes jobs=$(processors)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=ON ;;
+    --asan) asan=yes ;;
+    --no-swiftshader) swiftshader=no ;;
+    --no-install) install=no ;;
+    --jobs)
+      need_value "$1" $(($# - 1))
+      jobs=$2
+      shift
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *) refuse_flag "$1" --quick --asan --no-swiftshader --no-install "--jobs N" --help ;;
+  esac
+  shift
+done
+case $jobs in '' | *[!0-9]* | 0) die "--jobs is \"$jobs\", expected a number of at least 1" ;; esac
+
+build=$PWD/build
+mkdir -p "$build"
+# Compiled shaders of the drivers, kept between runs: a fresh one costs up to a second each.
+export MESA_SHADER_CACHE_DIR=$build/mesa_shader_cache
+mkdir -p "$MESA_SHADER_CACHE_DIR"
+
+# The path of SwiftShader's ICD file: installed, unpacked earlier, or unpacked now without installing the package.
+find_swiftshader() {
+  local folder=$build/swiftshader unpacked icd
+  unpacked=$folder/usr/lib/chromium/vk_swiftshader_icd.json
+  for icd in "$unpacked" /usr/lib/chromium/vk_swiftshader_icd.json; do
+    if [ -f "$icd" ] && [ -f "${icd%/*}/libvk_swiftshader.so" ]; then
+      printf '%s' "$icd"
+      return 0
+    fi
+  done
+  say "fetching SwiftShader (30 MB, package chromium-common)"
+  mkdir -p "$folder"
+  if ! (cd "$folder" && apt-get download -qq chromium-common >&2); then
+    # No package lists yet, or old ones.
+    [ "$install" = yes ] && as_root apt-get update -qq >&2 || return 1
+    (cd "$folder" && apt-get download -qq chromium-common >&2) || return 1
+  fi
+  # Two files of the package are enough.
+  dpkg --fsys-tarfile "$folder"/chromium-common_*.deb |
+    tar -x -C "$folder" ./usr/lib/chromium/libvk_swiftshader.so ./usr/lib/chromium/vk_swiftshader_icd.json || return 1
+  rm -f "$folder"/chromium-common_*.deb
+  printf '%s' "$unpacked"
+}
+
+find_lavapipe() {
+  local icd
+  for icd in /usr/share/vulkan/icd.d/lvp_icd*.json; do
+    if [ -f "$icd" ]; then
+      printf '%s' "$icd"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# run_tests PRESET QUICK: configures, builds and runs ctest, whose summary ends the output.
+run_tests() {
+  local preset=$1 quick_tests=$2 launcher=()
+  if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  fi
+  say "configuring $preset"
+  cmake --preset "$preset" "${launcher[@]}" -DFABULA_QUICK_TESTS="$quick_tests" -DFABULA_LAVAPIPE_ICD="$lavapipe_icd" \
+    -DFABULA_SWIFTSHADER_ICD="$swiftshader_icd" >"$build/configure_$preset.log" 2>&1 ||
+    { cat "$build/configure_$preset.log" >&2 && die "configuring $preset failed"; }
+  say "building $preset with $jobs jobs"
+  cmake --build --preset "$preset" --parallel "$jobs" >"$build/build_$preset.log" 2>&1 ||
+    { tail -n 80 "$build/build_$preset.log" >&2 && die "building $preset failed; all of it: build/build_$preset.log"; }
+  say "testing $preset"
+  ctest --preset "$preset" --no-tests=error --parallel 2 --timeout 1200
+}
+
+if [ "$install" = yes ]; then install_packages "${kProgramPackages[@]}" "${kTestPackages[@]}"; fi
+lavapipe_icd=$(find_lavapipe) ||
+  die "lavapipe is not here: no /usr/share/vulkan/icd.d/lvp_icd*.json; install mesa-vulkan-drivers"
+swiftshader_icd=
+if [ "$swiftshader" = yes ]; then
+  swiftshader_icd=$(find_swiftshader) ||
+    die "SwiftShader is not to be had: apt-get download chromium-common failed; run apt-get update as root and try again, or test without it: --no-swiftshader"
+fi
+
+run_tests ci "$quick"
+if [ "$asan" = yes ]; then
+  # The drivers leak a little by design; suppressed by library, so that leaks of fabula still show.
+  export LSAN_OPTIONS=suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0
+  export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  run_tests asan ON
+fi

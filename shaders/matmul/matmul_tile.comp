@@ -1,0 +1,152 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+// y[M,N] = op(a) op(b) (+ bias) (+ residual): a workgroup computes a BM x BN tile, an invocation 8 x TN of it, from shared memory
+// that holds BK steps of K. The next step's words are fetched into registers while this one is multiplied.
+//   nn  a [M,K], b [K,N]     nt  a [M,K], b [N,K]     tn  a [K,M], b [K,N]
+//! variant matmul_tile64_nn A_ALONG_K=1 B_ALONG_K=0 TILE=64
+//! variant matmul_tile64_nt A_ALONG_K=1 B_ALONG_K=1 TILE=64
+//! variant matmul_tile64_tn A_ALONG_K=0 B_ALONG_K=0 TILE=64
+//! variant matmul_tile128_nn A_ALONG_K=1 B_ALONG_K=0 TILE=128
+//! variant matmul_tile128_nt A_ALONG_K=1 B_ALONG_K=1 TILE=128
+//! variant matmul_tile128_tn A_ALONG_K=0 B_ALONG_K=0 TILE=128
+#define BM TILE
+#define BN TILE
+#if TILE == 128  // 256 invocations, 16.5 KiB shared
+#define BK 8
+#define TN 8
+#define STAGES 2
+#else            // 128 invocations, at most 8.5 KiB shared: within what every device has
+#define BK 16
+#define TN 4
+#define STAGES 1
+#endif
+#define TM 8
+#define THREADS (BM / TM * (BN / TN))
+layout(local_size_x = THREADS) in;
+#include "grid.glsl"
+#define OUTPUT_BINDING 2
+#include "matmul_output.glsl"
+#include "matmul_tiles.glsl"
+layout(set = 0, binding = 0) readonly buffer A { vec4 a[]; };
+layout(set = 0, binding = 1) readonly buffer B { vec4 b[]; };
+
+// Shared tiles lie [BK][BM] and [BK][BN]. An operand stored along K is transposed on the way in; the odd stride then keeps the
+// invocations of a subgroup on different banks.
+#define A_LINE (BM / 4 + A_ALONG_K)
+#define B_LINE (BN / 4 + B_ALONG_K)
+shared vec4 a_tile[STAGES][BK * A_LINE];
+shared vec4 b_tile[STAGES][BK * B_LINE];
+
+#define A_FETCHES (BM * BK / 4 / THREADS)
+#define B_FETCHES (BN * BK / 4 / THREADS)
+// How the vec4s of a tile are dealt out: fetch i of this invocation is number gl_LocalInvocationID.x + i * THREADS.
+#define A_WIDTH (A_ALONG_K != 0 ? BK / 4 : BM / 4)
+#define B_WIDTH (B_ALONG_K != 0 ? BK / 4 : BN / 4)
+uint fetch_row(uint i, uint width) { return (gl_LocalInvocationID.x + i * THREADS) / width; }
+uint fetch_col(uint i, uint width) { return (gl_LocalInvocationID.x + i * THREADS) % width; }
+
+uint a_at[A_FETCHES], b_at[B_FETCHES];  // where fetch i lies for k = 0
+vec4 a_next[A_FETCHES], b_next[B_FETCHES];
+uint k_end;
+
+// Rows and columns beyond the matrices are clamped into them: what they give is never stored.
+void find_fetches(Tile tile) {
+  [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
+    uint row = fetch_row(i, A_WIDTH), col = fetch_col(i, A_WIDTH);
+#if A_ALONG_K
+    a_at[i] = min(tile.row + row, rows - 1) * a_stride + a_column + col;
+#else
+    a_at[i] = row * a_stride + a_column + min(tile.row / 4 + col, (rows - 1) / 4);
+#endif
+  }
+  [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
+    uint row = fetch_row(i, B_WIDTH), col = fetch_col(i, B_WIDTH);
+#if B_ALONG_K
+    b_at[i] = min(tile.col + row, cols - 1) * b_stride + col;
+#else
+    b_at[i] = row * b_stride + min(tile.col / 4 + col, (cols - 1) / 4);
+#endif
+  }
+}
+
+// Is step k's vec4 before the end of K? Along K the last vec4 may reach over it: its padding is zero.
+#define A_INSIDE(i, k) ((k) + (A_ALONG_K != 0 ? 4 * fetch_col(i, A_WIDTH) : fetch_row(i, A_WIDTH)) < k_end)
+#define B_INSIDE(i, k) ((k) + (B_ALONG_K != 0 ? 4 * fetch_col(i, B_WIDTH) : fetch_row(i, B_WIDTH)) < k_end)
+
+void fetch(uint k) {
+  uint a_from = A_ALONG_K != 0 ? k / 4 : k * a_stride, b_from = B_ALONG_K != 0 ? k / 4 : k * b_stride;
+  if (k + BK <= k_end) {
+    [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) a_next[i] = a[a_at[i] + a_from];
+    [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) b_next[i] = b[b_at[i] + b_from];
+  } else {  // the last step: zeros beyond the end
+    [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
+      a_next[i] = vec4(0);
+      if (A_INSIDE(i, k)) a_next[i] = a[a_at[i] + a_from];
+    }
+    [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
+      b_next[i] = vec4(0);
+      if (B_INSIDE(i, k)) b_next[i] = b[b_at[i] + b_from];
+    }
+  }
+}
+
+void share(uint stage) {
+  [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
+    uint row = fetch_row(i, A_WIDTH), col = fetch_col(i, A_WIDTH);
+#if A_ALONG_K
+    [[unroll]] for (uint q = 0; q < 4; ++q) a_tile[stage][(col * 4 + q) * A_LINE + row / 4][row % 4] = a_next[i][q];
+#else
+    a_tile[stage][row * A_LINE + col] = a_next[i];
+#endif
+  }
+  [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
+    uint row = fetch_row(i, B_WIDTH), col = fetch_col(i, B_WIDTH);
+#if B_ALONG_K
+    [[unroll]] for (uint q = 0; q < 4; ++q) b_tile[stage][(col * 4 + q) * B_LINE + row / 4][row % 4] = b_next[i][q];
+#else
+    b_tile[stage][row * B_LINE + col] = b_next[i];
+#endif
+  }
+}
+
+void main() {
+  Tile tile;
+  if (!find_tile(tile)) return;
+  find_fetches(tile);
+  uint k_begin = tile.split * split_depth;
+  k_end = min(k_begin + split_depth, depth);
+
+  // An invocation's rows and columns come in runs of 4: run i starts at vec4 ty + i * BM / TM | tx + j * BN / TN of the tile.
+  uint tx = gl_LocalInvocationID.x % (BN / TN), ty = gl_LocalInvocationID.x / (BN / TN);
+  vec4 sum[TM][TN / 4];
+  [[unroll]] for (uint i = 0; i < TM; ++i) [[unroll]] for (uint j = 0; j < TN / 4; ++j) sum[i][j] = vec4(0);
+
+  fetch(k_begin);
+  uint stage = 0;
+  for (uint k = k_begin; k < k_end; k += BK) {
+#if STAGES == 1
+    barrier();  // nobody reads the step before any more
+#endif
+    share(stage);
+    barrier();
+    if (k + BK < k_end) fetch(k + BK);
+    [[unroll]] for (uint kk = 0; kk < BK; ++kk) {
+      vec4 av[TM / 4], bv[TN / 4];
+      [[unroll]] for (uint i = 0; i < TM / 4; ++i) av[i] = a_tile[stage][kk * A_LINE + ty + i * (BM / TM)];
+      [[unroll]] for (uint j = 0; j < TN / 4; ++j) bv[j] = b_tile[stage][kk * B_LINE + tx + j * (BN / TN)];
+      [[unroll]] for (uint i = 0; i < TM; ++i)
+        [[unroll]] for (uint j = 0; j < TN / 4; ++j) sum[i][j] = fma(vec4(av[i / 4][i % 4]), bv[j], sum[i][j]);
+    }
+#if STAGES == 2
+    stage ^= 1;
+#endif
+  }
+
+  [[unroll]] for (uint j = 0; j < TN / 4; ++j) {
+    uint col4 = tile.col / 4 + tx + j * (BN / TN);
+    vec4 bias_words = load_bias(col4);
+    [[unroll]] for (uint i = 0; i < TM; ++i)
+      store_y(tile.split, tile.row + (ty + i / 4 * (BM / TM)) * 4 + i % 4, col4, sum[i][j] + bias_words);
+  }
+}

@@ -1,0 +1,40 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+// y[c] = sum of the rows [c * chunk, (c + 1) * chunk) of x: one stage of the column sums. A workgroup takes 16 vec4 columns of one
+// chunk; 8 invocations share a column, and their sums are added in a fixed tree.
+//! variant sum_rows_storage
+//! variant sum_rows_texel TEXELS
+#include "grid.glsl"
+layout(local_size_x = 16, local_size_y = 8) in;
+#ifdef TEXELS
+layout(set = 0, binding = 0) uniform samplerBuffer x;
+#define LOAD_X(i) texelFetch(x, int(i))
+#else
+layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+#define LOAD_X(i) x[i]
+#endif
+layout(set = 0, binding = 1) writeonly buffer Y { vec4 y[]; };
+layout(push_constant) uniform Push {
+  uint rows, stride;  // of x; stride in vec4s, the same in y
+  uint chunk;         // rows of x that become one row of y
+  uint y_row;         // the first row to write
+};
+shared vec4 part[8][16];
+
+void main() {
+  uint across = (stride + 15) / 16;
+  uint group = linear_group();
+  uint number = group / across, col4 = group % across * 16 + gl_LocalInvocationID.x;
+  uint lane = gl_LocalInvocationID.y;
+  uint end = min((number + 1) * chunk, rows);
+  vec4 sum = vec4(0);
+  if (col4 < stride)
+    for (uint row = number * chunk + lane; row < end; row += 8) sum += LOAD_X(row * stride + col4);
+  part[lane][gl_LocalInvocationID.x] = sum;
+  [[unroll]] for (uint half_size = 4; half_size > 0; half_size /= 2) {
+    barrier();
+    if (lane < half_size) part[lane][gl_LocalInvocationID.x] += part[lane + half_size][gl_LocalInvocationID.x];
+  }
+  if (lane == 0 && col4 < stride && number * chunk < rows) y[(y_row + number) * stride + col4] = part[0][gl_LocalInvocationID.x];
+}

@@ -1,0 +1,179 @@
+#include "formats/hf_names.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "base/fail.hpp"
+
+namespace fabula {
+namespace {
+
+constexpr std::string_view kPrefix = "transformer.";
+constexpr std::string_view kEmbedding = "transformer.wte.weight";
+constexpr std::string_view kFullHead = "lm_head.weight";
+constexpr std::size_t kMaxProblems = 8;  // a wrong config makes every tensor wrong
+
+class SpecList {
+ public:
+  explicit SpecList(const ModelConfig& model) : model_(model) {}
+
+  std::vector<TensorSpec> build() {
+    const std::int64_t d = model_.hidden;
+    add(std::string(kEmbedding), {model_.vocab_size, d});
+    add("transformer.wpe.weight", {model_.n_positions, d});
+    for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+      const std::string block = fmt::format("transformer.h.{}.", layer);
+      add_norm(block + "ln_1");
+      model_.family == ModelFamily::kGpt2 ? add_gpt2_attention(block) : add_gpt_neo_attention(block);
+      add_norm(block + "ln_2");
+      add_feed_forward(block);
+    }
+    add_norm("transformer.ln_f");
+    add_head();
+    return std::move(specs_);
+  }
+
+ private:
+  void add(std::string name, std::vector<std::int64_t> shape) { specs_.push_back({std::move(name), std::move(shape)}); }
+
+  void add_norm(const std::string& name) {
+    add(name + ".weight", {model_.hidden});
+    add(name + ".bias", {model_.hidden});
+  }
+
+  void add_gpt2_attention(const std::string& block) {
+    const std::int64_t d = model_.hidden;
+    add(block + "attn.c_attn.weight", {d, 3 * d});
+    add(block + "attn.c_attn.bias", {3 * d});
+    add(block + "attn.c_proj.weight", {d, d});
+    add(block + "attn.c_proj.bias", {d});
+  }
+
+  void add_gpt_neo_attention(const std::string& block) {
+    const std::int64_t d = model_.hidden;
+    for (const char* name : {"q_proj", "k_proj", "v_proj", "out_proj"}) {
+      add(fmt::format("{}attn.attention.{}.weight", block, name), {d, d});
+    }
+    add(block + "attn.attention.out_proj.bias", {d});
+  }
+
+  void add_feed_forward(const std::string& block) {
+    const std::int64_t d = model_.hidden;
+    const std::int64_t f = model_.feed_forward();
+    const bool in_out = model_.family == ModelFamily::kGpt2;
+    add(block + "mlp.c_fc.weight", in_out ? std::vector{d, f} : std::vector{f, d});
+    add(block + "mlp.c_fc.bias", {f});
+    add(block + "mlp.c_proj.weight", in_out ? std::vector{f, d} : std::vector{d, f});
+    add(block + "mlp.c_proj.bias", {d});
+  }
+
+  void add_head() {
+    const std::int64_t d = model_.hidden;
+    if (model_.head.kind == HeadKind::kFull) {
+      if (!model_.tie_word_embeddings) add(std::string(kFullHead), {model_.vocab_size, d});
+      if (model_.head.bias) add("lm_head.bias", {model_.vocab_size});
+      return;
+    }
+    const std::int64_t g = model_.groups();
+    const std::int64_t s = model_.slots();
+    add("lm_head.group.weight", {g, d});
+    add("lm_head.group.bias", {g});
+    add("lm_head.shared.weight", {s, d});
+    add("lm_head.shared.bias", {s});
+    add("lm_head.scale", {g, s});
+    add("lm_head.shift", {g, s});
+  }
+
+  const ModelConfig& model_;
+  std::vector<TensorSpec> specs_;
+};
+
+// Causal masks that older versions of transformers saved as buffers: h.N.attn.bias, h.N.attn.attention.masked_bias and
+// so on.
+bool is_mask_buffer(std::string_view name) {
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") ||
+         name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias");
+}
+
+bool holds_weights(TensorDtype dtype) {
+  return dtype == TensorDtype::kF32 || dtype == TensorDtype::kF16 || dtype == TensorDtype::kBf16;
+}
+
+// The key of config.json that a wrong shape most likely comes from.
+std::string shape_hint(const TensorSpec& spec, const ModelConfig& model) {
+  const bool gpt2 = model.family == ModelFamily::kGpt2;
+  if (spec.name.starts_with("lm_head.") && model.head.kind == HeadKind::kGrouped) {
+    return fmt::format("the head's group_size is {}", model.slots());
+  }
+  if (spec.name == kEmbedding || spec.name.starts_with("lm_head."))
+    return fmt::format("vocab_size is {}", model.vocab_size);
+  if (spec.name.ends_with(".wpe.weight")) {
+    return fmt::format("{} is {}", gpt2 ? "n_positions" : "max_position_embeddings", model.n_positions);
+  }
+  if (spec.name.find(".mlp.") != std::string::npos) {
+    return fmt::format("{} is {}", gpt2 ? "n_inner" : "intermediate_size", model.feed_forward());
+  }
+  return fmt::format("{} is {}", gpt2 ? "n_embd" : "hidden_size", model.hidden);
+}
+
+bool repeats_embedding(const SafetensorsFile& file, const std::string& name,
+                       const std::map<std::string, std::string>& found) {
+  const auto embedding = found.find(std::string(kEmbedding));
+  if (embedding == found.end()) return false;
+  const auto left = file.raw(name);
+  const auto right = file.raw(embedding->second);
+  return file.info(name).shape == file.info(embedding->second).shape &&
+         std::equal(left.begin(), left.end(), right.begin(), right.end());
+}
+
+}  // namespace
+
+std::vector<TensorSpec> expected_tensors(const ModelConfig& model) {
+  ensure(model.vocab_size > 0, "the vocabulary's size is not known yet");
+  return SpecList(model).build();
+}
+
+std::map<std::string, std::string> match_tensors(const SafetensorsFile& file, const ModelConfig& model) {
+  std::map<std::string, std::string> found;
+  std::set<std::string> used;
+  std::vector<std::string> problems;
+  for (const TensorSpec& spec : expected_tensors(model)) {
+    std::string name = spec.name;
+    if (!file.contains(name) && name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
+    if (!file.contains(name)) {
+      problems.push_back(fmt::format("tensor \"{}\" {} is missing", spec.name, shape_text(spec.shape)));
+      continue;
+    }
+    const TensorInfo& info = file.info(name);
+    if (info.shape != spec.shape) {
+      problems.push_back(fmt::format("tensor \"{}\" is {}, config.json needs {}; {}", name, shape_text(info.shape),
+                                     shape_text(spec.shape), shape_hint(spec, model)));
+    } else if (!holds_weights(info.dtype)) {
+      problems.push_back(
+          fmt::format("tensor \"{}\" is {}, weights must be F32, F16 or BF16", name, dtype_name(info.dtype)));
+    }
+    used.insert(name);
+    found.emplace(spec.name, name);
+  }
+  for (const std::string& name : file.names()) {
+    if (used.contains(name) || is_mask_buffer(name)) continue;
+    if (name == kFullHead && model.head.kind == HeadKind::kFull) {  // not expected, so the model is tied
+      if (!repeats_embedding(file, name, found)) {
+        problems.push_back(
+            "tensor \"lm_head.weight\" differs from the token embedding, config.json ties them; set "
+            "tie_word_embeddings to false");
+      }
+      continue;
+    }
+    problems.push_back(fmt::format("tensor \"{}\" {} is not part of the model in config.json", name,
+                                   shape_text(file.info(name).shape)));
+  }
+  if (problems.empty()) return found;
+  const std::size_t shown = std::min(problems.size(), kMaxProblems);
+  std::string text =
+      fmt::format("{}", fmt::join(problems.begin(), problems.begin() + static_cast<std::ptrdiff_t>(shown), "\n  "));
+  if (shown < problems.size()) text += fmt::format("\n  and {} more", problems.size() - shown);
+  fail(ErrorCode::kFormat, "{}: {}", file.path().string(), text);
+}
+
+}  // namespace fabula

@@ -1,0 +1,90 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ops/texel.hpp"
+
+// How a matmul is cut: which kernel, which tile, how many pieces of K. Pure arithmetic over shapes and limits.
+namespace fabula::ops {
+
+enum class MatmulLayout { kNN, kNT, kTN };  ///< a [M,K] or, in TN, [K,M]; b [K,N] or, in NT, [N,K]
+
+struct MatmulSize {
+  MatmulLayout layout;
+  std::int64_t m, n, k;
+};
+
+/// Sizes of a matmul node (or of one whose inputs are being inferred: anything with attrs() and in()).
+template <class Call>
+MatmulSize matmul_size(const Call& call) {
+  const bool transpose_a = call.attrs().integer_or("transpose_a", 0) != 0;
+  const bool transpose_b = call.attrs().integer_or("transpose_b", 0) != 0;
+  const graph::Shape a = call.in(0), b = call.in(1);
+  if (transpose_a) return {MatmulLayout::kTN, a.cols, b.cols, a.rows};
+  if (transpose_b) return {MatmulLayout::kNT, a.rows, b.rows, a.cols};
+  return {MatmulLayout::kNN, a.rows, b.cols, a.cols};
+}
+
+constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile128 = "tile128", kMatmulTile64 = "tile64";
+constexpr std::int64_t kMatmulMaxDepth = 1 << 18;  ///< K of one launch: bounds a kernel's loop iterations to 32,768
+
+struct MatmulTile {
+  std::int64_t m, n;
+};
+
+inline MatmulTile matmul_tile(const vk::DeviceProfile& profile, std::string_view variant) {
+  if (variant == kMatmulShuffle) return {32, 4 * std::int64_t(profile.features.subgroup_size)};
+  if (variant == kMatmulTile128) return {128, 128};
+  return {64, 64};
+}
+
+inline bool matmul_shuffle_fits(const graph::NodeView& node, const vk::DeviceProfile& profile) {
+  const vk::Features& features = profile.features;
+  const std::uint32_t lanes = features.subgroup_size;
+  const bool sized = features.subgroup_size_control && lanes >= features.min_subgroup_size &&
+                     lanes <= features.max_subgroup_size && (lanes == 4 || lanes == 8 || lanes == 16 || lanes == 32);
+  return sized && features.subgroup_shuffle && features.texel_float4 && texel_rows(node.in(0), profile) > 0 &&
+         texel_rows(node.in(1), profile) > 0 && texel_rows(node.out(), profile) > 0;
+}
+
+/// Kernels that can run this node, best first. On a software driver the subgroup decides: with 8 or more lanes a
+/// shuffle is one instruction; on GPUs the larger tile, where it still gives every part of a large GPU something to do.
+inline std::vector<std::string> matmul_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
+  const bool large_groups = profile.limits.max_invocations >= 256 && profile.limits.max_workgroup_size[0] >= 256 &&
+                            profile.limits.max_shared_memory >= 17 * 1024;
+  const MatmulSize size = matmul_size(node);
+  std::vector<std::string> names{std::string(kMatmulTile64)};
+  if (large_groups) {
+    const bool best = profile.device_class == vk::DeviceClass::kDiscrete && size.m > 64 && size.n > 64;
+    names.insert(best ? names.begin() : names.end(), std::string(kMatmulTile128));
+  }
+  if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_fits(node, profile)) {
+    names.insert(profile.features.subgroup_size >= 8 ? names.begin() : names.end(), std::string(kMatmulShuffle));
+  }
+  return names;
+}
+
+struct MatmulSplit {
+  std::int64_t count = 1;  ///< pieces of K
+  std::int64_t depth = 0;  ///< K of a piece, a multiple of 64
+};
+
+/// Pieces of K such that a device with many cores is kept busy; each has at least 256 steps. Of the whole node,
+/// whatever blocks it is launched in: a block of K takes as many pieces of this depth as it needs. All partial sums
+/// together can be bound at once.
+inline MatmulSplit matmul_split(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
+  const MatmulTile tile = matmul_tile(profile, variant);
+  const std::int64_t tiles = ((size.m + tile.m - 1) / tile.m) * ((size.n + tile.n - 1) / tile.n);
+  std::int64_t wanted = profile.device_class == vk::DeviceClass::kDiscrete ? 256 : 32;  // workgroups
+  if (variant == kMatmulShuffle) wanted = 4;
+  const std::int64_t bindable = std::int64_t(profile.limits.max_storage_range) / graph::Shape{size.m, size.n}.bytes();
+  const std::int64_t count = std::min({wanted / tiles, size.k / 256, std::int64_t(64), bindable});
+  if (count < 2) return {};
+  const std::int64_t depth = ((size.k + count - 1) / count + 63) / 64 * 64;
+  return {(size.k + depth - 1) / depth, depth};
+}
+
+}  // namespace fabula::ops

@@ -1,0 +1,14 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace fabula::text {
+
+/// One little story of the built-in grammar: some 80 to 250 simple English words in a few paragraphs, no line at the
+/// end. The same for the same seed and number on every platform, and independent of all other stories.
+std::string generate_story(uint64_t seed, uint64_t number);
+
+/// Stories 0 to `stories` - 1 of a seed, each followed by "\n<|endoftext|>\n".
+std::string generate_corpus(uint64_t seed, uint64_t stories);
+
+}  // namespace fabula::text

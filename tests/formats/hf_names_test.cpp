@@ -1,0 +1,112 @@
+#include "formats/hf_names.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "expect_error.hpp"
+#include "formats/config_io.hpp"
+#include "temp_dir.hpp"
+
+namespace fabula {
+namespace {
+
+using test::expect_error;
+using test::TempDir;
+
+ModelConfig small(const std::string& head, const std::string& family = "gpt2") {
+  const bool neo = family == "gpt_neo";
+  return parse_config(
+             fmt::format(R"({{"model_type": "{}", "vocab_size": 11, "{}": 6, "{}": 4, "{}": 2, "{}": 2, "{}": 10{}}})",
+                         family, neo ? "max_position_embeddings" : "n_positions", neo ? "hidden_size" : "n_embd",
+                         neo ? "num_layers" : "n_layer", neo ? "num_heads" : "n_head",
+                         neo ? "intermediate_size" : "n_inner", head),
+             "config.json")
+      .model;
+}
+
+std::map<std::string, std::vector<std::int64_t>> shapes(const ModelConfig& model) {
+  std::map<std::string, std::vector<std::int64_t>> result;
+  for (const TensorSpec& spec : expected_tensors(model))
+    EXPECT_TRUE(result.emplace(spec.name, spec.shape).second) << spec.name;
+  return result;
+}
+
+TensorSource constant(const std::string& name, const std::vector<std::int64_t>& shape, float value = 1) {
+  return {name, shape, [value](std::int64_t, std::span<float> out) { std::fill(out.begin(), out.end(), value); }};
+}
+
+// The file of a model, with each tensor's source passed through `change` (an empty name leaves it out).
+SafetensorsFile file_of(const TempDir& dir, const ModelConfig& model,
+                        const std::function<void(TensorSource&)>& change = {}, std::vector<TensorSource> more = {}) {
+  for (const TensorSpec& spec : expected_tensors(model)) {
+    TensorSource source = constant(spec.name, spec.shape);
+    if (change) change(source);
+    if (!source.name.empty()) more.push_back(source);
+  }
+  write_safetensors(dir / "model.safetensors", more);
+  return SafetensorsFile::open(dir / "model.safetensors");
+}
+
+TEST(HfNames, Gpt2ShapesAreConv1d) {
+  const auto all = shapes(small(R"(, "head": {"kind": "grouped"})"));
+  EXPECT_EQ(all.size(), 2u + 2 * 12 + 2 + 6);
+  EXPECT_EQ(all.at("transformer.wte.weight"), (std::vector<std::int64_t>{11, 4}));
+  EXPECT_EQ(all.at("transformer.wpe.weight"), (std::vector<std::int64_t>{6, 4}));
+  EXPECT_EQ(all.at("transformer.h.1.attn.c_attn.weight"), (std::vector<std::int64_t>{4, 12}));
+  EXPECT_EQ(all.at("transformer.h.1.attn.c_attn.bias"), (std::vector<std::int64_t>{12}));
+  EXPECT_EQ(all.at("transformer.h.0.mlp.c_fc.weight"), (std::vector<std::int64_t>{4, 10}));
+  EXPECT_EQ(all.at("transformer.h.0.mlp.c_proj.weight"), (std::vector<std::int64_t>{10, 4}));
+  EXPECT_EQ(all.at("lm_head.group.weight"), (std::vector<std::int64_t>{3, 4}));
+  EXPECT_EQ(all.at("lm_head.shared.bias"), (std::vector<std::int64_t>{4}));
+  EXPECT_EQ(all.at("lm_head.scale"), (std::vector<std::int64_t>{3, 4}));
+}
+
+TEST(HfNames, GptNeoShapesAreLinear) {
+  const auto all = shapes(small("", "gpt_neo"));
+  EXPECT_EQ(all.size(), 2u + 2 * 13 + 2);
+  EXPECT_EQ(all.at("transformer.h.1.attn.attention.q_proj.weight"), (std::vector<std::int64_t>{4, 4}));
+  EXPECT_FALSE(all.contains("transformer.h.1.attn.attention.q_proj.bias"));
+  EXPECT_TRUE(all.contains("transformer.h.1.attn.attention.out_proj.bias"));
+  EXPECT_EQ(all.at("transformer.h.0.mlp.c_fc.weight"), (std::vector<std::int64_t>{10, 4}));
+  EXPECT_FALSE(all.contains("lm_head.weight"));
+}
+
+TEST(HfNames, FullHeadsTiedUntiedAndWithBias) {
+  EXPECT_FALSE(shapes(small("")).contains("lm_head.weight"));
+  EXPECT_TRUE(shapes(small(R"(, "tie_word_embeddings": false)")).contains("lm_head.weight"));
+  const auto biased = shapes(small(R"(, "head": {"kind": "full", "bias": true})"));
+  EXPECT_EQ(biased.at("lm_head.bias"), (std::vector<std::int64_t>{11}));
+}
+
+TEST(HfNames, ForeignHabitsAreUnderstood) {
+  TempDir dir;
+  const ModelConfig model = small("");
+  const SafetensorsFile file =
+      file_of(dir, model, [](TensorSource& source) { source.name.erase(0, std::string("transformer.").size()); },
+              {constant("h.0.attn.bias", {1, 1, 6, 6}), constant("h.1.attn.masked_bias", {}),
+               constant("lm_head.weight", {11, 4})});
+  const auto names = match_tensors(file, model);
+  EXPECT_EQ(names.at("transformer.h.1.ln_1.bias"), "h.1.ln_1.bias");
+  EXPECT_EQ(names.size(), expected_tensors(model).size());
+}
+
+TEST(HfNames, EveryMismatchIsNamed) {
+  TempDir dir;
+  const ModelConfig model = small(R"(, "head": {"kind": "grouped", "group_size": 5})");
+  const auto change = [](TensorSource& source) {
+    if (source.name == "lm_head.scale") source.shape = {3, 2};
+    if (source.name == "transformer.h.1.ln_2.bias") source.name.clear();
+  };
+  expect_error(ErrorCode::kFormat,
+               {"model.safetensors: tensor \"transformer.h.1.ln_2.bias\" [4] is missing",
+                "tensor \"lm_head.scale\" is [3, 2], config.json needs [3, 5]; the head's group_size is 5",
+                "tensor \"extra\" [2] is not part of the model"},
+               [&] { match_tensors(file_of(dir, model, change, {constant("extra", {2})}), model); });
+  expect_error(ErrorCode::kFormat, {"and "}, [&] { match_tensors(file_of(dir, small("")), small("", "gpt_neo")); });
+  expect_error(ErrorCode::kFormat, {"differs from the token embedding"}, [&] {
+    match_tensors(file_of(dir, small(""), {}, {constant("lm_head.weight", {11, 4}, 2)}), small(""));
+  });
+}
+
+}  // namespace
+}  // namespace fabula
