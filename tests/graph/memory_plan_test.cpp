@@ -15,9 +15,10 @@ void expect_sound(const ArenaPlan& plan, std::uint64_t max_block) {
   for (std::uint64_t size : plan.block_sizes) EXPECT_LE(size, max_block);
   for (std::size_t a = 0; a < plan.intervals.size(); ++a) {
     const Interval& left = plan.intervals[a];
-    std::uint64_t bytes = 0;
-    for (const Piece& piece : left.placement.pieces) bytes += 1, EXPECT_LT(piece.block, plan.block_sizes.size());
-    EXPECT_EQ(left.bytes > 0, bytes > 0);
+    EXPECT_EQ(left.bytes > 0, !left.placement.pieces.empty());
+    for (const Piece& piece : left.placement.pieces) {
+      EXPECT_LT(piece.block, plan.block_sizes.size());
+    }
     for (std::size_t b = a + 1; b < plan.intervals.size(); ++b) {
       const Interval& right = plan.intervals[b];
       if (left.last < right.first || right.last < left.first) continue;

@@ -1,0 +1,31 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// d_x = rstd (g - mean(g) - h mean(g h)), g = d_y weight, h = (x - mean) rstd
+#include "columns.glsl"
+#include "grid.glsl"
+#include "row_reduce.glsl"
+layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+layout(set = 0, binding = 1) readonly buffer Weight { vec4 weight[]; };
+layout(set = 0, binding = 2) readonly buffer Stats { vec4 stats[]; };
+layout(set = 0, binding = 3) readonly buffer DY { vec4 d_y[]; };
+layout(set = 0, binding = 4) writeonly buffer DX { vec4 d_x[]; };
+layout(push_constant) uniform Push { uint rows, columns; };
+
+void main() {
+  uint row = linear_group() * rows_per_group() + row_in_group();
+  uint width = row < rows ? (columns + 3) / 4 : 0;
+  uint base = row * width;
+  vec2 mean_rstd = row < rows ? stats[row].xy : vec2(0);
+  vec4 sum_g = vec4(0), sum_gh = vec4(0);
+  for (uint c = row_lane(); c < width; c += kLanes) {  // weight is zero in padding, and so is g
+    vec4 g = d_y[base + c] * weight[c];
+    sum_g += g;
+    sum_gh += g * ((x[base + c] - mean_rstd.x) * mean_rstd.y);
+  }
+  vec2 mean_g_gh = row_sum(vec2((sum_g.x + sum_g.y) + (sum_g.z + sum_g.w), (sum_gh.x + sum_gh.y) + (sum_gh.z + sum_gh.w))) /
+                   float(columns);
+  for (uint c = row_lane(); c < width; c += kLanes) {
+    vec4 h = (x[base + c] - mean_rstd.x) * mean_rstd.y;
+    d_x[base + c] = within_columns((d_y[base + c] * weight[c] - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y, c, columns);
+  }
+}

@@ -1,0 +1,31 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// d_weight = sum over positions of d_y (x - mean) rstd, d_bias = sum of d_y. Stage 1 of 2: one row of sums for each chunk of positions,
+// an invocation for each vec4 of columns and chunk.
+#include "columns.glsl"
+#include "grid.glsl"
+layout(local_size_x = 128) in;
+layout(constant_id = 0) const uint kChunk = 64;  // positions
+layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+layout(set = 0, binding = 1) readonly buffer Stats { vec4 stats[]; };
+layout(set = 0, binding = 2) readonly buffer DY { vec4 d_y[]; };
+layout(set = 0, binding = 3) writeonly buffer WeightChunks { vec4 weight_chunks[]; };
+layout(set = 0, binding = 4) writeonly buffer BiasChunks { vec4 bias_chunks[]; };
+layout(push_constant) uniform Push { uint rows, columns, chunk_begin; };
+
+void main() {
+  uint width = (columns + 3) / 4;
+  uint i = linear_group() * 128 + gl_LocalInvocationID.x;
+  uint chunk = i / width, c = i % width;
+  if (chunk * kChunk >= rows) return;
+  vec4 d_weight = vec4(0), d_bias = vec4(0);
+  uint end = min(rows, (chunk + 1) * kChunk);
+  for (uint row = chunk * kChunk; row < end; ++row) {
+    vec2 mean_rstd = stats[row].xy;
+    vec4 d = d_y[row * width + c];
+    d_bias += d;
+    d_weight += d * ((x[row * width + c] - mean_rstd.x) * mean_rstd.y);
+  }
+  weight_chunks[(chunk_begin + chunk) * width + c] = within_columns(d_weight, c, columns);
+  bias_chunks[(chunk_begin + chunk) * width + c] = d_bias;
+}

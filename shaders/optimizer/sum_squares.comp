@@ -1,0 +1,29 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// Stage 1: the sum of x^2 of each chunk. A chunk is up to kChunk vec4s of one unit of 64 rows; a unit has `parts` chunks.
+// Chunks beyond the last row give zero; one that meets an infinity or a NaN is marked (nonfinite.glsl).
+#include "grid.glsl"
+#include "nonfinite.glsl"
+#include "row_reduce.glsl"
+layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+layout(set = 0, binding = 1) writeonly buffer Sums { float sums[]; };
+layout(push_constant) uniform Push { uint rows, width, parts, chunks, first_sum; };
+const uint kUnit = 64, kChunk = 1024;
+
+void main() {
+  uint chunk = linear_group() * rows_per_group() + row_in_group();
+  uint unit = chunk / parts;
+  uint begin = unit * kUnit * width + (chunk % parts) * kChunk;
+  uint end = min(min(begin + kChunk, (unit + 1) * kUnit * width), rows * width);
+  if (chunk >= chunks) end = 0;
+  vec4 sum = vec4(0);
+  uvec4 exponent = uvec4(0);
+  for (uint i = begin + row_lane(); i < end; i += kLanes) {
+    vec4 v = x[i];
+    sum += v * v;
+    exponent = max(exponent, floatBitsToUint(v) & uvec4(kExponentBits));
+  }
+  bool seen = any(equal(exponent, uvec4(kExponentBits)));
+  vec2 total = row_sum(vec2((sum.x + sum.y) + (sum.z + sum.w), seen ? 1.0 : 0.0));
+  if (chunk < chunks && row_lane() == 0) sums[first_sum + chunk] = mark_nonfinite(total.x, total.y != 0.0);
+}

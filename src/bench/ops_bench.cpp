@@ -1,0 +1,117 @@
+#include "bench/ops_bench.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "base/fail.hpp"
+#include "base/log.hpp"
+#include "graph/runtime.hpp"
+#include "ops/op_table.hpp"
+
+namespace fabula::bench {
+namespace {
+using namespace graph;
+
+/// One benchmark: an op, its inputs and attributes.
+struct OpBench {
+  std::string name, op;
+  std::vector<OpCase::Input> inputs;
+  Attrs attrs;
+};
+
+void add_products(std::vector<OpBench>& list, std::int64_t M, std::int64_t N, std::int64_t K) {
+  const std::string size = fmt::format("{}x{}x{}", M, N, K);
+  list.push_back({"matmul NN " + size, "matmul", {{.shape = {M, K}}, {.shape = {K, N}}}, {}});
+  list.push_back({"matmul NT " + size, "matmul", {{.shape = {M, K}}, {.shape = {N, K}}}, {{"transpose_b", 1}}});
+  list.push_back({"matmul TN " + size, "matmul", {{.shape = {K, M}}, {.shape = {K, N}}}, {{"transpose_a", 1}}});
+}
+
+/// Sizes by device class: a software driver would take minutes over what a discrete GPU does in a millisecond.
+std::vector<OpBench> benchmarks(bool software) {
+  std::vector<OpBench> list;
+  const std::int64_t B = software ? 8 : 32, T = software ? 256 : 512, D = software ? 128 : 256, N = B * T, H = 8;
+  const auto flat = [](std::int64_t rows, std::int64_t cols) { return OpCase::Input{.shape = {rows, cols}}; };
+  add_products(list, 4096, 512, 256);  // M x N x K
+  if (!software) {
+    add_products(list, 4096, 4096, 4096);
+    add_products(list, 16384, 1024, 256);
+    add_products(list, 16384, 256, 1024);
+  }
+  add_products(list, N, 3 * D, D);
+  add_products(list, N, 225, D);
+  list.push_back({fmt::format("weight gradient TN {}x{}x{}", D, 4 * D, N), "matmul", {flat(N, D), flat(N, 4 * D)}, {{"transpose_a", 1}}});
+  const Attrs heads{{"batch", double(B)}, {"heads", double(H)}, {"window", 0}, {"scaled", 1}};
+  list.push_back({fmt::format("attention {}x{} D {} H {}", B, T, D, H), "attention", {flat(N, 3 * D)}, heads});
+  list.push_back({fmt::format("layer_norm {}x{}", N, D), "layer_norm", {flat(N, D), flat(1, D), flat(1, D)}, {{"eps", 1e-5}}});
+  list.push_back({fmt::format("gelu {}x{}", N, 4 * D), "gelu", {flat(N, 4 * D)}, {}});
+  list.push_back({fmt::format("add {}x{}", N, D), "add", {flat(N, D), flat(N, D)}, {}});
+  list.push_back({fmt::format("adamw 50257x{}", D), "adamw",
+                  {flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D), flat(1, 8), flat(1, 4)}, {{"decay", 0.1}}});
+  return list;
+}
+
+struct Timing {
+  double seconds;   ///< of one op, the median
+  Cost cost;
+};
+
+Timing time_op(vk::Device& device, const OpBench& bench, const std::string& variant, double budget) {
+  using Clock = std::chrono::steady_clock;
+  const auto seconds_of = [&](int copies, int rounds) {
+    Graph graph(ops::op_table());
+    std::vector<Value> inputs;
+    for (std::size_t i = 0; i < bench.inputs.size(); ++i) inputs.push_back(graph.state(fmt::format("in{}", i), bench.inputs[i].shape));
+    for (int copy = 0; copy < copies; ++copy) graph.op(bench.op, std::span<const Value>(inputs), bench.attrs);
+    const Cost cost = cost_of(graph, graph.nodes().front());
+    Workload workload(device.profile(), variant);
+    workload.add(bench.name, std::move(graph));
+    Runtime runtime(device, std::move(workload));
+    Philox random(1);
+    for (std::size_t i = 0; i < bench.inputs.size(); ++i) {
+      std::vector<float> data(static_cast<std::size_t>(bench.inputs[i].shape.count()));
+      for (float& v : data) v = static_cast<float>(random.uniform() + 0.1);
+      runtime.upload(fmt::format("in{}", i), data);
+    }
+    runtime.submit({0});
+    runtime.wait();
+    std::vector<double> times;
+    for (int round = 0; round < rounds; ++round) {
+      const auto start = Clock::now();
+      runtime.submit({0});
+      runtime.wait();
+      times.push_back(std::chrono::duration<double>(Clock::now() - start).count() / copies);
+    }
+    return Timing{median(times), cost};
+  };
+  const Timing estimate = seconds_of(1, 3);
+  constexpr int kRounds = 7;
+  const int copies = static_cast<int>(std::clamp(budget / kRounds / std::max(estimate.seconds, 1e-7), 1.0, 1000.0));
+  return seconds_of(copies, kRounds);
+}
+
+}  // namespace
+
+Table bench_ops(vk::Device& device, const OpsBenchOptions& options) {
+  Table table{{"op", "variant", "ms", "GFLOP/s", "GB/s"}, {}, {}};
+  const bool software = device.profile().device_class == vk::DeviceClass::kSoftware;
+  for (const OpBench& bench : benchmarks(software)) {
+    if (bench.name.find(options.filter) == std::string::npos) continue;
+    Graph probe(ops::op_table());
+    std::vector<Value> inputs;
+    for (std::size_t i = 0; i < bench.inputs.size(); ++i) inputs.push_back(probe.state(fmt::format("in{}", i), bench.inputs[i].shape));
+    probe.op(bench.op, std::span<const Value>(inputs), bench.attrs);
+    std::vector<std::string> variants = variants_of(probe, probe.nodes().front(), device.profile());
+    if (!options.all_variants) variants.resize(1);
+    for (const std::string& variant : variants) {
+      const Timing timing = time_op(device, bench, variant, options.seconds);
+      table.rows.push_back({bench.name, variant, fmt::format("{:.4f}", timing.seconds * 1e3),
+                            fmt::format("{:.1f}", timing.cost.flops / timing.seconds * 1e-9),
+                            fmt::format("{:.2f}", timing.cost.bytes / timing.seconds * 1e-9)});
+      info("{}  {}  {} ms", bench.name, variant, table.rows.back()[2]);
+    }
+  }
+  return table;
+}
+
+}  // namespace fabula::bench

@@ -1,0 +1,20 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace fabula::bench {
+
+/// A table of results that prints as Markdown, CSV or JSON (an array of objects).
+struct Table {
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
+  std::vector<std::string> notes;  ///< machine, driver, commit: one line each; above the table in Markdown, '#' lines in CSV
+};
+
+/// `format`: "md", "csv" or "json"; throws kInvalidArgument for another.
+std::string print(const Table& table, const std::string& format);
+
+/// Median of a list that is not empty.
+double median(std::vector<double> values);
+
+}  // namespace fabula::bench

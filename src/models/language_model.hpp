@@ -1,0 +1,29 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "heads/head.hpp"
+#include "models/model.hpp"
+
+namespace fabula::models {
+
+/// A body and its head: the whole of what a config describes. Holds no weights and no device.
+class LanguageModel {
+ public:
+  /// The config needs its vocab_size. Throws kInvalidArgument naming the field that does not fit.
+  explicit LanguageModel(ModelConfig config);
+
+  const ModelConfig& config() const { return config_; }
+  const heads::Head& head() const { return *head_; }
+  /// All tensors, the body's first.
+  const std::vector<graph::ParameterSpec>& parameters() const { return parameters_; }
+  std::int64_t parameter_count() const;       ///< numbers, embeddings and head included
+  std::int64_t body_parameter_count() const;  ///< without the two embeddings and the head
+
+ private:
+  ModelConfig config_;
+  std::unique_ptr<heads::Head> head_;
+  std::vector<graph::ParameterSpec> parameters_;
+};
+
+}  // namespace fabula::models

@@ -1,0 +1,100 @@
+#include "models/loss_graph.hpp"
+
+#include "base/fail.hpp"
+#include "base/segment_plan.hpp"
+#include "ops/op_table.hpp"
+
+namespace fabula::models {
+using namespace graph;
+
+namespace {
+
+BodyInputs body_inputs(Graph& graph, const LanguageModel& model, std::int64_t N, bool training) {
+  BodyInputs inputs;
+  inputs.ids = graph.input("ids", {1, N}, DType::kU32);
+  if (!training) return inputs;
+  inputs.order = graph.input("order", {1, N}, DType::kU32);
+  inputs.segments = graph.input("segments", {1, SegmentCapacity{N, model.config().vocab_size}.words()}, DType::kU32);
+  if (model.config().embd_dropout > 0 || model.config().resid_dropout > 0) inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
+  return inputs;
+}
+
+/// Sums a [1, N] value and keeps the sum; absent for an absent value.
+Value kept_sum(Graph& graph, Value positions) {
+  if (!positions) return {};
+  const Value sum = graph.op1("sum_all", {positions});
+  graph.keep(sum);
+  return sum;
+}
+
+void keep_sums(LossGraph& result) {
+  result.token_correct = kept_sum(result.graph, result.per_position.token_correct);
+  result.group_correct = kept_sum(result.graph, result.per_position.group_correct);
+  result.slot_correct = kept_sum(result.graph, result.per_position.slot_correct);
+}
+
+}  // namespace
+
+LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients) {
+  LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
+  Graph& graph = result.graph;
+  const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
+  const Value hidden = body(graph, model.config(), {batch, sequence, true}, inputs);
+  {
+    Graph::Scope scope(graph, "head");
+    result.per_position = model.head().loss(graph, hidden, heads::LossUse::kGradient);
+    result.loss = graph.op1("mean_loss", {result.per_position.loss, graph.input("loss_scale", {1, 4}, DType::kF32)});
+    graph.keep(result.loss);
+    keep_sums(result);
+  }
+  std::vector<Value> parameters;
+  for (const ParameterSpec& spec : model.parameters()) parameters.push_back(graph.parameter(spec.name, spec.shape));
+  const Value one = graph.op1("fill", {}, {{"rows", 1}, {"cols", 1}, {"value", 1}});
+  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const std::string name = std::string(kGradientPrefix) + model.parameters()[i].name;
+    ensure(bool(d[i]), "the loss does not depend on \"{}\"", model.parameters()[i].name);
+    if (gradients == Gradients::kOverwrite) graph.store_as_state(d[i], name);
+    else graph.op("add_into", {graph.state(name, model.parameters()[i].shape), d[i]});
+  }
+  return result;
+}
+
+LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, bool keep_positions) {
+  LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
+  Graph& graph = result.graph;
+  const BodyInputs inputs = body_inputs(graph, model, batch * sequence, false);
+  const Value hidden = body(graph, model.config(), {batch, sequence, false}, inputs);
+  Graph::Scope scope(graph, "head");
+  result.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
+  result.loss = kept_sum(graph, result.per_position.loss);
+  keep_sums(result);
+  if (!keep_positions) return result;
+  for (Value value : {result.per_position.loss, result.per_position.group_loss, result.per_position.slot_loss})
+    if (value) graph.keep(value);
+  return result;
+}
+
+BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids, std::span<const std::uint32_t> labels,
+                       heads::LossUse use) {
+  BatchWords words;
+  for (std::size_t n = 0; n < ids.size(); ++n)
+    if (ids[n] >= model.config().vocab_size)
+      fail(ErrorCode::kInvalidArgument, "token id {} at position {} of the batch, the model has {} tokens", ids[n], n,
+           model.config().vocab_size);
+  for (std::uint32_t label : labels) words.counted += label != kIgnoredLabel;
+  words.inputs = model.head().batch_inputs(labels, use);
+  words.inputs.push_back({"ids", {ids.begin(), ids.end()}});
+  if (use == heads::LossUse::kGradient) {
+    SegmentPlan plan = plan_segments(ids, model.config().vocab_size);
+    words.inputs.push_back({"order", std::move(plan.order)});
+    words.inputs.push_back({"segments", std::move(plan.segments)});
+  }
+  return words;
+}
+
+void set_batch(Runtime& runtime, std::size_t graph, const BatchWords& words) {
+  for (const heads::InputWords& input : words.inputs) runtime.set_input(graph, input.name, std::span<const std::uint32_t>(input.words));
+}
+
+}  // namespace fabula::models
