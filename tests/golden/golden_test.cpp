@@ -1,13 +1,12 @@
-// Whole models against PyTorch: bodies, heads, gradients and the optimizer, by the references in double and on this process's device.
+// Whole models against PyTorch: bodies, heads, gradients and the optimizer, by the references in double and on this
+// process's device.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "base/segments.hpp"
 #include "golden/fixture.hpp"
 #include "golden/machine.hpp"
-#include "heads/head.hpp"
-#include "models/model.hpp"
+#include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
 #include "train/apply_graph.hpp"
@@ -16,7 +15,6 @@
 namespace fabula::test {
 namespace {
 
-using graph::DType;
 using graph::Graph;
 using graph::Value;
 
@@ -37,44 +35,50 @@ double relative_error(const std::vector<double>& actual, const std::vector<float
   return std::sqrt(difference / norm);  // NaN, which no tolerance allows, when either is
 }
 
-/// A fixture's model and its graphs on a machine.
+/// A fixture's model and the graphs that train, evaluate and sample it, on a machine.
 class GoldenRun {
  public:
-  enum Graphs : std::size_t { kGradients, kApply, kDecode };
-
-  GoldenRun(const GoldenFixture& fixture, vk::Device* device) : fixture_(fixture), head_(heads::make_head(fixture.model())) {
-    parameters_ = models::body_parameters(fixture.model());
-    for (graph::ParameterSpec& spec : head_->parameters()) parameters_.push_back(std::move(spec));
-    std::vector<Graph> graphs;
-    graphs.push_back(gradient_graph());
-    train::ApplyGraph apply = train::apply_graph(parameters_, fixture.train());
+  GoldenRun(const GoldenFixture& fixture, vk::Device* device) : fixture_(fixture), model_(fixture.model()) {
+    const std::int64_t batch = fixture.batch(), sequence = fixture.sequence();
+    models::LossGraph gradients = gradient_graph(model_, batch, sequence, models::Gradients::kOverwrite);
+    models::LossGraph accumulate = gradient_graph(model_, batch, sequence, models::Gradients::kAccumulate);
+    models::LossGraph evaluation = evaluation_graph(model_, batch, sequence, true);
+    train::ApplyGraph apply = train::apply_graph(model_.parameters(), fixture.train());
+    loss_ = gradients.loss;
+    position_losses_ = evaluation.per_position.loss;
     clip_ = apply.clip;
-    graphs.push_back(std::move(apply.graph));
+    std::vector<Graph> graphs;
+    for (Graph* g : {&gradients.graph, &accumulate.graph, &evaluation.graph, &apply.graph})
+      graphs.push_back(std::move(*g));
     graphs.push_back(decode_graph());
-    if (device) machine_ = std::make_unique<DeviceMachine>(*device, std::move(graphs));
-    else machine_ = std::make_unique<ReferenceMachine>(std::move(graphs));
+    if (device)
+      machine_ = std::make_unique<DeviceMachine>(*device, std::move(graphs));
+    else
+      machine_ = std::make_unique<ReferenceMachine>(std::move(graphs));
     start();
   }
 
-  Machine& machine() { return *machine_; }
-  const std::vector<graph::ParameterSpec>& parameters() const { return parameters_; }
-
-  /// Loss and gradients of the batch of a step, from 0.
-  double loss(std::int64_t step) {
-    const std::vector<std::uint32_t> ids = fixture_.words("ids", step), labels = fixture_.words("labels", step);
-    const SegmentPlan plan = plan_segments(ids, fixture_.model().vocab_size);
-    machine_->set_input(kGradients, "ids", ids);
-    machine_->set_input(kGradients, "order", plan.order);
-    machine_->set_input(kGradients, "segments", plan.segments);
-    for (const heads::InputWords& input : head_->batch_inputs(labels, heads::LossUse::kGradient)) {
-      machine_->set_input(kGradients, input.name, input.words);
-    }
-    const auto counted = static_cast<float>(labels.size() - std::count(labels.begin(), labels.end(), kIgnoredLabel));
-    machine_->set_input(kGradients, "scale", std::vector<float>{1 / counted, 0, 0, 0});
-    machine_->run(kGradients);
-    return machine_->read(kGradients, mean_).at(0);
+  const models::LanguageModel& model() const { return model_; }
+  std::vector<double> parameter(const std::string& name) { return machine_->download(name); }
+  std::vector<double> gradient(const std::string& name) {
+    return machine_->download(std::string(graph::kGradientPrefix) + name);
   }
-  std::vector<double> position_losses() { return machine_->read(kGradients, losses_); }
+
+  /// Loss and gradients of the batch of a step (from 0).
+  double loss(std::int64_t step) { return run_batch(kGradients, step, 1); }
+
+  /// The same gradients as the sum of two halves.
+  void accumulate(std::int64_t step) {
+    run_batch(kGradients, step, 0.5f);
+    run_batch(kAccumulate, step, 0.5f);
+  }
+
+  /// -log p of the labels of the first batch.
+  std::vector<double> position_losses() {
+    set_batch(kEvaluation, 0, heads::LossUse::kValue);
+    machine_->run(kEvaluation);
+    return machine_->read(kEvaluation, position_losses_);
+  }
 
   /// The optimizer's step (from 0) with the gradients at hand; the gradient's norm.
   double apply(std::int64_t step, double rate) {
@@ -88,10 +92,11 @@ class GoldenRun {
   /// Log-probabilities of every token at the last position of each sequence of the first batch.
   std::vector<double> last_log_probs() {
     machine_->set_input(kDecode, "ids", fixture_.words("ids", 0));
-    for (const heads::InputWords& input : head_->decode_inputs()) machine_->set_input(kDecode, input.name, input.words);
+    for (const heads::InputWords& input : model_.head().decode_inputs())
+      machine_->set_input(kDecode, input.name, input.words);
     machine_->run(kDecode);
     const std::vector<double> all = machine_->read(kDecode, log_probs_);
-    const std::int64_t v = fixture_.model().vocab_size;
+    const std::int64_t v = model_.config().vocab_size;
     std::vector<double> last;
     for (std::int64_t b = 1; b <= fixture_.batch(); ++b) {
       const auto end = all.begin() + b * fixture_.sequence() * v;
@@ -101,44 +106,35 @@ class GoldenRun {
   }
 
  private:
-  models::BodyShape shape() const { return {fixture_.batch(), fixture_.sequence(), true}; }
-  std::int64_t positions() const { return fixture_.batch() * fixture_.sequence(); }
-
-  Graph gradient_graph() {
-    Graph graph(ops::op_table());
-    const SegmentCapacity capacity{positions(), fixture_.model().vocab_size};
-    const models::BodyInputs inputs{.ids = graph.input("ids", {1, positions()}, DType::kU32),
-                                    .order = graph.input("order", {1, positions()}, DType::kU32),
-                                    .segments = graph.input("segments", {1, capacity.words()}, DType::kU32),
-                                    .seed = {}};
-    const Value hidden = models::body(graph, fixture_.model(), shape(), inputs);
-    losses_ = head_->loss(graph, hidden, heads::LossUse::kGradient).loss;
-    mean_ = graph.op1("mean_loss", {losses_, graph.input("scale", {1, 4}, DType::kF32)});
-    graph.keep(losses_);
-    graph.keep(mean_);
-    const Value one = graph.op1("fill", {}, {{"rows", 1}, {"cols", 1}, {"value", 1}});
-    std::vector<Value> wanted;
-    for (const graph::ParameterSpec& spec : parameters_) wanted.push_back(graph.parameter(spec.name, spec.shape));
-    const std::vector<Value> gradients = differentiate(graph, std::vector<graph::Seed>{{mean_, one}}, wanted);
-    for (std::size_t i = 0; i < gradients.size(); ++i) {
-      graph.store_as_state(gradients[i], std::string(graph::kGradientPrefix) + parameters_[i].name);
-    }
-    return graph;
-  }
+  enum Graphs : std::size_t { kGradients, kAccumulate, kEvaluation, kApply, kDecode };
 
   Graph decode_graph() {
     Graph graph(ops::op_table());
-    const Value ids = graph.input("ids", {1, positions()}, DType::kU32);
-    models::BodyShape evaluation = shape();
-    evaluation.training = false;
-    const Value hidden = models::body(graph, fixture_.model(), evaluation, {.ids = ids, .order = {}, .segments = {}, .seed = {}});
-    log_probs_ = head_->log_probs(graph, hidden);
+    const models::BodyShape shape{fixture_.batch(), fixture_.sequence(), false};
+    models::BodyInputs inputs;
+    inputs.ids = graph.input("ids", {1, shape.batch * shape.sequence}, graph::DType::kU32);
+    log_probs_ = model_.head().log_probs(graph, models::body(graph, model_.config(), shape, inputs));
     graph.keep(log_probs_);
     return graph;
   }
 
+  /// Sets the words of a step's batch; the number of labels that count.
+  std::int64_t set_batch(Graphs graph, std::int64_t step, heads::LossUse use) {
+    const models::BatchWords words =
+        batch_words(model_, fixture_.words("ids", step), fixture_.words("labels", step), use);
+    for (const heads::InputWords& input : words.inputs) machine_->set_input(graph, input.name, input.words);
+    return words.counted;
+  }
+
+  double run_batch(Graphs graph, std::int64_t step, float part) {
+    const auto counted = static_cast<float>(set_batch(graph, step, heads::LossUse::kGradient));
+    machine_->set_input(graph, "loss_scale", std::vector<float>{part / counted, 0, 0, 0});
+    machine_->run(graph);
+    return machine_->read(kGradients, loss_).at(0);
+  }
+
   void start() {
-    for (const graph::ParameterSpec& spec : parameters_) {
+    for (const graph::ParameterSpec& spec : model_.parameters()) {
       machine_->upload(spec.name, fixture_.weight(spec.name));
       const std::vector<float> zeros(static_cast<std::size_t>(spec.shape.count()));
       for (const char* moment : {"m.", "v."}) {
@@ -148,26 +144,29 @@ class GoldenRun {
   }
 
   const GoldenFixture& fixture_;
-  std::unique_ptr<heads::Head> head_;
-  std::vector<graph::ParameterSpec> parameters_;
+  models::LanguageModel model_;
   std::unique_ptr<Machine> machine_;
-  Value losses_, mean_, clip_, log_probs_;
+  Value loss_, position_losses_, clip_, log_probs_;
 };
+
+void check_gradients(GoldenRun& run, const GoldenFixture& fixture, double tolerance) {
+  for (const graph::ParameterSpec& spec : run.model().parameters()) {
+    EXPECT_LE(relative_error(run.gradient(spec.name), fixture.expected("grad." + spec.name)), tolerance) << spec.name;
+  }
+}
 
 void check(const GoldenFixture& fixture, vk::Device* device, const Tolerance& tolerance) {
   GoldenRun run(fixture, device);
-  ASSERT_EQ(fixture.weights().names().size(), run.parameters().size());
+  ASSERT_EQ(fixture.weights().names().size(), run.model().parameters().size());
 
   EXPECT_LE(relative_error(run.last_log_probs(), fixture.expected("log_probs")), tolerance.log_probs);
-
-  EXPECT_LE(relative_error({run.loss(0)}, fixture.expected("loss")), tolerance.loss);
   std::vector<double> position_losses = run.position_losses();
   for (double& loss : position_losses) loss = -loss;
   EXPECT_LE(relative_error(position_losses, fixture.expected("token_log_probs")), tolerance.log_probs);
-  for (const graph::ParameterSpec& spec : run.parameters()) {
-    const std::string name = std::string(graph::kGradientPrefix) + spec.name;
-    EXPECT_LE(relative_error(run.machine().download(name), fixture.expected(name)), tolerance.gradient) << name;
-  }
+  EXPECT_LE(relative_error({run.loss(0)}, fixture.expected("loss")), tolerance.loss);
+  check_gradients(run, fixture, tolerance.gradient);
+  run.accumulate(0);
+  check_gradients(run, fixture, tolerance.gradient);
 
   const std::vector<float> rates = fixture.expected("rates"), losses = fixture.expected("losses"),
                            norms = fixture.expected("norms");
@@ -178,7 +177,7 @@ void check(const GoldenFixture& fixture, vk::Device* device, const Tolerance& to
     EXPECT_LE(relative_error({run.apply(step, rates[i])}, {norms[i]}), tolerance.loss) << "step " << step + 1;
   }
   for (const char* name : {"transformer.wpe.weight", "transformer.ln_f.bias"}) {
-    EXPECT_LE(relative_error(run.machine().download(name), fixture.expected(std::string("final.") + name)), tolerance.weights)
+    EXPECT_LE(relative_error(run.parameter(name), fixture.expected(std::string("final.") + name)), tolerance.weights)
         << name;
   }
 }

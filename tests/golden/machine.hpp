@@ -24,7 +24,8 @@ class Machine {
 
 class DeviceMachine final : public Machine {
  public:
-  DeviceMachine(vk::Device& device, std::vector<graph::Graph> graphs) : runtime_(device, plan(device, std::move(graphs))) {}
+  DeviceMachine(vk::Device& device, std::vector<graph::Graph> graphs)
+      : runtime_(device, plan(device, std::move(graphs))) {}
 
   void upload(const std::string& name, const std::vector<float>& data) override { runtime_.upload(name, data); }
   std::vector<double> download(const std::string& name) override {
