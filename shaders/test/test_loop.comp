@@ -1,16 +1,22 @@
 #version 450
-// counts[i] = the number of iterations that ran of a loop with `iterations` rounds. lavapipe stops silently after 65,535.
+// Two loops after each other; seen[2i] = the iterations that ran, seen[2i+1] = a value that depends on every one of them.
+// lavapipe ends loops silently once an invocation has spent 65,535 iterations over all of them.
 layout(local_size_x = 8) in;
-layout(std430, binding = 0) buffer Counts { uint counts[]; };
-layout(push_constant) uniform Push { uint iterations; };
+layout(std430, binding = 0) buffer Seen { uint seen[]; };
+layout(push_constant) uniform Push { uint first, second; };
 
 void main() {
   uint i = gl_GlobalInvocationID.x;
-  uint state = counts[i];  // unknown to the compiler, so that it cannot fold the loop
+  uint state = seen[2 * i + 1];
   uint ran = 0;
-  for (uint k = 0; k < iterations; ++k) {
+  for (uint k = 0; k < first; ++k) {
     state = state * 1664525u + 1013904223u;
-    ran += 1u + (state >> 31) - (state >> 31);
+    ++ran;
   }
-  counts[i] = state == 12345u ? ran : ran;
+  for (uint k = 0; k < second; ++k) {
+    state = (state ^ (state >> 7)) * 22695477u + 1u;
+    ++ran;
+  }
+  seen[2 * i] = ran;
+  seen[2 * i + 1] = state;
 }

@@ -8,5 +8,6 @@ std::string environment(const char* name);
 /// Sets a variable of this process, for libraries that take a setting in no other way. Not for use beside other
 /// threads.
 void set_environment(const char* name, const std::string& value);
+void unset_environment(const char* name);
 
 }  // namespace fabula

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/fail.hpp"
+#include "base/nearest.hpp"
 
 namespace fabula::vk {
 namespace {
@@ -62,8 +63,7 @@ class LimitsFile {
     for (const auto& [key, value] : file.items()) {
       const auto found = table_.find(key);
       if (found == table_.end()) {
-        fail(ErrorCode::kInvalidArgument, "{}: \"{}\" is no limit or feature; the nearest is \"{}\"", path_, key,
-             nearest(key));
+        fail(ErrorCode::kInvalidArgument, "{}: \"{}\" is no limit or feature{}", path_, key, did_you_mean(key, keys()));
       }
       found->second(value);
     }
@@ -142,18 +142,10 @@ class LimitsFile {
     feature("unified_memory", profile_.unified_memory);
   }
 
-  /// The key that shares the longest run of letters with `key`.
-  std::string nearest(const std::string& key) const {
-    std::string best;
-    std::size_t best_length = 0;
-    for (const auto& [name, setter] : table_) {
-      for (std::size_t begin = 0; begin < key.size(); ++begin) {
-        std::size_t length = 0;
-        while (begin + length < key.size() && name.find(key.substr(begin, length + 1)) != std::string::npos) ++length;
-        if (length > best_length) best_length = length, best = name;
-      }
-    }
-    return best.empty() ? table_.begin()->first : best;
+  std::vector<std::string> keys() const {
+    std::vector<std::string> names;
+    for (const auto& [name, setter] : table_) names.push_back(name);
+    return names;
   }
 
   DeviceProfile& profile_;

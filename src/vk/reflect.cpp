@@ -9,6 +9,11 @@ namespace {
 
 using namespace spirv;
 
+std::uint32_t part(const std::vector<std::uint32_t>& operands, std::size_t index) {
+  ensure(index < operands.size(), "a SPIR-V instruction has {} operands, {} are needed", operands.size(), index + 1);
+  return operands[index];
+}
+
 /// Evaluates integer constants of a module under given specialisation values.
 class Evaluator {
  public:
@@ -16,6 +21,7 @@ class Evaluator {
       : module_(module), constants_(constants) {}
 
   std::uint64_t value(std::uint32_t id) const {
+    const Depth depth(*this);
     const SpirvModule::Constant& constant = find(id);
     if (const auto spec = module_.decoration(id, kSpecId); spec && *spec < constants_.size()) return constants_[*spec];
     switch (constant.op) {
@@ -45,19 +51,20 @@ class Evaluator {
 
   /// Bytes of a type in shared memory, tightly packed: what every driver needs at least.
   std::uint64_t size_of(std::uint32_t id) const {
+    const Depth depth(*this);
     const SpirvModule::Type& type = module_.type(id);
     switch (type.op) {
       case kOpTypeBool:
         return 4;
       case kOpTypeInt:
       case kOpTypeFloat:
-        return type.operands.at(0) / 8;
+        return part(type.operands, 0) / 8;
       case kOpTypeVector:
       case kOpTypeMatrix:
-        return type.operands.at(1) * size_of(type.operands.at(0));
+        return part(type.operands, 1) * size_of(part(type.operands, 0));
       case kOpTypeArray: {
         const std::uint64_t stride = module_.decoration(id, kArrayStride).value_or(0);
-        return value(type.operands.at(1)) * (stride != 0 ? stride : size_of(type.operands.at(0)));
+        return value(part(type.operands, 1)) * (stride != 0 ? stride : size_of(part(type.operands, 0)));
       }
       case kOpTypeStruct:
         return size_of_struct(id, type);
@@ -67,6 +74,16 @@ class Evaluator {
   }
 
  private:
+  /// A module that refers to itself must end in an error, not in a full stack.
+  struct Depth {
+    explicit Depth(const Evaluator& of) : evaluator(of) {
+      constexpr int kDeepest = 64;
+      ensure(++evaluator.depth_ <= kDeepest, "a SPIR-V type or constant is nested deeper than {}", kDeepest);
+    }
+    ~Depth() { --evaluator.depth_; }
+    const Evaluator& evaluator;
+  };
+
   const SpirvModule::Constant& find(std::uint32_t id) const {
     const auto found = module_.constants.find(id);
     ensure(found != module_.constants.end(), "SPIR-V id {} is no constant", id);
@@ -74,7 +91,7 @@ class Evaluator {
   }
 
   static std::uint64_t literal(const SpirvModule::Constant& constant) {
-    std::uint64_t result = constant.operands.at(0);
+    std::uint64_t result = part(constant.operands, 0);
     if (constant.operands.size() > 1) result |= static_cast<std::uint64_t>(constant.operands[1]) << 32;
     return result;
   }
@@ -97,15 +114,17 @@ class Evaluator {
 
   std::uint64_t operation(const SpirvModule::Constant& constant) const {
     const auto& in = constant.operands;
-    const auto a = [&] { return static_cast<std::uint32_t>(value(in.at(1))); };
-    const auto b = [&] { return static_cast<std::uint32_t>(value(in.at(2))); };
+    const auto a = [&] { return static_cast<std::uint32_t>(value(part(in, 1))); };
+    const auto b = [&] { return static_cast<std::uint32_t>(value(part(in, 2))); };
     const auto sa = [&] { return static_cast<std::int32_t>(a()); };
     const auto sb = [&] { return static_cast<std::int32_t>(b()); };
     const auto divisor = [&] {
       ensure(b() != 0, "a specialisation constant of a shader divides by zero");
       return b();
     };
-    switch (in.at(0)) {
+    const auto signed_divisor = [&]() -> std::int64_t { return static_cast<std::int32_t>(divisor()); };
+    const auto word = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
+    switch (part(in, 0)) {
       case kOpUConvert:
       case kOpSConvert:
       case kOpBitcast:
@@ -119,12 +138,12 @@ class Evaluator {
       case kOpUDiv:
         return a() / divisor();
       case kOpSDiv:
-        return static_cast<std::uint32_t>(sa() / static_cast<std::int32_t>(divisor()));
+        return word(sa() / signed_divisor());
       case kOpUMod:
         return a() % divisor();
       case kOpSRem:
       case kOpSMod:
-        return static_cast<std::uint32_t>(sa() % static_cast<std::int32_t>(divisor()));
+        return word(sa() % signed_divisor());
       case kOpLogicalEqual:
       case kOpIEqual:
         return a() == b();
@@ -138,7 +157,7 @@ class Evaluator {
       case kOpLogicalNot:
         return a() == 0;
       case kOpSelect:
-        return value(a() != 0 ? in.at(2) : in.at(3));
+        return value(a() != 0 ? part(in, 2) : part(in, 3));
       case kOpUGreaterThan:
         return a() > b();
       case kOpSGreaterThan:
@@ -169,12 +188,13 @@ class Evaluator {
         return a() & b();
       default:
         fail(ErrorCode::kInternal, "a shader's specialisation uses SPIR-V operation {}, which reflection does not know",
-             in.at(0));
+             part(in, 0));
     }
   }
 
   const SpirvModule& module_;
   std::span<const std::uint32_t> constants_;
+  mutable int depth_ = 0;
 };
 
 /// Whether a decoration stands on the variable itself or on every member of its block (where GLSL compilers put it).
@@ -200,7 +220,7 @@ ShaderInterface::Slot storage_slot(const SpirvModule& module, std::uint32_t vari
 
 /// The slot that a variable binds, or nothing for a variable that is no binding.
 std::optional<ShaderInterface::Slot> slot_of(const SpirvModule& module, const SpirvModule::Variable& variable) {
-  const std::uint32_t pointee = module.type(variable.pointer_type).operands.at(1);
+  const std::uint32_t pointee = part(module.type(variable.pointer_type).operands, 1);
   const SpirvModule::Type& type = module.type(pointee);
   switch (variable.storage_class) {
     case kStorageBuffer:
@@ -211,12 +231,12 @@ std::optional<ShaderInterface::Slot> slot_of(const SpirvModule& module, const Sp
              "uniform buffers are not supported: use push constants or a readonly storage buffer");
       return storage_slot(module, variable.id, pointee);
     case kUniformConstant: {
-      const SpirvModule::Type& image = type.op == kOpTypeSampledImage ? module.type(type.operands.at(0)) : type;
+      const SpirvModule::Type& image = type.op == kOpTypeSampledImage ? module.type(part(type.operands, 0)) : type;
       constexpr std::uint32_t kSampled = 1;
-      ensure(image.op == kOpTypeImage && image.operands.at(1) == kDimBuffer && image.operands.at(5) == kSampled,
+      ensure(image.op == kOpTypeImage && part(image.operands, 1) == kDimBuffer && part(image.operands, 5) == kSampled,
              "of images only uniform texel buffers (samplerBuffer or textureBuffer) are supported");
-      const SpirvModule::Type& element = module.type(image.operands.at(0));
-      ensure(element.op == kOpTypeFloat && element.operands.at(0) == 32,
+      const SpirvModule::Type& element = module.type(part(image.operands, 0));
+      ensure(element.op == kOpTypeFloat && part(element.operands, 0) == 32,
              "a texel buffer's element must be a 32-bit float");
       return ShaderInterface::Slot{BindingKind::kTexel, Access::kRead};
     }
@@ -253,7 +273,7 @@ ShaderInfo::ShaderInfo(std::span<const std::uint32_t> words) : words_(words), mo
   const Evaluator evaluator(module_, {});
   for (const SpirvModule::Variable& variable : module_.variables) {
     if (variable.storage_class != kPushConstant) continue;
-    const std::uint64_t size = evaluator.size_of(module_.type(variable.pointer_type).operands.at(1));
+    const std::uint64_t size = evaluator.size_of(part(module_.type(variable.pointer_type).operands, 1));
     interface_.push_constant_bytes = static_cast<std::uint32_t>(size);
   }
   constexpr std::uint32_t kMaxPushConstants = 128, kMaxSpecializationId = 64;  // 128: what every Vulkan device has
@@ -297,7 +317,7 @@ std::uint64_t ShaderInfo::shared_bytes(std::span<const std::uint32_t> constants)
   std::uint64_t total = 0;
   for (const SpirvModule::Variable& variable : module_.variables) {
     if (variable.storage_class != kWorkgroup) continue;
-    total += evaluator.size_of(module_.type(variable.pointer_type).operands.at(1));
+    total += evaluator.size_of(part(module_.type(variable.pointer_type).operands, 1));
   }
   return total;
 }

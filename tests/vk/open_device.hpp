@@ -2,22 +2,20 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "expect_error.hpp"
+#include "temp_dir.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::vk {
 
-/// Options for tests: no pipeline cache on disk; FABULA_TEST_LIMITS names the limits profile to run under.
-inline DeviceOptions test_options() {
-  DeviceOptions options;
-  options.cache_dir = "none";
-  if (const char* limits = std::getenv("FABULA_TEST_LIMITS")) options.limits = limits;
-  return options;
-}
+/// The options that this test process was started with (--device, --limits); no pipeline cache on disk.
+DeviceOptions& base_options();
 
 template <class T>
 std::span<const std::byte> bytes_of(const std::vector<T>& values) {
@@ -49,9 +47,37 @@ inline std::uint32_t groups_for(std::size_t count, std::size_t size) {
   return static_cast<std::uint32_t>((count + size - 1) / size);
 }
 
-/// A whole buffer as a binding of `bytes`.
 inline BufferRange range_of(const Buffer& buffer, std::uint64_t bytes, std::uint64_t offset = 0) {
   return {&buffer, offset, bytes};
+}
+
+/// The push constants of test_copy.
+struct CopyPush {
+  float factor, bias;
+  std::uint32_t count;
+};
+
+/// values[i] = values[i] * 3 + 1 over `count` words at `offset` bytes.
+inline DispatchCall add_call(Device& device, const Buffer& values, std::uint32_t count, std::uint64_t offset = 0) {
+  return {device.pipeline({"test_add", {}}),
+          {range_of(values, count * 4ull, offset)},
+          push_of(count),
+          {groups_for(count, 64), 1, 1},
+          "test_add"};
+}
+
+inline std::uint32_t add_times(std::uint32_t value, int times) {
+  for (int i = 0; i < times; ++i) value = value * 3 + 1;
+  return value;
+}
+
+/// Opens the device with its limits lowered further by a JSON text.
+inline std::unique_ptr<Device> open_lowered(const std::string& json, DeviceOptions options = base_options()) {
+  const test::TempDir dir;
+  const std::string path = (dir / "limits.json").string();
+  std::ofstream(path) << json;
+  options.limits = path;
+  return Device::open(options);
 }
 
 }  // namespace fabula::vk

@@ -1,0 +1,116 @@
+// Drivers that fail: entries of the device's function table are replaced by ones that answer with an error.
+#include "vk/device_impl.hpp"
+#include "vk/open_device.hpp"
+
+namespace fabula::vk {
+namespace {
+
+using test::expect_error;
+
+VKAPI_ATTR VkResult VKAPI_CALL lost_submit(VkQueue, std::uint32_t, const VkSubmitInfo*, VkFence) {
+  return VK_ERROR_DEVICE_LOST;
+}
+VKAPI_ATTR VkResult VKAPI_CALL full_submit(VkQueue, std::uint32_t, const VkSubmitInfo*, VkFence) {
+  return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+}
+VKAPI_ATTR VkResult VKAPI_CALL lost_wait(VkDevice, std::uint32_t, const VkFence*, VkBool32, std::uint64_t) {
+  return VK_ERROR_DEVICE_LOST;
+}
+VKAPI_ATTR VkResult VKAPI_CALL lost_status(VkDevice, VkFence) {
+  return VK_ERROR_DEVICE_LOST;
+}
+VKAPI_ATTR VkResult VKAPI_CALL full_allocate(VkDevice, const VkMemoryAllocateInfo*, const VkAllocationCallbacks*,
+                                             VkDeviceMemory*) {
+  return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+}
+VKAPI_ATTR VkResult VKAPI_CALL full_map(VkDevice, VkDeviceMemory, VkDeviceSize, VkDeviceSize, VkMemoryMapFlags,
+                                        void**) {
+  return VK_ERROR_MEMORY_MAP_FAILED;
+}
+VKAPI_ATTR VkResult VKAPI_CALL broken_pipelines(VkDevice, VkPipelineCache, std::uint32_t,
+                                                const VkComputePipelineCreateInfo*, const VkAllocationCallbacks*,
+                                                VkPipeline*) {
+  return VK_ERROR_INITIALIZATION_FAILED;
+}
+
+class Faults : public testing::Test {
+ protected:
+  void SetUp() override {
+    device_ = Device::open(base_options());
+    table_ = &device_->impl().table;
+    values_ = upload_new(*device_, std::vector<std::uint32_t>(64, 1), "values");
+    list_.emplace(device_->new_list({"training step", false}));
+    list_->dispatch(add_call(*device_, values_, 64));
+    list_->end();
+  }
+  void TearDown() override {  // the list and the buffer go before the device
+    list_.reset();
+    values_ = Buffer();
+  }
+  std::unique_ptr<Device> device_;
+  VolkDeviceTable* table_ = nullptr;
+  Buffer values_;
+  std::optional<CommandList> list_;
+};
+
+TEST_F(Faults, DeviceLostAtSubmit) {
+  const auto good = std::exchange(table_->vkQueueSubmit, lost_submit);
+  expect_error(ErrorCode::kDeviceLost, {"training step", "VK_ERROR_DEVICE_LOST", "fabula check"},
+               [&] { device_->run(*list_); });
+  table_->vkQueueSubmit = good;
+  expect_error(ErrorCode::kDeviceLost, {"training step"}, [&] { device_->run(*list_); });  // lost once, lost for good
+}
+
+TEST_F(Faults, DeviceLostWhileWaiting) {
+  table_->vkGetFenceStatus = lost_status;
+  table_->vkWaitForFences = lost_wait;
+  expect_error(ErrorCode::kDeviceLost, {"training step"}, [&] { device_->run(*list_); });
+  expect_error(ErrorCode::kDeviceLost, {}, [&] { device_->run(*list_); });
+}
+
+TEST_F(Faults, DeviceLostDuringATransfer) {
+  const auto staged = open_lowered(R"({"unified_memory": false})");
+  Buffer buffer = staged->allocate(64, MemoryUse::kDevice, "weights");
+  staged->impl().table.vkQueueSubmit = lost_submit;
+  expect_error(ErrorCode::kDeviceLost, {"weights"}, [&] { download_all<std::uint32_t>(*staged, buffer, 16); });
+}
+
+TEST_F(Faults, OutOfMemoryAtAllocation) {
+  const auto good = std::exchange(table_->vkAllocateMemory, full_allocate);
+  const std::uint64_t before = device_->allocated();
+  expect_error(ErrorCode::kOutOfMemory,
+               {"activations", "20 MiB", "VK_ERROR_OUT_OF_DEVICE_MEMORY", "heap of", "--batch"},
+               [&] { device_->allocate(20 << 20, MemoryUse::kDevice, "activations"); });
+  EXPECT_EQ(device_->allocated(), before);
+  table_->vkAllocateMemory = good;
+  EXPECT_NO_THROW(device_->allocate(20 << 20, MemoryUse::kDevice, "activations"));
+  EXPECT_NO_THROW(device_->run(*list_));
+}
+
+TEST_F(Faults, MappingFails) {
+  table_->vkMapMemory = full_map;
+  const std::uint64_t before = device_->allocated();
+  expect_error(ErrorCode::kDevice, {"inputs", "VK_ERROR_MEMORY_MAP_FAILED"},
+               [&] { device_->allocate(64, MemoryUse::kUpload, "inputs"); });
+  EXPECT_EQ(device_->allocated(), before);
+}
+
+TEST_F(Faults, OutOfMemoryAtSubmitCanBeRetried) {
+  const auto good = std::exchange(table_->vkQueueSubmit, full_submit);
+  expect_error(ErrorCode::kOutOfMemory, {"training step"}, [&] { device_->run(*list_); });
+  table_->vkQueueSubmit = good;
+  device_->run(*list_);
+  EXPECT_EQ(download_all<std::uint32_t>(*device_, values_, 64), std::vector<std::uint32_t>(64, 4));
+}
+
+TEST_F(Faults, ShaderCompilerFails) {
+  const auto good = std::exchange(table_->vkCreateComputePipelines, broken_pipelines);
+  expect_error(ErrorCode::kDevice, {"test_copy", "VK_ERROR_INITIALIZATION_FAILED"}, [&] {
+    device_->pipeline({"test_copy", {64, 4}});
+  });
+  table_->vkCreateComputePipelines = good;
+  EXPECT_NE(device_->pipeline({"test_copy", {64, 4}}), nullptr);
+}
+
+}  // namespace
+}  // namespace fabula::vk

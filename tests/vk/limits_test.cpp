@@ -1,0 +1,106 @@
+#include "vk/limits.hpp"
+
+#include <fstream>
+
+#include "vk/open_device.hpp"
+
+namespace fabula::vk {
+namespace {
+
+using test::expect_error;
+
+DeviceProfile big_device() {
+  DeviceProfile profile;
+  profile.name = "Big";
+  profile.limits = {
+      1024, {1024, 1024, 64}, {65535, 65535, 65535}, 49152, 256, 1048576, 4ull << 30, 16, 1ull << 27, 1ull << 34, 0};
+  profile.features = {true, true, true, true, 32, 32, 32, true, true, true, false, true, true, true};
+  profile.unified_memory = true;
+  return profile;
+}
+
+class LimitsFile : public testing::Test {
+ protected:
+  void apply(DeviceProfile& profile, const std::string& json) {
+    const std::string path = (dir_ / "limits.json").string();
+    std::ofstream(path) << json;
+    apply_limits(profile, path);
+  }
+  test::TempDir dir_;
+};
+
+TEST(Limits, NativeChangesNothing) {
+  DeviceProfile profile = big_device();
+  apply_limits(profile, "native");
+  EXPECT_EQ(profile.name, "Big");
+  EXPECT_EQ(profile.limits.max_invocations, 1024u);
+}
+
+TEST(Limits, VulkanMinimum) {
+  DeviceProfile profile = big_device();
+  apply_limits(profile, "vulkan-minimum");
+  const Limits& l = profile.limits;
+  EXPECT_EQ(profile.name, "Big [vulkan-minimum]");
+  EXPECT_EQ(l.max_invocations, 128u);
+  EXPECT_EQ(l.max_workgroup_size, (std::array<std::uint32_t, 3>{128, 128, 64}));
+  EXPECT_EQ(l.max_workgroup_count, (std::array<std::uint32_t, 3>{65535, 65535, 65535}));
+  EXPECT_EQ(l.max_shared_memory, 16384u);
+  EXPECT_EQ(l.max_push_constants, 128u);
+  EXPECT_EQ(l.max_storage_buffers, 8u);
+  EXPECT_EQ(l.max_storage_range, 128ull << 20);
+  EXPECT_EQ(l.storage_alignment, 256u);
+  EXPECT_EQ(l.max_texel_elements, 65536u);
+  EXPECT_EQ(l.max_allocation, 1ull << 30);
+  const Features& f = profile.features;
+  EXPECT_FALSE(f.subgroup_shuffle || f.subgroup_arithmetic || f.subgroup_ballot || f.subgroup_size_control ||
+               f.storage_16bit || f.float16 || f.cooperative_matrix_khr || f.cooperative_matrix_nv || f.memory_budget);
+}
+
+TEST(Limits, NeverRaised) {
+  DeviceProfile profile;
+  profile.limits.max_shared_memory = 8192;
+  profile.limits.storage_alignment = 1024;
+  apply_limits(profile, "vulkan-minimum");
+  EXPECT_EQ(profile.limits.max_shared_memory, 8192u);
+  EXPECT_EQ(profile.limits.storage_alignment, 1024u);
+}
+
+TEST_F(LimitsFile, LowersWhatItNames) {
+  DeviceProfile profile = big_device();
+  apply(profile,
+        R"({"max_invocations": 64, "max_workgroup_size": [64, 2000, 1], "heap_cap": 1000, "storage_alignment": 64,
+                     "max_storage_range": 99999999999, "subgroup_shuffle": false, "cooperative_matrix_khr": true,
+                     "unified_memory": false})");
+  EXPECT_EQ(profile.limits.max_invocations, 64u);
+  EXPECT_EQ(profile.limits.max_workgroup_size, (std::array<std::uint32_t, 3>{64, 1024, 1}));
+  EXPECT_EQ(profile.limits.heap_cap, 1000u);
+  EXPECT_EQ(profile.limits.storage_alignment, 64u);
+  EXPECT_EQ(profile.limits.max_storage_range, 4ull << 30) << "a file never raises a limit";
+  EXPECT_FALSE(profile.features.subgroup_shuffle);
+  EXPECT_FALSE(profile.features.cooperative_matrix_khr) << "a file never adds a feature";
+  EXPECT_TRUE(profile.features.subgroup_arithmetic);
+  EXPECT_FALSE(profile.unified_memory);
+  EXPECT_NE(profile.name.find("limits.json"), std::string::npos);
+}
+
+TEST_F(LimitsFile, BadOnesAreRefused) {
+  DeviceProfile profile = big_device();
+  const auto refused = [&](const std::string& json, const std::vector<std::string>& parts) {
+    expect_error(ErrorCode::kInvalidArgument, parts, [&] { apply(profile, json); });
+  };
+  refused("{\"max_invocation\": 64}", {"max_invocation\"", "max_invocations"});
+  refused("{\"max_invocations\": 0}", {"max_invocations", "0"});
+  refused("{\"max_invocations\": -3}", {"max_invocations", "-3"});
+  refused("{\"max_invocations\": 1.5}", {"1.5"});
+  refused("{\"max_invocations\": \"many\"}", {"many"});
+  refused("{\"max_workgroup_size\": [1, 2]}", {"max_workgroup_size", "three"});
+  refused("{\"storage_alignment\": 48}", {"power of two", "48"});
+  refused("{\"float16\": 1}", {"float16", "true or false"});
+  refused("[1, 2]", {"object"});
+  refused("{\"max_invocations\": ", {"JSON"});
+  expect_error(ErrorCode::kInvalidArgument, {"no-such-profile", "vulkan-minimum"},
+               [&] { apply_limits(profile, "no-such-profile"); });
+}
+
+}  // namespace
+}  // namespace fabula::vk
