@@ -1,16 +1,13 @@
-// tanh as the drivers should have it: some give NaN beyond |x| = 89 and 4 % error near 0 (docs/architecture.md, Numbers).
-float safe_tanh(float x) {
-  float e = exp(-2.0 * min(abs(x), 10.0));
-  float t = (1.0 - e) / (1.0 + e);
-  // Near zero 1 - e cancels: the odd Taylor series is exact to rounding for |x| < 0.1.
-  float s = x * x;
-  float series = abs(x) * (1.0 + s * (-1.0 / 3.0 + s * (2.0 / 15.0 + s * (-17.0 / 315.0 + s * (62.0 / 2835.0)))));
-  return sign(x) * (abs(x) < 0.1 ? series : t);
-}
+// x/2 (1 + tanh(u)) = x / (1 + exp(-2u)): without tanh, which some drivers get wrong (NaN beyond |u| = 89, 4 % off near 0; docs/architecture.md,
+// Numbers), and without cancellation on either side.
 const float kGeluScale = 0.7978845608028654;  // sqrt(2 / pi)
 const float kGeluCubic = 0.044715;
-float gelu(float x) { return 0.5 * x * (1.0 + safe_tanh(kGeluScale * (x + kGeluCubic * x * x * x))); }
+// exp(-2u), finite for every x.
+float gelu_exponential(float x) { return exp(min(-2.0 * kGeluScale * (x + kGeluCubic * x * x * x), 80.0)); }
+float gelu(float x) { return x / (1.0 + gelu_exponential(x)); }
+// With s = 1 / (1 + e), the slope is s + 2 x s (1 - s) du/dx. e stays below 2^60 here, so that its square is finite.
 float d_gelu(float x) {
-  float t = safe_tanh(kGeluScale * (x + kGeluCubic * x * x * x));
-  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * kGeluScale * (1.0 + 3.0 * kGeluCubic * x * x);
+  float e = min(gelu_exponential(x), 1e18);
+  float s = 1.0 / (1.0 + e);
+  return s + 2.0 * x * (s * s * e) * kGeluScale * (1.0 + 3.0 * kGeluCubic * x * x);
 }

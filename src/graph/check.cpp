@@ -90,11 +90,12 @@ void check_padding(CheckResult& result, const std::string& what, const Shape& sh
 
 class VariantCheck {
  public:
-  VariantCheck(vk::Device& device, const OpTable& table, const OpEntry& op, const OpCase& op_case, const std::string& variant)
+  VariantCheck(vk::Device& device, const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op, const OpCase& op_case,
+               const std::string& variant)
       : op_(op), op_case_(op_case), inputs_(make_inputs(op, op_case)), fixture_(table, op, op_case, false) {
     for (Value output : fixture_.outputs) fixture_.graph.keep(output);
     result_ = {.op = std::string(op.def->name), .case_name = op_case.name, .variant = variant, .detail = {}};
-    Workload workload(device.profile(), variant);
+    Workload workload(profile, variant);
     workload.add(result_.op, fixture_.graph);
     runtime_.emplace(device, std::move(workload));
   }
@@ -187,9 +188,10 @@ std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, co
                                     const CheckOptions& options) {
   std::vector<CheckResult> results;
   const Fixture fixture(table, op, op_case, false);
-  for (const std::string& variant : variants_of(fixture.graph, fixture.graph.nodes().front(), device.profile())) {
+  const vk::DeviceProfile& profile = options.profile ? *options.profile : device.profile();
+  for (const std::string& variant : variants_of(fixture.graph, fixture.graph.nodes().front(), profile)) {
     try {
-      results.push_back(VariantCheck(device, table, op, op_case, variant).run(options.repeats));
+      results.push_back(VariantCheck(device, profile, table, op, op_case, variant).run(options.repeats));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kDeviceLost) throw;
       results.push_back({std::string(op.def->name), op_case.name, variant, false, INFINITY, error.what()});

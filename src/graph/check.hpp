@@ -18,6 +18,7 @@ struct CheckResult {
 struct CheckOptions {
   int repeats = 3;       ///< runs that must agree bit by bit
   bool large = true;     ///< also cases marked large
+  const vk::DeviceProfile* profile = nullptr;  ///< lowered limits to plan for; null: the device's own
 };
 
 /// Runs every case and every variant that the device can run against the CPU reference. Memory is poisoned with NaN before each run,

@@ -1,7 +1,7 @@
 #include "models/loss_graph.hpp"
 
 #include "base/fail.hpp"
-#include "base/segment_plan.hpp"
+#include "base/segments.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::models {

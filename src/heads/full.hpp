@@ -1,0 +1,33 @@
+#pragma once
+#include <string>
+
+#include "heads/head.hpp"
+
+namespace fabula::heads {
+
+/// A logit for every token: logits = h W^T (+ bias), W [V, D] its own or the token embedding. Takes N x V logits.
+class FullHead final : public Head {
+ public:
+  struct Options {
+    std::int64_t vocabulary = 0, hidden = 0;  ///< V, D
+    bool tied = false;                        ///< W is the parameter `embedding`
+    std::string embedding = {};
+    bool bias = false;  ///< lm_head.bias [1, V]
+    double init_std = 0.02;
+  };
+  explicit FullHead(Options options);
+
+  HeadKind kind() const override { return HeadKind::kFull; }
+  std::int64_t vocabulary() const override { return options_.vocabulary; }
+  std::vector<graph::ParameterSpec> parameters() const override;
+  HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use) const override;
+  std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
+  graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
+  std::vector<InputWords> decode_inputs() const override { return {}; }
+
+ private:
+  graph::Value logits(graph::Graph& graph, graph::Value h) const;
+  Options options_;
+};
+
+}  // namespace fabula::heads

@@ -1,0 +1,81 @@
+#include "infer/generator.hpp"
+
+#include <algorithm>
+
+#include "base/fail.hpp"
+#include "ops/op_table.hpp"
+
+namespace fabula::infer {
+using graph::DType;
+using graph::Graph;
+using graph::Value;
+
+GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::LanguageModel& model, std::int64_t max_context) {
+  GenerationGraphs result;
+  max_context = std::min(max_context, model.config().n_positions);
+  for (std::int64_t context = 16;; context *= 2) {
+    const std::int64_t T = std::min(context, max_context);
+    Graph graph(ops::op_table());
+    models::BodyInputs inputs;
+    inputs.ids = graph.input("ids", {1, T}, DType::kU32);
+    const Value hidden = models::body(graph, model.config(), {1, T, false}, inputs);
+    // The last position's row: a look-up in the hidden states.
+    const Value row = graph.op1("embedding", {graph.input("row", {1, 1}, DType::kU32), hidden});
+    const Value log_probs = model.head().log_probs(graph, row);
+    graph.keep(log_probs);
+    const std::size_t index = workload.add(fmt::format("generate {}", T), std::move(graph));
+    result.entries.push_back({T, index, log_probs});
+    if (T == max_context) return result;
+  }
+}
+
+Generator::Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
+                     const text::Tokenizer& tokenizer)
+    : runtime_(runtime), graphs_(graphs), model_(model), tokenizer_(tokenizer) {
+  for (const GenerationGraphs::Entry& entry : graphs_.entries)
+    for (const heads::InputWords& input : model_.head().decode_inputs())
+      runtime_.set_input(entry.index, input.name, std::span<const std::uint32_t>(input.words));
+}
+
+std::vector<float> Generator::log_probs(const std::vector<std::uint32_t>& ids) {
+  const auto length = static_cast<std::int64_t>(ids.size());
+  ensure(length >= 1 && length <= max_context(), "a context of {} tokens; 1 to {} are possible", length, max_context());
+  const auto entry = std::find_if(graphs_.entries.begin(), graphs_.entries.end(), [&](const auto& e) { return e.context >= length; });
+  std::vector<std::uint32_t> padded = ids;
+  padded.resize(static_cast<std::size_t>(entry->context), ids.back());  // causal: what stands behind the last position is not seen
+  const std::uint32_t last = static_cast<std::uint32_t>(length - 1);
+  runtime_.set_input(entry->index, "ids", std::span<const std::uint32_t>(padded));
+  runtime_.set_input(entry->index, "row", std::span<const std::uint32_t>(&last, 1));
+  runtime_.submit({entry->index});
+  return runtime_.read(entry->index, entry->log_probs);
+}
+
+std::string Generator::generate(std::string_view prompt, const GenerateOptions& options,
+                                const std::function<bool(std::string_view)>& on_text) {
+  validate(options.sampler);
+  std::vector<std::uint32_t> ids = tokenizer_.encode(prompt, {.added_tokens = true});
+  for (std::uint32_t id : ids)
+    if (id >= model_.config().vocab_size)
+      fail(ErrorCode::kInvalidArgument, "the tokenizer gives id {}, the model has {} tokens: they do not belong together", id, model_.config().vocab_size);
+  if (static_cast<std::int64_t>(ids.size()) > max_context())
+    fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the model's context holds {}; shorten the prompt", ids.size(), max_context());
+  if (ids.empty()) ids.push_back(tokenizer_.eot_id());
+  Philox random(options.sampler.seed);
+  text::StreamDecoder decoder(tokenizer_);
+  std::string result;
+  const auto show = [&](const std::string& piece) {
+    result += piece;
+    return !on_text || piece.empty() || on_text(piece);
+  };
+  for (std::int64_t n = 0; n < options.max_tokens; ++n) {
+    if (static_cast<std::int64_t>(ids.size()) > max_context()) ids.erase(ids.begin(), ids.end() - max_context() / 2);
+    const std::uint32_t id = sample(log_probs(ids), options.sampler, random);
+    if (options.stop_at_end_of_text && tokenizer_.has_eot() && id == tokenizer_.eot_id()) break;
+    ids.push_back(id);
+    if (!show(decoder.push(id))) return result;
+  }
+  show(decoder.finish());
+  return result;
+}
+
+}  // namespace fabula::infer
