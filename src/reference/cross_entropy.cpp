@@ -51,6 +51,17 @@ std::vector<OpCase> cross_entropy_cases() {
     for (auto& v : in[0].f) v = v > 0 ? 1 : 0;
   };
   ties.gradient = false;
+  OpCase non_finite = logits_case("non_finite_9x225", {9, 225});  // those rows must say so, and no other
+  non_finite.fill = [](auto& in, Philox& random) {
+    fill_labels(in, random);
+    in[0].at(0, 17) = NAN;
+    in[0].at(1, 224) = INFINITY;
+    in[0].at(2, 0) = -INFINITY;
+    in[0].at(3, 5) = NAN;  // ignored: no loss
+    in[0].at(5, in[1].u[5]) = NAN;
+    in[1].u[7] = 225;  // no such column
+  };
+  non_finite.gradient = false;
   OpCase vocabulary = logits_case("vocabulary_5x50257", {5, 50257});
   vocabulary.gradient = false;
   OpCase many = logits_case("rows_700x3", {700, 3});
@@ -60,6 +71,7 @@ std::vector<OpCase> cross_entropy_cases() {
           logits_case("groups_13x224", {13, 224}),
           sharp,
           ties,
+          non_finite,
           vocabulary,
           many};
 }

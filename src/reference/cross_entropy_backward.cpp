@@ -39,6 +39,16 @@ std::vector<OpCase> cross_entropy_backward_cases() {
            }
          }});
   }
+  OpCase non_finite = cases[2];
+  non_finite.name = "non_finite_130x225";
+  non_finite.fill = [fill = non_finite.fill](auto& in, Philox& random) {
+    fill(in, random);
+    in[2].f[0] = NAN;  // as the forward pass marks a row
+    in[2].f[3] = NAN;  // ignored: no gradient
+    in[3].f[64] = INFINITY;
+    in[3].f[129] = NAN;
+  };
+  cases.push_back(non_finite);
   return cases;
 }
 

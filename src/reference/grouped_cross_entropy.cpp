@@ -47,9 +47,25 @@ OpCase batch_case(std::string name, std::int64_t positions, std::int64_t groups,
 }  // namespace
 
 std::vector<OpCase> grouped_cross_entropy_cases() {
-  return {batch_case("odd_37x5x11", 37, 5, 11),           batch_case("one", 1, 1, 1),
-          batch_case("score_9x3x6", 9, 3, 6, false),      batch_case("chunks_300x2x7", 300, 2, 7),
-          batch_case("paper_130x224x225", 130, 224, 225), batch_case("wide_6x3x5000", 6, 3, 5000)};
+  OpCase non_finite = batch_case("non_finite_37x5x11", 37, 5, 11);  // those rows must say so, and no other
+  non_finite.fill = [fill = non_finite.fill](auto& in, Philox& random) {
+    fill(in, random);
+    in[0].at(0, 0) = NAN;
+    in[0].at(1, 3) = -INFINITY;
+    in[0].at(3, 0) = NAN;  // ignored: no loss
+    in[0].at(4, in[3].u[4 * 4 + 1]) = INFINITY;
+    in[2].at(in[3].u[4 * 6], 1) = NAN;  // every position of that group
+    in[3].u[4 * 9 + 1] = 11;            // no such slot
+    in[3].u[4 * 10] = 5;                // no such group
+  };
+  non_finite.gradient = false;
+  return {non_finite,
+          batch_case("odd_37x5x11", 37, 5, 11),
+          batch_case("one", 1, 1, 1),
+          batch_case("score_9x3x6", 9, 3, 6, false),
+          batch_case("chunks_300x2x7", 300, 2, 7),
+          batch_case("paper_130x224x225", 130, 224, 225),
+          batch_case("wide_6x3x5000", 6, 3, 5000)};
 }
 
 }  // namespace fabula::reference

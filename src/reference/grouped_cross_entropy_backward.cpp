@@ -64,8 +64,19 @@ OpCase batch_case(std::string name, std::int64_t positions, std::int64_t groups,
 }  // namespace
 
 std::vector<OpCase> grouped_cross_entropy_backward_cases() {
-  return {batch_case("odd_37x5x11", 37, 5, 11), batch_case("one", 1, 1, 1), batch_case("chunks_700x2x7", 700, 2, 7),
-          batch_case("paper_130x224x225", 130, 224, 225), batch_case("wide_6x3x5000", 6, 3, 5000)};
+  OpCase non_finite = batch_case("non_finite_37x5x11", 37, 5, 11);
+  non_finite.fill = [fill = non_finite.fill](auto& in, Philox& random) {
+    fill(in, random);
+    in[4].f[0] = NAN;  // as the forward pass marks a position
+    in[4].f[3] = NAN;  // ignored: no gradient
+    in[5].f[11] = INFINITY;
+  };
+  return {non_finite,
+          batch_case("odd_37x5x11", 37, 5, 11),
+          batch_case("one", 1, 1, 1),
+          batch_case("chunks_700x2x7", 700, 2, 7),
+          batch_case("paper_130x224x225", 130, 224, 225),
+          batch_case("wide_6x3x5000", 6, 3, 5000)};
 }
 
 }  // namespace fabula::reference

@@ -53,7 +53,13 @@ OpCase decode_case(std::string name, std::int64_t rows, std::int64_t groups, std
 }  // namespace
 
 std::vector<OpCase> grouped_log_probs_cases() {
-  return {decode_case("odd_3x5x7", 3, 5, 7, 31), decode_case("one", 1, 1, 1, 1),
+  OpCase non_finite = decode_case("non_finite_67x4x9", 67, 4, 9, 33);
+  non_finite.fill = [fill = non_finite.fill](auto& in, Philox& random) {
+    fill(in, random);
+    in[0].at(0, 1) = NAN;
+    in[1].at(7, 2) = INFINITY;
+  };
+  return {non_finite, decode_case("odd_3x5x7", 3, 5, 7, 31), decode_case("one", 1, 1, 1, 1),
           decode_case("rows_67x4x9", 67, 4, 9, 33), decode_case("paper_2x224x225", 2, 224, 225, 50257)};
 }
 

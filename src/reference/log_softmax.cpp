@@ -23,6 +23,14 @@ std::vector<OpCase> log_softmax_cases() {
                      .inputs = {{.shape = shape}},
                      .gradient = false});
   }
+  OpCase non_finite = cases[2];
+  non_finite.name = "non_finite_70x224";
+  non_finite.fill = [](auto& in, Philox&) {
+    in[0].at(0, 3) = NAN;
+    in[0].at(31, 223) = INFINITY;
+    in[0].at(69, 100) = -INFINITY;
+  };
+  cases.push_back(non_finite);
   return cases;
 }
 

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "graph/reference.hpp"
 
 namespace fabula::reference {
@@ -24,6 +26,16 @@ std::vector<OpCase> mean_loss_cases() {
                            in[1].f[0] = 1.0 / double(positions);
                          },
                      .gradient = positions < 100});
+  }
+  const OpCase longest = cases.back();
+  for (const std::size_t at : {0, 8196, 40960}) {
+    OpCase non_finite = longest;
+    non_finite.name = "non_finite_at_" + std::to_string(at);
+    non_finite.fill = [at, fill = longest.fill](auto& in, Philox& random) {
+      fill(in, random);
+      in[0].f[at] = at == 0 ? INFINITY : NAN;
+    };
+    cases.push_back(non_finite);
   }
   return cases;
 }

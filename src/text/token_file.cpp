@@ -134,6 +134,11 @@ TokenFileCounts prepare_token_file(std::span<const std::filesystem::path> texts,
   return counts;
 }
 
+bool is_token_file(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return file.bytes().size() >= sizeof(kMagic) && std::memcmp(file.bytes().data(), kMagic, sizeof(kMagic)) == 0;
+}
+
 TokenFile::TokenFile(const std::filesystem::path& path) : file_(path) {
   const std::span<const std::byte> bytes = file_.bytes();
   const std::string name = path.string();

@@ -21,6 +21,9 @@ struct TokenFileCounts {
 TokenFileCounts prepare_token_file(std::span<const std::filesystem::path> texts, const Tokenizer& tokenizer,
                                    const std::filesystem::path& out, size_t threads = 0);
 
+/// Does the file start as a token file does? Error kNotFound, kIo.
+bool is_token_file(const std::filesystem::path& path);
+
 /// A token file, memory-mapped. Little-endian layout: a header of 128 bytes, the tokens (2 bytes each for a vocabulary
 /// of up to 65,536, else 4), padding to a multiple of 8, then documents + 1 offsets of 8 bytes: where each document
 /// starts, in tokens.

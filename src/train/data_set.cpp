@@ -1,0 +1,139 @@
+#include "train/data_set.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/atomic_file.hpp"
+#include "base/fail.hpp"
+#include "base/file_io.hpp"
+#include "base/log.hpp"
+#include "text/corpus.hpp"
+#include "text/documents.hpp"
+#include "text/tokenizer_files.hpp"
+#include "text/train_bpe.hpp"
+
+namespace fabula::train {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::uint64_t kMaxTextBytes = 4ull << 30;
+constexpr std::size_t kHeldOutShare = 50;  // one document in 50 of a text without a validation text
+
+/// The texts of a run: files, and how they came about.
+struct Texts {
+  fs::path train, valid;
+  std::string description;
+};
+
+void write_text(const fs::path& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text.data(), text.size());
+  file.commit();
+}
+
+std::string join(std::span<const std::string_view> documents) {
+  std::string text;
+  for (std::string_view document : documents) {
+    text += document;
+    text += "\n";
+    text += text::kEndOfText;
+    text += "\n";
+  }
+  return text;
+}
+
+Texts built_in_texts(const DataOptions& options, const fs::path& folder) {
+  Texts texts{folder / "stories-train.txt", folder / "stories-valid.txt",
+              fmt::format("{} built-in stories (seed {})", options.corpus_stories, options.corpus_seed)};
+  if (fs::exists(texts.train) && fs::exists(texts.valid)) return texts;
+  info("writing {}", texts.description);
+  write_text(texts.train, text::generate_corpus(options.corpus_seed, options.corpus_stories));
+  // Another seed: stories that training does not see.
+  write_text(texts.valid, text::generate_corpus(options.corpus_seed ^ 0x9E3779B97F4A7C15ull, std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1)));
+  return texts;
+}
+
+Texts given_texts(const DataOptions& options, const fs::path& folder) {
+  Texts texts{options.data, options.valid, options.data.filename().string()};
+  if (!texts.valid.empty()) return texts;
+  const std::string text = read_file(options.data, kMaxTextBytes);
+  const std::vector<std::string_view> documents = text::split_documents(text);
+  if (documents.size() < 2) return texts;
+  const std::size_t held_out = std::max<std::size_t>(1, documents.size() / kHeldOutShare);
+  texts.train = folder / "train.txt";
+  texts.valid = folder / "valid.txt";
+  texts.description += fmt::format(", the last {} of {} documents held out", held_out, documents.size());
+  const std::span<const std::string_view> all(documents);
+  write_text(texts.train, join(all.first(documents.size() - held_out)));
+  write_text(texts.valid, join(all.last(held_out)));
+  return texts;
+}
+
+text::Tokenizer learn_tokenizer(const fs::path& path, std::int64_t vocab_size) {
+  const std::string text = read_file(path, kMaxTextBytes);
+  const std::vector<std::string_view> documents = text::split_documents(text);
+  text::TrainBpeOptions options;
+  options.vocab_size = vocab_size > 0 ? static_cast<std::uint32_t>(vocab_size) : kDefaultVocabulary;
+  info("learning a vocabulary of {} tokens from {}", options.vocab_size, path.filename().string());
+  return text::train_bpe(documents, options);
+}
+
+std::unique_ptr<text::TokenFile> tokenize(const fs::path& text, const text::Tokenizer& tokenizer, const fs::path& out) {
+  if (fs::exists(out)) {
+    auto existing = std::make_unique<text::TokenFile>(out);
+    existing->check_tokenizer(tokenizer);
+    return existing;
+  }
+  const text::TokenFileCounts counts = text::prepare_token_file(std::vector<fs::path>{text}, tokenizer, out);
+  info("{}: {} documents, {} tokens", text.filename().string(), counts.documents, counts.tokens);
+  return std::make_unique<text::TokenFile>(out);
+}
+
+std::unique_ptr<text::TokenFile> open_tokens_or_text(const fs::path& path, const text::Tokenizer& tokenizer, const fs::path& out) {
+  if (!text::is_token_file(path)) return tokenize(path, tokenizer, out);
+  auto file = std::make_unique<text::TokenFile>(path);
+  file->check_tokenizer(tokenizer);
+  return file;
+}
+
+void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
+  const std::int64_t V = tokenizer.vocab_size();
+  if (config.model.vocab_size == 0) config.model.vocab_size = V;
+  if (config.model.vocab_size != V)
+    fail(ErrorCode::kInvalidArgument, "vocab_size is {} in the config, the tokenizer has {} tokens; set vocab_size to {} or null (take the tokenizer's)",
+         config.model.vocab_size, V, V);
+  validate_config(config, "config");
+}
+
+}  // namespace
+
+DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path& run) {
+  const fs::path folder = run / "data";
+  ensure_directory(folder);
+  DataSet result;
+  const bool tokens_given = !options.data.empty() && text::is_token_file(options.data);
+  Texts texts;
+  if (tokens_given) texts = {options.data, options.valid, options.data.filename().string()};
+  else texts = options.data.empty() ? built_in_texts(options, folder) : given_texts(options, folder);
+  result.description = texts.description;
+
+  const fs::path own_tokenizer = folder / "tokenizer.json";
+  fs::path tokenizer = options.tokenizer;
+  if (tokenizer.empty() && fs::exists(run / "tokenizer.json")) tokenizer = run / "tokenizer.json";
+  if (tokenizer.empty() && fs::exists(own_tokenizer)) tokenizer = own_tokenizer;
+  if (!tokenizer.empty()) {
+    result.tokenizer = std::make_unique<text::Tokenizer>(text::load_tokenizer(tokenizer));
+  } else {
+    if (tokens_given)
+      fail(ErrorCode::kInvalidArgument, "{} holds tokens, not text: name the tokenizer that made it with --tokenizer", options.data.string());
+    result.tokenizer = std::make_unique<text::Tokenizer>(learn_tokenizer(texts.train, config.model.vocab_size));
+    text::write_tokenizer_json(*result.tokenizer, own_tokenizer);
+  }
+  for (const std::string& note : result.tokenizer->notes()) log_warn(note);
+  settle_vocabulary(config, *result.tokenizer);
+  result.train = open_tokens_or_text(texts.train, *result.tokenizer, folder / "train.tokens");
+  if (!texts.valid.empty()) result.valid = open_tokens_or_text(texts.valid, *result.tokenizer, folder / "valid.tokens");
+  return result;
+}
+
+}  // namespace fabula::train

@@ -1,0 +1,36 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "formats/model_config.hpp"
+#include "text/token_file.hpp"
+
+namespace fabula::train {
+
+/// Where a run's text comes from. Everything may be left empty: then the built-in stories are used.
+struct DataOptions {
+  std::filesystem::path data;       ///< a token file or a text file
+  std::filesystem::path valid;      ///< likewise; empty: held out from a text, none for a token file
+  std::filesystem::path tokenizer;  ///< see text::load_tokenizer; empty: learned from the text
+  std::uint64_t corpus_seed = 1, corpus_stories = 20000;
+};
+
+/// What a run reads.
+struct DataSet {
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::unique_ptr<text::TokenFile> train;
+  std::unique_ptr<text::TokenFile> valid;  ///< null: no validation
+  std::string description;                 ///< for reports
+};
+
+/// Vocabulary of a tokenizer that is learned because neither flags nor config name one.
+inline constexpr std::uint32_t kDefaultVocabulary = 2048;
+
+/// Opens or makes what a run reads; made files go to RUN/data and are found there again. Fills config.model.vocab_size when the config
+/// leaves it open; throws kInvalidArgument when the tokenizer has another vocabulary than the config.
+DataSet open_data(const DataOptions& options, RunConfig& config, const std::filesystem::path& run);
+
+}  // namespace fabula::train
