@@ -21,9 +21,10 @@ using graph::Value;
 /// Allowed |actual - expected| over |expected|, as vectors. Expected values are stored as fp32, which alone is 3e-8.
 struct Tolerance {
   double gradient, loss, log_probs, weights;
+  double norm;  ///< of later steps: a gradient's norm amplifies what rounding did to the weights before
 };
-constexpr Tolerance kReference{.gradient = 1e-6, .loss = 1e-6, .log_probs = 1e-6, .weights = 1e-6};
-constexpr Tolerance kDevice{.gradient = 1e-4, .loss = 1e-4, .log_probs = 1e-4, .weights = 1e-4};
+constexpr Tolerance kReference{.gradient = 1e-6, .loss = 1e-6, .log_probs = 1e-6, .weights = 1e-6, .norm = 2e-5};
+constexpr Tolerance kDevice{.gradient = 1e-4, .loss = 1e-4, .log_probs = 1e-4, .weights = 1e-4, .norm = 1e-3};
 
 double relative_error(const std::vector<double>& actual, const std::vector<float>& expected) {
   EXPECT_EQ(actual.size(), expected.size());
@@ -174,7 +175,7 @@ void check(const GoldenFixture& fixture, vk::Device* device, const Tolerance& to
   for (std::int64_t step = 0; step < fixture.steps(); ++step) {
     const auto i = static_cast<std::size_t>(step);
     EXPECT_LE(relative_error({run.loss(step)}, {losses[i]}), tolerance.loss) << "step " << step + 1;
-    EXPECT_LE(relative_error({run.apply(step, rates[i])}, {norms[i]}), tolerance.loss) << "step " << step + 1;
+    EXPECT_LE(relative_error({run.apply(step, rates[i])}, {norms[i]}), tolerance.norm) << "step " << step + 1;
   }
   for (const char* name : {"transformer.wpe.weight", "transformer.ln_f.bias"}) {
     EXPECT_LE(relative_error(run.parameter(name), fixture.expected(std::string("final.") + name)), tolerance.weights)
@@ -202,7 +203,7 @@ TEST_P(Golden, DeviceAgreesWithPyTorch) {
 INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                          testing::Values("gpt2_full_tied", "gpt2_full_untied_bias", "gpt2_grouped", "gpt_neo_full_tied",
                                          "gpt_neo_full_untied_bias", "gpt_neo_grouped"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& fixture) { return std::string(fixture.param); });
 
 }  // namespace
 
