@@ -2,25 +2,36 @@
 // Define OUTPUT_BINDING, the binding number of y, before including this.
 // y may share its memory with the residual (in place, and when a later block of K adds to an earlier one's sum): an element is read
 // and written by the same invocation, in this order.
-layout(constant_id = 0) const uint kHasBias = 0;
-layout(constant_id = 1) const uint kHasResidual = 0;
+layout(constant_id = 0) const uint kHasResidual = 0;
 layout(set = 0, binding = OUTPUT_BINDING) writeonly buffer Y { vec4 y[]; };
 layout(set = 0, binding = OUTPUT_BINDING + 1) readonly buffer Bias { vec4 bias[]; };
+#ifdef RESIDUAL_TEXELS
+layout(set = 0, binding = OUTPUT_BINDING + 2) uniform samplerBuffer residual;
+#define LOAD_RESIDUAL(i) texelFetch(residual, int(i))
+#else
 layout(set = 0, binding = OUTPUT_BINDING + 2) readonly buffer Residual { vec4 residual[]; };
+#define LOAD_RESIDUAL(i) residual[i]
+#endif
 layout(push_constant) uniform Push {
   uint rows, cols, depth;             // M, N, K of this launch: a block of the node's
   uint a_stride, b_stride, y_stride;  // vec4s from row to row
   uint a_column, y_column;            // vec4s: where this block starts in a row of a | of y, bias and residual
   uint splits, split_depth;           // K is cut into `splits` pieces of `split_depth`, a multiple of 64; piece s writes rows
                                       // [s * rows, (s + 1) * rows) of y
+  uint has_bias;
 };
+
+vec4 load_bias(uint col4) {
+  vec4 words = vec4(0);
+  if (has_bias != 0 && col4 * 4 < cols) words = bias[y_column + col4];
+  return words;
+}
 
 // Stores columns 4 col4 .. 4 col4 + 3 of a row, unless they lie outside.
 void store_y(uint split, uint row, uint col4, vec4 sum) {
   if (row >= rows || col4 * 4 >= cols) return;
   uint at = row * y_stride + y_column + col4;
-  if (kHasBias != 0) sum += bias[y_column + col4];
-  if (kHasResidual != 0) sum += residual[at];
+  if (kHasResidual != 0) sum += LOAD_RESIDUAL(at);
   uvec4 col = col4 * 4 + uvec4(0, 1, 2, 3);
   y[split * rows * y_stride + at] = mix(vec4(0), sum, lessThan(col, uvec4(cols)));
 }

@@ -15,5 +15,5 @@ void main() {
   vec4 sum = vec4(0);
   uint at = row * y_stride + y_column + col4;
   for (uint s = 0; s < splits; ++s) sum += pieces[s * rows * y_stride + at];
-  store_y(0, row, col4, sum);
+  store_y(0, row, col4, sum + load_bias(col4));
 }

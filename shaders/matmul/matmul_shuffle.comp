@@ -11,9 +11,10 @@
 //! variant matmul_shuffle_nt A_ALONG_K=1 B_ALONG_K=1
 //! variant matmul_shuffle_tn A_ALONG_K=0 B_ALONG_K=0
 #define OUTPUT_BINDING 2
+#define RESIDUAL_TEXELS
 #include "matmul_output.glsl"
-layout(constant_id = 2) const uint kLanes = 8;  // the subgroup size; a divisor of 32
-layout(local_size_x_id = 2) in;
+layout(constant_id = 1) const uint kLanes = 8;  // the subgroup size; a divisor of 32
+layout(local_size_x_id = 1) in;
 #include "grid.glsl"
 #define BM 32
 #define BN (4 * kLanes)
@@ -92,5 +93,6 @@ void main() {
       sum[i] = row_sum;
     }
   }
-  [[unroll]] for (uint i = 0; i < BM; ++i) store_y(tile.split, tile.row + i, col4, sum[i]);
+  vec4 bias_words = load_bias(col4);
+  [[unroll]] for (uint i = 0; i < BM; ++i) store_y(tile.split, tile.row + i, col4, sum[i] + bias_words);
 }

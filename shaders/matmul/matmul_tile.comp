@@ -143,7 +143,10 @@ void main() {
 #endif
   }
 
-  [[unroll]] for (uint i = 0; i < TM; ++i)
-    [[unroll]] for (uint j = 0; j < TN / 4; ++j)
-      store_y(tile.split, tile.row + (ty + i / 4 * (BM / TM)) * 4 + i % 4, tile.col / 4 + tx + j * (BN / TN), sum[i][j]);
+  [[unroll]] for (uint j = 0; j < TN / 4; ++j) {
+    uint col4 = tile.col / 4 + tx + j * (BN / TN);
+    vec4 bias_words = load_bias(col4);
+    [[unroll]] for (uint i = 0; i < TM; ++i)
+      store_y(tile.split, tile.row + (ty + i / 4 * (BM / TM)) * 4 + i % 4, col4, sum[i][j] + bias_words);
+  }
 }

@@ -3,9 +3,17 @@
 #extension GL_EXT_control_flow_attributes : require
 // y[c] = sum of the rows [c * chunk, (c + 1) * chunk) of x: one stage of the column sums. A workgroup takes 16 vec4 columns of one
 // chunk; 8 invocations share a column, and their sums are added in a fixed tree.
+//! variant sum_rows_storage
+//! variant sum_rows_texel TEXELS
 #include "grid.glsl"
 layout(local_size_x = 16, local_size_y = 8) in;
+#ifdef TEXELS
+layout(set = 0, binding = 0) uniform samplerBuffer x;
+#define LOAD_X(i) texelFetch(x, int(i))
+#else
 layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+#define LOAD_X(i) x[i]
+#endif
 layout(set = 0, binding = 1) writeonly buffer Y { vec4 y[]; };
 layout(push_constant) uniform Push {
   uint rows, stride;  // of x; stride in vec4s, the same in y
@@ -22,7 +30,7 @@ void main() {
   uint end = min((number + 1) * chunk, rows);
   vec4 sum = vec4(0);
   if (col4 < stride)
-    for (uint row = number * chunk + lane; row < end; row += 8) sum += x[row * stride + col4];
+    for (uint row = number * chunk + lane; row < end; row += 8) sum += LOAD_X(row * stride + col4);
   part[lane][gl_LocalInvocationID.x] = sum;
   [[unroll]] for (uint half_size = 4; half_size > 0; half_size /= 2) {
     barrier();

@@ -50,7 +50,7 @@ const OpDef cross_entropy{
           return Cost{.flops = 6.0 * double(node.in(0).count()), .bytes = double(node.in(0).bytes())};
         },
     .variants = [](const NodeView& node,
-                   const vk::DeviceProfile& profile) { return row_variants(node.in(0).cols, profile); },
+                   const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
 };
 
 }  // namespace fabula::ops

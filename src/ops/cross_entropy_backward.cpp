@@ -39,7 +39,7 @@ const OpDef cross_entropy_backward{
           return Cost{.flops = 4.0 * double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
         },
     .variants = [](const NodeView& node,
-                   const vk::DeviceProfile& profile) { return row_variants(node.in(0).cols, profile); },
+                   const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
     .in_place = {{0, 0}},
 };
 

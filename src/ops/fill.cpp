@@ -30,11 +30,12 @@ const OpDef fill{
     .name = "fill",
     .formula = "y[rows, cols] = value",
     .attrs = {"rows", "cols", "value"},
-    .infer = [](InferCall& call) {
-      const Shape shape{call.attrs().integer("rows"), call.attrs().integer("cols")};
-      call.require(shape.rows > 0 && shape.cols > 0, "rows and cols above 0");
-      call.output(shape);
-    },
+    .infer =
+        [](InferCall& call) {
+          const Shape shape{call.attrs().integer("rows"), call.attrs().integer("cols")};
+          call.require(shape.rows > 0 && shape.cols > 0, "rows and cols above 0");
+          call.output(shape);
+        },
     .lower = lower,
 };
 

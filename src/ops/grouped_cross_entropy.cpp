@@ -68,7 +68,7 @@ const OpDef grouped_cross_entropy{
                       .bytes = double(node.in(0).bytes() + 2 * node.in(1).bytes())};
         },
     .variants = [](const NodeView& node,
-                   const vk::DeviceProfile& profile) { return row_variants(node.in(0).cols, profile); },
+                   const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
 };
 
 }  // namespace fabula::ops

@@ -87,8 +87,10 @@ const OpDef grouped_log_probs{
           return Cost{.flops = 10.0 * double(node.in(0).rows) * double(node.in(2).count()),
                       .bytes = 4.0 * double(node.in(2).bytes()) + double(node.out().bytes())};
         },
-    .variants = [](const NodeView& node,
-                   const vk::DeviceProfile& profile) { return row_variants(node.in(1).cols, profile); },
+    .variants =
+        [](const NodeView& node, const vk::DeviceProfile& profile) {
+          return row_variants({node.in(0).count(), node.in(1).cols}, profile);
+        },
     .scratch =
         [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
           return std::vector<Shape>{node.in(0), node.in(0)};

@@ -27,7 +27,7 @@ const OpDef log_softmax{
           return Cost{.flops = 6.0 * double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
         },
     .variants = [](const NodeView& node,
-                   const vk::DeviceProfile& profile) { return row_variants(node.in(0).cols, profile); },
+                   const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
     .in_place = {{0, 0}},
 };
 

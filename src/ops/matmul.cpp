@@ -11,7 +11,7 @@ enum Input : std::size_t { kA, kB, kBias, kResidual };
 
 /// The push constant block of shaders/include/matmul_output.glsl.
 struct Push {
-  std::uint32_t rows, cols, depth, a_stride, b_stride, y_stride, a_column, y_column, splits, split_depth;
+  std::uint32_t rows, cols, depth, a_stride, b_stride, y_stride, a_column, y_column, splits, split_depth, has_bias;
 };
 
 void infer(InferCall& call) {
@@ -20,15 +20,19 @@ void infer(InferCall& call) {
   const auto [layout, m, n, k] = matmul_size(call);
   const Shape b = call.in(kB);
   call.require((layout == MatmulLayout::kNT ? b.cols : b.rows) == k, "a and b that agree in K");
-  call.require(layout != MatmulLayout::kNT || k <= kMatmulMaxDepth, "at most 262144 columns where both are stored along K");
+  call.require(layout != MatmulLayout::kNT || k <= kMatmulMaxDepth,
+               "at most 262144 columns where both are stored along K");
   if (call.has_input(kBias)) call.require(call.in(kBias) == Shape{1, n}, "a bias [1,N]");
   if (call.has_input(kResidual)) call.require(call.in(kResidual) == Shape{m, n}, "a residual [M,N]");
   call.output({m, n});
 }
 
-std::uint32_t u32(std::int64_t value) { return static_cast<std::uint32_t>(value); }
+std::uint32_t u32(std::int64_t value) {
+  return static_cast<std::uint32_t>(value);
+}
 
-/// One matmul node on its way to launches: blocks of M, N and K, each of which may be more than the device can bind at once.
+/// One matmul node on its way to launches: blocks of M, N and K, each of which may be more than the device can bind at
+/// once.
 class Lowering {
  public:
   explicit Lowering(LowerCall& call)
@@ -46,8 +50,10 @@ class Lowering {
 
   std::vector<RowBlock> m_blocks() const {
     const Value y = call_.output(), residual = call_.has_input(kResidual) ? call_.input(kResidual) : y;
-    if (size_.layout == MatmulLayout::kTN) return call_.row_blocks({y, residual});
-    return call_.row_blocks({call_.input(kA), y, residual}, max_rows(kA));
+    const std::int64_t y_rows =
+        texel() ? texel_rows(call_.out(), call_.profile()) : -1;  // y is also read, as the residual
+    if (size_.layout == MatmulLayout::kTN) return call_.row_blocks({y, residual}, y_rows);
+    return call_.row_blocks({call_.input(kA), y, residual}, std::min(max_rows(kA), y_rows));
   }
   std::vector<RowBlock> n_blocks() const {
     if (size_.layout != MatmulLayout::kNT) return {{0, size_.n}};
@@ -65,10 +71,17 @@ class Lowering {
     const bool nt = size_.layout == MatmulLayout::kNT, tn = size_.layout == MatmulLayout::kTN;
     const Shape &a = call_.in(kA), &b = call_.in(kB), &y = call_.out();
     const std::int64_t splits = split_.count > 1 ? (k.size() + split_.depth - 1) / split_.depth : 1;
-    Push push{.rows = u32(m.size()), .cols = u32(n.size()), .depth = u32(k.size()),
-              .a_stride = u32(a.ld() / 4), .b_stride = u32(b.ld() / 4), .y_stride = u32(y.ld() / 4),
-              .a_column = u32((tn ? m.begin : k.begin) / 4), .y_column = u32(n.begin / 4),
-              .splits = u32(splits), .split_depth = u32(splits > 1 ? split_.depth : k.size())};
+    Push push{.rows = u32(m.size()),
+              .cols = u32(n.size()),
+              .depth = u32(k.size()),
+              .a_stride = u32(a.ld() / 4),
+              .b_stride = u32(b.ld() / 4),
+              .y_stride = u32(y.ld() / 4),
+              .a_column = u32((tn ? m.begin : k.begin) / 4),
+              .y_column = u32(n.begin / 4),
+              .splits = u32(splits),
+              .split_depth = u32(splits > 1 ? split_.depth : k.size()),
+              .has_bias = 0};
     const Window a_window = tn ? Window(call_.input(kA), k.begin, k.end) : Window(call_.input(kA), m.begin, m.end);
     const Window b_window = nt ? Window(call_.input(kB), n.begin, n.end) : Window(call_.input(kB), k.begin, k.end);
     const Window y_window(call_.output(), m.begin, m.end);
@@ -76,28 +89,31 @@ class Lowering {
     const bool first = k.begin == 0;
     const bool has_bias = first && call_.has_input(kBias), has_residual = !first || call_.has_input(kResidual);
     const Window bias = has_bias ? Window(call_.input(kBias)) : b_window;
-    const Window residual = !first ? y_window : has_residual ? Window(call_.input(kResidual), m.begin, m.end) : b_window;
+    const Window residual = !first         ? y_window
+                            : has_residual ? Window(call_.input(kResidual), m.begin, m.end)
+                                           : b_window;
 
     const std::string layout = nt ? "_nt" : tn ? "_tn" : "_nn";
     const MatmulTile tile = matmul_tile(call_.profile(), call_.variant());
     const std::int64_t tiles = ((m.size() + tile.m - 1) / tile.m) * ((n.size() + tile.n - 1) / tile.n);
-    Launch product{.shader = "matmul_" + std::string(call_.variant()) + layout, .groups = LowerCall::grid(tiles * splits)};
-    if (splits == 1) {
-      product.constants = {has_bias, has_residual};
-      product.bindings = {a_window, b_window, y_window, bias, residual};
-    } else {
-      product.constants = {0, 0};
-      product.bindings = {a_window, b_window, call_.scratch(0), b_window, b_window};
-    }
+    Launch product{.shader = "matmul_" + std::string(call_.variant()) + layout,
+                   .groups = LowerCall::grid(tiles * splits)};
+    product.constants = {splits == 1 && has_residual};
+    product.bindings = {a_window, b_window, y_window, bias, residual};
+    if (splits > 1) product.bindings = {a_window, b_window, call_.scratch(0), b_window, b_window};
     if (texel()) {
       product.subgroup_size = call_.profile().features.subgroup_size;
       product.constants.push_back(product.subgroup_size);
     }
+    push.has_bias = splits == 1 && has_bias;
     call_.dispatch(product, push);
     if (splits == 1) return;
+    push.has_bias = has_bias;
     const std::int64_t vec4s = m.size() * ((n.size() + 3) / 4);
-    call_.dispatch({.shader = "matmul_merge", .constants = {has_bias, has_residual},
-                    .bindings = {call_.scratch(0), y_window, bias, residual}, .groups = LowerCall::grid((vec4s + 127) / 128)},
+    call_.dispatch({.shader = "matmul_merge",
+                    .constants = {has_residual},
+                    .bindings = {call_.scratch(0), y_window, bias, residual},
+                    .groups = LowerCall::grid((vec4s + 127) / 128)},
                    push);
   }
 
@@ -148,7 +164,8 @@ const OpDef matmul{
     .grad = grad,
     .cost = cost,
     .variants = matmul_variants,
-    .scratch = [](const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) -> std::vector<Shape> {
+    .scratch = [](const NodeView& node, const vk::DeviceProfile& profile,
+                  std::string_view variant) -> std::vector<Shape> {
       const MatmulSize size = matmul_size(node);
       const MatmulSplit split = matmul_split(size, profile, variant);
       if (split.count == 1) return {};

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "graph/op.hpp"
+#include "ops/texel.hpp"
 
 // How a matmul is cut: which kernel, which tile, how many pieces of K. Pure arithmetic over shapes and limits.
 namespace fabula::ops {
@@ -41,22 +41,17 @@ inline MatmulTile matmul_tile(const vk::DeviceProfile& profile, std::string_view
   return {64, 64};
 }
 
-/// Rows of a value that one texel view can hold, a multiple of 64.
-inline std::int64_t texel_rows(const graph::Shape& shape, const vk::DeviceProfile& profile) {
-  return std::int64_t(profile.limits.max_texel_elements) / (shape.ld() / 4) / 64 * 64;
-}
-
 inline bool matmul_shuffle_fits(const graph::NodeView& node, const vk::DeviceProfile& profile) {
   const vk::Features& features = profile.features;
   const std::uint32_t lanes = features.subgroup_size;
   const bool sized = features.subgroup_size_control && lanes >= features.min_subgroup_size &&
                      lanes <= features.max_subgroup_size && (lanes == 4 || lanes == 8 || lanes == 16 || lanes == 32);
   return sized && features.subgroup_shuffle && features.texel_float4 && texel_rows(node.in(0), profile) > 0 &&
-         texel_rows(node.in(1), profile) > 0;
+         texel_rows(node.in(1), profile) > 0 && texel_rows(node.out(), profile) > 0;
 }
 
-/// Kernels that can run this node, best first. On a software driver the subgroup decides: with 8 or more lanes a shuffle is one
-/// instruction; on GPUs the larger tile, where it still gives every part of a large GPU something to do.
+/// Kernels that can run this node, best first. On a software driver the subgroup decides: with 8 or more lanes a
+/// shuffle is one instruction; on GPUs the larger tile, where it still gives every part of a large GPU something to do.
 inline std::vector<std::string> matmul_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
   const bool large_groups = profile.limits.max_invocations >= 256 && profile.limits.max_workgroup_size[0] >= 256 &&
                             profile.limits.max_shared_memory >= 17 * 1024;
@@ -77,8 +72,9 @@ struct MatmulSplit {
   std::int64_t depth = 0;  ///< K of a piece, a multiple of 64
 };
 
-/// Pieces of K such that a device with many cores is kept busy; each has at least 256 steps. Of the whole node, whatever blocks it
-/// is launched in: a block of K takes as many pieces of this depth as it needs. All partial sums together can be bound at once.
+/// Pieces of K such that a device with many cores is kept busy; each has at least 256 steps. Of the whole node,
+/// whatever blocks it is launched in: a block of K takes as many pieces of this depth as it needs. All partial sums
+/// together can be bound at once.
 inline MatmulSplit matmul_split(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
   const MatmulTile tile = matmul_tile(profile, variant);
   const std::int64_t tiles = ((size.m + tile.m - 1) / tile.m) * ((size.n + tile.n - 1) / tile.n);

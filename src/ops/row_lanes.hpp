@@ -23,15 +23,16 @@ struct RowLanes {
 
 inline constexpr std::string_view kRowByInvocation = "row_by_invocation", kRowByWorkgroup = "row_by_workgroup";
 
-/// Variants for rows of `columns`, best first. On a software driver an invocation streams a row alone (no shared
-/// memory, no barrier), unless the row is so long that its loop nears the drivers' limit of 65,535 iterations.
-inline std::vector<std::string> row_variants(std::int64_t columns, const vk::DeviceProfile& profile) {
-  constexpr std::int64_t kStreamedColumns = 32768;
+/// Variants for a kernel over `shape`, best first. On a software driver an invocation streams a row alone (no shared
+/// memory, no barrier: 2 to 6 times as fast on lavapipe), unless a few long rows would leave its lanes idle. A row so
+/// long that two passes near the drivers' limit of 65,535 loop iterations is always spread.
+inline std::vector<std::string> row_variants(const graph::Shape& shape, const vk::DeviceProfile& profile) {
+  constexpr std::int64_t kStreamedColumns = 65536, kShortColumns = 4096, kManyRows = 32;
   std::vector<std::string> variants{std::string(kRowByWorkgroup)};
-  if (columns > kStreamedColumns) return variants;
+  if (shape.cols > kStreamedColumns) return variants;
   variants.emplace_back(kRowByInvocation);
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
-  if (software && columns <= 4096) std::swap(variants[0], variants[1]);
+  if (software && (shape.cols <= kShortColumns || shape.rows >= kManyRows)) std::swap(variants[0], variants[1]);
   return variants;
 }
 

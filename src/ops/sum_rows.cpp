@@ -1,14 +1,17 @@
-#include "graph/op.hpp"
+#include "ops/texel.hpp"
 
 namespace fabula::ops {
 using namespace graph;
 
 namespace {
 
-constexpr std::int64_t kChunk = 64;       ///< rows that become one; also what row blocks are multiples of
+constexpr std::int64_t kChunk = 64;  ///< rows that become one; also what row blocks are multiples of
+constexpr std::string_view kTexel = "texel", kStorage = "storage";
 constexpr std::int64_t kLastChunk = 256;  ///< as many rows as are summed in one go at the end
 
-std::int64_t chunks(std::int64_t rows) { return (rows + kChunk - 1) / kChunk; }
+std::int64_t chunks(std::int64_t rows) {
+  return (rows + kChunk - 1) / kChunk;
+}
 
 struct Push {
   std::uint32_t rows, stride, chunk, y_row;
@@ -17,16 +20,18 @@ struct Push {
 void stage(LowerCall& call, const Window& x, std::int64_t rows, Value y, std::int64_t chunk, std::int64_t y_row) {
   const std::int64_t stride = call.in(0).ld() / 4;
   const std::int64_t groups = (rows + chunk - 1) / chunk * ((stride + 15) / 16);
-  call.dispatch({.shader = "sum_rows", .bindings = {x, y}, .groups = LowerCall::grid(groups)},
-                Push{std::uint32_t(rows), std::uint32_t(stride), std::uint32_t(chunk), std::uint32_t(y_row)});
+  call.dispatch(
+      {.shader = "sum_rows_" + std::string(call.variant()), .bindings = {x, y}, .groups = LowerCall::grid(groups)},
+      Push{std::uint32_t(rows), std::uint32_t(stride), std::uint32_t(chunk), std::uint32_t(y_row)});
 }
 
 /// Chunks of 64 rows until 256 or fewer rows are left, which one last stage sums.
 void lower(LowerCall& call) {
   Value x = call.input(0);
   std::int64_t rows = call.in(0).rows;
+  const std::int64_t max_rows = call.variant() == kTexel ? texel_rows(call.in(0), call.profile()) : -1;
   for (std::size_t level = 0;; ++level) {
-    const std::vector<RowBlock> blocks = call.row_blocks({x});
+    const std::vector<RowBlock> blocks = call.row_blocks({x}, max_rows);
     if (rows <= kLastChunk && blocks.size() == 1) return stage(call, x, rows, call.output(), kLastChunk, 0);
     const Value partial = call.scratch(level);
     for (const RowBlock& block : blocks)
@@ -43,17 +48,30 @@ const OpDef sum_rows{
     .name = "sum_rows",
     .formula = "y[1,N] = sum over the rows of x[M,N], in fixed chunks",
     .inputs = {"x"},
-    .infer = [](InferCall& call) { call.output({1, call.in(0).cols}); },
+    .infer =
+        [](InferCall& call) {
+          call.output({1, call.in(0).cols});
+        },
     .lower = lower,
-    .cost = [](const NodeView& node) {
-      return Cost{.flops = double(node.in(0).count()), .bytes = double(node.in(0).bytes() + node.out().bytes())};
-    },
+    .cost =
+        [](const NodeView& node) {
+          return Cost{.flops = double(node.in(0).count()), .bytes = double(node.in(0).bytes() + node.out().bytes())};
+        },
+    .variants =
+        [](const NodeView& node, const vk::DeviceProfile& profile) {
+          std::vector<std::string> names{std::string(kStorage)};
+          if (prefers_texels(profile) && texel_rows(node.in(0), profile) > 0)
+            names.insert(names.begin(), std::string(kTexel));
+          return names;
+        },
     // One level for every stage but the last; a small x may still lie in several blocks and then takes one level more.
-    .scratch = [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
-      std::vector<Shape> levels;
-      for (std::int64_t rows = node.in(0).rows; rows > kChunk; rows = chunks(rows)) levels.push_back({chunks(rows), node.in(0).cols});
-      return levels;
-    },
+    .scratch =
+        [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
+          std::vector<Shape> levels;
+          for (std::int64_t rows = node.in(0).rows; rows > kChunk; rows = chunks(rows))
+            levels.push_back({chunks(rows), node.in(0).cols});
+          return levels;
+        },
 };
 
 }  // namespace fabula::ops

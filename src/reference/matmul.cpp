@@ -14,15 +14,18 @@ void matmul(RefCall<T>& call) {
   const auto* bias = call.in.size() > 2 ? call.in[2] : nullptr;
   const auto* residual = call.in.size() > 3 ? call.in[3] : nullptr;
   auto& y = *call.out[0];
-  const bool transpose_a = call.attrs.integer_or("transpose_a", 0), transpose_b = call.attrs.integer_or("transpose_b", 0);
+  const bool transpose_a = call.attrs.integer_or("transpose_a", 0),
+             transpose_b = call.attrs.integer_or("transpose_b", 0);
   const std::int64_t depth = transpose_a ? a.shape.rows : a.shape.cols;
   std::vector<double> sum(static_cast<std::size_t>(y.shape.cols));
   for (std::int64_t m = 0; m < y.shape.rows; ++m) {
     for (std::int64_t n = 0; n < y.shape.cols; ++n)
-      sum[static_cast<std::size_t>(n)] = (bias ? double(bias->at(0, n)) : 0.0) + (residual ? double(residual->at(m, n)) : 0.0);
+      sum[static_cast<std::size_t>(n)] =
+          (bias ? double(bias->at(0, n)) : 0.0) + (residual ? double(residual->at(m, n)) : 0.0);
     if (transpose_b) {
       for (std::int64_t n = 0; n < y.shape.cols; ++n)
-        for (std::int64_t k = 0; k < depth; ++k) sum[static_cast<std::size_t>(n)] += double(a.at(m, k)) * double(b.at(n, k));
+        for (std::int64_t k = 0; k < depth; ++k)
+          sum[static_cast<std::size_t>(n)] += double(a.at(m, k)) * double(b.at(n, k));
     } else {
       for (std::int64_t k = 0; k < depth; ++k) {
         const double left = transpose_a ? a.at(k, m) : a.at(m, k);
@@ -67,11 +70,13 @@ std::vector<OpCase> matmul_cases() {
     cases.push_back(layout_case(layout, 1, 3, 2, {.bias = true}));
     cases.push_back(layout_case(layout, 7, 9, 13, {.bias = true, .residual = true}));
     cases.push_back(layout_case(layout, 33, 17, 5, {.residual = true}));
-    cases.push_back(layout_case(layout, 65, 67, 33, {.bias = true, .residual = true}));  // over one tile of 64, K over two steps
-    cases.push_back(layout_case(layout, 130, 129, 70, {.bias = true}));                  // over one tile of 128
-    cases.push_back(layout_case(layout, 128, 64, 64));                                   // whole tiles
+    cases.push_back(
+        layout_case(layout, 65, 67, 33, {.bias = true, .residual = true}));  // over one tile of 64, K over two steps
+    cases.push_back(layout_case(layout, 130, 129, 70, {.bias = true}));      // over one tile of 128
+    cases.push_back(layout_case(layout, 128, 64, 64));                       // whole tiles
     cases.push_back(layout_case(layout, 300, 225, 96, {.bias = true, .residual = true}));
-    cases.push_back(layout_case(layout, 37, 50, 1030, {.bias = true, .residual = true}));  // K is split, its last piece is odd
+    cases.push_back(
+        layout_case(layout, 37, 50, 1030, {.bias = true, .residual = true}));  // K is split, its last piece is odd
     cases.push_back(layout_case(layout, 96, 100, 2048));
     cases.push_back(layout_case(layout, 4096, 512, 256));
     cases.push_back(layout_case(layout, 256, 512, 4096));

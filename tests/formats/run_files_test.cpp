@@ -123,6 +123,7 @@ TEST(Metrics, MutatedFilesNeverCrash) {
   std::mt19937 random(5);
   for (int round = 0; round < 300; ++round) {
     {
+      std::filesystem::remove(dir / "m");
       OutputFile file(dir / "m", OutputFile::Mode::kCreate);
       file.write(test::mutate(good, random));
     }

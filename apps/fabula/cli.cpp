@@ -1,0 +1,230 @@
+// Every flag of every command: help, messages and completion come from here.
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <functional>
+
+#include "base/nearest.hpp"
+#include "commands.hpp"
+#include "fabula/error.hpp"
+
+namespace fabula::app {
+namespace {
+
+/// The commands being declared; the chosen one is run after parsing.
+class CommandLine {
+ public:
+  CommandLine() : app_("fabula: train and run small language models on any Vulkan device") {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", FABULA_VERSION);
+    app_.get_formatter()->column_width(34);
+    app_.footer("fabula COMMAND --help shows a command's flags. Results go to stdout, progress to stderr.");
+  }
+
+  CLI::App& app() { return app_; }
+
+  template <class Args>
+  CLI::App* command(CLI::App& parent, const std::string& name, const std::string& help, Args& args, int (*run)(const Args&)) {
+    CLI::App* sub = parent.add_subcommand(name, help);
+    sub->callback([this, &args, run] { chosen_ = [&args, run] { return run(args); }; });
+    return sub;
+  }
+  int run_chosen() const { return chosen_(); }
+
+ private:
+  CLI::App app_;
+  std::function<int()> chosen_;
+};
+
+void add_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
+  sub->add_option("--device", options.device, "Vulkan device: index or part of its name (fabula devices)");
+  sub->add_option("--limits", options.limits, "lower the device's limits: native, vulkan-minimum, or a JSON file")->capture_default_str();
+  sub->add_flag("--validate", options.validate, "run under the Vulkan validation layer, synchronization included");
+  sub->add_option("--cache-dir", options.cache_dir, "folder of the pipeline cache; \"none\" for no cache");
+}
+
+void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides) {
+  sub->add_option("config", config, "config.json, or a folder that has one")->required();
+  sub->add_option("--set", overrides, "override a config key: --set train.learning_rate=1e-3 (repeatable)")->allow_extra_args(false);
+}
+
+void collect_flags(const CLI::App& app, std::vector<std::string>& names) {
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+}
+
+std::vector<std::string> all_names(const CLI::App& root) {
+  std::vector<std::string> names;
+  const CLI::App* app = &root;
+  while (true) {
+    collect_flags(*app, names);
+    const auto parsed = app->get_subcommands();
+    if (parsed.empty()) break;
+    app = parsed.front();
+  }
+  for (const CLI::App* sub : app->get_subcommands({})) names.push_back(sub->get_name());
+  return names;
+}
+
+/// Prints what CLI11 makes of a parse error, and the nearest name that exists for one that does not.
+int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** argv) {
+  if (error.get_exit_code() == 0) return line.app().exit(error);  // --help, --version
+  std::fprintf(stderr, "fabula: %s\n", error.what());
+  const std::vector<std::string> names = all_names(line.app());
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+    if (std::find(names.begin(), names.end(), word) != names.end() || (word.rfind("--", 0) != 0 && i > 2)) continue;
+    const std::string near = nearest(word, names);
+    if (!near.empty() && near != word) std::fprintf(stderr, "did you mean %s instead of %s?\n", near.c_str(), word.c_str());
+  }
+  std::fprintf(stderr, "fabula --help lists the commands, fabula COMMAND --help its flags\n");
+  return 2;
+}
+
+struct AllArgs {
+  DevicesArgs devices;
+  CorpusArgs corpus;
+  TokenizerTrainArgs tokenizer_train;
+  TokenizerImportArgs tokenizer_import;
+  DataPrepareArgs data_prepare;
+  PlanArgs plan;
+  TrainArgs train;
+  EvalArgs eval;
+  ScoreArgs score;
+  GenerateArgs generate;
+  CheckArgs check;
+  InfoArgs info;
+  BenchArgs bench_ops, bench_train;
+};
+
+void declare_text_commands(CommandLine& line, AllArgs& args) {
+  CLI::App* sub = line.command(line.app(), "corpus", "write stories of the built-in grammar", args.corpus, corpus);
+  sub->add_option("--seed", args.corpus.seed, "seed of the stories")->capture_default_str();
+  sub->add_option("--stories", args.corpus.stories, "how many")->capture_default_str();
+  sub->add_option("--out", args.corpus.out, "file to write; stdout when missing");
+
+  CLI::App* tokenizer = line.app().add_subcommand("tokenizer", "learn or import a byte-level BPE vocabulary")->require_subcommand(1);
+  sub = line.command(*tokenizer, "train", "learn a vocabulary from text", args.tokenizer_train, tokenizer_train);
+  sub->add_option("texts", args.tokenizer_train.texts, "text files")->required();
+  sub->add_option("--vocab-size", args.tokenizer_train.vocab_size, "tokens, the 256 bytes and <|endoftext|> included")->capture_default_str();
+  sub->add_option("--out", args.tokenizer_train.out, "tokenizer.json to write")->required();
+  sub = line.command(*tokenizer, "import", "convert a vocabulary to tokenizer.json", args.tokenizer_import, tokenizer_import);
+  sub->add_option("from", args.tokenizer_import.from, "tokenizer.json, a folder that has one, or NAME.tiktoken");
+  sub->add_option("--vocab", args.tokenizer_import.vocab, "GPT-2's vocab.json");
+  sub->add_option("--merges", args.tokenizer_import.merges, "GPT-2's merges.txt");
+  sub->add_option("--out", args.tokenizer_import.out, "tokenizer.json to write")->required();
+
+  CLI::App* data = line.app().add_subcommand("data", "make token files")->require_subcommand(1);
+  sub = line.command(*data, "prepare", "text to a memory-mapped token file", args.data_prepare, data_prepare);
+  sub->add_option("texts", args.data_prepare.texts, "text files; <|endoftext|> ends a document")->required();
+  sub->add_option("--tokenizer", args.data_prepare.tokenizer, "tokenizer.json (fabula tokenizer)")->required();
+  sub->add_option("--out", args.data_prepare.out, "token file to write")->required();
+  sub->add_flag("--json", args.data_prepare.json, "counts as JSON");
+}
+
+void declare_training_commands(CommandLine& line, AllArgs& args) {
+  CLI::App* sub = line.command(line.app(), "plan", "show memory and work of a run before running it", args.plan, plan);
+  add_config_flags(sub, args.plan.config, args.plan.overrides);
+  sub->add_flag("--json", args.plan.json, "as JSON");
+  add_device_flags(sub, args.plan.device);
+
+  sub = line.command(line.app(), "train", "train a model", args.train, train);
+  add_config_flags(sub, args.train.config, args.train.overrides);
+  sub->add_option("--data", args.train.data, "token file or text; missing: stories of the built-in grammar");
+  sub->add_option("--valid", args.train.valid, "validation tokens or text; missing: held out from a text");
+  sub->add_option("--tokenizer", args.train.tokenizer, "tokenizer.json; missing: learned from the text");
+  sub->add_option("--out", args.train.out, "run folder")->required();
+  sub->add_option("--resume", args.train.resume, "never, auto (continue if there is a run), force (even with other kernels)")
+      ->check(CLI::IsMember({"never", "auto", "force"}))
+      ->capture_default_str();
+  sub->add_flag("--overfit-batch", args.train.overfit_batch, "train on the first batch alone: the loss must fall towards 0");
+  sub->add_option("--corpus-seed", args.train.corpus_seed, "seed of the built-in stories")->capture_default_str();
+  sub->add_option("--corpus-stories", args.train.corpus_stories, "how many built-in stories")->capture_default_str();
+  sub->add_flag("--json", args.train.json, "the outcome as JSON on stdout");
+  add_device_flags(sub, args.train.device);
+}
+
+void declare_model_commands(CommandLine& line, AllArgs& args) {
+  CLI::App* sub = line.command(line.app(), "eval", "loss, perplexity and accuracies over a text", args.eval, eval);
+  sub->add_option("run", args.eval.run, "run folder or Hugging Face folder")->required();
+  sub->add_option("--data", args.eval.data, "token file or text")->required();
+  sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")->capture_default_str();
+  sub->add_option("--sequence", args.eval.sequence, "tokens a sequence; 0: as in training")->capture_default_str();
+  sub->add_option("--batches", args.eval.batches, "only the first batches; 0: all")->capture_default_str();
+  sub->add_flag("--json", args.eval.json, "as JSON");
+  add_device_flags(sub, args.eval.device);
+
+  sub = line.command(line.app(), "score", "log-probabilities of every token of a text", args.score, score);
+  sub->add_option("run", args.score.run, "run folder or Hugging Face folder")->required();
+  CLI::Option_group* source = sub->add_option_group("text");
+  source->add_option("--text", args.score.text, "the text");
+  source->add_option("--file", args.score.file, "a file with the text");
+  source->require_option(1);
+  sub->add_flag("--json", args.score.json, "as JSON");
+  add_device_flags(sub, args.score.device);
+
+  sub = line.command(line.app(), "generate", "continue a prompt", args.generate, generate);
+  sub->add_option("run", args.generate.run, "run folder or Hugging Face folder")->required();
+  sub->add_option("--prompt", args.generate.prompt, "text to continue; missing: a new document");
+  sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")->capture_default_str();
+  sub->add_option("--top-k", args.generate.sampler.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();
+  sub->add_option("--top-p", args.generate.sampler.top_p, "only the likeliest tokens that reach probability p")->capture_default_str();
+  sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")->capture_default_str();
+  sub->add_option("--max-tokens", args.generate.max_tokens, "most tokens to add")->check(CLI::Range(1, 1000000))->capture_default_str();
+  sub->add_option("--samples", args.generate.samples, "how many continuations, with seeds that count up")->check(CLI::Range(1, 10000))->capture_default_str();
+  sub->add_flag("--json", args.generate.json, "as JSON");
+  add_device_flags(sub, args.generate.device);
+
+  sub = line.command(line.app(), "info", "what a run folder holds", args.info, info_run);
+  sub->add_option("run", args.info.run, "run folder");
+  sub->add_flag("--json", args.info.json, "as JSON");
+  sub->add_flag("--config-keys", args.info.keys, "print the reference of all config keys instead");
+}
+
+void declare_device_commands(CommandLine& line, AllArgs& args) {
+  CLI::App* sub = line.command(line.app(), "devices", "list Vulkan devices, their limits and features", args.devices, devices);
+  sub->add_flag("--json", args.devices.json, "as JSON");
+  sub->add_option("--limits", args.devices.device.limits, "lower the limits: native, vulkan-minimum, or a JSON file")->capture_default_str();
+
+  sub = line.command(line.app(), "check", "every shader against the CPU reference on this device", args.check, check);
+  sub->add_option("--filter", args.check.filter, "only ops whose name contains this");
+  sub->add_option("--repeats", args.check.repeats, "runs that must agree bit by bit")->check(CLI::Range(1, 1000))->capture_default_str();
+  sub->add_flag("--quick", args.check.quick, "leave the large cases out");
+  sub->add_flag("--json", args.check.json, "as JSON");
+  add_device_flags(sub, args.check.device);
+
+  CLI::App* bench = line.app().add_subcommand("bench", "measure speed on this device")->require_subcommand(1);
+  const auto add_format = [](CLI::App* command, BenchArgs& bench_args) {
+    command->add_option("-o,--output", bench_args.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}))->capture_default_str();
+    add_device_flags(command, bench_args.device);
+  };
+  sub = line.command(*bench, "ops", "single ops at training's shapes", args.bench_ops, bench_ops);
+  sub->add_option("--filter", args.bench_ops.filter, "only benchmarks whose name contains this");
+  sub->add_option("--seconds", args.bench_ops.seconds, "time to spend on each")->check(CLI::Range(0.01, 60.0))->capture_default_str();
+  sub->add_flag("--all-variants", args.bench_ops.all_variants, "every kernel variant, not only the first choice");
+  add_format(sub, args.bench_ops);
+  sub = line.command(*bench, "train", "whole training steps, full and grouped head side by side", args.bench_train, bench_train);
+  add_config_flags(sub, args.bench_train.config, args.bench_train.overrides);
+  sub->add_option("--steps", args.bench_train.steps, "measured steps, after two to warm up")->check(CLI::Range(1, 10000))->capture_default_str();
+  sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
+  add_format(sub, args.bench_train);
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  AllArgs args;
+  CommandLine line;
+  declare_training_commands(line, args);
+  declare_model_commands(line, args);
+  declare_text_commands(line, args);
+  declare_device_commands(line, args);
+  try {
+    line.app().parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return explain(line, error, argc, argv);
+  }
+  return line.run_chosen();
+}
+
+}  // namespace fabula::app

@@ -1,0 +1,119 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "infer/sampler.hpp"
+#include "vk/device.hpp"
+
+// One function a command; each returns the exit status. Flags are declared in cli.cpp alone.
+namespace fabula::app {
+
+struct DevicesArgs {
+  bool json = false;
+  vk::DeviceOptions device;
+};
+int devices(const DevicesArgs& args);
+
+struct CorpusArgs {
+  std::uint64_t seed = 1, stories = 1000;
+  std::string out;  ///< empty: stdout
+};
+int corpus(const CorpusArgs& args);
+
+struct TokenizerTrainArgs {
+  std::vector<std::string> texts;
+  std::uint32_t vocab_size = 2048;
+  std::string out;
+};
+int tokenizer_train(const TokenizerTrainArgs& args);
+
+struct TokenizerImportArgs {
+  std::string from;            ///< tokenizer.json, its folder, or *.tiktoken
+  std::string vocab, merges;   ///< GPT-2's two files
+  std::string out;
+};
+int tokenizer_import(const TokenizerImportArgs& args);
+
+struct DataPrepareArgs {
+  std::vector<std::string> texts;
+  std::string tokenizer, out;
+  bool json = false;
+};
+int data_prepare(const DataPrepareArgs& args);
+
+struct PlanArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  bool json = false;
+  vk::DeviceOptions device;
+};
+int plan(const PlanArgs& args);
+
+struct TrainArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::string data, valid, tokenizer, out;
+  std::uint64_t corpus_seed = 1, corpus_stories = 20000;
+  std::string resume = "never";
+  bool overfit_batch = false, json = false;
+  vk::DeviceOptions device;
+};
+int train(const TrainArgs& args);
+
+struct EvalArgs {
+  std::string run, data;
+  std::int64_t batch_size = 0, sequence = 0, batches = 0;  ///< 0: as the run's config says; all
+  bool json = false;
+  vk::DeviceOptions device;
+};
+int eval(const EvalArgs& args);
+
+struct ScoreArgs {
+  std::string run, text, file;
+  bool json = false;
+  vk::DeviceOptions device;
+};
+int score(const ScoreArgs& args);
+
+struct GenerateArgs {
+  std::string run, prompt;
+  infer::SamplerOptions sampler;
+  std::int64_t max_tokens = 200;
+  std::int64_t samples = 1;
+  bool json = false;
+  vk::DeviceOptions device;
+};
+int generate(const GenerateArgs& args);
+
+struct CheckArgs {
+  std::string filter;
+  int repeats = 3;
+  bool quick = false, json = false;
+  vk::DeviceOptions device;
+};
+int check(const CheckArgs& args);
+
+struct InfoArgs {
+  std::string run;
+  bool json = false, keys = false;
+};
+int info_run(const InfoArgs& args);
+
+struct BenchArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::string format = "md", filter;
+  double seconds = 0.5;
+  int steps = 10;
+  bool all_variants = false, real_text = false;
+  vk::DeviceOptions device;
+};
+int bench_ops(const BenchArgs& args);
+int bench_train(const BenchArgs& args);
+
+/// Parses the command line and runs the command.
+int run_command_line(int argc, char** argv);
+
+}  // namespace fabula::app

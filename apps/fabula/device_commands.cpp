@@ -1,0 +1,149 @@
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/fail.hpp"
+#include "base/log.hpp"
+#include "base/terminal.hpp"
+#include "bench/ops_bench.hpp"
+#include "commands.hpp"
+#include "graph/check.hpp"
+#include "ops/op_table.hpp"
+
+namespace fabula::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* class_name(vk::DeviceClass device_class) {
+  switch (device_class) {
+    case vk::DeviceClass::kDiscrete: return "discrete";
+    case vk::DeviceClass::kIntegrated: return "integrated";
+    case vk::DeviceClass::kVirtual: return "virtual";
+    case vk::DeviceClass::kSoftware: return "software";
+    case vk::DeviceClass::kOther: break;
+  }
+  return "other";
+}
+
+Json features_json(const vk::Features& f) {
+  return {{"subgroup_size", f.subgroup_size},
+          {"min_subgroup_size", f.min_subgroup_size},
+          {"max_subgroup_size", f.max_subgroup_size},
+          {"subgroup_shuffle", f.subgroup_shuffle},
+          {"subgroup_arithmetic", f.subgroup_arithmetic},
+          {"subgroup_size_control", f.subgroup_size_control},
+          {"storage_16bit", f.storage_16bit},
+          {"float16", f.float16},
+          {"texel_float4", f.texel_float4},
+          {"cooperative_matrix_khr", f.cooperative_matrix_khr},
+          {"cooperative_matrix_nv", f.cooperative_matrix_nv},
+          {"timestamps", f.timestamps},
+          {"memory_budget", f.memory_budget}};
+}
+
+Json limits_json(const vk::Limits& l) {
+  return {{"max_invocations", l.max_invocations},     {"max_workgroup_size", l.max_workgroup_size},
+          {"max_workgroup_count", l.max_workgroup_count}, {"max_shared_memory", l.max_shared_memory},
+          {"max_push_constants", l.max_push_constants}, {"max_storage_buffers", l.max_storage_buffers},
+          {"max_storage_range", l.max_storage_range}, {"storage_alignment", l.storage_alignment},
+          {"max_texel_elements", l.max_texel_elements}, {"max_allocation", l.max_allocation},
+          {"heap_cap", l.heap_cap}};
+}
+
+/// The kernel variants that lead on a device, by op, for the ops that have a choice: of each op's first case.
+Json variants_json(const vk::DeviceProfile& profile) {
+  Json result = Json::object();
+  for (const graph::OpEntry& op : ops::op_table().entries()) {
+    if (!op.def->variants) continue;
+    const graph::OpCase op_case = op.cases().back();
+    graph::Graph graph(ops::op_table());
+    std::vector<graph::Value> inputs;
+    for (std::size_t i = 0; i < op_case.inputs.size(); ++i)
+      inputs.push_back(op_case.inputs[i].present ? graph.input(fmt::format("in{}", i), op_case.inputs[i].shape, op_case.inputs[i].dtype) : graph::Value{});
+    graph.op(op.def->name, std::span<const graph::Value>(inputs), op_case.attrs);
+    result[std::string(op.def->name)] = graph::variants_of(graph, graph.nodes().front(), profile);
+  }
+  return result;
+}
+
+std::string joined(const Json& list) {
+  std::string text;
+  for (const auto& entry : list) text += (text.empty() ? "" : ", ") + entry.get<std::string>();
+  return text;
+}
+
+}  // namespace
+
+int devices(const DevicesArgs& args) {
+  const std::vector<vk::DeviceInfo> found = vk::Device::enumerate(args.device);
+  if (found.empty()) fail(ErrorCode::kDevice, "no Vulkan device; install your GPU's Vulkan driver (on Debian mesa-vulkan-drivers has most, and a software one)");
+  Json list = Json::array();
+  for (const vk::DeviceInfo& device : found) {
+    const Json limits = limits_json(device.profile.limits), features = features_json(device.profile.features), variants = variants_json(device.profile);
+    if (args.json) {
+      list.push_back({{"index", device.index}, {"name", device.name}, {"class", class_name(device.profile.device_class)}, {"driver", device.driver},
+                      {"api_version", device.api_version}, {"device_uuid", device.device_uuid}, {"driver_uuid", device.driver_uuid},
+                      {"device_memory", device.device_memory}, {"unified_memory", device.profile.unified_memory}, {"usable", device.usable},
+                      {"why_not", device.why_not}, {"limits", limits}, {"features", features}, {"variants", variants}});
+      continue;
+    }
+    fmt::print("{}: {} ({}{})\n", device.index, device.profile.name, class_name(device.profile.device_class), device.profile.unified_memory ? ", unified memory" : "");
+    fmt::print("   driver {}, Vulkan {}, {} MiB\n", device.driver, device.api_version, device.device_memory >> 20);
+    if (!device.usable) fmt::print("   not usable: {}\n", device.why_not);
+    fmt::print("   limits: {} invocations, {} KiB shared memory, {} MiB storage range, {} MiB an allocation\n", limits["max_invocations"].dump(),
+               device.profile.limits.max_shared_memory >> 10, device.profile.limits.max_storage_range >> 20, device.profile.limits.max_allocation >> 20);
+    std::string on;
+    for (const auto& [name, value] : features.items())
+      if (value.is_boolean() && value.get<bool>()) on += (on.empty() ? "" : ", ") + name;
+    fmt::print("   subgroups of {}; {}\n", device.profile.features.subgroup_size, on.empty() ? "no optional feature" : on);
+    for (const auto& [name, value] : variants.items()) fmt::print("   {}: {}\n", name, joined(value));
+  }
+  if (args.json) fmt::print("{}\n", list.dump(2));
+  return 0;
+}
+
+int check(const CheckArgs& args) {
+  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  info("checking on {} ({})", device->profile().name, device->info().driver);
+  Json list = Json::array();
+  ProgressLine progress;
+  int checks = 0, misses = 0;
+  if (!args.json) fmt::print("{:<30} {:>6} {:>7} {:>10}\n", "op", "checks", "misses", "worst");
+  for (const graph::OpEntry& op : ops::op_table().entries()) {
+    if (op.def->name.find(args.filter) == std::string_view::npos) continue;
+    if (progress.redraws()) progress.show(fmt::format("checking {}", op.def->name));
+    double worst = 0;
+    int op_checks = 0, op_misses = 0;
+    std::vector<std::string> details;
+    for (const graph::CheckResult& result : graph::check_op(*device, ops::op_table(), op, {.repeats = args.repeats, .large = !args.quick})) {
+      ++op_checks;
+      op_misses += !result.ok;
+      worst = std::max(worst, result.worst);
+      if (!result.ok) details.push_back(fmt::format("{}/{} {}: {}", result.op, result.case_name, result.variant, result.detail));
+      list.push_back({{"op", result.op}, {"case", result.case_name}, {"variant", result.variant}, {"ok", result.ok}, {"worst", result.worst}, {"detail", result.detail}});
+    }
+    progress.end();
+    if (!args.json) fmt::print("{:<30} {:>6} {:>7} {:>10.3f}\n", op.def->name, op_checks, op_misses, worst);
+    for (const std::string& detail : details)
+      if (!args.json) fmt::print("  MISS {}\n", detail);
+    checks += op_checks;
+    misses += op_misses;
+  }
+  if (checks == 0) fail(ErrorCode::kInvalidArgument, "no op has \"{}\" in its name", args.filter);
+  const std::uint64_t messages = device->validation_messages();
+  if (args.json) fmt::print("{}\n", Json{{"device", device->profile().name}, {"driver", device->info().driver}, {"checks", checks}, {"misses", misses}, {"validation_messages", messages}, {"results", list}}.dump(2));
+  else fmt::print("{} checks, {} misses{}; worst is the largest difference over what is allowed\n", checks, misses, args.device.validate ? fmt::format(", {} validation messages", messages) : "");
+  device->save_pipeline_cache();
+  return misses == 0 && messages == 0 ? 0 : 1;
+}
+
+int bench_ops(const BenchArgs& args) {
+  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  bench::Table table = bench::bench_ops(*device, {.filter = args.filter, .seconds = args.seconds, .all_variants = args.all_variants});
+  table.notes = bench::machine_notes(*device);
+  fmt::print("{}", bench::print(table, args.format));
+  return 0;
+}
+
+}  // namespace fabula::app

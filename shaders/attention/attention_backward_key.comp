@@ -1,0 +1,105 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+//! variant attention_backward_key
+//! variant attention_backward_key_split SPLIT=1
+// d_v_j = sum_i p_ij d_out_i, d_k_j = scale sum_i p_ij (d_out_i v_j - delta_i) q_i over the queries i that see key j.
+#include "grid.glsl"
+#include "attention.glsl"
+#include "attention_tile.glsl"
+layout(set = 0, binding = 0) readonly buffer Q { vec4 q_words[]; };
+layout(set = 0, binding = 1) readonly buffer K { vec4 k_words[]; };
+layout(set = 0, binding = 2) readonly buffer V { vec4 v_words[]; };
+layout(set = 0, binding = 3) readonly buffer DOut { vec4 d_out_words[]; };
+layout(set = 0, binding = 4) readonly buffer Stats { vec2 stats[]; };  // (log_sum_exp / ln 2, delta)
+layout(set = 0, binding = 5) writeonly buffer DK { float d_k[]; };
+layout(set = 0, binding = 6) writeonly buffer DV { float d_v[]; };
+shared vec4 q_tile[TILE * HEAD4];
+shared vec4 d_out_tile[TILE * HEAD4];
+shared vec2 stats_tile[TILE];
+HEAD_READER(read_q, q_words)
+HEAD_READER(read_k, k_words)
+HEAD_READER(read_v, v_words)
+HEAD_READER(read_d_out, d_out_words)
+HEAD_WRITER(write_d_k, d_k)
+HEAD_WRITER(write_d_v, d_v)
+
+void main() {
+  Place at;
+  if (!place_of_group(at)) return;
+  uint lane = lane_index(), part = lane % C;
+  uint group_first = at.block * ROWS;  // early keys are seen by most queries: start them first
+  uint first = group_first + lane / C * R;
+  uint sequence_row = first_row + at.sequence * positions, head_word = at.head * HEAD;
+
+  vec4 k[R * PART], v[R * PART], d_k_acc[R * PART], d_v_acc[R * PART];
+  [[unroll]] for (uint r = 0; r < R; ++r) {
+    uint row = sequence_row + min(first + r, positions - 1);
+    [[unroll]] for (uint e = 0; e < PART; ++e) {
+      k[r * PART + e] = read_k(row * k_ld + k_column + head_word, part + C * e) * (scale * kLog2E);
+      v[r * PART + e] = read_v(row * v_ld + v_column + head_word, part + C * e);
+      d_k_acc[r * PART + e] = d_v_acc[r * PART + e] = vec4(0);
+    }
+  }
+
+  uint group_end = min(group_first + ROWS - 1 + window, positions), end = min(first + R - 1 + window, positions);
+  for (uint t0 = group_first; t0 < group_end; t0 += TILE) {
+    barrier();
+    for (uint x = lane; x < TILE * HEAD4; x += LOCAL) {
+      uint row = sequence_row + min(t0 + x / HEAD4, positions - 1);
+      q_tile[x] = read_q(row * q_ld + q_column + head_word, x % HEAD4);
+      d_out_tile[x] = read_d_out(row * out_ld + head_word, x % HEAD4);
+    }
+    for (uint x = lane; x < TILE; x += LOCAL) {
+      stats_tile[x] = stats[(sequence_row + min(t0 + x, positions - 1)) * stats_ld / 2 + at.head];
+    }
+    barrier();
+    uint tile_end = min(t0 + TILE, end);
+    for (uint i0 = t0 + (max(first, t0) - t0) / STEP * STEP; i0 < tile_end; i0 += STEP) {
+      uint tile_word = (i0 - t0) * HEAD4 + part;
+      float p[R * STEP], d_s[R * STEP];
+      [[unroll]] for (uint x = 0; x < R * STEP; ++x) p[x] = d_s[x] = 0;
+      [[unroll]] for (uint e = 0; e < PART; ++e) {
+        [[unroll]] for (uint i = 0; i < STEP; ++i) {
+          vec4 q = q_tile[tile_word + i * HEAD4 + C * e], d_out = d_out_tile[tile_word + i * HEAD4 + C * e];
+          [[unroll]] for (uint r = 0; r < R; ++r) {
+            [[unroll]] for (uint c = 0; c < 4; ++c) {
+              p[r * STEP + i] += k[r * PART + e][c] * q[c];
+              d_s[r * STEP + i] += v[r * PART + e][c] * d_out[c];
+            }
+          }
+        }
+      }
+      [[unroll]] for (uint i = 0; i < STEP; ++i) {
+        vec2 level_delta = stats_tile[i0 - t0 + i];
+        [[unroll]] for (uint r = 0; r < R; ++r) {
+          uint x = r * STEP + i;
+          int back = int(i0 + i) - int(first + r);
+          bool seen = back >= 0 && back < int(window) && i0 + i < positions;
+          float weight = exp2(sum_of_parts(p[x]) - level_delta.x);
+          p[x] = seen ? weight : 0;
+          d_s[x] = p[x] * (sum_of_parts(d_s[x]) - level_delta.y);
+        }
+      }
+      [[unroll]] for (uint e = 0; e < PART; ++e) {
+        [[unroll]] for (uint i = 0; i < STEP; ++i) {
+          vec4 q = q_tile[tile_word + i * HEAD4 + C * e], d_out = d_out_tile[tile_word + i * HEAD4 + C * e];
+          [[unroll]] for (uint r = 0; r < R; ++r) {
+            d_k_acc[r * PART + e] += d_s[r * STEP + i] * q;
+            d_v_acc[r * PART + e] += p[r * STEP + i] * d_out;
+          }
+        }
+      }
+    }
+  }
+
+  [[unroll]] for (uint r = 0; r < R; ++r) {
+    if (first + r < positions) {
+      uint row = sequence_row + first + r;
+      [[unroll]] for (uint e = 0; e < PART; ++e) {
+        write_d_k(row * k_ld + k_column + head_word, part + C * e, d_k_acc[r * PART + e] * scale);
+        write_d_v(row * v_ld + v_column + head_word, part + C * e, d_v_acc[r * PART + e]);
+      }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// The GPU form of the attention kernels: an invocation (or, SPLIT, C neighbouring lanes of a subgroup, each with every C-th vec4 of
+// the head) owns R rows in registers; the rows that it goes through come through shared memory in tiles of TILE rows, read as vec4
+// by all invocations alike. Head sizes that are no multiple of 4 * C are padded with zeros in registers and shared memory.
+#ifdef SPLIT
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint HEAD = 32;     // head size
+layout(constant_id = 2) const uint R = 1;         // rows an invocation
+layout(constant_id = 3) const uint C = 1;         // lanes a row; a power of two, 1 without SPLIT
+layout(constant_id = 4) const uint TILE = 32;     // rows a tile in shared memory, a multiple of STEP
+const uint STEP = 4;                              // rows of the tile gone through at once
+const uint LOCAL = gl_WorkGroupSize.x;
+const uint PART = (HEAD + 4 * C - 1) / (4 * C);   // vec4 of the head an invocation holds
+const uint HEAD4 = PART * C;
+const uint ROWS = LOCAL / C * R;                  // rows a workgroup
+
+// This invocation's place in its workgroup. SPLIT counts lanes as the subgroup does, whatever the order of local indices.
+uint lane_index() {
+#ifdef SPLIT
+  return gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID;
+#else
+  return gl_LocalInvocationID.x;
+#endif
+}
+float sum_of_parts(float x) {
+#ifdef SPLIT
+  for (uint step = 1; step < C; step *= 2) x += subgroupShuffleXor(x, step);
+#endif
+  return x;
+}
+
+// Defines `vec4 name(uint word, uint d)`: words [4d, 4d + 4) of the head that begins at `word` of a buffer of vec4, zero past its end.
+#define HEAD_READER(name, buffer)                                                                    \
+  vec4 name(uint word, uint d) {                                                                     \
+    vec4 part = vec4(0);                                                                             \
+    if (HEAD % 4 == 0) {                                                                             \
+      if (4 * d < HEAD) part = buffer[word / 4 + d];                                                 \
+    } else {                                                                                         \
+      for (uint c = 0; c < 4 && 4 * d + c < HEAD; ++c) {                                             \
+        part[c] = buffer[(word + 4 * d + c) / 4][(word + 4 * d + c) % 4];                            \
+      }                                                                                              \
+    }                                                                                                \
+    return part;                                                                                     \
+  }
+// Defines `void name(uint word, uint d, vec4 part)`: the reverse, into a buffer of floats.
+#define HEAD_WRITER(name, buffer)                                                                    \
+  void name(uint word, uint d, vec4 part) {                                                          \
+    for (uint c = 0; c < 4 && 4 * d + c < HEAD; ++c) buffer[word + 4 * d + c] = part[c];             \
+  }

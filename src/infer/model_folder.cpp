@@ -1,0 +1,42 @@
+#include "infer/model_folder.hpp"
+
+#include "base/fail.hpp"
+#include "base/folder_update.hpp"
+#include "formats/config_io.hpp"
+#include "models/weights.hpp"
+#include "text/tokenizer_files.hpp"
+
+namespace fabula::infer {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path existing(const fs::path& folder, const char* name, const char* what) {
+  fs::path path = FolderUpdate::current(folder, name);
+  if (!fs::exists(path)) fail(ErrorCode::kNotFound, "{} has no {} ({})", folder.string(), name, what);
+  return path;
+}
+
+text::Tokenizer read_tokenizer(const fs::path& folder) {
+  const fs::path json = FolderUpdate::current(folder, "tokenizer.json");
+  if (!fs::exists(json) && fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt"))
+    return text::import_gpt2(folder / "vocab.json", folder / "merges.txt");
+  return text::read_tokenizer_json(existing(folder, "tokenizer.json", "nor vocab.json with merges.txt"));
+}
+
+}  // namespace
+
+ModelFolder::ModelFolder(const fs::path& path) : path_(path) {
+  if (!fs::is_directory(path)) fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder", path.string());
+  config_ = load_config(existing(path, "config.json", "what describes the model"));
+  tokenizer_ = std::make_unique<text::Tokenizer>(read_tokenizer(path));
+  if (config_.model.vocab_size == 0) config_.model.vocab_size = tokenizer_->vocab_size();
+  if (tokenizer_->vocab_size() > config_.model.vocab_size)
+    fail(ErrorCode::kFormat, "{}: the tokenizer has {} tokens, config.json says vocab_size {}", path.string(), tokenizer_->vocab_size(), config_.model.vocab_size);
+  model_ = std::make_unique<models::LanguageModel>(config_.model);
+}
+
+fs::path ModelFolder::weights() const { return existing(path_, "model.safetensors", "the weights"); }
+void ModelFolder::load_weights(graph::Runtime& runtime) const { models::load_weights(runtime, *model_, weights()); }
+
+}  // namespace fabula::infer

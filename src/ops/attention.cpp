@@ -1,0 +1,242 @@
+#include "ops/attention.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/fail.hpp"
+
+namespace fabula::ops {
+using namespace graph;
+
+namespace {
+
+constexpr std::int64_t kMaxHeadSize = 128;
+/// Window starts are multiples of this many rows: at 16 bytes a row at least, every binding is then aligned.
+constexpr std::int64_t kRowQuantum = 64;
+
+AttentionShape shape_from(const Attrs& attrs, const Shape& q, bool fused) {
+  AttentionShape shape;
+  shape.sequences = attrs.integer("batch");
+  shape.heads = attrs.integer("heads");
+  shape.fused = fused;
+  shape.positions = q.rows / std::max<std::int64_t>(shape.sequences, 1);
+  shape.head_size = (fused ? q.cols / 3 : q.cols) / std::max<std::int64_t>(shape.heads, 1);
+  const std::int64_t window = attrs.integer_or("window", 0);
+  shape.window = window == 0 ? shape.positions : std::min(window, shape.positions);
+  shape.scale = attrs.integer_or("scaled", 1) ? static_cast<float>(1 / std::sqrt(static_cast<double>(shape.head_size))) : 1.0f;
+  return shape;
+}
+
+/// The subgroup size with which a kernel that shuffles is launched; 0: the device cannot promise one.
+std::uint32_t promised_subgroup_size(const vk::Features& features, std::uint32_t wanted) {
+  if (!features.subgroup_shuffle || !features.subgroup_size_control) return 0;
+  return std::clamp(wanted, features.min_subgroup_size, features.max_subgroup_size);
+}
+
+// The texel kernels unroll over the lanes of a subgroup, so it must be small.
+constexpr std::uint32_t kTexelLanes = 8;
+
+bool texel_fits(const AttentionShape& shape, const vk::DeviceProfile& profile) {
+  if (!profile.features.texel_float4 || profile.device_class != vk::DeviceClass::kSoftware || shape.head_size % 4) return false;
+  const std::uint32_t lanes = promised_subgroup_size(profile.features, kTexelLanes);
+  const auto row_texels = static_cast<std::uint64_t>((shape.fused ? 3 : 1) * shape.width() / 4);
+  const auto rows = static_cast<std::uint64_t>(shape.positions + kRowQuantum);
+  return lanes > 0 && lanes <= kTexelLanes && rows * row_texels <= profile.limits.max_texel_elements;
+}
+
+/// Query or key rows that an invocation of a texel kernel keeps: more reuse a shuffle, but code and compile time grow with them.
+std::uint32_t texel_rows(AttentionPass pass, std::int64_t head_size) {
+  const std::int64_t budget = pass == AttentionPass::kForward ? 128 : 64;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(budget / head_size, 1, 4));
+}
+
+struct TileTuning {
+  std::uint32_t rows = 1;   ///< an invocation
+  std::uint32_t lanes = 1;  ///< a row
+};
+
+TileTuning tile_tuning(AttentionPass pass, bool split, std::int64_t head_size, std::uint32_t subgroup_size) {
+  TileTuning tuning;
+  if (!split) return tuning;
+  const std::int64_t words_a_lane = pass == AttentionPass::kForward ? 16 : 16;
+  while (tuning.lanes * 2 <= std::min(subgroup_size, 8u) && head_size > words_a_lane * tuning.lanes) tuning.lanes *= 2;
+  tuning.rows = 2;
+  return tuning;
+}
+
+AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape& shape, const vk::DeviceProfile& profile) {
+  AttentionKernel kernel;
+  if (split) kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
+  const TileTuning tuning = tile_tuning(pass, split, shape.head_size, kernel.subgroup_size);
+  // Shared memory: two tiles of padded head rows, and 8 bytes of row statistics.
+  constexpr std::int64_t kStep = 4, kMaxTile = 64, kSharedBytes = 16384;
+  const std::int64_t padded_head = (shape.head_size + 4 * tuning.lanes - 1) / (4 * tuning.lanes) * 4 * tuning.lanes;
+  const std::int64_t tile = std::min(kMaxTile, kSharedBytes / (8 * padded_head + 8)) / kStep * kStep;
+  std::uint32_t local = 128;
+  const std::uint32_t smallest = std::max(32u, kernel.subgroup_size);
+  while (local / 2 >= smallest && local / 2 / tuning.lanes * tuning.rows >= shape.positions) local /= 2;
+  kernel.constants = {local, static_cast<std::uint32_t>(shape.head_size), tuning.rows, tuning.lanes, static_cast<std::uint32_t>(tile)};
+  kernel.rows_a_group = local / tuning.lanes * tuning.rows;
+  return kernel;
+}
+
+/// Rows that can be bound of every one of the bindings at once.
+std::int64_t bindable_rows(const std::vector<AttentionBinding>& bindings, std::uint64_t bytes) {
+  std::int64_t rows = INT64_MAX;
+  for (const AttentionBinding& binding : bindings) {
+    rows = std::min(rows, static_cast<std::int64_t>(bytes / static_cast<std::uint64_t>(binding.shape.ld() * 4)));
+  }
+  return rows;
+}
+
+}  // namespace
+
+double AttentionShape::pairs() const {
+  const double full = static_cast<double>(positions - window) * static_cast<double>(window);
+  return static_cast<double>(sequences) * (full + static_cast<double>(window) * static_cast<double>(window + 1) / 2);
+}
+
+AttentionShape infer_attention(const InferCall& call) {
+  const bool fused = !call.has_input(1);
+  const Shape q = call.in(0);
+  call.require(call.has_input(1) == call.has_input(2), "k and v are given both or neither");
+  call.require(fused || (call.in(1) == q && call.in(2) == q), "q, k and v have one shape");
+  const std::int64_t batch = call.attrs().integer("batch"), heads = call.attrs().integer("heads");
+  call.require(batch > 0 && q.rows % batch == 0, "the rows are a multiple of the attribute batch");
+  call.require(!fused || q.cols % 3 == 0, "a fused q, k, v has 3 D columns");
+  call.require(heads > 0 && (fused ? q.cols / 3 : q.cols) % heads == 0, "D is a multiple of the attribute heads");
+  call.require(call.attrs().integer_or("window", 0) >= 0, "the attribute window is not negative");
+  const AttentionShape shape = shape_from(call.attrs(), q, fused);
+  call.require(shape.positions > 0 && shape.head_size > 0, "there is at least one position and one column a head");
+  call.require(shape.head_size <= kMaxHeadSize, "D / heads is at most 128");
+  return shape;
+}
+
+AttentionShape attention_shape(const NodeView& node) { return shape_from(node.attrs(), node.in(0), !node.has_input(1)); }
+
+std::vector<std::string> attention_variants(const NodeView& node, const vk::DeviceProfile& profile) {
+  const std::uint32_t subgroup = promised_subgroup_size(profile.features, profile.features.subgroup_size);
+  const bool can_split = subgroup >= 4 && subgroup <= 128;
+  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
+  std::vector<std::string> variants;
+  if (texel_fits(attention_shape(node), profile)) variants.emplace_back("texel");
+  if (can_split && !software) variants.emplace_back("split");
+  variants.emplace_back("baseline");
+  if (can_split && software) variants.emplace_back("split");
+  return variants;
+}
+
+AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, const AttentionShape& shape,
+                                 const vk::DeviceProfile& profile) {
+  std::string name = pass == AttentionPass::kForward         ? "attention"
+                     : pass == AttentionPass::kBackwardQuery ? "attention_backward_query"
+                                                             : "attention_backward_key";
+  AttentionKernel kernel;
+  if (variant == "texel") {
+    kernel.subgroup_size = promised_subgroup_size(profile.features, kTexelLanes);
+    const std::uint32_t rows = texel_rows(pass, shape.head_size);
+    kernel.constants = {kernel.subgroup_size, static_cast<std::uint32_t>(shape.head_size / 4), rows};
+    kernel.rows_a_group = kernel.subgroup_size * rows;
+    kernel.shader = name + "_texel";
+  } else {
+    kernel = tile_kernel(pass, variant == "split", shape, profile);
+    kernel.shader = variant == "split" ? name + "_split" : name;
+  }
+  return kernel;
+}
+
+void launch_attention(LowerCall& call, AttentionPass pass, const std::vector<AttentionBinding>& bindings) {
+  const AttentionShape shape = attention_shape(call);
+  const vk::DeviceProfile& profile = call.profile();
+  const AttentionKernel kernel = attention_kernel(pass, call.variant(), shape, profile);
+  std::uint64_t bytes = profile.limits.max_storage_range;
+  if (call.variant() == "texel") bytes = std::min(bytes, profile.limits.max_texel_elements * 16);
+  std::int64_t sequences = shape.sequences;  // of a launch
+  if (const std::int64_t rows = bindable_rows(bindings, bytes); rows < shape.rows()) {
+    sequences = (rows - (kRowQuantum - 1)) / shape.positions;  // a window may have to begin up to that many rows early
+    if (rows < kRowQuantum || sequences < 1) {
+      fail(ErrorCode::kUnsupported,
+           "{}: one sequence of {} positions does not fit a binding of {} bytes, the most this device allows ({} rows); use a shorter "
+           "sequence", call.label(), shape.positions, bytes, rows);
+    }
+  }
+
+  AttentionPush push{};
+  push.positions = static_cast<std::uint32_t>(shape.positions);
+  push.heads = static_cast<std::uint32_t>(shape.heads);
+  push.window = static_cast<std::uint32_t>(shape.window);
+  push.row_blocks = static_cast<std::uint32_t>((shape.positions + kernel.rows_a_group - 1) / kernel.rows_a_group);
+  const auto width = static_cast<std::uint32_t>(shape.width());
+  push.q_ld = push.k_ld = push.v_ld = static_cast<std::uint32_t>(call.in(0).ld());
+  push.k_column = shape.fused ? width : 0;
+  push.v_column = shape.fused ? 2 * width : 0;
+  push.out_ld = static_cast<std::uint32_t>(Shape{1, shape.width()}.ld());
+  push.log_sum_exp_ld = static_cast<std::uint32_t>(Shape{1, shape.heads}.ld());
+  push.stats_ld = static_cast<std::uint32_t>(Shape{1, 2 * shape.heads}.ld());
+  push.scale = shape.scale;
+  for (std::int64_t first = 0; first < shape.sequences; first += sequences) {
+    const std::int64_t count = std::min(sequences, shape.sequences - first);
+    const std::int64_t begin = first * shape.positions / kRowQuantum * kRowQuantum;
+    push.first_row = static_cast<std::uint32_t>(first * shape.positions - begin);
+    push.sequences = static_cast<std::uint32_t>(count);
+    Launch launch{.shader = kernel.shader, .constants = kernel.constants, .subgroup_size = kernel.subgroup_size};
+    launch.groups = LowerCall::grid(static_cast<std::int64_t>(push.row_blocks) * count * shape.heads);
+    for (const AttentionBinding& binding : bindings) {
+      launch.bindings.emplace_back(binding.value, begin, (first + count) * shape.positions);
+    }
+    call.dispatch(launch, push);
+  }
+}
+
+namespace {
+
+void infer(InferCall& call) {
+  const AttentionShape shape = infer_attention(call);
+  call.output({shape.rows(), shape.width()});
+  call.output({shape.rows(), shape.heads});
+}
+
+void lower(LowerCall& call) {
+  const AttentionShape shape = attention_shape(call);
+  const std::size_t k = shape.fused ? 0 : 1, v = shape.fused ? 0 : 2;
+  launch_attention(call, AttentionPass::kForward,
+                   {{call.input(0), call.in(0)},
+                    {call.input(k), call.in(k)},
+                    {call.input(v), call.in(v)},
+                    {call.output(0), call.out(0)},
+                    {call.output(1), call.out(1)}});
+}
+
+void grad(GradCall& call) {
+  const bool fused = !call.has_input(1);
+  if (call.d_output(1)) fail(ErrorCode::kUnsupported, "{}: log_sum_exp is kept for the backward pass; it takes no gradient", call.label());
+  const Value k = fused ? Value{} : call.input(1), v = fused ? Value{} : call.input(2);
+  const std::vector<Value> d = call.op(
+      "attention_backward", {call.input(0), k, v, call.output(0), call.output(1), call.d_output(0)}, call.attrs());
+  for (std::size_t i = 0; i < d.size(); ++i) call.add_gradient(i, d[i]);
+}
+
+Cost cost(const NodeView& node) {
+  const AttentionShape shape = attention_shape(node);
+  const double inputs = (shape.fused ? 1.0 : 3.0) * static_cast<double>(node.in(0).bytes());
+  return {.flops = 4 * shape.pairs() * static_cast<double>(shape.width()),
+          .bytes = inputs + static_cast<double>(node.out(0).bytes() + node.out(1).bytes())};
+}
+
+}  // namespace
+
+extern const OpDef attention;
+const OpDef attention{
+    .name = "attention",
+    .formula = "out_i = sum_j softmax_j(q_i k_j) v_j over j in (i - window, i]; log_sum_exp_i = log sum_j exp(q_i k_j)",
+    .inputs = {"q", "k?", "v?"},
+    .attrs = {"batch", "heads", "window", "scaled"},
+    .infer = infer,
+    .lower = lower,
+    .grad = grad,
+    .cost = cost,
+    .variants = attention_variants,
+};
+
+}  // namespace fabula::ops

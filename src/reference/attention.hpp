@@ -1,0 +1,93 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "graph/reference.hpp"
+
+namespace fabula::reference {
+
+/// q, k, v of one attention, fused or apart, in double.
+template <class T>
+struct AttentionView {
+  std::int64_t positions, sequences, heads, width, head_size, window;
+  double scale;
+  const graph::RefTensor<T>*q, *k, *v;
+  std::int64_t k_column, v_column;
+
+  AttentionView(const graph::Attrs& attrs, const graph::RefTensor<T>* q_, const graph::RefTensor<T>* k_, const graph::RefTensor<T>* v_)
+      : sequences(attrs.integer("batch")), heads(attrs.integer("heads")), q(q_), k(k_ ? k_ : q_), v(v_ ? v_ : q_) {
+    positions = q->shape.rows / sequences;
+    width = k_ ? q->shape.cols : q->shape.cols / 3;
+    head_size = width / heads;
+    window = attrs.integer_or("window", 0);
+    scale = attrs.integer_or("scaled", 1) ? 1 / std::sqrt(static_cast<double>(head_size)) : 1;
+    k_column = k_ ? 0 : width;
+    v_column = k_ ? 0 : 2 * width;
+  }
+  /// The first position that position i attends to.
+  std::int64_t first_seen(std::int64_t i) const { return window > 0 ? std::max<std::int64_t>(0, i - window + 1) : 0; }
+  double score(std::int64_t sequence, std::int64_t head, std::int64_t i, std::int64_t j) const {
+    double sum = 0;
+    for (std::int64_t c = head * head_size; c < (head + 1) * head_size; ++c) {
+      sum += static_cast<double>(q->at(sequence * positions + i, c)) * k->at(sequence * positions + j, k_column + c);
+    }
+    return scale * sum;
+  }
+};
+
+/// out [N, D] and log_sum_exp [N, H].
+template <class T>
+void attend(const AttentionView<T>& view, graph::RefTensor<T>& out, graph::RefTensor<T>& log_sum_exp) {
+  std::vector<double> weights(static_cast<std::size_t>(view.positions));
+  for (std::int64_t sequence = 0; sequence < view.sequences; ++sequence)
+    for (std::int64_t head = 0; head < view.heads; ++head)
+      for (std::int64_t i = 0; i < view.positions; ++i) {
+        const std::int64_t begin = view.first_seen(i), row = sequence * view.positions + i;
+        double top = -INFINITY, sum = 0;
+        for (std::int64_t j = begin; j <= i; ++j) top = std::max(top, weights[static_cast<std::size_t>(j)] = view.score(sequence, head, i, j));
+        for (std::int64_t j = begin; j <= i; ++j) sum += weights[static_cast<std::size_t>(j)] = std::exp(weights[static_cast<std::size_t>(j)] - top);
+        log_sum_exp.at(row, head) = static_cast<T>(top + std::log(sum));
+        for (std::int64_t c = head * view.head_size; c < (head + 1) * view.head_size; ++c) {
+          double value = 0;
+          for (std::int64_t j = begin; j <= i; ++j) value += weights[static_cast<std::size_t>(j)] * view.v->at(sequence * view.positions + j, view.v_column + c);
+          out.at(row, c) = static_cast<T>(value / sum);
+        }
+      }
+}
+
+/// A configuration in which attention and attention_backward are checked.
+struct AttentionCase {
+  const char* name;
+  std::int64_t batch, positions, heads, head_size, window;
+  bool scaled, fused;
+  double q_factor = 1;  ///< of the drawn q: large scores
+  bool gradient = false;
+  graph::Shape shape() const { return {batch * positions, heads * head_size * (fused ? 3 : 1)}; }
+  graph::Attrs attrs() const {
+    return {{"batch", double(batch)}, {"heads", double(heads)}, {"window", double(window)}, {"scaled", scaled ? 1.0 : 0.0}};
+  }
+};
+
+inline std::vector<AttentionCase> attention_configurations() {
+  return {
+      {"one_position_one_column", 1, 1, 1, 1, 0, true, true, 1, true},
+      {"odd_7x5_two_heads", 3, 7, 2, 5, 0, true, true, 1, true},
+      {"apart_window_3", 2, 9, 3, 4, 3, false, false, 0.5, true},
+      {"apart_odd_12", 2, 65, 1, 12, 64, true, false},
+      {"window_1", 2, 33, 2, 16, 1, true, true, 1, true},
+      {"gpt_neo_local", 2, 130, 2, 16, 64, false, false, 0.25},
+      {"window_beyond_sequence", 1, 65, 3, 20, 1000, true, true},
+      {"head_16", 2, 130, 2, 16, 0, true, true},
+      {"head_32", 2, 65, 2, 32, 0, true, true},
+      {"head_32_window_7_long", 1, 300, 1, 32, 7, true, true},
+      {"head_64", 2, 70, 2, 64, 0, true, true},
+      {"head_100", 1, 65, 1, 100, 0, true, true},
+      {"head_128", 1, 65, 2, 128, 40, true, true},
+      {"large_scores", 2, 130, 2, 16, 0, true, true, 60},
+      {"many_sequences", 37, 5, 2, 16, 0, true, true},
+  };
+}
+
+}  // namespace fabula::reference

@@ -1,0 +1,306 @@
+#include "train/trainer.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "base/fail.hpp"
+#include "base/log.hpp"
+#include "formats/config_io.hpp"
+#include "formats/report.hpp"
+#include "models/weights.hpp"
+#include "train/schedule.hpp"
+
+namespace fabula::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<std::int64_t>(seconds + 0.5);
+  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
+}
+
+text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
+  return {*data.train, static_cast<std::uint32_t>(config.train.batch_size), static_cast<std::uint32_t>(sequence_length(config)),
+          static_cast<std::uint64_t>(config.train.seed)};
+}
+
+std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches) {
+  const std::int64_t T = sequence_length(config);
+  return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T));
+}
+
+std::string describe(const models::LanguageModel& model) {
+  const ModelConfig& c = model.config();
+  std::string head = std::string(head_kind_name(c.head.kind)) + " head";
+  if (c.head.kind == HeadKind::kGrouped) head += fmt::format(" ({} groups of {})", c.groups(), c.slots());
+  return fmt::format("{} {} layers, hidden {}, {} attention heads, {} tokens, {}: {:.2f} M parameters, {:.2f} M in the body", family_name(c.family),
+                     c.layers, c.hidden, c.heads, c.vocab_size, head, 1e-6 * double(model.parameter_count()),
+                     1e-6 * double(model.body_parameter_count()));
+}
+
+}  // namespace
+
+std::int64_t sequence_length(const RunConfig& config) {
+  return config.train.sequence_length > 0 ? config.train.sequence_length : config.model.n_positions;
+}
+
+TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config, bool with_extras) {
+  using models::Gradients;
+  const std::int64_t B = config.batch_size, T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
+  TrainingPlan plan{graph::Workload(profile),
+                    0,
+                    0,
+                    0,
+                    models::gradient_graph(model, B, T, Gradients::kOverwrite),
+                    models::gradient_graph(model, B, T, config.grad_accumulation > 1 ? Gradients::kAccumulate : Gradients::kOverwrite),
+                    {},
+                    {0, models::evaluation_graph(model, B, T)},
+                    {}};
+  plan.overwrite = plan.workload.add("gradients", std::move(plan.gradient.graph));
+  plan.accumulate = plan.overwrite;
+  if (config.grad_accumulation > 1) plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating.graph));
+  ApplyGraph apply = apply_graph(model.parameters(), config);
+  plan.clip = apply.clip;
+  plan.apply = plan.workload.add("apply", std::move(apply.graph));
+  if (!with_extras) return plan;
+  plan.evaluation.index = plan.workload.add("evaluate", std::move(plan.evaluation.handles.graph));
+  if (config.sample_every > 0) plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
+  return plan;
+}
+
+Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder, TrainOptions options)
+    : device_(device),
+      config_(config),
+      data_(data),
+      folder_(folder),
+      options_(std::move(options)),
+      model_(config.model),
+      sequence_(sequence_length(config)),
+      tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
+      batches_(open_batches(data, config)),
+      plan_(plan_training(device.profile(), model_, config.train)),
+      digest_(plan_.workload.digest()),
+      runtime_(device, std::move(plan_.workload)),
+      generator_(runtime_, plan_.generation, model_, *data.tokenizer),
+      best_valid_loss_(std::numeric_limits<double>::infinity()) {
+  steps_ = count_steps(config, batches_);
+  if (data.valid && config.train.eval_every > 0)
+    valid_batches_.emplace(*data.valid, static_cast<std::uint32_t>(config.train.batch_size), static_cast<std::uint32_t>(sequence_), 0,
+                           text::BatchSource::Order::kSequential);
+  const std::vector<float> limits{static_cast<float>(config.train.clip_norm), 0, 0, 0};
+  runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
+  start_or_resume();
+}
+
+void Trainer::check_resumable(const RunState& saved) const {
+  if (options_.resume == Resume::kNever)
+    fail(ErrorCode::kInvalidArgument, "{} already holds a run at step {}; continue it with --resume auto, or choose another folder", folder_.path().string(),
+         saved.step);
+  const RunConfig old = load_config(folder_.path());
+  RunConfig old_model = old;
+  old_model.train = config_.train;
+  if (config_json(old_model) != config_json(config_))
+    fail(ErrorCode::kInvalidArgument, "{} holds a model of another shape than the config; compare its config.json, or choose another folder", folder_.path().string());
+  if (config_json(old) != config_json(config_)) warn("the training settings differ from those that the run was started with; losses will differ from an uninterrupted run");
+  const std::string now = fmt::format("{:016x}", digest_);
+  if (saved.lowering == now || options_.resume == Resume::kForce) return;
+  fail(ErrorCode::kInvalidArgument,
+       "the run was started with other kernels (on {}, {}; now {}, {}): it cannot continue bit-identically. --resume force continues all the same",
+       saved.device, saved.driver, device_.info().name, device_.info().driver);
+}
+
+void Trainer::start_or_resume() {
+  if (!folder_.has_state()) {
+    models::initialise_weights(runtime_, model_, static_cast<std::uint64_t>(config_.train.seed));
+    for (const char* moment : {"m.", "v."})
+      for (const graph::ParameterSpec& spec : model_.parameters())
+        runtime_.upload(std::string(graph::kOptimizerPrefix) + moment + spec.name, std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
+    metrics_.emplace(folder_.file("metrics.jsonl"), -1);
+    return;
+  }
+  const RunState saved = folder_.read_state();
+  check_resumable(saved);
+  folder_.load(runtime_, model_, saved);
+  first_step_ = saved.step;
+  best_valid_loss_ = saved.best_val_loss;
+  metrics_.emplace(folder_.file("metrics.jsonl"), saved.step);
+  info("resuming after step {} of {}", first_step_, steps_);
+}
+
+models::BatchWords Trainer::words_of(std::uint64_t batch) const {
+  const text::Batch data = batches_.batch(options_.overfit_batch ? 0 : batch);
+  return models::batch_words(model_, data.ids, data.labels, heads::LossUse::kGradient);
+}
+
+void Trainer::set_step_inputs(std::size_t graph, std::int64_t number, std::int64_t micro) {
+  const std::vector<float> scale{1.0f / static_cast<float>(tokens_per_step_), 0, 0, 0};
+  runtime_.set_input(graph, "loss_scale", std::span<const float>(scale));
+  if (config_.model.embd_dropout == 0 && config_.model.resid_dropout == 0) return;
+  const auto seed = static_cast<std::uint64_t>(config_.train.seed);
+  const auto draw = static_cast<std::uint64_t>((number - 1) * config_.train.grad_accumulation + micro);
+  const std::vector<std::uint32_t> words{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
+                                         static_cast<std::uint32_t>(draw), static_cast<std::uint32_t>(draw >> 32)};
+  runtime_.set_input(graph, "seed", std::span<const std::uint32_t>(words));
+}
+
+void Trainer::gradients(std::int64_t number, StepResult& result) {
+  const std::int64_t accumulation = config_.train.grad_accumulation;
+  for (std::int64_t micro = 0; micro < accumulation; ++micro) {
+    const std::size_t graph = micro == 0 ? plan_.overwrite : plan_.accumulate;
+    const models::LossGraph& handles = micro == 0 ? plan_.gradient : plan_.accumulating;
+    ensure(next_words_.counted * accumulation == tokens_per_step_, "a training batch counts {} labels of {}", next_words_.counted, tokens_per_step_ / accumulation);
+    models::set_batch(runtime_, graph, next_words_);
+    set_step_inputs(graph, number, micro);
+    runtime_.submit({graph});
+    next_words_ = words_of(static_cast<std::uint64_t>((number - 1) * accumulation + micro + 1));
+    const auto sum_of = [&](graph::Value value) { return value ? static_cast<double>(runtime_.read(graph, value).front()) : 0.0; };
+    result.loss += sum_of(handles.loss);
+    result.token_correct += sum_of(handles.token_correct);
+    result.group_correct += sum_of(handles.group_correct);
+    result.slot_correct += sum_of(handles.slot_correct);
+  }
+}
+
+Trainer::StepResult Trainer::step(std::int64_t number) {
+  StepResult result;
+  gradients(number, result);
+  if (!std::isfinite(result.loss)) stop_on_non_finite(number, "loss");
+  const std::array<float, 8> hyper = adamw_hyper(config_.train, learning_rate(config_.train, number, steps_), number);
+  runtime_.set_input(plan_.apply, "hyper", std::span<const float>(hyper));
+  runtime_.submit({plan_.apply});
+  const std::vector<float> clip = runtime_.read(plan_.apply, plan_.clip);
+  if (clip[3] != 0) stop_on_non_finite(number, "gradient norm");
+  result.norm = clip[1];
+  return result;
+}
+
+void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
+  progress_.end();
+  save(number - 1);
+  fail(ErrorCode::kNumeric,
+       "step {}: the {} is not finite; the weights as they were after step {} are saved in {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data",
+       number, what, number - 1, folder_.path().string());
+}
+
+void Trainer::record_step(std::int64_t number, const StepResult& result, double seconds) {
+  MetricsRecord record{std::string(kTrainRecord), number, {}, {}};
+  const auto positions = static_cast<double>(tokens_per_step_);
+  record.values = {{"loss", result.loss},
+                   {"learning_rate", learning_rate(config_.train, number, steps_)},
+                   {"grad_norm", result.norm},
+                   {"tokens_per_second", positions / seconds},
+                   {"tokens_seen", positions * static_cast<double>(number)}};
+  std::string accuracy;
+  if (plan_.gradient.group_correct) {
+    record.values["group_accuracy"] = result.group_correct / positions;
+    record.values["token_accuracy"] = result.slot_correct / positions;
+    accuracy = fmt::format("  group {:.0f} %  in group {:.0f} %", 100 * result.group_correct / positions, 100 * result.slot_correct / positions);
+  } else if (plan_.gradient.token_correct) {
+    record.values["token_accuracy"] = result.token_correct / positions;
+    accuracy = fmt::format("  token {:.0f} %", 100 * result.token_correct / positions);
+  }
+  metrics_->append(record);
+  recent_seconds_ = recent_seconds_ == 0 ? seconds : 0.9 * recent_seconds_ + 0.1 * seconds;
+  const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || number == first_step_ + 1 || number == steps_);
+  if (!progress_.redraws() && !due) return;
+  progress_.show(fmt::format("step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {} MiB  ETA {}", number, steps_,
+                             result.loss, result.norm, record.values["learning_rate"], accuracy, 1e3 * seconds, positions / seconds,
+                             device_.peak_allocated() >> 20, duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
+}
+
+void Trainer::validate_model(std::int64_t number) {
+  if (!valid_batches_) return;
+  const infer::Evaluation evaluation =
+      infer::evaluate(runtime_, plan_.evaluation, model_, *valid_batches_, static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)));
+  MetricsRecord record{std::string(kEvalRecord), number, {{"loss", evaluation.loss()}}, {}};
+  std::string accuracy;
+  if (evaluation.has_groups) {
+    record.values["group_accuracy"] = evaluation.group_accuracy();
+    record.values["token_accuracy"] = evaluation.token_in_group_accuracy();
+    accuracy = fmt::format(", group accuracy {:.1f} %, token in group {:.1f} %", 100 * evaluation.group_accuracy(), 100 * evaluation.token_in_group_accuracy());
+  } else if (evaluation.has_token) {
+    record.values["token_accuracy"] = evaluation.token_accuracy();
+    accuracy = fmt::format(", token accuracy {:.1f} %", 100 * evaluation.token_accuracy());
+  }
+  metrics_->append(record);
+  outcome_.valid_loss = evaluation.loss();
+  best_valid_loss_ = std::min(best_valid_loss_, evaluation.loss());
+  progress_.end();
+  info("step {}: validation loss {:.4f}, perplexity {:.2f}{}", number, evaluation.loss(), evaluation.perplexity(), accuracy);
+}
+
+void Trainer::show_sample(std::int64_t number) {
+  infer::GenerateOptions options;
+  options.max_tokens = config_.train.sample_tokens;
+  options.sampler.temperature = config_.train.sample_temperature;
+  options.sampler.seed = static_cast<std::uint64_t>(config_.train.seed);
+  const std::string text = generator_.generate(config_.train.sample_prompt, options);
+  metrics_->append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
+  progress_.end();
+  info("step {}: {}{}", number, config_.train.sample_prompt, text);
+}
+
+void Trainer::save(std::int64_t number) {
+  RunState state;
+  state.step = number;
+  state.tokens_seen = number * tokens_per_step_;
+  state.data_position = number * config_.train.grad_accumulation;
+  state.seed = config_.train.seed;
+  state.best_val_loss = best_valid_loss_;
+  state.lowering = fmt::format("{:016x}", digest_);
+  state.device = device_.info().name;
+  state.driver = device_.info().driver;
+  state.texts["data"] = data_.description;
+  folder_.save(runtime_, model_, config_, *data_.tokenizer, state);
+}
+
+void Trainer::report() {
+  RunSummary summary;
+  summary.title = folder_.path().filename().string();
+  if (summary.title.empty()) summary.title = folder_.path().parent_path().filename().string();
+  summary.subtitle = describe(model_);
+  summary.facts = {{"device", device_.info().name},
+                   {"driver", device_.info().driver},
+                   {"data", data_.description},
+                   {"step", fmt::format("{} of {}", outcome_.step, steps_)},
+                   {"tokens a step", std::to_string(tokens_per_step_)},
+                   {"device memory, peak", fmt::format("{} MiB", device_.peak_allocated() >> 20)}};
+  summary.config_json = config_json(config_);
+  summary.records = read_metrics(folder_.file("metrics.jsonl"));
+  write_report(folder_.file("report.html"), summary);
+}
+
+TrainOutcome Trainer::run() {
+  const TrainConfig& train = config_.train;
+  const auto due = [&](std::int64_t every, std::int64_t number) { return every > 0 && (number % every == 0 || number == steps_); };
+  outcome_ = {.interrupted = false, .step = first_step_, .steps = steps_, .last_loss = 0, .valid_loss = {}};
+  info("{}", describe(model_));
+  info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);
+  if (first_step_ == 0) validate_model(0);
+  if (first_step_ < steps_) next_words_ = words_of(static_cast<std::uint64_t>(first_step_ * train.grad_accumulation));
+  for (std::int64_t number = first_step_ + 1; number <= steps_; ++number) {
+    const auto start = Clock::now();
+    const StepResult result = step(number);
+    outcome_.step = number;
+    outcome_.last_loss = result.loss;
+    record_step(number, result, seconds_since(start));
+    const bool stop = options_.stop_requested && options_.stop_requested() && number < steps_;
+    if (due(train.eval_every, number)) validate_model(number);
+    if (due(train.sample_every, number)) show_sample(number);
+    if (due(train.save_every, number) || number == steps_ || stop) {
+      save(number);
+      report();
+    }
+    if (stop) {
+      outcome_.interrupted = true;
+      break;
+    }
+  }
+  progress_.end();
+  return outcome_;
+}
+
+}  // namespace fabula::train

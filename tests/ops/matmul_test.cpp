@@ -1,0 +1,124 @@
+// Matrices that are larger than what a device can bind at once: the blocks of M, N and K that matmul is launched in.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/fail.hpp"
+#include "graph/check.hpp"
+#include "graph/workload.hpp"
+#include "ops/matmul_plan.hpp"
+#include "ops/op_table.hpp"
+#include "support/device_main.hpp"
+#include "temp_dir.hpp"
+
+namespace fabula::test {
+namespace {
+
+using graph::OpCase;
+using graph::Shape;
+
+constexpr std::uint64_t kRange = 65536;         // bytes a binding
+constexpr std::uint64_t kTexelElements = 2560;  // 40 KiB a texel view: cuts again, elsewhere
+
+std::unique_ptr<vk::Device> open_small_device(const TempDir& folder) {
+  const auto file = folder.path() / "limits.json";
+  std::ofstream(file) << "{\"max_storage_range\": " << kRange << ", \"max_texel_elements\": " << kTexelElements << "}";
+  vk::DeviceOptions options;
+  options.device = std::to_string(device().info().index);
+  options.limits = file.string();
+  options.cache_dir = "none";
+  return vk::Device::open(options);
+}
+
+struct Layout {
+  const char* name;
+  const char* transposed;  // attribute; null: none
+};
+
+OpCase make_case(const Layout& layout, std::int64_t m, std::int64_t n, std::int64_t k) {
+  const bool nt = layout.name == std::string("nt"), tn = layout.name == std::string("tn");
+  OpCase c;
+  c.name = fmt::format("{}_{}x{}x{}", layout.name, m, n, k);
+  if (layout.transposed) c.attrs.set(layout.transposed, 1);
+  c.inputs = {{.shape = tn ? Shape{k, m} : Shape{m, k}},
+              {.shape = nt ? Shape{n, k} : Shape{k, n}},
+              {.shape = {1, n}},
+              {.shape = {m, n}}};
+  c.relative = 6e-6;
+  return c;
+}
+
+/// Launches of the first variant, without a device.
+std::size_t count_steps(const OpCase& c, const vk::DeviceProfile& profile, const std::string& variant) {
+  graph::Graph graph(ops::op_table());
+  std::vector<graph::Value> inputs;
+  for (const OpCase::Input& input : c.inputs)
+    inputs.push_back(graph.state(fmt::format("in{}", inputs.size()), input.shape));
+  graph.op("matmul", inputs, c.attrs);
+  graph::Workload workload(profile, variant);
+  workload.add("matmul", graph);
+  return workload.graphs().front().program.steps.size();
+}
+
+class MatmulBlocks : public testing::TestWithParam<Layout> {
+ protected:
+  void check(const OpCase& c) {
+    const auto small = open_small_device(folder_);
+    EXPECT_GT(count_steps(c, small->profile(), "tile64"), 1u) << c.name << " fits one launch and tests nothing";
+    for (const auto& result :
+         graph::check_case(*small, ops::op_table(), ops::op_table().find("matmul"), c, {.repeats = 2}))
+      EXPECT_TRUE(result.ok) << c.name << " variant '" << result.variant << "': " << result.detail;
+  }
+  TempDir folder_;
+};
+
+TEST_P(MatmulBlocks, RowsOfEveryOperandAreCut) {
+  check(make_case(GetParam(), 200, 150, 210));
+}
+
+TEST_P(MatmulBlocks, BlocksOfKMeetSplitK) {
+  // b of nn and both of tn have 1500 rows of 80 bytes: two blocks of K, of several pieces each. A row of nt is never
+  // cut.
+  check(make_case(GetParam(), 10, 20, GetParam().name == std::string("nt") ? 700 : 1500));
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, MatmulBlocks,
+                         testing::Values(Layout{"nn", nullptr}, Layout{"nt", "transpose_b"},
+                                         Layout{"tn", "transpose_a"}),
+                         [](const auto& param) { return std::string(param.param.name); });
+
+TEST(MatmulPlan, SplitsKOnlyWherePartsAreFew) {
+  vk::DeviceProfile profile;
+  profile.device_class = vk::DeviceClass::kDiscrete;
+  const auto split = [&](std::int64_t m, std::int64_t n, std::int64_t k) {
+    return ops::matmul_split({ops::MatmulLayout::kTN, m, n, k}, profile, ops::kMatmulTile128);
+  };
+  EXPECT_EQ(split(4096, 4096, 4096).count, 1);
+  EXPECT_EQ(split(16384, 1024, 256).count, 1);
+  const ops::MatmulSplit pieces = split(256, 256, 16384);
+  EXPECT_EQ(pieces.count, 64);
+  EXPECT_EQ(pieces.depth % 64, 0);
+  EXPECT_GE(pieces.count * pieces.depth, 16384);
+  EXPECT_LT((pieces.count - 1) * pieces.depth, 16384) << "the last piece is empty";
+  EXPECT_EQ(split(8, 8, 300).count, 1) << "too little of K to share";
+}
+
+TEST(MatmulPlan, BaselineAloneWithoutFeatures) {
+  const vk::DeviceProfile minimum;
+  graph::Graph graph(ops::op_table());
+  graph.op("matmul", {graph.state("a", {100, 100}), graph.state("b", {100, 100})});
+  EXPECT_EQ(graph::variants_of(graph, graph.nodes().front(), minimum), std::vector<std::string>{"tile64"});
+}
+
+TEST(MatmulShapes, RefusesWhatDoesNotFit) {
+  graph::Graph graph(ops::op_table());
+  const graph::Value a = graph.state("a", {3, 4}), b = graph.state("b", {4, 5}), bad_bias = graph.state("bias", {1, 4});
+  EXPECT_THROW(graph.op("matmul", {b, a}), Error);
+  EXPECT_THROW(graph.op("matmul", {a, b}, {{"transpose_b", 1}}), Error);
+  EXPECT_THROW(graph.op("matmul", {a, b}, {{"transpose_a", 1}, {"transpose_b", 1}}), Error);
+  EXPECT_THROW(graph.op("matmul", {a, b, bad_bias}), Error);
+  EXPECT_EQ(graph.shape(graph.op1("matmul", {a, b})), (Shape{3, 5}));
+}
+
+}  // namespace
+}  // namespace fabula::test
