@@ -81,7 +81,7 @@ void main() {
           maximum[r] = top;
         }
         [[unroll]] for (uint j = 0; j < STEP; ++j) {
-          p[r * STEP + j] = exp2(p[r * STEP + j] - top);
+          p[r * STEP + j] = weight(p[r * STEP + j] - top);
           sum[r] += p[r * STEP + j];
         }
       }
@@ -101,9 +101,11 @@ void main() {
       [[unroll]] for (uint e = 0; e < PART; ++e) write_out(row * out_ld + head_word, part + C * e, acc[r * PART + e] * inverse);
       if (part == 0) {
         log_sum_exp[row * log_sum_exp_ld + at.head] = (maximum[r] + log2(sum[r])) * kLn2;
-        if (at.head == heads - 1) {
-          for (uint h = heads; h < log_sum_exp_ld; ++h) log_sum_exp[row * log_sum_exp_ld + h] = 0;
-          for (uint w = heads * HEAD; w < out_ld; ++w) attended[row * out_ld + w] = 0;
+        // The padding. No loop that cannot be unrolled: it would keep the one around it, and so every array, from being resolved.
+        [[unroll]] for (uint x = 0; x < 3; ++x) {
+          bool last = at.head == heads - 1;
+          if (last && heads + x < log_sum_exp_ld) log_sum_exp[row * log_sum_exp_ld + heads + x] = 0;
+          if (last && heads * HEAD + x < out_ld) attended[row * out_ld + heads * HEAD + x] = 0;
         }
       }
     }

@@ -49,7 +49,8 @@ void main() {
       v[d] = texelFetch(v_rows, v_from + int(d));
     }
 
-    float p[R * LANES];
+    float p[R * LANES], top[R], shrink[R];
+    [[unroll]] for (uint r = 0; r < R; ++r) top[r] = maximum[r];
     [[unroll]] for (uint j = 0; j < LANES; ++j) {
       float s[R];
       [[unroll]] for (uint r = 0; r < R; ++r) s[r] = 0;
@@ -62,20 +63,19 @@ void main() {
       [[unroll]] for (uint r = 0; r < R; ++r) {
         int back = int(first + lane + LANES * r) - int(j0 + j);  // how far behind its query the key stands
         p[r * LANES + j] = back >= 0 && back < int(window) ? s[r] : kMasked;
+        top[r] = max(top[r], p[r * LANES + j]);
       }
     }
-    float shrink[R];
     [[unroll]] for (uint r = 0; r < R; ++r) {
-      float top = maximum[r];
-      [[unroll]] for (uint j = 0; j < LANES; ++j) top = max(top, p[r * LANES + j]);
-      shrink[r] = exp2(maximum[r] - top);
-      maximum[r] = top;
-      float total = sum[r] * shrink[r];
-      [[unroll]] for (uint j = 0; j < LANES; ++j) {
-        p[r * LANES + j] = exp2(p[r * LANES + j] - top);
-        total += p[r * LANES + j];
+      shrink[r] = exp2(maximum[r] - top[r]);
+      maximum[r] = top[r];
+      sum[r] *= shrink[r];
+    }
+    [[unroll]] for (uint j = 0; j < LANES; ++j) {
+      [[unroll]] for (uint r = 0; r < R; ++r) {
+        p[r * LANES + j] = weight(p[r * LANES + j] - top[r]);
+        sum[r] += p[r * LANES + j];
       }
-      sum[r] = total;
     }
     [[unroll]] for (uint d = 0; d < HEAD4; ++d) {
       [[unroll]] for (uint c = 0; c < 4; ++c) {
@@ -99,7 +99,10 @@ void main() {
         attended[row * out_ld / 4 + at.head * HEAD4 + d] = acc[r * HEAD4 + d] * inverse;
       }
       log_sum_exp[row * log_sum_exp_ld + at.head] = (maximum[r] + log2(sum[r])) * kLn2;
-      if (at.head == heads - 1) for (uint h = heads; h < log_sum_exp_ld; ++h) log_sum_exp[row * log_sum_exp_ld + h] = 0;
+      // The padding. No loop that cannot be unrolled: it would keep the one around it, and so every array, from being resolved.
+      [[unroll]] for (uint x = 0; x < 3; ++x) {
+        if (at.head == heads - 1 && heads + x < log_sum_exp_ld) log_sum_exp[row * log_sum_exp_ld + heads + x] = 0;
+      }
     }
   }
 }

@@ -10,7 +10,7 @@ layout(constant_id = 1) const uint HEAD = 32;     // head size
 layout(constant_id = 2) const uint R = 1;         // rows an invocation
 layout(constant_id = 3) const uint C = 1;         // lanes a row; a power of two, 1 without SPLIT
 layout(constant_id = 4) const uint TILE = 32;     // rows a tile in shared memory, a multiple of STEP
-const uint STEP = 4;                              // rows of the tile gone through at once
+layout(constant_id = 5) const uint STEP = 4;      // rows of the tile gone through at once
 const uint LOCAL = gl_WorkGroupSize.x;
 const uint PART = (HEAD + 4 * C - 1) / (4 * C);   // vec4 of the head an invocation holds
 const uint HEAD4 = PART * C;
@@ -26,26 +26,28 @@ uint lane_index() {
 }
 float sum_of_parts(float x) {
 #ifdef SPLIT
-  for (uint step = 1; step < C; step *= 2) x += subgroupShuffleXor(x, step);
+  [[unroll]] for (uint step = 1; step < C; step *= 2) x += subgroupShuffleXor(x, step);
 #endif
   return x;
 }
 
 // Defines `vec4 name(uint word, uint d)`: words [4d, 4d + 4) of the head that begins at `word` of a buffer of vec4, zero past its end.
-#define HEAD_READER(name, buffer)                                                                    \
-  vec4 name(uint word, uint d) {                                                                     \
-    vec4 part = vec4(0);                                                                             \
-    if (HEAD % 4 == 0) {                                                                             \
-      if (4 * d < HEAD) part = buffer[word / 4 + d];                                                 \
-    } else {                                                                                         \
-      for (uint c = 0; c < 4 && 4 * d + c < HEAD; ++c) {                                             \
-        part[c] = buffer[(word + 4 * d + c) / 4][(word + 4 * d + c) % 4];                            \
-      }                                                                                              \
-    }                                                                                                \
-    return part;                                                                                     \
+#define HEAD_READER(name, buffer)                                                                               \
+  vec4 name(uint word, uint d) {                                                                                \
+    vec4 part = vec4(0);                                                                                        \
+    if (HEAD % 4 == 0) {                                                                                        \
+      if (4 * d < HEAD) part = buffer[word / 4 + d];                                                            \
+    } else {                                                                                                    \
+      [[unroll]] for (uint c = 0; c < 4; ++c) {                                                                 \
+        if (4 * d + c < HEAD) part[c] = buffer[(word + 4 * d + c) / 4][(word + 4 * d + c) % 4];                 \
+      }                                                                                                         \
+    }                                                                                                           \
+    return part;                                                                                                \
   }
 // Defines `void name(uint word, uint d, vec4 part)`: the reverse, into a buffer of floats.
-#define HEAD_WRITER(name, buffer)                                                                    \
-  void name(uint word, uint d, vec4 part) {                                                          \
-    for (uint c = 0; c < 4 && 4 * d + c < HEAD; ++c) buffer[word + 4 * d + c] = part[c];             \
+#define HEAD_WRITER(name, buffer)                                                                               \
+  void name(uint word, uint d, vec4 part) {                                                                     \
+    [[unroll]] for (uint c = 0; c < 4; ++c) {                                                                   \
+      if (4 * d + c < HEAD) buffer[word + 4 * d + c] = part[c];                                                 \
+    }                                                                                                           \
   }

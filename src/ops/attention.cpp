@@ -24,7 +24,8 @@ AttentionShape shape_from(const Attrs& attrs, const Shape& q, bool fused) {
   shape.head_size = (fused ? q.cols / 3 : q.cols) / std::max<std::int64_t>(shape.heads, 1);
   const std::int64_t window = attrs.integer_or("window", 0);
   shape.window = window == 0 ? shape.positions : std::min(window, shape.positions);
-  shape.scale = attrs.integer_or("scaled", 1) ? static_cast<float>(1 / std::sqrt(static_cast<double>(shape.head_size))) : 1.0f;
+  shape.scale =
+      attrs.integer_or("scaled", 1) ? static_cast<float>(1 / std::sqrt(static_cast<double>(shape.head_size))) : 1.0f;
   return shape;
 }
 
@@ -38,17 +39,19 @@ std::uint32_t promised_subgroup_size(const vk::Features& features, std::uint32_t
 constexpr std::uint32_t kTexelLanes = 8;
 
 bool texel_fits(const AttentionShape& shape, const vk::DeviceProfile& profile) {
-  if (!profile.features.texel_float4 || profile.device_class != vk::DeviceClass::kSoftware || shape.head_size % 4) return false;
+  if (!profile.features.texel_float4 || profile.device_class != vk::DeviceClass::kSoftware || shape.head_size % 4)
+    return false;
   const std::uint32_t lanes = promised_subgroup_size(profile.features, kTexelLanes);
   const auto row_texels = static_cast<std::uint64_t>((shape.fused ? 3 : 1) * shape.width() / 4);
   const auto rows = static_cast<std::uint64_t>(shape.positions + kRowQuantum);
   return lanes > 0 && lanes <= kTexelLanes && rows * row_texels <= profile.limits.max_texel_elements;
 }
 
-/// Query or key rows that an invocation of a texel kernel keeps: more reuse a shuffle, but code and compile time grow with them.
-std::uint32_t texel_rows(AttentionPass pass, std::int64_t head_size) {
-  const std::int64_t budget = pass == AttentionPass::kForward ? 128 : 64;
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(budget / head_size, 1, 4));
+/// Query or key rows that an invocation of a texel kernel keeps: more reuse a shuffle, but code and compile time grow
+/// with them.
+std::uint32_t texel_rows(std::int64_t head_size) {
+  constexpr std::int64_t kWords = 64;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(kWords / head_size, 1, 4));
 }
 
 struct TileTuning {
@@ -56,27 +59,34 @@ struct TileTuning {
   std::uint32_t lanes = 1;  ///< a row
 };
 
-TileTuning tile_tuning(AttentionPass pass, bool split, std::int64_t head_size, std::uint32_t subgroup_size) {
+TileTuning tile_tuning(bool split, std::int64_t head_size, std::uint32_t subgroup_size) {
   TileTuning tuning;
   if (!split) return tuning;
-  const std::int64_t words_a_lane = pass == AttentionPass::kForward ? 16 : 16;
-  while (tuning.lanes * 2 <= std::min(subgroup_size, 8u) && head_size > words_a_lane * tuning.lanes) tuning.lanes *= 2;
+  constexpr std::int64_t kWordsALane = 8;
+  while (tuning.lanes * 2 <= std::min(subgroup_size, 8u) && head_size > kWordsALane * tuning.lanes) tuning.lanes *= 2;
   tuning.rows = 2;
   return tuning;
 }
 
-AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape& shape, const vk::DeviceProfile& profile) {
+AttentionKernel tile_kernel(bool split, const AttentionShape& shape, const vk::DeviceProfile& profile) {
   AttentionKernel kernel;
   if (split) kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
-  const TileTuning tuning = tile_tuning(pass, split, shape.head_size, kernel.subgroup_size);
+  const TileTuning tuning = tile_tuning(split, shape.head_size, kernel.subgroup_size);
   // Shared memory: two tiles of padded head rows, and 8 bytes of row statistics.
-  constexpr std::int64_t kStep = 4, kMaxTile = 64, kSharedBytes = 16384;
+  constexpr std::int64_t kMaxTile = 64, kSharedBytes = 16384;
+  // Software drivers read shared memory lane by lane; steps unrolled wide only cost them compile time.
+  const std::int64_t step = profile.device_class != vk::DeviceClass::kSoftware ? 4 : shape.head_size <= 32 ? 2 : 1;
   const std::int64_t padded_head = (shape.head_size + 4 * tuning.lanes - 1) / (4 * tuning.lanes) * 4 * tuning.lanes;
-  const std::int64_t tile = std::min(kMaxTile, kSharedBytes / (8 * padded_head + 8)) / kStep * kStep;
+  const std::int64_t tile = std::min(kMaxTile, kSharedBytes / (8 * padded_head + 8)) / step * step;
   std::uint32_t local = 128;
   const std::uint32_t smallest = std::max(32u, kernel.subgroup_size);
   while (local / 2 >= smallest && local / 2 / tuning.lanes * tuning.rows >= shape.positions) local /= 2;
-  kernel.constants = {local, static_cast<std::uint32_t>(shape.head_size), tuning.rows, tuning.lanes, static_cast<std::uint32_t>(tile)};
+  kernel.constants = {local,
+                      static_cast<std::uint32_t>(shape.head_size),
+                      tuning.rows,
+                      tuning.lanes,
+                      static_cast<std::uint32_t>(tile),
+                      static_cast<std::uint32_t>(step)};
   kernel.rows_a_group = local / tuning.lanes * tuning.rows;
   return kernel;
 }
@@ -113,17 +123,20 @@ AttentionShape infer_attention(const InferCall& call) {
   return shape;
 }
 
-AttentionShape attention_shape(const NodeView& node) { return shape_from(node.attrs(), node.in(0), !node.has_input(1)); }
+AttentionShape attention_shape(const NodeView& node) {
+  return shape_from(node.attrs(), node.in(0), !node.has_input(1));
+}
 
 std::vector<std::string> attention_variants(const NodeView& node, const vk::DeviceProfile& profile) {
   const std::uint32_t subgroup = promised_subgroup_size(profile.features, profile.features.subgroup_size);
   const bool can_split = subgroup >= 4 && subgroup <= 128;
+  const AttentionShape shape = attention_shape(node);
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
   std::vector<std::string> variants;
-  if (texel_fits(attention_shape(node), profile)) variants.emplace_back("texel");
+  if (texel_fits(shape, profile)) variants.emplace_back("texel");
   if (can_split && !software) variants.emplace_back("split");
   variants.emplace_back("baseline");
-  if (can_split && software) variants.emplace_back("split");
+  if (can_split && software && shape.head_size <= 32) variants.emplace_back("split");
   return variants;
 }
 
@@ -135,12 +148,12 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
   AttentionKernel kernel;
   if (variant == "texel") {
     kernel.subgroup_size = promised_subgroup_size(profile.features, kTexelLanes);
-    const std::uint32_t rows = texel_rows(pass, shape.head_size);
+    const std::uint32_t rows = texel_rows(shape.head_size);
     kernel.constants = {kernel.subgroup_size, static_cast<std::uint32_t>(shape.head_size / 4), rows};
     kernel.rows_a_group = kernel.subgroup_size * rows;
     kernel.shader = name + "_texel";
   } else {
-    kernel = tile_kernel(pass, variant == "split", shape, profile);
+    kernel = tile_kernel(variant == "split", shape, profile);
     kernel.shader = variant == "split" ? name + "_split" : name;
   }
   return kernel;
@@ -157,8 +170,10 @@ void launch_attention(LowerCall& call, AttentionPass pass, const std::vector<Att
     sequences = (rows - (kRowQuantum - 1)) / shape.positions;  // a window may have to begin up to that many rows early
     if (rows < kRowQuantum || sequences < 1) {
       fail(ErrorCode::kUnsupported,
-           "{}: one sequence of {} positions does not fit a binding of {} bytes, the most this device allows ({} rows); use a shorter "
-           "sequence", call.label(), shape.positions, bytes, rows);
+           "{}: one sequence of {} positions does not fit a binding of {} bytes, the most this device allows ({} "
+           "rows); use a shorter "
+           "sequence",
+           call.label(), shape.positions, bytes, rows);
     }
   }
 
@@ -210,7 +225,8 @@ void lower(LowerCall& call) {
 
 void grad(GradCall& call) {
   const bool fused = !call.has_input(1);
-  if (call.d_output(1)) fail(ErrorCode::kUnsupported, "{}: log_sum_exp is kept for the backward pass; it takes no gradient", call.label());
+  if (call.d_output(1))
+    fail(ErrorCode::kUnsupported, "{}: log_sum_exp is kept for the backward pass; it takes no gradient", call.label());
   const Value k = fused ? Value{} : call.input(1), v = fused ? Value{} : call.input(2);
   const std::vector<Value> d = call.op(
       "attention_backward", {call.input(0), k, v, call.output(0), call.output(1), call.d_output(0)}, call.attrs());

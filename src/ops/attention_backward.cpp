@@ -48,7 +48,9 @@ Cost cost(const NodeView& node) {
 extern const OpDef attention_backward;
 const OpDef attention_backward{
     .name = "attention_backward",
-    .formula = "d_v_j = sum_i p_ij d_out_i; d_s_ij = p_ij (d_out_i v_j - d_out_i out_i); d_q_i = sum_j d_s_ij k_j; d_k_j = sum_i d_s_ij q_i",
+    .formula =
+        "d_v_j = sum_i p_ij d_out_i; d_s_ij = p_ij (d_out_i v_j - d_out_i out_i); d_q_i = sum_j d_s_ij k_j; d_k_j = "
+        "sum_i d_s_ij q_i",
     .inputs = {"q", "k?", "v?", "out", "log_sum_exp", "d_out"},
     .attrs = {"batch", "heads", "window", "scaled"},
     .infer = infer,

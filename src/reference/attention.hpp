@@ -16,7 +16,8 @@ struct AttentionView {
   const graph::RefTensor<T>*q, *k, *v;
   std::int64_t k_column, v_column;
 
-  AttentionView(const graph::Attrs& attrs, const graph::RefTensor<T>* q_, const graph::RefTensor<T>* k_, const graph::RefTensor<T>* v_)
+  AttentionView(const graph::Attrs& attrs, const graph::RefTensor<T>* q_, const graph::RefTensor<T>* k_,
+                const graph::RefTensor<T>* v_)
       : sequences(attrs.integer("batch")), heads(attrs.integer("heads")), q(q_), k(k_ ? k_ : q_), v(v_ ? v_ : q_) {
     positions = q->shape.rows / sequences;
     width = k_ ? q->shape.cols : q->shape.cols / 3;
@@ -46,12 +47,16 @@ void attend(const AttentionView<T>& view, graph::RefTensor<T>& out, graph::RefTe
       for (std::int64_t i = 0; i < view.positions; ++i) {
         const std::int64_t begin = view.first_seen(i), row = sequence * view.positions + i;
         double top = -INFINITY, sum = 0;
-        for (std::int64_t j = begin; j <= i; ++j) top = std::max(top, weights[static_cast<std::size_t>(j)] = view.score(sequence, head, i, j));
-        for (std::int64_t j = begin; j <= i; ++j) sum += weights[static_cast<std::size_t>(j)] = std::exp(weights[static_cast<std::size_t>(j)] - top);
+        for (std::int64_t j = begin; j <= i; ++j)
+          top = std::max(top, weights[static_cast<std::size_t>(j)] = view.score(sequence, head, i, j));
+        for (std::int64_t j = begin; j <= i; ++j)
+          sum += weights[static_cast<std::size_t>(j)] = std::exp(weights[static_cast<std::size_t>(j)] - top);
         log_sum_exp.at(row, head) = static_cast<T>(top + std::log(sum));
         for (std::int64_t c = head * view.head_size; c < (head + 1) * view.head_size; ++c) {
           double value = 0;
-          for (std::int64_t j = begin; j <= i; ++j) value += weights[static_cast<std::size_t>(j)] * view.v->at(sequence * view.positions + j, view.v_column + c);
+          for (std::int64_t j = begin; j <= i; ++j)
+            value +=
+                weights[static_cast<std::size_t>(j)] * view.v->at(sequence * view.positions + j, view.v_column + c);
           out.at(row, c) = static_cast<T>(value / sum);
         }
       }
@@ -63,10 +68,11 @@ struct AttentionCase {
   std::int64_t batch, positions, heads, head_size, window;
   bool scaled, fused;
   double q_factor = 1;  ///< of the drawn q: large scores
-  bool gradient = false;
+  bool gradient = false, large = false;
   graph::Shape shape() const { return {batch * positions, heads * head_size * (fused ? 3 : 1)}; }
   graph::Attrs attrs() const {
-    return {{"batch", double(batch)}, {"heads", double(heads)}, {"window", double(window)}, {"scaled", scaled ? 1.0 : 0.0}};
+    return {
+        {"batch", double(batch)}, {"heads", double(heads)}, {"window", double(window)}, {"scaled", scaled ? 1.0 : 0.0}};
   }
 };
 
@@ -83,8 +89,8 @@ inline std::vector<AttentionCase> attention_configurations() {
       {"head_32", 2, 65, 2, 32, 0, true, true},
       {"head_32_window_7_long", 1, 300, 1, 32, 7, true, true},
       {"head_64", 2, 70, 2, 64, 0, true, true},
-      {"head_100", 1, 65, 1, 100, 0, true, true},
-      {"head_128", 1, 65, 2, 128, 40, true, true},
+      {"head_100", 1, 65, 1, 100, 0, true, true, 1, false, true},
+      {"head_128", 1, 65, 2, 128, 40, true, true, 1, false, true},
       {"large_scores", 2, 130, 2, 16, 0, true, true, 60},
       {"many_sequences", 37, 5, 2, 16, 0, true, true},
   };

@@ -17,14 +17,16 @@ void attention_backward(RefCall<T>& call) {
   for (std::int64_t sequence = 0; sequence < view.sequences; ++sequence)
     for (std::int64_t head = 0; head < view.heads; ++head)
       for (std::int64_t i = 0; i < view.positions; ++i) {
-        const std::int64_t i_row = sequence * view.positions + i, first = head * view.head_size, last = first + view.head_size;
+        const std::int64_t i_row = sequence * view.positions + i, first = head * view.head_size,
+                           last = first + view.head_size;
         double delta = 0;
         for (std::int64_t c = first; c < last; ++c) delta += static_cast<double>(d_out.at(i_row, c)) * out.at(i_row, c);
         for (std::int64_t j = view.first_seen(i); j <= i; ++j) {
           const std::int64_t j_row = sequence * view.positions + j;
           const double p = std::exp(view.score(sequence, head, i, j) - log_sum_exp.at(i_row, head));
           double d_p = 0;
-          for (std::int64_t c = first; c < last; ++c) d_p += static_cast<double>(d_out.at(i_row, c)) * view.v->at(j_row, view.v_column + c);
+          for (std::int64_t c = first; c < last; ++c)
+            d_p += static_cast<double>(d_out.at(i_row, c)) * view.v->at(j_row, view.v_column + c);
           const double d_s = view.scale * p * (d_p - delta);
           for (std::int64_t c = first; c < last; ++c) {
             d_qkv.at(i_row, c) += d_s * view.k->at(j_row, view.k_column + c);
@@ -36,8 +38,10 @@ void attention_backward(RefCall<T>& call) {
   for (std::int64_t row = 0; row < out.shape.rows; ++row)
     for (std::int64_t c = 0; c < 3 * width; ++c) {
       const auto value = static_cast<T>(d_qkv.at(row, c));
-      if (fused) call.out[0]->at(row, c) = value;
-      else call.out[static_cast<std::size_t>(c / width)]->at(row, c % width) = value;
+      if (fused)
+        call.out[0]->at(row, c) = value;
+      else
+        call.out[static_cast<std::size_t>(c / width)]->at(row, c % width) = value;
     }
 }
 template void attention_backward<float>(RefCall<float>&);
@@ -48,22 +52,24 @@ std::vector<OpCase> attention_backward_cases() {
   for (const AttentionCase& c : attention_configurations()) {
     const bool large_scores = c.q_factor > 1;
     const graph::Shape out{c.batch * c.positions, c.heads * c.head_size}, log_sum_exp{out.rows, c.heads};
-    cases.push_back({.name = c.name,
-                     .attrs = c.attrs(),
-                     .inputs = {{.shape = c.shape()},
-                                {.shape = c.shape(), .present = !c.fused},
-                                {.shape = c.shape(), .present = !c.fused},
-                                {.shape = out},
-                                {.shape = log_sum_exp},
-                                {.shape = out}},
-                     .fill =
-                         [c](auto& in, Philox&) {  // out and log_sum_exp are those of the forward pass
-                           for (std::int64_t row = 0; row < in[0].shape.rows; ++row)
-                             for (std::int64_t col = 0; col < c.heads * c.head_size; ++col) in[0].at(row, col) *= c.q_factor;
-                           const auto attrs = c.attrs();
-                           attend<double>({attrs, &in[0], c.fused ? nullptr : &in[1], c.fused ? nullptr : &in[2]}, in[3], in[4]);
-                         },
-                     .relative = large_scores ? 2e-4 : 4e-6});
+    cases.push_back(
+        {.name = c.name,
+         .attrs = c.attrs(),
+         .inputs = {{.shape = c.shape()},
+                    {.shape = c.shape(), .present = !c.fused},
+                    {.shape = c.shape(), .present = !c.fused},
+                    {.shape = out},
+                    {.shape = log_sum_exp},
+                    {.shape = out}},
+         .fill =
+             [c](auto& in, Philox&) {  // out and log_sum_exp are those of the forward pass
+               for (std::int64_t row = 0; row < in[0].shape.rows; ++row)
+                 for (std::int64_t col = 0; col < c.heads * c.head_size; ++col) in[0].at(row, col) *= c.q_factor;
+               const auto attrs = c.attrs();
+               attend<double>({attrs, &in[0], c.fused ? nullptr : &in[1], c.fused ? nullptr : &in[2]}, in[3], in[4]);
+             },
+         .relative = large_scores ? 2e-4 : 4e-6,
+         .large = c.large});
   }
   return cases;
 }
