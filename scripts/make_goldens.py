@@ -5,10 +5,10 @@ Run by hand when a fixture has to change; the results are part of the repository
     /usr/bin/python3 scripts/make_goldens.py [OUTPUT_FOLDER]
 
 Everything is written here in plain tensor operations from the definitions (Hugging Face's GPT-2 and GPT-Neo; the
-compressed head of arXiv 2411.06371), shares no code with the C++ side, and is computed in double. A fixture is a folder:
+compressed head of arXiv 2411.06371), apart from the C++ side, and computed in double. A fixture is a folder:
     config.json              the model and how it is trained
     weights.safetensors      initial weights, names and orientation as Hugging Face has them
-    expected.safetensors     ids, labels [steps, B*T] (-1: does not count), rates [steps];
+    expected.safetensors     ids, labels [2, B*T] (-1: does not count; steps take the batches in turn), rates [steps];
                              of the first batch before any step: log_probs [B, V] of each sequence's last position,
                              token_log_probs [B*T] of the labels (0 where ignored), loss [1], norm [1], grad.<weight>;
                              losses [steps], norms [steps] of AdamW steps, and final.<weight> after them for two weights
@@ -218,7 +218,7 @@ def adamw_steps(w, config, batches, rates):
     for step, ((ids, labels), rate) in enumerate(zip(batches, rates), 1):
         loss, grads = gradients(w, config, ids, labels)
         norm = norm_of(grads)
-        clip = min(1.0, train["clip_norm"] / norm)
+        clip = min(1.0, train["clip_norm"] / (norm + 1e-6))  # as torch.nn.utils.clip_grad_norm_
         losses.append(float(loss))
         norms.append(norm)
         with torch.no_grad():
@@ -269,7 +269,8 @@ def write_fixture(folder, config, length, seed):
     assert max(norms) > config["train"]["clip_norm"] and losses[-1] < losses[1] and losses[-2] < losses[0]
 
     expected = {
-        "ids": torch.stack([b[0].flatten() for b in batches[:2]]), "labels": torch.stack([b[1].flatten() for b in batches[:2]]),
+        "ids": torch.stack([b[0].flatten() for b in batches[:2]]),
+        "labels": torch.stack([b[1].flatten() for b in batches[:2]]),
         "rates": rates, "log_probs": every[:, -1], "token_log_probs": chosen, "loss": loss.reshape(1),
         "norm": torch.tensor([norm], dtype=torch.float64),
         **{"grad." + name: grad for name, grad in grads.items()},
@@ -277,7 +278,7 @@ def write_fixture(folder, config, length, seed):
         **{"final." + name: weights[name] for name in ("transformer.wpe.weight", "transformer.ln_f.bias")},
     }
     write_safetensors(folder / "expected.safetensors", expected)
-    print(f"{folder.name}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, gradient norm {min(norms):.3f} to {max(norms):.3f}")
+    print(f"{folder.name}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, gradient norm {min(norms):.3f} - {max(norms):.3f}")
 
 
 # --- the fixtures -------------------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "base/terminal.hpp"
+#include "bench/machine.hpp"
 #include "bench/ops_bench.hpp"
 #include "commands.hpp"
 #include "graph/check.hpp"
+#include "graph/program.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::app {

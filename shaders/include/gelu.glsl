@@ -1,5 +1,5 @@
-// x/2 (1 + tanh(u)) = x / (1 + exp(-2u)): without tanh, which some drivers get wrong (NaN beyond |u| = 89, 4 % off near 0; docs/architecture.md,
-// Numbers), and without cancellation on either side.
+// x/2 (1 + tanh(u)) = x / (1 + exp(-2u)): without tanh, which some drivers get wrong (NaN beyond |u| = 89, 4 % off near 0), and
+// without cancellation on either side (docs/architecture.md, Numbers).
 const float kGeluScale = 0.7978845608028654;  // sqrt(2 / pi)
 const float kGeluCubic = 0.044715;
 // exp(-2u), finite for every x.

@@ -1,16 +1,18 @@
 // The output side of every matmul kernel: where an element goes, bias and residual, zero padding.
-// Define OUTPUT_BINDING, the binding number of y, before including this.
+// Define OUTPUT_BINDING, the binding number of y, before including this; RESIDUAL_TEXELS to read the residual as texels.
 // y may share its memory with the residual (in place, and when a later block of K adds to an earlier one's sum): an element is read
 // and written by the same invocation, in this order.
-layout(constant_id = 0) const uint kHasResidual = 0;
 layout(set = 0, binding = OUTPUT_BINDING) writeonly buffer Y { vec4 y[]; };
 layout(set = 0, binding = OUTPUT_BINDING + 1) readonly buffer Bias { vec4 bias[]; };
 #ifdef RESIDUAL_TEXELS
+// A constant: on a driver without branches a residual that is not there would be fetched all the same.
+layout(constant_id = 0) const uint kHasResidual = 0;
 layout(set = 0, binding = OUTPUT_BINDING + 2) uniform samplerBuffer residual;
 #define LOAD_RESIDUAL(i) texelFetch(residual, int(i))
 #else
 layout(set = 0, binding = OUTPUT_BINDING + 2) readonly buffer Residual { vec4 residual[]; };
 #define LOAD_RESIDUAL(i) residual[i]
+#define kHasResidual has_residual
 #endif
 layout(push_constant) uniform Push {
   uint rows, cols, depth;             // M, N, K of this launch: a block of the node's
@@ -18,7 +20,7 @@ layout(push_constant) uniform Push {
   uint a_column, y_column;            // vec4s: where this block starts in a row of a | of y, bias and residual
   uint splits, split_depth;           // K is cut into `splits` pieces of `split_depth`, a multiple of 64; piece s writes rows
                                       // [s * rows, (s + 1) * rows) of y
-  uint has_bias;
+  uint has_bias, has_residual;
 };
 
 vec4 load_bias(uint col4) {

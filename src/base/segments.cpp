@@ -9,8 +9,12 @@ namespace fabula {
 std::int64_t SegmentCapacity::chunks() const {
   return std::min(positions, std::min(positions, keys) + positions / kSegmentChunk);
 }
-std::int64_t SegmentCapacity::merges() const { return std::min(keys, positions / (kSegmentChunk + 1)); }
-std::int64_t SegmentCapacity::partials() const { return 2 * positions / (kSegmentChunk + 1); }
+std::int64_t SegmentCapacity::merges() const {
+  return std::min(keys, positions / (kSegmentChunk + 1));
+}
+std::int64_t SegmentCapacity::partials() const {
+  return 2 * positions / (kSegmentChunk + 1);
+}
 
 namespace {
 
@@ -34,10 +38,12 @@ void plan_segments(std::span<const std::uint32_t> keys, std::int64_t key_count, 
                    std::span<std::uint32_t> segments) {
   const SegmentCapacity capacity{static_cast<std::int64_t>(keys.size()), key_count};
   if (key_count < 1 || key_count >= SegmentPlan::kNoPartial || capacity.words() > INT64_C(0xFFFFFFFF)) {
-    fail(ErrorCode::kInvalidArgument, "segment plan: {} positions and {} keys cannot be numbered in 32 bits", keys.size(), key_count);
+    fail(ErrorCode::kInvalidArgument, "segment plan: {} positions and {} keys cannot be numbered in 32 bits",
+         keys.size(), key_count);
   }
   if (order.size() != keys.size() || static_cast<std::int64_t>(segments.size()) != capacity.words()) {
-    fail(ErrorCode::kInvalidArgument, "segment plan of {} positions and {} keys: order has {} words, needs {}; segments has {}, needs {}",
+    fail(ErrorCode::kInvalidArgument,
+         "segment plan of {} positions and {} keys: order has {} words, needs {}; segments has {}, needs {}",
          keys.size(), key_count, order.size(), keys.size(), segments.size(), capacity.words());
   }
   const std::vector<std::uint32_t> begin = sort_positions(keys, key_count, order);
@@ -52,7 +58,8 @@ void plan_segments(std::span<const std::uint32_t> keys, std::int64_t key_count, 
     const std::uint32_t pieces = (end - first + kSegmentChunk - 1) / kSegmentChunk;
     if (pieces > 1) put(capacity.merge_begin() + merge_count++, {key, partial_rows, pieces, 0});
     for (std::uint32_t at = first; at < end; at += kSegmentChunk) {
-      put(1 + chunk_count++, {key, at, std::min(kSegmentChunk, end - at), pieces > 1 ? partial_rows++ : SegmentPlan::kNoPartial});
+      put(1 + chunk_count++,
+          {key, at, std::min(kSegmentChunk, end - at), pieces > 1 ? partial_rows++ : SegmentPlan::kNoPartial});
     }
   }
   put(0, {chunk_count, merge_count, partial_rows, 0});
@@ -62,7 +69,8 @@ SegmentPlan plan_segments(std::span<const std::uint32_t> keys, std::int64_t key_
   SegmentPlan plan;
   const SegmentCapacity capacity{static_cast<std::int64_t>(keys.size()), key_count};
   plan.order.resize(keys.size());
-  if (key_count > 0 && key_count < SegmentPlan::kNoPartial) plan.segments.resize(static_cast<std::size_t>(capacity.words()));
+  if (key_count > 0 && key_count < SegmentPlan::kNoPartial)
+    plan.segments.resize(static_cast<std::size_t>(capacity.words()));
   plan_segments(keys, key_count, plan.order, plan.segments);
   return plan;
 }

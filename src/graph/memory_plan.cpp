@@ -102,6 +102,8 @@ void merge_in_place(const Graph& graph, ArenaPlan& plan) {
       const std::int32_t from = plan.interval_of[static_cast<std::size_t>(node.inputs[in].id)];
       const std::int32_t to = plan.interval_of[static_cast<std::size_t>(node.outputs[out].id)];
       if (from < 0 || to < 0 || from == to) continue;
+      // An output takes one input's memory: a second one would lie on it while both are read.
+      if (plan.intervals[static_cast<std::size_t>(to)].first != static_cast<std::int32_t>(n)) continue;
       Interval& source = plan.intervals[static_cast<std::size_t>(from)];
       Interval& target = plan.intervals[static_cast<std::size_t>(to)];
       if (source.last != static_cast<std::int32_t>(n) || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out])) continue;

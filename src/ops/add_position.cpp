@@ -24,12 +24,13 @@ void lower(LowerCall& call) {
     if (table.begin >= sequence) break;
     const std::int64_t table_end = std::min(table.end, sequence);
     for (const RowBlock& block : call.row_blocks({call.input(0), call.output()})) {
-      call.dispatch({.shader = "add_position",
-                     .bindings = {{call.input(0), block.begin, block.end},
-                                  {call.input(1), table.begin, table_end},
-                                  {call.output(), block.begin, block.end}},
-                     .groups = LowerCall::grid((block.size() * width + 127) / 128)},
-                    Push{u32(block.size()), u32(block.begin), u32(width), u32(sequence), u32(table.begin), u32(table_end)});
+      call.dispatch(
+          {.shader = "add_position",
+           .bindings = {{call.input(0), block.begin, block.end},
+                        {call.input(1), table.begin, table_end},
+                        {call.output(), block.begin, block.end}},
+           .groups = LowerCall::grid((block.size() * width + 127) / 128)},
+          Push{u32(block.size()), u32(block.begin), u32(width), u32(sequence), u32(table.begin), u32(table_end)});
     }
   }
 }
@@ -51,9 +52,10 @@ const OpDef add_position{
     .infer = infer,
     .lower = lower,
     .grad = grad,
-    .cost = [](const NodeView& node) {
-      return Cost{.flops = double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
-    },
+    .cost =
+        [](const NodeView& node) {
+          return Cost{.flops = double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
+        },
     .in_place = {{0, 0}},
 };
 

@@ -20,10 +20,11 @@ void lower(LowerCall& call) {
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
   for (const RowBlock& table : call.row_blocks({call.output()})) {
     for (const RowBlock& block : call.row_blocks({call.input(0)})) {
-      call.dispatch({.shader = "add_position_backward",
-                     .bindings = {{call.input(0), block.begin, block.end}, {call.output(), table.begin, table.end}},
-                     .groups = LowerCall::grid((table.size() * width + 127) / 128)},
-                    Push{u32(table.size()), u32(table.begin), u32(width), u32(sequence), u32(block.begin), u32(block.end)});
+      call.dispatch(
+          {.shader = "add_position_backward",
+           .bindings = {{call.input(0), block.begin, block.end}, {call.output(), table.begin, table.end}},
+           .groups = LowerCall::grid((table.size() * width + 127) / 128)},
+          Push{u32(table.size()), u32(table.begin), u32(width), u32(sequence), u32(block.begin), u32(block.end)});
     }
   }
 }
@@ -37,9 +38,11 @@ const OpDef add_position_backward{
     .attrs = {"sequence", "rows"},
     .infer = infer,
     .lower = lower,
-    .cost = [](const NodeView& node) {
-      return Cost{.flops = double(node.in(0).count()), .bytes = double(node.in(0).bytes()) + double(node.out().bytes())};
-    },
+    .cost =
+        [](const NodeView& node) {
+          return Cost{.flops = double(node.in(0).count()),
+                      .bytes = double(node.in(0).bytes()) + double(node.out().bytes())};
+        },
 };
 
 }  // namespace fabula::ops

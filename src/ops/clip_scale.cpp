@@ -18,13 +18,14 @@ const OpDef clip_scale{
     .formula = "{min(1, max_norm / (norm + 1e-6)), norm, 0, 0}, or {0, 0, 0, 1} when not finite; norm^2 = sum of norms",
     .inputs = {"norms", "limits"},
     .infer = infer,
-    .lower = [](LowerCall& call) {
-      constexpr std::uint32_t kInvocations = 128;
-      call.dispatch({.shader = "clip_scale",
-                     .constants = {kInvocations, kInvocations},
-                     .bindings = {call.input(0), call.input(1), call.output()}},
-                    static_cast<std::uint32_t>(call.in(0).padded() / 4));
-    },
+    .lower =
+        [](LowerCall& call) {
+          constexpr std::uint32_t kInvocations = 128;
+          call.dispatch({.shader = "clip_scale",
+                         .constants = {kInvocations, kInvocations},
+                         .bindings = {call.input(0), call.input(1), call.output()}},
+                        static_cast<std::uint32_t>(call.in(0).padded() / 4));
+        },
 };
 
 }  // namespace fabula::ops

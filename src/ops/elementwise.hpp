@@ -7,9 +7,9 @@
 
 namespace fabula::ops {
 
-/// Launches a shader that treats `values` (all of one shape) as flat vec4 arrays: 128 invocations a workgroup, one vec4 each. The values
-/// of `whole` are bound first, then `values`, cut into row blocks where a binding would be too large. `make_push(vec4_count, first)`
-/// gives a block's push constants; `first` is the number of its first vec4 in the value.
+/// Launches a shader that treats `values` (all of one shape) as flat vec4 arrays: 128 invocations a workgroup, one vec4
+/// each. The values of `whole` are bound first, then `values`, cut into row blocks where a binding would be too large.
+/// `make_push(vec4_count, first)` gives a block's push constants; `first` is the number of its first vec4 in the value.
 /// (More than one vec4 an invocation: no faster on the software driver, slower from 16 on.)
 template <class MakePush>
 void lower_flat(graph::LowerCall& call, const std::string& shader, std::initializer_list<graph::Value> whole,

@@ -28,12 +28,13 @@ void lower(LowerCall& call) {
   const std::int64_t width = y.ld() / 4;
   for (const RowBlock& rows : call.row_blocks({call.input(1)})) {
     for (const RowBlock& block : call.row_blocks({call.output()})) {
-      call.dispatch({.shader = "embedding",
-                     .bindings = {call.input(0), {call.input(1), rows.begin, rows.end}, {call.output(), block.begin, block.end}},
-                     .groups = LowerCall::grid((block.size() * width + 127) / 128)},
-                    Push{static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(block.begin),
-                         static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(rows.begin),
-                         static_cast<std::uint32_t>(rows.end), static_cast<std::uint32_t>(table.rows)});
+      call.dispatch(
+          {.shader = "embedding",
+           .bindings = {call.input(0), {call.input(1), rows.begin, rows.end}, {call.output(), block.begin, block.end}},
+           .groups = LowerCall::grid((block.size() * width + 127) / 128)},
+          Push{static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(block.begin),
+               static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(rows.begin),
+               static_cast<std::uint32_t>(rows.end), static_cast<std::uint32_t>(table.rows)});
     }
   }
 }
@@ -41,14 +42,16 @@ void lower(LowerCall& call) {
 void grad(GradCall& call) {
   if (!call.wanted(1)) return;
   if (!call.has_input(2)) {
-    fail(ErrorCode::kInvalidArgument, "{}: the gradient of the table needs order and segments (base/segments.hpp), which were not given",
+    fail(ErrorCode::kInvalidArgument,
+         "{}: the gradient of the table needs order and segments (base/segments.hpp), which were not given",
          call.label());
   }
   const Value ids = call.input(0), order = call.input(2), segments = call.input(3), d_y = call.d_output();
   if (const Value d_table = call.gradient_so_far(1)) {
     call.op("embedding_backward_add", {d_table, ids, order, segments, d_y});
   } else {
-    call.add_gradient(1, call.op1("embedding_backward", {ids, order, segments, d_y}, {{"rows", double(call.in(1).rows)}}));
+    call.add_gradient(1,
+                      call.op1("embedding_backward", {ids, order, segments, d_y}, {{"rows", double(call.in(1).rows)}}));
   }
 }
 }  // namespace

@@ -9,8 +9,8 @@ inline graph::Shape segment_partials(std::int64_t positions, const graph::Shape&
   return {std::max<std::int64_t>(1, SegmentCapacity{positions, d_table.rows}.partials()), d_table.cols};
 }
 
-/// Adds the segment sums of d_y [N, D] into d_table [V, D]. Both are cut into row blocks where they must be: a chunk sums its positions
-/// block by block, in order.
+/// Adds the segment sums of d_y [N, D] into d_table [V, D]. Both are cut into row blocks where they must be: a chunk
+/// sums its positions block by block, in order.
 inline void lower_segment_sum(graph::LowerCall& call, graph::Value order, graph::Value segments, graph::Value d_y,
                               graph::Value d_table, const graph::Shape& positions, const graph::Shape& table) {
   using graph::LowerCall;
@@ -21,18 +21,21 @@ inline void lower_segment_sum(graph::LowerCall& call, graph::Value order, graph:
   const std::vector<RowBlock> table_blocks = call.row_blocks({d_table});
   for (const RowBlock& rows : table_blocks) {
     for (const RowBlock& block : call.row_blocks({d_y})) {
-      call.dispatch({.shader = "embedding_backward_chunks",
-                     .bindings = {order, segments, {d_y, block.begin, block.end}, {d_table, rows.begin, rows.end}, call.scratch(0)},
-                     .groups = LowerCall::grid((capacity.chunks() * width + 127) / 128)},
-                    std::array<std::uint32_t, 5>{u32(width), u32(rows.begin), u32(rows.end), u32(block.begin), u32(block.end)});
+      call.dispatch(
+          {.shader = "embedding_backward_chunks",
+           .bindings =
+               {order, segments, {d_y, block.begin, block.end}, {d_table, rows.begin, rows.end}, call.scratch(0)},
+           .groups = LowerCall::grid((capacity.chunks() * width + 127) / 128)},
+          std::array<std::uint32_t, 5>{u32(width), u32(rows.begin), u32(rows.end), u32(block.begin), u32(block.end)});
     }
   }
   if (capacity.merges() == 0) return;
   for (const RowBlock& rows : table_blocks) {
-    call.dispatch({.shader = "embedding_backward_merge",
-                   .bindings = {segments, call.scratch(0), {d_table, rows.begin, rows.end}},
-                   .groups = LowerCall::grid((capacity.merges() * width + 127) / 128)},
-                  std::array<std::uint32_t, 4>{u32(width), u32(rows.begin), u32(rows.end), u32(capacity.merge_begin())});
+    call.dispatch(
+        {.shader = "embedding_backward_merge",
+         .bindings = {segments, call.scratch(0), {d_table, rows.begin, rows.end}},
+         .groups = LowerCall::grid((capacity.merges() * width + 127) / 128)},
+        std::array<std::uint32_t, 4>{u32(width), u32(rows.begin), u32(rows.end), u32(capacity.merge_begin())});
   }
 }
 

@@ -53,9 +53,10 @@ const OpDef layer_norm{
     .infer = infer,
     .lower = lower,
     .grad = grad,
-    .cost = [](const NodeView& node) {
-      return Cost{.flops = 8.0 * double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
-    },
+    .cost =
+        [](const NodeView& node) {
+          return Cost{.flops = 8.0 * double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
+        },
     .variants = reduction_variants,
     .cheap_to_recompute = true,
 };

@@ -1,7 +1,5 @@
 #include "ops/matmul_plan.hpp"
 
-#include <array>
-
 namespace fabula::ops {
 using namespace graph;
 
@@ -11,7 +9,8 @@ enum Input : std::size_t { kA, kB, kBias, kResidual };
 
 /// The push constant block of shaders/include/matmul_output.glsl.
 struct Push {
-  std::uint32_t rows, cols, depth, a_stride, b_stride, y_stride, a_column, y_column, splits, split_depth, has_bias;
+  std::uint32_t rows, cols, depth, a_stride, b_stride, y_stride, a_column, y_column, splits, split_depth, has_bias,
+      has_residual;
 };
 
 void infer(InferCall& call) {
@@ -67,52 +66,67 @@ class Lowering {
     return call_.row_blocks({call_.input(kA), call_.input(kB)}, rows);
   }
 
+  /// What a block's product reads and writes besides a and b.
+  struct Ends {
+    Window y, bias, residual;
+    bool has_bias, has_residual;
+  };
+
   void launch(const RowBlock& m, const RowBlock& n, const RowBlock& k) {
     const bool nt = size_.layout == MatmulLayout::kNT, tn = size_.layout == MatmulLayout::kTN;
-    const Shape &a = call_.in(kA), &b = call_.in(kB), &y = call_.out();
+    const Window a = tn ? Window(call_.input(kA), k.begin, k.end) : Window(call_.input(kA), m.begin, m.end);
+    const Window b = nt ? Window(call_.input(kB), n.begin, n.end) : Window(call_.input(kB), k.begin, k.end);
     const std::int64_t splits = split_.count > 1 ? (k.size() + split_.depth - 1) / split_.depth : 1;
-    Push push{.rows = u32(m.size()),
-              .cols = u32(n.size()),
-              .depth = u32(k.size()),
-              .a_stride = u32(a.ld() / 4),
-              .b_stride = u32(b.ld() / 4),
-              .y_stride = u32(y.ld() / 4),
-              .a_column = u32((tn ? m.begin : k.begin) / 4),
-              .y_column = u32(n.begin / 4),
-              .splits = u32(splits),
-              .split_depth = u32(splits > 1 ? split_.depth : k.size()),
-              .has_bias = 0};
-    const Window a_window = tn ? Window(call_.input(kA), k.begin, k.end) : Window(call_.input(kA), m.begin, m.end);
-    const Window b_window = nt ? Window(call_.input(kB), n.begin, n.end) : Window(call_.input(kB), k.begin, k.end);
-    const Window y_window(call_.output(), m.begin, m.end);
-    // The first block of K takes bias and residual, every later one adds to what lies in y.
-    const bool first = k.begin == 0;
-    const bool has_bias = first && call_.has_input(kBias), has_residual = !first || call_.has_input(kResidual);
-    const Window bias = has_bias ? Window(call_.input(kBias)) : b_window;
-    const Window residual = !first         ? y_window
-                            : has_residual ? Window(call_.input(kResidual), m.begin, m.end)
-                                           : b_window;
+    const Push push{.rows = u32(m.size()),
+                    .cols = u32(n.size()),
+                    .depth = u32(k.size()),
+                    .a_stride = u32(call_.in(kA).ld() / 4),
+                    .b_stride = u32(call_.in(kB).ld() / 4),
+                    .y_stride = u32(call_.out().ld() / 4),
+                    .a_column = u32((tn ? m.begin : k.begin) / 4),
+                    .y_column = u32(n.begin / 4),
+                    .splits = u32(splits),
+                    .split_depth = u32(splits > 1 ? split_.depth : k.size()),
+                    .has_bias = 0,
+                    .has_residual = 0};
+    // The first block of K takes bias and residual, every later one adds to what lies in y. What is absent binds b,
+    // unread.
+    Ends ends{{call_.output(), m.begin, m.end}, b, b, k.begin == 0 && call_.has_input(kBias), true};
+    if (ends.has_bias) ends.bias = Window(call_.input(kBias));
+    if (k.begin > 0)
+      ends.residual = ends.y;
+    else if (call_.has_input(kResidual))
+      ends.residual = Window(call_.input(kResidual), m.begin, m.end);
+    else
+      ends.has_residual = false;
+    if (splits == 1) return multiply(a, b, ends, push);
+    multiply(a, b, {call_.scratch(0), b, b, false, false}, push);
+    merge(ends, push);
+  }
 
-    const std::string layout = nt ? "_nt" : tn ? "_tn" : "_nn";
+  void multiply(const Window& a, const Window& b, const Ends& ends, Push push) {
+    constexpr std::string_view kSuffix[] = {"_nn", "_nt", "_tn"};
     const MatmulTile tile = matmul_tile(call_.profile(), call_.variant());
-    const std::int64_t tiles = ((m.size() + tile.m - 1) / tile.m) * ((n.size() + tile.n - 1) / tile.n);
-    Launch product{.shader = "matmul_" + std::string(call_.variant()) + layout,
-                   .groups = LowerCall::grid(tiles * splits)};
-    product.constants = {splits == 1 && has_residual};
-    product.bindings = {a_window, b_window, y_window, bias, residual};
-    if (splits > 1) product.bindings = {a_window, b_window, call_.scratch(0), b_window, b_window};
+    const std::int64_t tiles = ((push.rows + tile.m - 1) / tile.m) * ((push.cols + tile.n - 1) / tile.n);
+    Launch launch{.shader = "matmul_" + std::string(call_.variant()),
+                  .bindings = {a, b, ends.y, ends.bias, ends.residual},
+                  .groups = LowerCall::grid(tiles * push.splits)};
+    launch.shader += kSuffix[static_cast<std::size_t>(size_.layout)];
     if (texel()) {
-      product.subgroup_size = call_.profile().features.subgroup_size;
-      product.constants.push_back(product.subgroup_size);
+      launch.subgroup_size = call_.profile().features.subgroup_size;
+      launch.constants = {ends.has_residual, launch.subgroup_size};
     }
-    push.has_bias = splits == 1 && has_bias;
-    call_.dispatch(product, push);
-    if (splits == 1) return;
-    push.has_bias = has_bias;
-    const std::int64_t vec4s = m.size() * ((n.size() + 3) / 4);
+    push.has_bias = ends.has_bias;
+    push.has_residual = ends.has_residual;
+    call_.dispatch(launch, push);
+  }
+
+  void merge(const Ends& ends, Push push) {
+    const std::int64_t vec4s = std::int64_t(push.rows) * ((push.cols + 3) / 4);
+    push.has_bias = ends.has_bias;
+    push.has_residual = ends.has_residual;
     call_.dispatch({.shader = "matmul_merge",
-                    .constants = {has_residual},
-                    .bindings = {call_.scratch(0), y_window, bias, residual},
+                    .bindings = {call_.scratch(0), ends.y, ends.bias, ends.residual},
                     .groups = LowerCall::grid((vec4s + 127) / 128)},
                    push);
   }

@@ -50,34 +50,22 @@ inline bool matmul_shuffle_fits(const graph::NodeView& node, const vk::DevicePro
          texel_rows(node.in(1), profile) > 0 && texel_rows(node.out(), profile) > 0;
 }
 
-/// Kernels that can run this node, best first. On a software driver the subgroup decides: with 8 or more lanes a
-/// shuffle is one instruction; on GPUs the larger tile, where it still gives every part of a large GPU something to do.
-inline std::vector<std::string> matmul_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
-  const bool large_groups = profile.limits.max_invocations >= 256 && profile.limits.max_workgroup_size[0] >= 256 &&
-                            profile.limits.max_shared_memory >= 17 * 1024;
-  const MatmulSize size = matmul_size(node);
-  std::vector<std::string> names{std::string(kMatmulTile64)};
-  if (large_groups) {
-    const bool best = profile.device_class == vk::DeviceClass::kDiscrete && size.m > 64 && size.n > 64;
-    names.insert(best ? names.begin() : names.end(), std::string(kMatmulTile128));
-  }
-  if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_fits(node, profile)) {
-    names.insert(profile.features.subgroup_size >= 8 ? names.begin() : names.end(), std::string(kMatmulShuffle));
-  }
-  return names;
-}
-
 struct MatmulSplit {
   std::int64_t count = 1;  ///< pieces of K
   std::int64_t depth = 0;  ///< K of a piece, a multiple of 64
 };
 
+/// Tiles of y.
+inline std::int64_t matmul_tiles(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
+  const MatmulTile tile = matmul_tile(profile, variant);
+  return ((size.m + tile.m - 1) / tile.m) * ((size.n + tile.n - 1) / tile.n);
+}
+
 /// Pieces of K such that a device with many cores is kept busy; each has at least 256 steps. Of the whole node,
 /// whatever blocks it is launched in: a block of K takes as many pieces of this depth as it needs. All partial sums
 /// together can be bound at once.
 inline MatmulSplit matmul_split(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
-  const MatmulTile tile = matmul_tile(profile, variant);
-  const std::int64_t tiles = ((size.m + tile.m - 1) / tile.m) * ((size.n + tile.n - 1) / tile.n);
+  const std::int64_t tiles = matmul_tiles(size, profile, variant);
   std::int64_t wanted = profile.device_class == vk::DeviceClass::kDiscrete ? 256 : 32;  // workgroups
   if (variant == kMatmulShuffle) wanted = 4;
   const std::int64_t bindable = std::int64_t(profile.limits.max_storage_range) / graph::Shape{size.m, size.n}.bytes();
@@ -85,6 +73,28 @@ inline MatmulSplit matmul_split(const MatmulSize& size, const vk::DeviceProfile&
   if (count < 2) return {};
   const std::int64_t depth = ((size.k + count - 1) / count + 63) / 64 * 64;
   return {(size.k + depth - 1) / depth, depth};
+}
+
+/// Workgroups of the whole node, pieces of K included.
+inline std::int64_t matmul_groups(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
+  return matmul_tiles(size, profile, variant) * matmul_split(size, profile, variant).count;
+}
+
+/// Kernels that can run this node, best first: shuffles on a software driver; on a discrete GPU the large tile, where
+/// it gives at least half of a large GPU's cores something to do and is not mostly edge; else the small one.
+inline std::vector<std::string> matmul_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
+  const bool large_groups = profile.limits.max_invocations >= 256 && profile.limits.max_workgroup_size[0] >= 256 &&
+                            profile.limits.max_shared_memory >= 17 * 1024;
+  const MatmulSize size = matmul_size(node);
+  std::vector<std::string> names{std::string(kMatmulTile64)};
+  if (large_groups) {
+    const bool best = profile.device_class == vk::DeviceClass::kDiscrete && size.m > 64 && size.n > 64 &&
+                      matmul_groups(size, profile, kMatmulTile128) >= 64;
+    names.insert(best ? names.begin() : names.end(), std::string(kMatmulTile128));
+  }
+  if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_fits(node, profile))
+    names.insert(names.begin(), std::string(kMatmulShuffle));
+  return names;
 }
 
 }  // namespace fabula::ops

@@ -4,20 +4,28 @@ namespace fabula::ops {
 using namespace graph;
 
 namespace {
-// A chunk is up to 1024 vec4s of one unit of 64 rows (where row blocks start), so that chunks do not depend on how x is cut.
+// A chunk is up to 1024 vec4s of one unit of 64 rows (where row blocks start), so that chunks do not depend on how x is
+// cut.
 constexpr std::int64_t kUnit = 64, kChunk = 1024, kPartials = 256;
 
 struct Push {
   std::uint32_t rows, width, parts, chunks, first_sum;
 };
 
-std::int64_t chunks_of_unit(const Shape& x) { return (std::min(x.rows, kUnit) * (x.ld() / 4) + kChunk - 1) / kChunk; }
-std::int64_t chunk_count(const Shape& x, std::int64_t rows) { return (rows + kUnit - 1) / kUnit * chunks_of_unit(x); }
-bool needs_fold(const Shape& x) { return chunk_count(x, x.rows) > kPartials; }
+std::int64_t chunks_of_unit(const Shape& x) {
+  return (std::min(x.rows, kUnit) * (x.ld() / 4) + kChunk - 1) / kChunk;
+}
+std::int64_t chunk_count(const Shape& x, std::int64_t rows) {
+  return (rows + kUnit - 1) / kUnit * chunks_of_unit(x);
+}
+bool needs_fold(const Shape& x) {
+  return chunk_count(x, x.rows) > kPartials;
+}
 
 void infer(InferCall& call) {
   const std::int64_t row = call.attrs().integer("row");
-  call.require(call.in(1).cols == kPartials && row >= 0 && row < call.in(1).rows, "norms is [P, 256] and row one of its rows");
+  call.require(call.in(1).cols == kPartials && row >= 0 && row < call.in(1).rows,
+               "norms is [P, 256] and row one of its rows");
 }
 
 void lower(LowerCall& call) {
@@ -38,8 +46,9 @@ void lower(LowerCall& call) {
                   Push{u32(block.size()), u32(x.ld() / 4), u32(chunks_of_unit(x)), u32(chunks), u32(first)});
   }
   if (fold) {
-    call.dispatch({.shader = "sum_squares_fold", .bindings = {call.scratch(0), norm}, .groups = {kPartials / 128, 1, 1}},
-                  u32(chunk_count(x, x.rows)));
+    call.dispatch(
+        {.shader = "sum_squares_fold", .bindings = {call.scratch(0), norm}, .groups = {kPartials / 128, 1, 1}},
+        u32(chunk_count(x, x.rows)));
   }
 }
 }  // namespace
@@ -52,14 +61,16 @@ const OpDef sum_squares{
     .attrs = {"row"},
     .infer = infer,
     .lower = lower,
-    .cost = [](const NodeView& node) {
-      return Cost{.flops = 2.0 * double(node.in(0).count()), .bytes = double(node.in(0).bytes())};
-    },
+    .cost =
+        [](const NodeView& node) {
+          return Cost{.flops = 2.0 * double(node.in(0).count()), .bytes = double(node.in(0).bytes())};
+        },
     .variants = reduction_variants,
-    .scratch = [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
-      if (!needs_fold(node.in(0))) return std::vector<Shape>{};
-      return std::vector<Shape>{{1, chunk_count(node.in(0), node.in(0).rows)}};
-    },
+    .scratch =
+        [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
+          if (!needs_fold(node.in(0))) return std::vector<Shape>{};
+          return std::vector<Shape>{{1, chunk_count(node.in(0), node.in(0).rows)}};
+        },
     .mutates = {1},
 };
 

@@ -31,7 +31,12 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t columns, double d
   const graph::Shape shape{rows, columns};
   return {.name = std::move(name),
           .attrs = {{"decay", decay}},
-          .inputs = {{.shape = shape}, {.shape = shape}, {.shape = shape}, {.shape = shape}, {.shape = {1, 8}}, {.shape = {1, 4}}},
+          .inputs = {{.shape = shape},
+                     {.shape = shape},
+                     {.shape = shape},
+                     {.shape = shape},
+                     {.shape = {1, 8}},
+                     {.shape = {1, 4}}},
           .fill =
               [t, clip](auto& in, Philox&) {
                 for (auto& v : in[2].f) v = t == 1 ? 0 : 0.1 * v;

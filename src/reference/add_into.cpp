@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "graph/reference.hpp"
 
 namespace fabula::reference {

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "graph/reference.hpp"
 
 namespace fabula::reference {
@@ -21,7 +19,8 @@ template void add_position<float>(RefCall<float>&);
 template void add_position<double>(RefCall<double>&);
 
 namespace {
-OpCase sized(std::string name, std::int64_t batch, std::int64_t sequence, std::int64_t table_rows, std::int64_t columns) {
+OpCase sized(std::string name, std::int64_t batch, std::int64_t sequence, std::int64_t table_rows,
+             std::int64_t columns) {
   return {.name = std::move(name),
           .attrs = {{"sequence", static_cast<double>(sequence)}},
           .inputs = {{.shape = {batch * sequence, columns}}, {.shape = {table_rows, columns}}}};

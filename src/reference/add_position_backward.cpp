@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "graph/reference.hpp"
 
 namespace fabula::reference {
@@ -23,7 +21,8 @@ template void add_position_backward<float>(RefCall<float>&);
 template void add_position_backward<double>(RefCall<double>&);
 
 namespace {
-OpCase sized(std::string name, std::int64_t batch, std::int64_t sequence, std::int64_t table_rows, std::int64_t columns) {
+OpCase sized(std::string name, std::int64_t batch, std::int64_t sequence, std::int64_t table_rows,
+             std::int64_t columns) {
   return {.name = std::move(name),
           .attrs = {{"sequence", static_cast<double>(sequence)}, {"rows", static_cast<double>(table_rows)}},
           .inputs = {{.shape = {batch * sequence, columns}}}};

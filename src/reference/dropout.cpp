@@ -35,7 +35,10 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t columns, double p
           .inputs = {{.shape = {rows, columns}},
                      {.shape = {1, 4}, .dtype = graph::DType::kU32},
                      {.shape = {rows, columns}, .present = residual}},
-          .fill = [](auto& in, Philox& random) { for (auto& word : in[1].u) word = random.next(); },
+          .fill =
+              [](auto& in, Philox& random) {
+                for (auto& word : in[1].u) word = random.next();
+              },
           .relative = 1e-6,
           .absolute = 1e-7};
 }
@@ -52,8 +55,12 @@ std::vector<OpCase> dropout_cases() {
     for (auto& word : in[1].u) word = random.next();
   };
   mask.gradient = false;
-  return {identity, mask, sized("odd_7x33", 7, 33, 0.25, false), sized("residual_7x33", 7, 33, 0.25, true),
-          sized("one", 1, 1, 0.5, true), sized("nearly_all_dropped", 20, 30, 0.97, true)};
+  return {identity,
+          mask,
+          sized("odd_7x33", 7, 33, 0.25, false),
+          sized("residual_7x33", 7, 33, 0.25, true),
+          sized("one", 1, 1, 0.5, true),
+          sized("nearly_all_dropped", 20, 30, 0.97, true)};
 }
 
 }  // namespace fabula::reference

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "base/segments.hpp"
 #include "graph/reference.hpp"
 
@@ -9,8 +7,8 @@ using graph::RefCall;
 
 template <class T>
 void embedding(RefCall<T>& call) {
-  const auto &ids = call.in[0]->u;
-  const auto &table = *call.in[1];
+  const auto& ids = call.in[0]->u;
+  const auto& table = *call.in[1];
   auto& y = *call.out[0];
   for (std::int64_t n = 0; n < y.shape.rows; ++n) {
     const std::int64_t id = ids[static_cast<std::size_t>(n)];
@@ -44,7 +42,9 @@ OpCase sized(std::string name, std::int64_t positions, std::int64_t vocabulary, 
 std::vector<OpCase> embedding_cases() {
   OpCase no_plan = sized("forward_only", 9, 5, 6);
   no_plan.inputs[2].present = no_plan.inputs[3].present = false;
-  no_plan.fill = [](auto& in, Philox& random) { for (auto& id : in[0].u) id = random.below(5); };
+  no_plan.fill = [](auto& in, Philox& random) {
+    for (auto& id : in[0].u) id = random.below(5);
+  };
   no_plan.gradient = false;
   return {sized("odd_37x11x33", 37, 11, 33), sized("one", 1, 1, 1), sized("frequent_300x3x5", 300, 3, 5),
           sized("wide_70x200x513", 70, 200, 513), no_plan};

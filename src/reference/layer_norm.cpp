@@ -37,13 +37,17 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t columns) {
 
 std::vector<OpCase> layer_norm_cases() {
   std::vector<OpCase> cases{sized("odd_7x33", 7, 33), sized("two_columns", 5, 2), sized("even_130x256", 130, 256)};
-  cases.push_back(sized("one", 1, 1));  // x is its own mean: y is the bias, and the gradient of x is zero
+  cases.push_back(sized("one", 1, 1));           // x is its own mean: y is the bias, and the gradient of x is zero
   cases.push_back(sized("offset_9x65", 9, 65));  // a mean far from zero, where E[x^2] - E[x]^2 would cancel
-  cases.back().fill = [](auto& in, Philox&) { for (auto& v : in[0].f) v += 100; };
+  cases.back().fill = [](auto& in, Philox&) {
+    for (auto& v : in[0].f) v += 100;
+  };
   cases.back().relative = 2e-5;
   cases.back().gradient = false;
   cases.push_back(sized("constant_rows", 3, 20));
-  cases.back().fill = [](auto& in, Philox&) { for (auto& v : in[0].f) v = 0.5; };
+  cases.back().fill = [](auto& in, Philox&) {
+    for (auto& v : in[0].f) v = 0.5;
+  };
   cases.back().gradient = false;
   cases.push_back(sized("wide_3x8191", 3, 8191));
   cases.back().gradient = false;

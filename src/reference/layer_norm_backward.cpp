@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "graph/reference.hpp"
 
 namespace fabula::reference {
@@ -31,15 +29,16 @@ template void layer_norm_backward<double>(RefCall<double>&);
 namespace {
 /// Stats are any numbers here, not those of x: the kernel must use what it is given.
 OpCase sized(std::string name, std::int64_t rows, std::int64_t columns) {
-  return {.name = std::move(name),
-          .inputs = {{.shape = {rows, columns}}, {.shape = {1, columns}}, {.shape = {rows, 2}}, {.shape = {rows, columns}}},
-          .relative = 4e-6};
+  return {
+      .name = std::move(name),
+      .inputs = {{.shape = {rows, columns}}, {.shape = {1, columns}}, {.shape = {rows, 2}}, {.shape = {rows, columns}}},
+      .relative = 4e-6};
 }
 }  // namespace
 
 std::vector<OpCase> layer_norm_backward_cases() {
-  return {sized("odd_7x33", 7, 33),         sized("one", 1, 1),         sized("even_130x256", 130, 256),
-          sized("wide_3x8191", 3, 8191), sized("tall_1001x6", 1001, 6)};
+  return {sized("odd_7x33", 7, 33), sized("one", 1, 1), sized("even_130x256", 130, 256), sized("wide_3x8191", 3, 8191),
+          sized("tall_1001x6", 1001, 6)};
 }
 
 }  // namespace fabula::reference

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "graph/reference.hpp"
 
 namespace fabula::reference {
@@ -32,8 +30,8 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t columns) {
 }  // namespace
 
 std::vector<OpCase> layer_norm_backward_params_cases() {
-  return {sized("odd_7x33", 7, 33),       sized("one", 1, 1),           sized("chunks_65x18", 65, 18),
-          sized("tall_3001x7", 3001, 7), sized("wide_40x1001", 40, 1001)};
+  return {sized("odd_7x33", 7, 33), sized("one", 1, 1), sized("chunks_65x18", 65, 18), sized("tall_3001x7", 3001, 7),
+          sized("wide_40x1001", 40, 1001)};
 }
 
 }  // namespace fabula::reference

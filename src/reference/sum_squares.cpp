@@ -7,7 +7,8 @@ namespace fabula::reference {
 using graph::OpCase;
 using graph::RefCall;
 
-/// Partial j is the sum of the chunks j, j + 256, ...; a chunk is up to 4096 words (padding included) of one unit of 64 rows.
+/// Partial j is the sum of the chunks j, j + 256, ...; a chunk is up to 4096 words (padding included) of one unit of 64
+/// rows.
 template <class T>
 void sum_squares(RefCall<T>& call) {
   const auto& x = *call.in[0];
@@ -34,13 +35,16 @@ template void sum_squares<double>(RefCall<double>&);
 
 namespace {
 OpCase sized(std::string name, std::int64_t rows, std::int64_t columns) {
-  return {.name = std::move(name), .attrs = {{"row", 1}}, .inputs = {{.shape = {rows, columns}}, {.shape = {3, 256}}}, .gradient = false};
+  return {.name = std::move(name),
+          .attrs = {{"row", 1}},
+          .inputs = {{.shape = {rows, columns}}, {.shape = {3, 256}}},
+          .gradient = false};
 }
 }  // namespace
 
 std::vector<OpCase> sum_squares_cases() {
-  std::vector<OpCase> cases{sized("odd_7x33", 7, 33), sized("one", 1, 1), sized("chunks_130x257", 130, 257), sized("wide_2x8191", 2, 8191),
-                            sized("narrow_5000x3", 5000, 3)};
+  std::vector<OpCase> cases{sized("odd_7x33", 7, 33), sized("one", 1, 1), sized("chunks_130x257", 130, 257),
+                            sized("wide_2x8191", 2, 8191), sized("narrow_5000x3", 5000, 3)};
   cases.push_back(sized("folded_4200x520", 4200, 520));  // more than 256 chunks
   cases.push_back(sized("infinity_and_nan", 300, 130));
   cases.back().fill = [](auto& in, Philox&) {

@@ -11,12 +11,15 @@
 namespace fabula {
 namespace {
 
-/// Reads a plan back: every position once, in the chunks of its key, rising; partial rows consecutive and merged in order.
+/// Reads a plan back: every position once, in the chunks of its key, rising; partial rows consecutive and merged in
+/// order.
 void expect_whole(const std::vector<std::uint32_t>& keys, std::int64_t key_count) {
   const SegmentPlan plan = plan_segments(keys, key_count);
   const SegmentCapacity capacity{static_cast<std::int64_t>(keys.size()), key_count};
   ASSERT_EQ(static_cast<std::int64_t>(plan.segments.size()), capacity.words());
-  const auto group = [&](std::int64_t i) { return std::span(plan.segments).subspan(static_cast<std::size_t>(4 * i), 4); };
+  const auto group = [&](std::int64_t i) {
+    return std::span(plan.segments).subspan(static_cast<std::size_t>(4 * i), 4);
+  };
   const auto chunk_count = group(0)[0], merge_count = group(0)[1], partial_rows = group(0)[2];
   ASSERT_LE(chunk_count, capacity.chunks());
   ASSERT_LE(merge_count, capacity.merges());

@@ -86,6 +86,19 @@ TEST(ArenaPlan, WritesInPlaceOnlyOverTheDead) {
   EXPECT_NE(plan.interval_of[static_cast<std::size_t>(z.id)], plan.interval_of[static_cast<std::size_t>(w.id)]);
 }
 
+TEST(ArenaPlan, WritesOverOneOfTwoDyingInputs) {
+  Graph graph(ops::op_table());
+  const Value x = graph.input("x", {256, 64}, DType::kF32);
+  const Value y = graph.op1("gelu", {x}), z = graph.op1("gelu", {x});
+  const Value sum = graph.op1("add", {y, z});  // both die here, and add may write over either
+  graph.keep(sum);
+  const ArenaPlan plan = plan_arena(graph, std::vector<std::vector<Shape>>(3), {});
+  const auto interval = [&](Value value) { return plan.interval_of[static_cast<std::size_t>(value.id)]; };
+  EXPECT_NE(interval(y), interval(z));
+  EXPECT_TRUE(interval(sum) == interval(y) || interval(sum) == interval(z));
+  expect_sound(plan, ~0ull);
+}
+
 TEST(LinearLayout, CutsByRowsAndRefusesWhatCannotFit) {
   LinearLayout layout(1 << 20, 256);
   const Placement placement = layout.place(Pool::kStore, "table", {5000, 100});

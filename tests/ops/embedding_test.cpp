@@ -38,7 +38,8 @@ TEST(Embedding, TwoUsesOfATableAddTheirGradients) {
   const Value table = graph.parameter("table", {kVocabulary, kColumns});
   Use first = use_table(graph, table, "first", 37), second = use_table(graph, table, "second", 2);
   const std::vector<Value> wrt{table};
-  const Value d_table = differentiate(graph, std::vector<Seed>{{first.y, first.d_y}, {second.y, second.d_y}}, wrt).front();
+  const Value d_table =
+      differentiate(graph, std::vector<Seed>{{first.y, first.d_y}, {second.y, second.d_y}}, wrt).front();
   ASSERT_TRUE(bool(d_table));
   EXPECT_EQ(std::count_if(graph.nodes().begin(), graph.nodes().end(),
                           [](const Node& node) { return node.op->def->name == "embedding_backward_add"; }),
@@ -72,15 +73,19 @@ TEST(Embedding, AGradientWithoutAPlanIsRefused) {
   const Value table = graph.parameter("table", {5, 4}), ids = graph.input("ids", {1, 3}, DType::kU32);
   const Value y = graph.op1("embedding", {ids, table}), d_y = graph.state("d_y", {3, 4});
   const std::vector<Value> wrt{table};
-  expect_error(ErrorCode::kInvalidArgument, {"embedding", "order and segments"},
-               [&] { differentiate(graph, std::vector<Seed>{{y, d_y}}, wrt); });
+  expect_error(ErrorCode::kInvalidArgument, {"embedding", "order and segments"}, [&] {
+    differentiate(graph, std::vector<Seed>{{y, d_y}}, wrt);
+  });
 }
 
 TEST(Embedding, APlanOfAnotherShapeIsRefused) {
   Graph graph(ops::op_table());
   const Value table = graph.parameter("table", {5, 4}), ids = graph.input("ids", {1, 3}, DType::kU32);
-  const Value order = graph.input("order", {1, 3}, DType::kU32), segments = graph.input("segments", {1, 8}, DType::kU32);
-  expect_error(ErrorCode::kInvalidArgument, {"embedding", "SegmentPlan"}, [&] { graph.op("embedding", {ids, table, order, segments}); });
+  const Value order = graph.input("order", {1, 3}, DType::kU32),
+              segments = graph.input("segments", {1, 8}, DType::kU32);
+  expect_error(ErrorCode::kInvalidArgument, {"embedding", "SegmentPlan"}, [&] {
+    graph.op("embedding", {ids, table, order, segments});
+  });
 }
 
 }  // namespace

@@ -23,20 +23,23 @@ TEST_P(RowBlocks, GiveTheSameResults) {
   for (const graph::OpCase& op_case : op.cases()) {
     if (op_case.name != GetParam().op_case) continue;
     found = true;
-    for (const auto& result : graph::check_case(device(), ops::op_table(), op, op_case, {.repeats = 2, .profile = &profile}))
-      EXPECT_TRUE(result.ok) << result.op << "/" << result.case_name << " variant '" << result.variant << "': " << result.detail;
+    for (const auto& result :
+         graph::check_case(device(), ops::op_table(), op, op_case, {.repeats = 2, .profile = &profile}))
+      EXPECT_TRUE(result.ok) << result.op << "/" << result.case_name << " variant '" << result.variant
+                             << "': " << result.detail;
   }
   EXPECT_TRUE(found) << GetParam().op << " has no case " << GetParam().op_case;
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Ops, RowBlocks,
-    testing::Values(Setting{"layer_norm", "even_130x256", 64 * 1024},                          // x: blocks of 64, 64, 2
+    testing::Values(Setting{"layer_norm", "even_130x256", 64 * 1024},  // x: blocks of 64, 64, 2
                     Setting{"layer_norm_backward", "even_130x256", 64 * 1024},
                     Setting{"layer_norm_backward_params", "tall_3001x7", 32 * 1024},
-                    Setting{"embedding", "wide_70x200x513", 2064 * 64},                        // table and y
-                    Setting{"embedding_backward", "wide_70x200x513", 2064 * 64},               // table and d_y
-                    Setting{"embedding_backward", "frequent_1500x7x18", 64 * 1024},            // d_y alone: partial rows over blocks
+                    Setting{"embedding", "wide_70x200x513", 2064 * 64},           // table and y
+                    Setting{"embedding_backward", "wide_70x200x513", 2064 * 64},  // table and d_y
+                    Setting{"embedding_backward", "frequent_1500x7x18",
+                            64 * 1024},  // d_y alone: partial rows over blocks
                     Setting{"embedding_backward_add", "wide_70x200x513", 2064 * 64},
                     Setting{"embedding_backward_add", "frequent_1500x7x18", 64 * 1024},
                     Setting{"add_position", "whole_table", 2048}, Setting{"add_position_backward", "whole_table", 2048},

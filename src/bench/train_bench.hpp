@@ -1,0 +1,19 @@
+#pragma once
+#include <string>
+
+#include "bench/table.hpp"
+#include "formats/model_config.hpp"
+#include "vk/device.hpp"
+
+namespace fabula::bench {
+
+struct TrainBenchOptions {
+  int steps = 10;       ///< measured, after two to warm up
+  std::string filter;   ///< only heads whose name contains this
+};
+
+/// Whole training steps (forward, backward, clipping as configured, optimizer) on random token ids, dropout as configured; one row a
+/// head, the body the same. Medians. A head that does not fit the device's memory says so in its row.
+Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options);
+
+}  // namespace fabula::bench
