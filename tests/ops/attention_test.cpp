@@ -2,12 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
+#include <stdexcept>
 
 #include "graph/check.hpp"
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
-#include "temp_dir.hpp"
 
 namespace fabula::test {
 namespace {
@@ -18,19 +17,14 @@ using graph::OpEntry;
 
 /// Checks one case of an op with bindings of at most `bytes`.
 std::vector<CheckResult> check_with_range(const char* op_name, const char* case_name, std::uint64_t bytes) {
-  const TempDir folder;
-  const auto file = folder.path() / "small.json";
-  std::ofstream(file) << "{\"max_storage_range\": " << bytes << ", \"max_texel_elements\": " << bytes / 16 << "}";
-  vk::DeviceOptions options;
-  options.device = std::to_string(device().info().index);
-  options.limits = file.string();
-  options.cache_dir = "none";
-  const auto small = vk::Device::open(options);
+  vk::DeviceProfile profile = device().profile();
+  profile.limits.max_storage_range = bytes;
+  profile.limits.max_texel_elements = bytes / 16;
   const OpEntry& op = ops::op_table().find(op_name);
   const std::vector<OpCase> cases = op.cases();
   const auto found = std::find_if(cases.begin(), cases.end(), [&](const OpCase& c) { return c.name == case_name; });
   if (found == cases.end()) throw std::runtime_error(std::string("no case ") + case_name);
-  return graph::check_case(*small, ops::op_table(), op, *found, {.repeats = 1});
+  return graph::check_case(device(), ops::op_table(), op, *found, {.repeats = 1, .profile = &profile});
 }
 
 // 37 sequences of 5 rows; a row of qkv takes 384 bytes, so 28 KiB hold 74 rows: two sequences and the rows before an
