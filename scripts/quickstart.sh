@@ -65,7 +65,7 @@ if [ ! -f "$text/valid.tokens" ]; then
   say "stories, vocabulary, token files ($text)"
   "$fabula" corpus --seed 1 --stories 12000 --out "$text/train.txt"
   "$fabula" corpus --seed 2 --stories 200 --out "$text/valid.txt"
-  "$fabula" tokenizer train "$text/train.txt" --vocab-size 2048 --out "$text/tokenizer.json"
+  "$fabula" tokenizer train "$text/train.txt" --vocab-size 1024 --out "$text/tokenizer.json"
   "$fabula" data prepare "$text/train.txt" --tokenizer "$text/tokenizer.json" --out "$text/train.tokens"
   "$fabula" data prepare "$text/valid.txt" --tokenizer "$text/tokenizer.json" --out "$text/valid.tokens"
 fi
@@ -75,7 +75,7 @@ say "training ($run)"
   --valid "$text/valid.tokens" --tokenizer "$text/tokenizer.json" --out "$run" --resume auto
 
 say "a story"
-"$fabula" generate "$run" "${device[@]}" --prompt "Once upon a time" --temperature 0.7 --top-p 0.95 --max-tokens 200 --seed 7
+"$fabula" generate "$run" "${device[@]}" --prompt "Once upon a time" --temperature 0.6 --top-p 0.9 --max-tokens 200 --seed 7
 printf '\n'
 say "curves and samples: $run/report.html"
 printf 'More: %s generate %s --prompt "One day" --seed 8\n' "$fabula" "$run" >&2
