@@ -207,6 +207,7 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   add_config_flags(sub, args.bench_train.config, args.bench_train.overrides);
   sub->add_option("--steps", args.bench_train.steps, "measured steps, after two to warm up")->check(CLI::Range(1, 10000))->capture_default_str();
   sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
+  sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, by op, for the config's head");
   add_format(sub, args.bench_train);
 }
 

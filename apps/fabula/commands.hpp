@@ -107,7 +107,7 @@ struct BenchArgs {
   std::string format = "md", filter;
   double seconds = 0.5;
   int steps = 10;
-  bool all_variants = false, real_text = false;
+  bool all_variants = false, profile = false;
   vk::DeviceOptions device;
 };
 int bench_ops(const BenchArgs& args);

@@ -103,7 +103,9 @@ int train(const TrainArgs& args) {
 int bench_train(const BenchArgs& args) {
   RunConfig config = load_config(args.config, args.overrides);
   if (config.model.vocab_size == 0) config.model.vocab_size = train::kDefaultVocabulary;
-  fmt::print("{}", bench::print(bench::bench_train(args.device, config, {.steps = args.steps, .filter = args.filter}), args.format));
+  const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter};
+  const bench::Table table = args.profile ? bench::profile_train(args.device, config, options) : bench::bench_train(args.device, config, options);
+  fmt::print("{}", bench::print(table, args.format));
   return 0;
 }
 

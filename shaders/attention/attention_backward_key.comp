@@ -28,21 +28,19 @@ void main() {
   Place at;
   if (!place_of_group(at)) return;
   uint lane = lane_index(), part = lane % C;
-  uint group_first = at.block * ROWS;  // early keys are seen by most queries: start them first
-  uint first = group_first + lane / C * R;
+  uint group_first = at.block * ROWS;  // early keys are seen by most queries: start them position
+  uint position = group_first + lane / C;
   uint sequence_row = first_row + at.sequence * positions, head_word = at.head * HEAD;
 
-  vec4 k[R * PART], v[R * PART], d_k_acc[R * PART], d_v_acc[R * PART];
-  [[unroll]] for (uint r = 0; r < R; ++r) {
-    uint row = sequence_row + min(first + r, positions - 1);
-    [[unroll]] for (uint e = 0; e < PART; ++e) {
-      k[r * PART + e] = read_k(row * k_ld + k_column + head_word, part + C * e) * (scale * kLog2E);
-      v[r * PART + e] = read_v(row * v_ld + v_column + head_word, part + C * e);
-      d_k_acc[r * PART + e] = d_v_acc[r * PART + e] = vec4(0);
-    }
+  vec4 k[PART], v[PART], d_k_acc[PART], d_v_acc[PART];
+  uint row = sequence_row + min(position, positions - 1);
+  [[unroll]] for (uint e = 0; e < PART; ++e) {
+    k[e] = read_k(row * k_ld + k_column + head_word, part + C * e) * (scale * kLog2E);
+    v[e] = read_v(row * v_ld + v_column + head_word, part + C * e);
+    d_k_acc[e] = d_v_acc[e] = vec4(0);
   }
 
-  uint group_end = min(group_first + ROWS - 1 + window, positions), end = min(first + R - 1 + window, positions);
+  uint group_end = min(group_first + ROWS - 1 + window, positions), end = min(position + window, positions);
   for (uint t0 = group_first; t0 < group_end; t0 += TILE) {
     barrier();
     for (uint x = lane; x < TILE * HEAD4; x += LOCAL) {
@@ -55,51 +53,42 @@ void main() {
     }
     barrier();
     uint tile_end = min(t0 + TILE, end);
-    for (uint i0 = t0 + (max(first, t0) - t0) / STEP * STEP; i0 < tile_end; i0 += STEP) {
+    for (uint i0 = t0 + (max(position, t0) - t0) / STEP * STEP; i0 < tile_end; i0 += STEP) {
       uint tile_word = (i0 - t0) * HEAD4 + part;
-      float p[R * STEP], d_s[R * STEP];
-      [[unroll]] for (uint x = 0; x < R * STEP; ++x) p[x] = d_s[x] = 0;
+      float p[STEP], d_s[STEP];
+      [[unroll]] for (uint x = 0; x < STEP; ++x) p[x] = d_s[x] = 0;
       [[unroll]] for (uint e = 0; e < PART; ++e) {
         [[unroll]] for (uint i = 0; i < STEP; ++i) {
           vec4 q = q_tile[tile_word + i * HEAD4 + C * e], d_out = d_out_tile[tile_word + i * HEAD4 + C * e];
-          [[unroll]] for (uint r = 0; r < R; ++r) {
-            [[unroll]] for (uint c = 0; c < 4; ++c) {
-              p[r * STEP + i] += k[r * PART + e][c] * q[c];
-              d_s[r * STEP + i] += v[r * PART + e][c] * d_out[c];
-            }
+          [[unroll]] for (uint c = 0; c < 4; ++c) {
+            p[i] += k[e][c] * q[c];
+            d_s[i] += v[e][c] * d_out[c];
           }
         }
       }
       [[unroll]] for (uint i = 0; i < STEP; ++i) {
         vec2 level_delta = stats_tile[i0 - t0 + i];
-        [[unroll]] for (uint r = 0; r < R; ++r) {
-          uint x = r * STEP + i;
-          int back = int(i0 + i) - int(first + r);
-          bool seen = back >= 0 && back < int(window) && i0 + i < positions;
-          float weight = exp2(sum_of_parts(p[x]) - level_delta.x);
-          p[x] = seen ? weight : 0;
-          d_s[x] = p[x] * (sum_of_parts(d_s[x]) - level_delta.y);
-        }
+        int back = int(i0 + i) - int(position);
+        bool seen = back >= 0 && back < int(window) && i0 + i < positions;
+        float p_i = exp2(sum_of_parts(p[i]) - level_delta.x);
+        p[i] = seen ? p_i : 0;
+        d_s[i] = p[i] * (sum_of_parts(d_s[i]) - level_delta.y);
       }
       [[unroll]] for (uint e = 0; e < PART; ++e) {
         [[unroll]] for (uint i = 0; i < STEP; ++i) {
           vec4 q = q_tile[tile_word + i * HEAD4 + C * e], d_out = d_out_tile[tile_word + i * HEAD4 + C * e];
-          [[unroll]] for (uint r = 0; r < R; ++r) {
-            d_k_acc[r * PART + e] += d_s[r * STEP + i] * q;
-            d_v_acc[r * PART + e] += p[r * STEP + i] * d_out;
-          }
+          d_k_acc[e] += d_s[i] * q;
+          d_v_acc[e] += p[i] * d_out;
         }
       }
     }
   }
 
-  [[unroll]] for (uint r = 0; r < R; ++r) {
-    if (first + r < positions) {
-      uint row = sequence_row + first + r;
-      [[unroll]] for (uint e = 0; e < PART; ++e) {
-        write_d_k(row * k_ld + k_column + head_word, part + C * e, d_k_acc[r * PART + e] * scale);
-        write_d_v(row * v_ld + v_column + head_word, part + C * e, d_v_acc[r * PART + e]);
-      }
+  if (position < positions) {
+    uint row = sequence_row + position;
+    [[unroll]] for (uint e = 0; e < PART; ++e) {
+      write_d_k(row * k_ld + k_column + head_word, part + C * e, d_k_acc[e] * scale);
+      write_d_v(row * v_ld + v_column + head_word, part + C * e, d_v_acc[e]);
     }
   }
 }

@@ -30,26 +30,23 @@ void main() {
   if (!place_of_group(at)) return;
   uint lane = lane_index(), part = lane % C;
   uint group_first = (row_blocks - 1 - at.block) * ROWS;
-  uint first = group_first + lane / C * R;
+  uint position = group_first + lane / C;
   uint sequence_row = first_row + at.sequence * positions, head_word = at.head * HEAD;
 
-  vec4 q[R * PART], d_out[R * PART], acc[R * PART];
-  float level[R], delta[R];  // log_sum_exp / ln 2
-  [[unroll]] for (uint r = 0; r < R; ++r) {
-    uint row = sequence_row + min(first + r, positions - 1);
-    delta[r] = 0;
-    [[unroll]] for (uint e = 0; e < PART; ++e) {
-      q[r * PART + e] = read_q(row * q_ld + q_column + head_word, part + C * e) * (scale * kLog2E);
-      d_out[r * PART + e] = read_d_out(row * out_ld + head_word, part + C * e);
-      delta[r] += dot(d_out[r * PART + e], read_out(row * out_ld + head_word, part + C * e));
-      acc[r * PART + e] = vec4(0);
-    }
-    delta[r] = sum_of_parts(delta[r]);
-    level[r] = log_sum_exp[row * log_sum_exp_ld + at.head] * kLog2E;
+  vec4 q[PART], d_out[PART], acc[PART];
+  uint row = sequence_row + min(position, positions - 1);
+  float delta = 0;
+  [[unroll]] for (uint e = 0; e < PART; ++e) {
+    q[e] = read_q(row * q_ld + q_column + head_word, part + C * e) * (scale * kLog2E);
+    d_out[e] = read_d_out(row * out_ld + head_word, part + C * e);
+    delta += dot(d_out[e], read_out(row * out_ld + head_word, part + C * e));
+    acc[e] = vec4(0);
   }
+  delta = sum_of_parts(delta);
+  float level = log_sum_exp[row * log_sum_exp_ld + at.head] * kLog2E;
 
-  uint group_end = min(group_first + ROWS, positions), end = min(first + R, positions);
-  uint begin = uint(max(int(first) + 1 - int(window), 0));
+  uint group_end = min(group_first + ROWS, positions), end = min(position + 1, positions);
+  uint begin = uint(max(int(position) + 1 - int(window), 0));
   for (uint t0 = uint(max(int(group_first) + 1 - int(window), 0)); t0 < group_end; t0 += TILE) {
     barrier();
     for (uint x = lane; x < TILE * HEAD4; x += LOCAL) {
@@ -61,44 +58,36 @@ void main() {
     uint tile_end = min(t0 + TILE, end);
     for (uint j0 = t0 + (max(begin, t0) - t0) / STEP * STEP; j0 < tile_end; j0 += STEP) {
       uint tile_word = (j0 - t0) * HEAD4 + part;
-      float s[R * STEP], d_p[R * STEP];
-      [[unroll]] for (uint x = 0; x < R * STEP; ++x) s[x] = d_p[x] = 0;
+      float s[STEP], d_p[STEP];
+      [[unroll]] for (uint x = 0; x < STEP; ++x) s[x] = d_p[x] = 0;
       [[unroll]] for (uint e = 0; e < PART; ++e) {
         [[unroll]] for (uint j = 0; j < STEP; ++j) {
           vec4 k = k_tile[tile_word + j * HEAD4 + C * e], v = v_tile[tile_word + j * HEAD4 + C * e];
-          [[unroll]] for (uint r = 0; r < R; ++r) {
-            [[unroll]] for (uint c = 0; c < 4; ++c) {
-              s[r * STEP + j] += q[r * PART + e][c] * k[c];
-              d_p[r * STEP + j] += d_out[r * PART + e][c] * v[c];
-            }
+          [[unroll]] for (uint c = 0; c < 4; ++c) {
+            s[j] += q[e][c] * k[c];
+            d_p[j] += d_out[e][c] * v[c];
           }
         }
       }
-      [[unroll]] for (uint r = 0; r < R; ++r) {
-        [[unroll]] for (uint j = 0; j < STEP; ++j) {
-          uint x = r * STEP + j;
-          int back = int(first + r) - int(j0 + j);
-          float weight = exp2(sum_of_parts(s[x]) - level[r]);
-          float d_weight = sum_of_parts(d_p[x]) - delta[r];
-          s[x] = back >= 0 && back < int(window) ? weight * d_weight : 0;
-        }
+      [[unroll]] for (uint j = 0; j < STEP; ++j) {
+        int back = int(position) - int(j0 + j);
+        float p_j = exp2(sum_of_parts(s[j]) - level);
+        float d_p_j = sum_of_parts(d_p[j]) - delta;
+        s[j] = back >= 0 && back < int(window) ? p_j * d_p_j : 0;  // now d_s
       }
       [[unroll]] for (uint e = 0; e < PART; ++e) {
         [[unroll]] for (uint j = 0; j < STEP; ++j) {
-          vec4 k = k_tile[tile_word + j * HEAD4 + C * e];
-          [[unroll]] for (uint r = 0; r < R; ++r) acc[r * PART + e] += s[r * STEP + j] * k;
+          acc[e] += s[j] * k_tile[tile_word + j * HEAD4 + C * e];
         }
       }
     }
   }
 
-  [[unroll]] for (uint r = 0; r < R; ++r) {
-    if (first + r < positions) {
-      uint row = sequence_row + first + r;
-      [[unroll]] for (uint e = 0; e < PART; ++e) {
-        write_d_q(row * q_ld + q_column + head_word, part + C * e, acc[r * PART + e] * scale);
-      }
-      if (part == 0) stats[row * stats_ld / 2 + at.head] = vec2(level[r], delta[r]);
+  if (position < positions) {
+    uint row = sequence_row + position;
+    [[unroll]] for (uint e = 0; e < PART; ++e) {
+      write_d_q(row * q_ld + q_column + head_word, part + C * e, acc[e] * scale);
     }
+    if (part == 0) stats[row * stats_ld / 2 + at.head] = vec2(level, delta);
   }
 }

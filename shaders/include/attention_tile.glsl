@@ -1,5 +1,5 @@
 // The GPU form of the attention kernels: an invocation (or, SPLIT, C neighbouring lanes of a subgroup, each with every C-th vec4 of
-// the head) owns R rows in registers; the rows that it goes through come through shared memory in tiles of TILE rows, read as vec4
+// the head) owns one row in registers; the rows that it goes through come through shared memory in tiles of TILE rows, read as vec4
 // by all invocations alike. Head sizes that are no multiple of 4 * C are padded with zeros in registers and shared memory.
 #ifdef SPLIT
 #extension GL_KHR_shader_subgroup_basic : require
@@ -7,14 +7,13 @@
 #endif
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD = 32;     // head size
-layout(constant_id = 2) const uint R = 1;         // rows an invocation
-layout(constant_id = 3) const uint C = 1;         // lanes a row; a power of two, 1 without SPLIT
-layout(constant_id = 4) const uint TILE = 32;     // rows a tile in shared memory, a multiple of STEP
-layout(constant_id = 5) const uint STEP = 4;      // rows of the tile gone through at once
+layout(constant_id = 2) const uint C = 1;         // lanes a row; a power of two, 1 without SPLIT
+layout(constant_id = 3) const uint TILE = 32;     // rows a tile in shared memory, a multiple of STEP
+layout(constant_id = 4) const uint STEP = 4;      // rows of the tile gone through at once
 const uint LOCAL = gl_WorkGroupSize.x;
 const uint PART = (HEAD + 4 * C - 1) / (4 * C);   // vec4 of the head an invocation holds
 const uint HEAD4 = PART * C;
-const uint ROWS = LOCAL / C * R;                  // rows a workgroup
+const uint ROWS = LOCAL / C;                      // rows a workgroup
 
 // This invocation's place in its workgroup. SPLIT counts lanes as the subgroup does, whatever the order of local indices.
 uint lane_index() {

@@ -18,6 +18,7 @@ struct OpBench {
   std::string name, op;
   std::vector<OpCase::Input> inputs;
   Attrs attrs;
+  std::vector<std::size_t> zero = {};  ///< inputs that are zero instead of random
 };
 
 void add_products(std::vector<OpBench>& list, std::int64_t M, std::int64_t N, std::int64_t K) {
@@ -31,6 +32,7 @@ void add_products(std::vector<OpBench>& list, std::int64_t M, std::int64_t N, st
 std::vector<OpBench> benchmarks(bool software) {
   std::vector<OpBench> list;
   const std::int64_t B = software ? 8 : 32, T = software ? 256 : 512, D = software ? 128 : 256, N = B * T, H = 8;
+  const OpCase::Input absent{.shape = {1, 1}, .present = false};
   const auto flat = [](std::int64_t rows, std::int64_t cols) { return OpCase::Input{.shape = {rows, cols}}; };
   add_products(list, 4096, 512, 256);  // M x N x K
   if (!software) {
@@ -43,12 +45,23 @@ std::vector<OpBench> benchmarks(bool software) {
   list.push_back({fmt::format("weight gradient TN {}x{}x{}", D, 4 * D, N), "matmul", {flat(N, D), flat(N, 4 * D)}, {{"transpose_a", 1}}});
   const Attrs heads{{"batch", double(B)}, {"heads", double(H)}, {"window", 0}, {"scaled", 1}};
   list.push_back({fmt::format("attention {}x{} D {} H {}", B, T, D, H), "attention", {flat(N, 3 * D)}, heads});
+  list.push_back({fmt::format("attention_backward {}x{} D {} H {}", B, T, D, H), "attention_backward", {flat(N, 3 * D), absent, absent, flat(N, D), flat(N, H), flat(N, D)}, heads});
   list.push_back({fmt::format("layer_norm {}x{}", N, D), "layer_norm", {flat(N, D), flat(1, D), flat(1, D)}, {{"eps", 1e-5}}});
   list.push_back({fmt::format("gelu {}x{}", N, 4 * D), "gelu", {flat(N, 4 * D)}, {}});
   list.push_back({fmt::format("add {}x{}", N, D), "add", {flat(N, D), flat(N, D)}, {}});
   list.push_back({fmt::format("adamw 50257x{}", D), "adamw",
-                  {flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D), flat(1, 8), flat(1, 4)}, {{"decay", 0.1}}});
+                  {flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D), flat(1, 8), flat(1, 4)}, {{"decay", 0.1}}, {5}});  // clip's non-finite flag is off
   return list;
+}
+
+std::string input_name(std::size_t i) { return fmt::format("in{}", i); }
+
+/// The benchmark's inputs as states of a graph; absent ones stay absent.
+std::vector<Value> declare_inputs(Graph& graph, const OpBench& bench) {
+  std::vector<Value> inputs;
+  for (std::size_t i = 0; i < bench.inputs.size(); ++i)
+    inputs.push_back(bench.inputs[i].present ? graph.state(input_name(i), bench.inputs[i].shape) : Value{});
+  return inputs;
 }
 
 struct Timing {
@@ -60,8 +73,7 @@ Timing time_op(vk::Device& device, const OpBench& bench, const std::string& vari
   using Clock = std::chrono::steady_clock;
   const auto seconds_of = [&](int copies, int rounds) {
     Graph graph(ops::op_table());
-    std::vector<Value> inputs;
-    for (std::size_t i = 0; i < bench.inputs.size(); ++i) inputs.push_back(graph.state(fmt::format("in{}", i), bench.inputs[i].shape));
+    const std::vector<Value> inputs = declare_inputs(graph, bench);
     for (int copy = 0; copy < copies; ++copy) graph.op(bench.op, std::span<const Value>(inputs), bench.attrs);
     const Cost cost = cost_of(graph, graph.nodes().front());
     Workload workload(device.profile(), variant);
@@ -69,9 +81,11 @@ Timing time_op(vk::Device& device, const OpBench& bench, const std::string& vari
     Runtime runtime(device, std::move(workload));
     Philox random(1);
     for (std::size_t i = 0; i < bench.inputs.size(); ++i) {
+      if (!bench.inputs[i].present) continue;
       std::vector<float> data(static_cast<std::size_t>(bench.inputs[i].shape.count()));
-      for (float& v : data) v = static_cast<float>(random.uniform() + 0.1);
-      runtime.upload(fmt::format("in{}", i), data);
+      if (std::find(bench.zero.begin(), bench.zero.end(), i) == bench.zero.end())
+        for (float& v : data) v = static_cast<float>(random.uniform() - 0.5);
+      runtime.upload(input_name(i), data);
     }
     runtime.submit({0});
     runtime.wait();
@@ -98,8 +112,7 @@ Table bench_ops(vk::Device& device, const OpsBenchOptions& options) {
   for (const OpBench& bench : benchmarks(software)) {
     if (bench.name.find(options.filter) == std::string::npos) continue;
     Graph probe(ops::op_table());
-    std::vector<Value> inputs;
-    for (std::size_t i = 0; i < bench.inputs.size(); ++i) inputs.push_back(probe.state(fmt::format("in{}", i), bench.inputs[i].shape));
+    const std::vector<Value> inputs = declare_inputs(probe, bench);
     probe.op(bench.op, std::span<const Value>(inputs), bench.attrs);
     std::vector<std::string> variants = variants_of(probe, probe.nodes().front(), device.profile());
     if (!options.all_variants) variants.resize(1);

@@ -1,6 +1,8 @@
 #include "bench/train_bench.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
@@ -24,9 +26,9 @@ const std::vector<HeadChoice> kHeads{{"grouped", HeadKind::kGrouped, false}, {"f
 /// One model's training step on random ids.
 class StepBench {
  public:
-  StepBench(vk::Device& device, const RunConfig& config)
+  StepBench(vk::Device& device, const RunConfig& config, bool timed = false)
       : config_(config), model_(config.model), plan_(train::plan_training(device.profile(), model_, config.train, false)),
-        runtime_(device, std::move(plan_.workload)) {
+        runtime_(device, std::move(plan_.workload), timed) {
     models::initialise_weights(runtime_, model_, 1);
     for (const char* moment : {"adam.m.", "adam.v."})
       for (const graph::ParameterSpec& spec : model_.parameters())
@@ -37,7 +39,8 @@ class StepBench {
 
   std::int64_t tokens() const { return config_.train.batch_size * train::sequence_length(config_); }
   const models::LanguageModel& model() const { return model_; }
-  const graph::MemoryReport report() const { return runtime_.workload().report(); }
+  const graph::Runtime& runtime() const { return runtime_; }
+  std::vector<std::size_t> graphs() const { return {plan_.overwrite, plan_.apply}; }
 
   double step(std::int64_t number) {
     Philox random(7, static_cast<std::uint64_t>(number));
@@ -67,6 +70,20 @@ class StepBench {
   graph::Runtime runtime_;
 };
 
+/// One op's share of a step.
+struct OpShare {
+  std::vector<double> seconds;  ///< by step
+  int launches = 0;
+  graph::Cost cost;
+};
+
+/// "h.3/matmul:matmul_merge" is of the op matmul.
+std::string op_of(const std::string& label) {
+  const std::size_t slash = label.rfind('/');
+  const std::string name = slash == std::string::npos ? label : label.substr(slash + 1);
+  return name.substr(0, name.find(':'));
+}
+
 std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConfig& config, const std::string& name, int steps) {
   const std::unique_ptr<vk::Device> device = vk::Device::open(options);  // one a head: peaks are then its own
   StepBench bench(*device, config);
@@ -82,6 +99,52 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
 }
 
 }  // namespace
+
+Table profile_train(const vk::DeviceOptions& options, const RunConfig& config, const TrainBenchOptions& bench_options) {
+  const std::unique_ptr<vk::Device> device = vk::Device::open(options);
+  if (!device->profile().features.timestamps) fail(ErrorCode::kUnsupported, "{} has no timestamps: no profile", device->profile().name);
+  StepBench bench(*device, config, true);
+  std::map<std::string, OpShare> shares;
+  for (const std::size_t g : bench.graphs()) {
+    const graph::Graph& graph = bench.runtime().workload().graphs()[g].graph;
+    for (const graph::Node& node : graph.nodes()) {
+      const graph::Cost cost = graph::cost_of(graph, node);
+      graph::Cost& sum = shares[std::string(node.op->def->name)].cost;
+      sum.flops += cost.flops;
+      sum.bytes += cost.bytes;
+    }
+  }
+  std::vector<double> totals;
+  for (int number = 1; number <= bench_options.steps + 2; ++number) {
+    bench.step(number);
+    if (number <= 2) continue;
+    std::map<std::string, double> seconds;
+    double total = 0;
+    for (auto& [name, share] : shares) share.launches = 0;
+    for (const std::size_t g : bench.graphs()) {
+      for (const vk::CommandList::Timing& timing : bench.runtime().timings(g)) {
+        seconds[op_of(timing.label)] += timing.seconds;
+        ++shares[op_of(timing.label)].launches;
+        total += timing.seconds;
+      }
+    }
+    for (const auto& [name, s] : seconds) shares[name].seconds.push_back(s);
+    totals.push_back(total);
+  }
+  std::vector<std::pair<double, std::string>> order;
+  for (const auto& [name, share] : shares)
+    if (!share.seconds.empty()) order.emplace_back(-median(share.seconds), name);
+  std::sort(order.begin(), order.end());
+  Table table{{"op", "launches", "ms", "share", "GFLOP/s", "GB/s"}, {}, machine_notes(*device)};
+  table.notes.push_back(fmt::format("kernels take {:.2f} ms of a step", 1e3 * median(totals)));
+  for (const auto& [negative, name] : order) {
+    const OpShare& share = shares.at(name);
+    table.rows.push_back({name, std::to_string(share.launches), fmt::format("{:.3f}", -1e3 * negative),
+                          fmt::format("{:.1f} %", -100 * negative / median(totals)), fmt::format("{:.0f}", -1e-9 * share.cost.flops / negative),
+                          fmt::format("{:.0f}", -1e-9 * share.cost.bytes / negative)});
+  }
+  return table;
+}
 
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
   Table table{{"head", "M parameters", "ms/step", "tokens/s", "peak MiB"}, {}, {}};

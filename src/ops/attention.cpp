@@ -54,40 +54,31 @@ std::uint32_t texel_rows(std::int64_t head_size) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(kWords / head_size, 1, 4));
 }
 
-struct TileTuning {
-  std::uint32_t rows = 1;   ///< an invocation
-  std::uint32_t lanes = 1;  ///< a row
-};
-
-TileTuning tile_tuning(bool split, std::int64_t head_size, std::uint32_t subgroup_size) {
-  TileTuning tuning;
-  if (!split) return tuning;
-  constexpr std::int64_t kWordsALane = 8;
-  while (tuning.lanes * 2 <= std::min(subgroup_size, 8u) && head_size > kWordsALane * tuning.lanes) tuning.lanes *= 2;
-  tuning.rows = 2;
-  return tuning;
-}
-
-AttentionKernel tile_kernel(bool split, const AttentionShape& shape, const vk::DeviceProfile& profile) {
+AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape& shape,
+                            const vk::DeviceProfile& profile) {
+  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
   AttentionKernel kernel;
-  if (split) kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
-  const TileTuning tuning = tile_tuning(split, shape.head_size, kernel.subgroup_size);
+  std::uint32_t lanes = 1;  // a row
+  if (split) {
+    // One invocation a row is fastest until its registers spill (measured on a Hopper GPU with heads of 16 to 128
+    // words: the forward pass spills beyond 64, the backward kernels, which keep three or four rows, beyond 32).
+    // Software drivers have faster kernels; there two lanes are taken so that a check covers the exchange between them.
+    kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
+    lanes = software || shape.head_size > (pass == AttentionPass::kForward ? 64 : 32) ? 2 : 1;
+  }
   // Shared memory: two tiles of padded head rows, and 8 bytes of row statistics.
   constexpr std::int64_t kMaxTile = 64, kSharedBytes = 16384;
-  // Software drivers read shared memory lane by lane; steps unrolled wide only cost them compile time.
-  const std::int64_t step = profile.device_class != vk::DeviceClass::kSoftware ? 4 : shape.head_size <= 32 ? 2 : 1;
-  const std::int64_t padded_head = (shape.head_size + 4 * tuning.lanes - 1) / (4 * tuning.lanes) * 4 * tuning.lanes;
+  // Rows a step: wide steps hide latency and cost registers, and on software drivers nothing but compile time.
+  std::int64_t step = pass == AttentionPass::kBackwardKey && shape.head_size > 32 ? 2 : 4;
+  if (software) step = shape.head_size <= 32 ? 2 : 1;
+  const std::int64_t padded_head = (shape.head_size + 4 * lanes - 1) / (4 * lanes) * 4 * lanes;
   const std::int64_t tile = std::min(kMaxTile, kSharedBytes / (8 * padded_head + 8)) / step * step;
   std::uint32_t local = 128;
   const std::uint32_t smallest = std::max(32u, kernel.subgroup_size);
-  while (local / 2 >= smallest && local / 2 / tuning.lanes * tuning.rows >= shape.positions) local /= 2;
-  kernel.constants = {local,
-                      static_cast<std::uint32_t>(shape.head_size),
-                      tuning.rows,
-                      tuning.lanes,
-                      static_cast<std::uint32_t>(tile),
+  while (local / 2 >= smallest && local / 2 / lanes >= shape.positions) local /= 2;
+  kernel.constants = {local, static_cast<std::uint32_t>(shape.head_size), lanes, static_cast<std::uint32_t>(tile),
                       static_cast<std::uint32_t>(step)};
-  kernel.rows_a_group = local / tuning.lanes * tuning.rows;
+  kernel.rows_a_group = local / lanes;
   return kernel;
 }
 
@@ -134,7 +125,7 @@ std::vector<std::string> attention_variants(const NodeView& node, const vk::Devi
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
   std::vector<std::string> variants;
   if (texel_fits(shape, profile)) variants.emplace_back("texel");
-  if (can_split && !software) variants.emplace_back("split");
+  if (can_split && !software && shape.head_size > 32) variants.emplace_back("split");
   variants.emplace_back("baseline");
   if (can_split && software && shape.head_size <= 32) variants.emplace_back("split");
   return variants;
@@ -153,7 +144,7 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
     kernel.rows_a_group = kernel.subgroup_size * rows;
     kernel.shader = name + "_texel";
   } else {
-    kernel = tile_kernel(variant == "split", shape, profile);
+    kernel = tile_kernel(pass, variant == "split", shape, profile);
     kernel.shader = variant == "split" ? name + "_split" : name;
   }
   return kernel;

@@ -92,6 +92,7 @@ inline std::vector<AttentionCase> attention_configurations() {
       {"head_100", 1, 65, 1, 100, 0, true, true, 1, false, true},
       {"head_128", 1, 65, 2, 128, 40, true, true, 1, false, true},
       {"large_scores", 2, 130, 2, 16, 0, true, true, 60},
+      {"long_5000", 1, 5000, 1, 4, 0, true, true, 1, false, true},
       {"many_sequences", 37, 5, 2, 16, 0, true, true},
   };
 }
