@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 #include "graph/runtime.hpp"
 
 namespace fabula::graph {
@@ -13,14 +14,8 @@ namespace {
 
 constexpr std::uint32_t kPoison = 0x7FC0DEAD;  // a NaN
 
-std::uint64_t seed_of(const std::string& text) {
-  std::uint64_t hash = 0xCBF29CE484222325ull;
-  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001B3ull;
-  return hash;
-}
-
 std::vector<RefTensor<double>> make_inputs(const OpEntry& op, const OpCase& op_case) {
-  Philox random(seed_of(std::string(op.def->name) + "/" + op_case.name));
+  Philox random(fnv1a(std::string(op.def->name) + "/" + op_case.name));
   std::vector<RefTensor<double>> inputs;
   for (const OpCase::Input& input : op_case.inputs) {
     inputs.emplace_back(input.shape, input.dtype);
@@ -220,7 +215,7 @@ CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (fixture.inputs[i] && inputs[i].dtype == DType::kF32) wrt.push_back(fixture.inputs[i]);
   const std::vector<Value> gradients = differentiate(graph, std::vector<Seed>{{fixture.outputs[0], seed}}, wrt);
-  Philox random(seed_of(result.op + "/gradient/" + op_case.name));
+  Philox random(fnv1a(result.op + "/gradient/" + op_case.name));
   std::vector<RefTensor<double>> values(graph.values().size());
   RefTensor<double> weights(graph.shape(seed), DType::kF32);
   for (double& w : weights.f) w = random.normal();

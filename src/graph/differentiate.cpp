@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -30,8 +31,12 @@ class Differentiator {
     const auto it = gradients_.find(value);
     return it == gradients_.end() ? Value{} : it->second;
   }
+  /// The gradient of a parameter so far, where it may be written in place: made here, and no other value's gradient as well.
   Value parameter_gradient(Value value) const {
-    return graph_.info(value).role == Role::kParameter ? gradient(value) : Value{};
+    const Value d = graph_.info(value).role == Role::kParameter ? gradient(value) : Value{};
+    if (!d || graph_.info(d).producer < static_cast<std::int32_t>(forward_nodes_)) return {};
+    const auto users = std::count_if(gradients_.begin(), gradients_.end(), [&](const auto& entry) { return entry.second == d; });
+    return users == 1 ? d : Value{};
   }
   void add(Value value, Value d) {
     if (!d || !wanted(value)) return;

@@ -28,7 +28,8 @@ inline constexpr std::int64_t kRowQuantum = 64;
 /// Memory blocks filled one after the other; no value is freed. For parameters, states and inputs.
 class LinearLayout {
  public:
-  LinearLayout(std::uint64_t max_block, std::uint64_t alignment) : max_block_(max_block), alignment_(alignment) {}
+  LinearLayout(std::uint64_t max_block, std::uint64_t alignment)
+      : max_block_(max_block / alignment * alignment), alignment_(alignment) {}
   /// Throws kOutOfMemory when 64 rows alone exceed a block.
   Placement place(Pool pool, const std::string& name, const Shape& shape);
   const std::vector<std::uint64_t>& block_sizes() const { return blocks_; }
@@ -42,7 +43,7 @@ class LinearLayout {
 struct Interval {
   std::vector<Value> values;   ///< those that share it (in-place chains); empty for scratch
   std::uint64_t bytes = 0;
-  std::int32_t first = 0, last = 0;  ///< node indices, inclusive
+  std::int32_t first = 0, last = 0;  ///< node indices, inclusive; `last` is the number of nodes where the host reads it
   Placement placement;
 };
 

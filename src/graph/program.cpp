@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -138,29 +139,18 @@ void NodeLowering::clear(Value value) {
   }
 }
 
-class Fnv1a {
- public:
-  void bytes(const void* data, std::size_t size) {
-    const auto* p = static_cast<const unsigned char*>(data);
-    for (std::size_t i = 0; i < size; ++i) hash_ = (hash_ ^ p[i]) * 0x100000001B3ull;
-  }
-  std::uint64_t value() const { return hash_; }
-
- private:
-  std::uint64_t hash_ = 0xCBF29CE484222325ull;
-};
-
 std::uint64_t digest_of(const std::vector<Step>& steps) {
-  Fnv1a hash;
+  std::uint64_t hash = kFnvOffset;
+  const auto note = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   for (const Step& step : steps) {
-    hash.bytes(step.shader.data(), step.shader.size());
-    hash.bytes(step.constants.data(), step.constants.size() * 4);
-    hash.bytes(&step.subgroup_size, 4);
-    hash.bytes(step.groups.data(), 12);
-    hash.bytes(step.push.data(), step.push.size());
-    for (const Range& range : step.bindings) hash.bytes(&range.size, sizeof range.size);
+    note(step.shader.data(), step.shader.size());
+    note(step.constants.data(), step.constants.size() * 4);
+    note(&step.subgroup_size, sizeof step.subgroup_size);
+    note(step.groups.data(), sizeof step.groups);
+    note(step.push.data(), step.push.size());
+    for (const Range& range : step.bindings) note(&range.size, sizeof range.size);
   }
-  return hash.value();
+  return hash;
 }
 
 std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile, const std::string& forced) {

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -61,8 +62,7 @@ MemoryReport Workload::report() const {
     const auto bytes = static_cast<std::uint64_t>(stored.shape.bytes());
     if (stored.role == Role::kParameter) report.parameters += bytes;
     else if (name.starts_with(kGradientPrefix)) report.gradients += bytes;
-    else if (name.starts_with(kOptimizerPrefix)) report.optimizer += bytes;
-    else report.other_states += bytes;
+    else report.optimizer += bytes;
   }
   report.activations = sum(arena_blocks());
   for (const PlannedGraph& planned : graphs_) {
@@ -77,8 +77,8 @@ MemoryReport Workload::report() const {
 }
 
 std::uint64_t Workload::digest() const {
-  std::uint64_t digest = 0xCBF29CE484222325ull;
-  for (const PlannedGraph& planned : graphs_) digest = (digest ^ planned.program.digest) * 0x100000001B3ull;
+  std::uint64_t digest = kFnvOffset;
+  for (const PlannedGraph& planned : graphs_) digest = fnv1a(&planned.program.digest, sizeof planned.program.digest, digest);
   return digest;
 }
 

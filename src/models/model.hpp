@@ -15,7 +15,7 @@ struct BodyShape {
   bool training = false;      ///< dropout is on
 };
 
-/// What a body reads. `order` and `segments` (ops/segments.hpp, keyed by token id) are needed where gradients are; `seed` [1, 4]
+/// What a body reads. `order` and `segments` (base/segments.hpp, keyed by token id) are needed where gradients are; `seed` [1, 4]
 /// (key lo, key hi, step lo, step hi) where dropout is.
 struct BodyInputs {
   graph::Value ids;  ///< [1, N]
