@@ -68,7 +68,7 @@ std::string Generator::generate(std::string_view prompt, const GenerateOptions& 
     return !on_text || piece.empty() || on_text(piece);
   };
   for (std::int64_t n = 0; n < options.max_tokens; ++n) {
-    if (static_cast<std::int64_t>(ids.size()) > max_context()) ids.erase(ids.begin(), ids.end() - max_context() / 2);
+    if (static_cast<std::int64_t>(ids.size()) > max_context()) ids.erase(ids.begin(), ids.end() - std::max<std::int64_t>(max_context() / 2, 1));
     const std::uint32_t id = sample(log_probs(ids), options.sampler, random);
     if (options.stop_at_end_of_text && tokenizer_.has_eot() && id == tokenizer_.eot_id()) break;
     ids.push_back(id);
