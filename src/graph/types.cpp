@@ -20,8 +20,6 @@ double Attrs::get(std::string_view name) const {
   fail(ErrorCode::kInternal, "attribute \"{}\" is missing", name);
 }
 
-double Attrs::get_or(std::string_view name, double otherwise) const { return has(name) ? get(name) : otherwise; }
-
 std::int64_t Attrs::integer(std::string_view name) const {
   const double value = get(name);
   ensure(value == std::floor(value) && std::abs(value) <= 0x1p53, "attribute \"{}\" is {}, not an integer", name, value);

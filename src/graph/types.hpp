@@ -42,7 +42,6 @@ class Attrs {
   Attrs(std::initializer_list<std::pair<std::string, double>> entries) : entries_(entries) {}
   bool has(std::string_view name) const;
   double get(std::string_view name) const;                    ///< throws kInternal when absent
-  double get_or(std::string_view name, double otherwise) const;
   std::int64_t integer(std::string_view name) const;
   std::int64_t integer_or(std::string_view name, std::int64_t otherwise) const;
   void set(std::string name, double value);
