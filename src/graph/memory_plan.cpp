@@ -8,7 +8,9 @@
 namespace fabula::graph {
 namespace {
 
-std::uint64_t align_up(std::uint64_t bytes, std::uint64_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+std::uint64_t align_up(std::uint64_t bytes, std::uint64_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
 
 /// Rows of `shape` that one block of `max_block` bytes can hold, a multiple of kRowQuantum; all rows when they fit.
 std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::uint64_t max_block) {
@@ -30,7 +32,8 @@ class FirstFit {
  public:
   explicit FirstFit(const ArenaLimits& limits) : limits_(limits) {}
 
-  Piece place(std::uint64_t bytes, std::int32_t first, std::int32_t last, std::int64_t row_begin, std::int64_t row_end) {
+  Piece place(std::uint64_t bytes, std::int32_t first, std::int32_t last, std::int64_t row_begin,
+              std::int64_t row_end) {
     const std::uint64_t need = align_up(bytes, limits_.alignment);
     for (std::uint32_t block = 0;; ++block) {
       if (block == blocks_.size()) blocks_.emplace_back();
@@ -55,7 +58,8 @@ class FirstFit {
     std::uint64_t begin, end;
     std::int32_t first, last;
   };
-  static std::uint64_t lowest_gap(const std::vector<Slot>& slots, std::uint64_t need, std::int32_t first, std::int32_t last) {
+  static std::uint64_t lowest_gap(const std::vector<Slot>& slots, std::uint64_t need, std::int32_t first,
+                                  std::int32_t last) {
     std::vector<Taken> taken;
     for (const Slot& slot : slots)
       if (slot.first <= last && first <= slot.last) taken.push_back({slot.begin, slot.end});
@@ -87,18 +91,21 @@ void find_lifetimes(const Graph& graph, ArenaPlan& plan) {
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     for (Value input : graph.nodes()[n].inputs) {
       if (!input || plan.interval_of[static_cast<std::size_t>(input.id)] < 0) continue;
-      Interval& interval = plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(input.id)])];
+      Interval& interval =
+          plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(input.id)])];
       interval.last = std::max(interval.last, static_cast<std::int32_t>(n));
     }
   }
 }
 
-/// Whether output `out` of node n may lie on its input `in`: no one reads the input later, and of all that this node reads and writes
-/// only these two end up in that memory.
+/// Whether output `out` of node n may lie on its input `in`: no one reads the input later, and of all that this node
+/// reads and writes only these two end up in that memory.
 bool may_take_over(const Graph& graph, const ArenaPlan& plan, std::size_t n, std::size_t out, std::size_t in) {
   const Node& node = graph.nodes()[n];
   if (in >= node.inputs.size() || out >= node.outputs.size() || !node.inputs[in]) return false;
-  const auto interval_of = [&](Value value) { return value ? plan.interval_of[static_cast<std::size_t>(value.id)] : -1; };
+  const auto interval_of = [&](Value value) {
+    return value ? plan.interval_of[static_cast<std::size_t>(value.id)] : -1;
+  };
   const std::int32_t from = interval_of(node.inputs[in]), to = interval_of(node.outputs[out]);
   if (from < 0 || to < 0 || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out])) return false;
   const auto index = static_cast<std::int32_t>(n);
@@ -120,7 +127,8 @@ void merge_in_place(const Graph& graph, ArenaPlan& plan) {
       if (!may_take_over(graph, plan, n, out, in)) continue;
       const std::int32_t from = plan.interval_of[static_cast<std::size_t>(node.inputs[in].id)];
       Interval& source = plan.intervals[static_cast<std::size_t>(from)];
-      Interval& target = plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(node.outputs[out].id)])];
+      Interval& target =
+          plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(node.outputs[out].id)])];
       source.last = target.last;
       for (Value value : target.values) {
         source.values.push_back(value);
@@ -164,9 +172,11 @@ Placement LinearLayout::place(Pool pool, const std::string& name, const Shape& s
   return placement;
 }
 
-ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& scratch_shapes, const ArenaLimits& device) {
+ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& scratch_shapes,
+                     const ArenaLimits& device) {
   // Whole alignments, so that rounding a size up never passes the device's limit.
-  const ArenaLimits limits{.max_block = device.max_block / device.alignment * device.alignment, .alignment = device.alignment};
+  const ArenaLimits limits{.max_block = device.max_block / device.alignment * device.alignment,
+                           .alignment = device.alignment};
   ArenaPlan plan;
   find_lifetimes(graph, plan);
   merge_in_place(graph, plan);
@@ -197,8 +207,8 @@ ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& 
     const std::int64_t step = rows_per_piece(name, shape, limits.max_block);
     for (std::int64_t row = 0; row < shape.rows; row += step) {
       const std::int64_t end = std::min(shape.rows, row + step);
-      interval.placement.pieces.push_back(blocks.place(static_cast<std::uint64_t>((end - row) * shape.ld() * 4), interval.first,
-                                                       interval.last, row, end));
+      interval.placement.pieces.push_back(blocks.place(static_cast<std::uint64_t>((end - row) * shape.ld() * 4),
+                                                       interval.first, interval.last, row, end));
     }
   }
   plan.block_sizes = blocks.sizes();

@@ -11,8 +11,8 @@ namespace {
 /// Lowers one node into the program's steps.
 class NodeLowering final : public LowerCall {
  public:
-  NodeLowering(const Graph& graph, const Node& node, std::int32_t index, const vk::DeviceProfile& profile, std::string variant,
-               const std::vector<Shape>& scratch_shapes, Program& program)
+  NodeLowering(const Graph& graph, const Node& node, std::int32_t index, const vk::DeviceProfile& profile,
+               std::string variant, const std::vector<Shape>& scratch_shapes, Program& program)
       : LowerCall(graph, node),
         index_(index),
         profile_(profile),
@@ -26,7 +26,8 @@ class NodeLowering final : public LowerCall {
   Value output(std::size_t i) const override { return node_->outputs.at(i); }
   /// Scratch values have no graph id; they are numbered below -1.
   Value scratch(std::size_t i) const override {
-    ensure(i < scratch_shapes_.size(), "{} has {} scratch values, asked for number {}", label(), scratch_shapes_.size(), i);
+    ensure(i < scratch_shapes_.size(), "{} has {} scratch values, asked for number {}", label(), scratch_shapes_.size(),
+           i);
     return {-2 - static_cast<std::int32_t>(i)};
   }
 
@@ -43,7 +44,8 @@ class NodeLowering final : public LowerCall {
   const Placement& placement_of(Value value) const {
     if (!is_scratch(value)) return program_.placements.at(static_cast<std::size_t>(value.id));
     const auto& intervals = program_.arena.scratch.at(static_cast<std::size_t>(index_));
-    return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))].placement;
+    return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))]
+        .placement;
   }
   Range resolve(const Window& window) const;
 
@@ -63,10 +65,12 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> valu
     rows = shape.rows;
     const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
     if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
-      step = std::min(step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
+      step = std::min(
+          step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
     for (const Piece& piece : placement_of(value).pieces) cuts.push_back(piece.row_begin);
   }
-  if (max_rows > 0 && max_rows < rows) step = std::min(step, std::max(max_rows / kRowQuantum * kRowQuantum, kRowQuantum));
+  if (max_rows > 0 && max_rows < rows)
+    step = std::min(step, std::max(max_rows / kRowQuantum * kRowQuantum, kRowQuantum));
   if (step == 0)
     fail(ErrorCode::kUnsupported, "{}: {} rows exceed the device's storage range of {} bytes", label(), kRowQuantum,
          profile_.limits.max_storage_range);
@@ -153,7 +157,8 @@ std::uint64_t digest_of(const std::vector<Step>& steps) {
   return hash;
 }
 
-std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile, const std::string& forced) {
+std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
+                           const std::string& forced) {
   const std::vector<std::string> variants = variants_of(graph, node, profile);
   ensure(!variants.empty(), "{} has no kernel variant for {}", node.label, profile.name);
   if (!forced.empty() && std::find(variants.begin(), variants.end(), forced) != variants.end()) return forced;
@@ -196,7 +201,8 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
                                             : std::vector<Shape>{});
   }
   program.arena = plan_arena(graph, scratch,
-                             {.max_block = profile.limits.max_allocation, .alignment = std::max<std::uint64_t>(profile.limits.storage_alignment, 256)});
+                             {.max_block = profile.limits.max_allocation,
+                              .alignment = std::max<std::uint64_t>(profile.limits.storage_alignment, 256)});
   program.placements.resize(graph.values().size());
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const std::int32_t interval = program.arena.interval_of[id];

@@ -16,7 +16,9 @@ using graph::Shape;
 using graph::Value;
 using Values = std::vector<graph::RefTensor<double>>;
 
-graph::RefTensor<double>& at(Values& values, Value value) { return values.at(static_cast<std::size_t>(value.id)); }
+graph::RefTensor<double>& at(Values& values, Value value) {
+  return values.at(static_cast<std::size_t>(value.id));
+}
 
 Values drawn(const Graph& graph) {
   Values values(graph.values().size());
@@ -65,8 +67,8 @@ TEST(Differentiate, ComputesOnlyWantedGradients) {
   const Value product = graph.op1("matmul", {graph.op1("gelu", {a}), b});
   const Value y = graph.op1("add", {product, graph.op1("gelu", {c})});
   const std::size_t forward = graph.nodes().size();
-  const std::vector<Value> d =
-      differentiate(graph, std::vector<graph::Seed>{{y, seed}}, std::vector<Value>{b, graph.parameter("unused", {2, 2})});
+  const std::vector<Value> d = differentiate(graph, std::vector<graph::Seed>{{y, seed}},
+                                             std::vector<Value>{b, graph.parameter("unused", {2, 2})});
   EXPECT_TRUE(d[0]);
   EXPECT_FALSE(d[1]);
   std::set<std::string> ops;
@@ -84,9 +86,10 @@ TEST(Differentiate, NeverWritesOverAGradientThatAnotherValueShares) {
   const Value rows = graph.op1("embedding", {id_words, table, order, segments});
   const Value sum = graph.op1("gelu", {graph.op1("add", {table, other})});
   const Value row_seed = graph.state("row_seed", {4, 3}), sum_seed = graph.state("sum_seed", {6, 3});
-  // The walk meets `sum` first: table and other then have one gradient in common, into which the embedding must not add.
-  const std::vector<Value> d =
-      differentiate(graph, std::vector<graph::Seed>{{rows, row_seed}, {sum, sum_seed}}, std::vector<Value>{table, other});
+  // The walk meets `sum` first: table and other then have one gradient in common, into which the embedding must not
+  // add.
+  const std::vector<Value> d = differentiate(graph, std::vector<graph::Seed>{{rows, row_seed}, {sum, sum_seed}},
+                                             std::vector<Value>{table, other});
   Values values = drawn(graph);
   const SegmentPlan plan = plan_segments(ids, 6);
   at(values, id_words).u = ids;
@@ -114,7 +117,8 @@ TEST(Differentiate, RecomputingGivesTheSameGradientsInLessMemory) {
       models::BodyInputs inputs;
       inputs.ids = graph.input("ids", {1, positions}, DType::kU32);
       inputs.order = graph.input("order", {1, positions}, DType::kU32);
-      inputs.segments = graph.input("segments", {1, SegmentCapacity{positions, model.config().vocab_size}.words()}, DType::kU32);
+      inputs.segments =
+          graph.input("segments", {1, SegmentCapacity{positions, model.config().vocab_size}.words()}, DType::kU32);
       inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
       const Value hidden = models::body(graph, model.config(), {batch, sequence, true}, inputs);
       const Value loss = model.head().loss(graph, hidden, heads::LossUse::kGradient).loss;

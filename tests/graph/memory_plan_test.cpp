@@ -10,7 +10,8 @@
 namespace fabula::graph {
 namespace {
 
-/// A random straight-line graph of gelu nodes with skips (gelu_backward reads two earlier values, in place where it may).
+/// A random straight-line graph of gelu nodes with skips (gelu_backward reads two earlier values, in place where it
+/// may).
 Graph random_graph(std::uint64_t seed, int nodes) {
   Philox random(seed);
   Graph graph(ops::op_table());
@@ -53,9 +54,9 @@ TEST(ArenaPlan, WritesInPlaceOnlyOverTheDead) {
   Graph graph(ops::op_table());
   const Value x = graph.input("x", {256, 64}, DType::kF32);
   const Value y = graph.op1("gelu", {x});
-  const Value z = graph.op1("gelu_backward", {x, y});   // y dies here: z may lie on it
+  const Value z = graph.op1("gelu_backward", {x, y});  // y dies here: z may lie on it
   const Value w = graph.op1("gelu_backward", {x, z});
-  const Value v = graph.op1("gelu_backward", {w, z});   // z is still read here, w is not the in-place input
+  const Value v = graph.op1("gelu_backward", {w, z});  // z is still read here, w is not the in-place input
   graph.keep(v);
   const ArenaPlan plan = plan_arena(graph, std::vector<std::vector<Shape>>(4), {});
   EXPECT_EQ(plan.interval_of[static_cast<std::size_t>(y.id)], plan.interval_of[static_cast<std::size_t>(z.id)]);
@@ -106,8 +107,10 @@ TEST(ArenaPlan, GivesAnInputToOneOutputOnly) {
   const std::vector<Value> same = graph.op("split", {b, graph.op1("gelu", {x})});
   graph.keep(same[0]);
   const ArenaPlan plan = plan_arena(graph, std::vector<std::vector<Shape>>(graph.nodes().size()), {});
-  EXPECT_NE(plan.interval_of[static_cast<std::size_t>(both[0].id)], plan.interval_of[static_cast<std::size_t>(both[1].id)]);
-  EXPECT_NE(plan.interval_of[static_cast<std::size_t>(same[0].id)], plan.interval_of[static_cast<std::size_t>(same[1].id)]);
+  EXPECT_NE(plan.interval_of[static_cast<std::size_t>(both[0].id)],
+            plan.interval_of[static_cast<std::size_t>(both[1].id)]);
+  EXPECT_NE(plan.interval_of[static_cast<std::size_t>(same[0].id)],
+            plan.interval_of[static_cast<std::size_t>(same[1].id)]);
   test::expect_values_survive(graph, plan);
 }
 

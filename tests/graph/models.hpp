@@ -22,8 +22,8 @@ inline ModelConfig small_config(HeadKind head, bool tied = true) {
 }
 
 /// The values of a gradient graph's parameters, states and inputs for one random batch.
-inline std::vector<graph::RefTensor<double>> random_values(const graph::Graph& graph, const models::LanguageModel& model,
-                                                           std::int64_t positions) {
+inline std::vector<graph::RefTensor<double>> random_values(const graph::Graph& graph,
+                                                           const models::LanguageModel& model, std::int64_t positions) {
   std::vector<graph::RefTensor<double>> values(graph.values().size());
   Philox random(11);
   for (std::size_t id = 0; id < values.size(); ++id) {

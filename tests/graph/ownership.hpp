@@ -8,8 +8,8 @@
 // Checks a memory plan by running it without data: who wrote each stretch of memory last?
 namespace fabula::test {
 
-/// Every value must still be in its memory whenever it is read, and no node may write over what it reads, unless its op declared
-/// that pair as in place. `alignment` is the plan's: all offsets are multiples of it.
+/// Every value must still be in its memory whenever it is read, and no node may write over what it reads, unless its op
+/// declared that pair as in place. `alignment` is the plan's: all offsets are multiples of it.
 class OwnershipCheck {
  public:
   OwnershipCheck(const graph::Graph& graph, const graph::ArenaPlan& plan, std::uint64_t alignment)
@@ -26,7 +26,9 @@ class OwnershipCheck {
  private:
   using Slot = std::pair<std::uint32_t, std::uint64_t>;  // block, offset / alignment
 
-  bool in_arena(graph::Value value) const { return value && plan_.interval_of[static_cast<std::size_t>(value.id)] >= 0; }
+  bool in_arena(graph::Value value) const {
+    return value && plan_.interval_of[static_cast<std::size_t>(value.id)] >= 0;
+  }
 
   std::vector<Slot> slots(const graph::Placement& placement, const graph::Shape& shape) const {
     std::vector<Slot> result;
@@ -37,7 +39,8 @@ class OwnershipCheck {
       EXPECT_EQ(piece.offset % alignment_, 0u);
       const auto bytes = static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4);
       EXPECT_LE(piece.offset + bytes, plan_.block_sizes.at(piece.block));
-      for (std::uint64_t at = piece.offset; at < piece.offset + bytes; at += alignment_) result.push_back({piece.block, at / alignment_});
+      for (std::uint64_t at = piece.offset; at < piece.offset + bytes; at += alignment_)
+        result.push_back({piece.block, at / alignment_});
     }
     return result;
   }
@@ -68,7 +71,8 @@ class OwnershipCheck {
     }
     std::map<Slot, std::string> written;
     const auto write = [&](const Slot& slot, const std::string& what) {
-      EXPECT_TRUE(written.emplace(slot, what).second) << node.label << " writes " << what << " and " << written[slot] << " to one place";
+      EXPECT_TRUE(written.emplace(slot, what).second)
+          << node.label << " writes " << what << " and " << written[slot] << " to one place";
     };
     for (std::size_t o = 0; o < node.outputs.size(); ++o) {
       if (!in_arena(node.outputs[o])) continue;
@@ -102,7 +106,8 @@ class OwnershipCheck {
   std::map<Slot, std::int32_t> owner_;  // the value last written there; -2: scratch
 };
 
-inline void expect_values_survive(const graph::Graph& graph, const graph::ArenaPlan& plan, std::uint64_t alignment = 256) {
+inline void expect_values_survive(const graph::Graph& graph, const graph::ArenaPlan& plan,
+                                  std::uint64_t alignment = 256) {
   OwnershipCheck(graph, plan, alignment).run();
 }
 

@@ -1,4 +1,5 @@
-// The plans of whole training graphs: nothing is overwritten that is still read, and barriers stand between all that conflicts.
+// The plans of whole training graphs: nothing is overwritten that is still read, and barriers stand between all that
+// conflicts.
 #include <gtest/gtest.h>
 
 #include "graph/models.hpp"
@@ -65,7 +66,8 @@ TEST_P(TrainingGraph, KeepsValuesUntilTheirLastReader) {
     expect_values_survive(planned.graph, planned.program.arena);
     // Blocks so small that most values are cut.
     for (const std::uint64_t max_block : {std::uint64_t{40000}, std::uint64_t{200001}}) {
-      const ArenaPlan plan = plan_arena(planned.graph, scratch_shapes(planned.graph, profile), {.max_block = max_block});
+      const ArenaPlan plan =
+          plan_arena(planned.graph, scratch_shapes(planned.graph, profile), {.max_block = max_block});
       for (const std::uint64_t size : plan.block_sizes) EXPECT_LE(size, max_block);
       expect_values_survive(planned.graph, plan);
     }

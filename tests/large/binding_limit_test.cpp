@@ -1,4 +1,5 @@
-// GPT-2's vocabulary and width in fp32: the token embedding takes 154 MB, more than many devices let one binding see (128 MiB).
+// GPT-2's vocabulary and width in fp32: the token embedding takes 154 MB, more than many devices let one binding see
+// (128 MiB).
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -20,8 +21,8 @@ namespace {
 constexpr std::int64_t kRange = 128 << 20;  // bytes
 
 struct Outcome {
-  std::vector<double> losses, norms;   // of each step
-  std::vector<float> gradient;         // of the embedding [V, D] in the last step
+  std::vector<double> losses, norms;  // of each step
+  std::vector<float> gradient;        // of the embedding [V, D] in the last step
 };
 
 /// Three steps of a one-layer model, on a device whose bindings see at most `range` bytes.
@@ -94,7 +95,8 @@ TEST_P(BindingLimit, TrainsThreeSteps) {
 }
 
 TEST_P(BindingLimit, ChangesOnlyRoundingWhereTablesAreCut) {
-  const Outcome whole = train_three_steps(GetParam(), 9001, kRange), cut = train_three_steps(GetParam(), 9001, 16 << 20);
+  const Outcome whole = train_three_steps(GetParam(), 9001, kRange),
+                cut = train_three_steps(GetParam(), 9001, 16 << 20);
   if (GetParam() == HeadKind::kGrouped) {  // only its look-ups are cut, which adds up nothing in another order
     EXPECT_EQ(whole.losses, cut.losses);
     EXPECT_EQ(whole.norms, cut.norms);
