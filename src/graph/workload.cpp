@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "base/fail.hpp"
-#include "base/hash.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -77,8 +76,8 @@ MemoryReport Workload::report() const {
 }
 
 std::uint64_t Workload::digest() const {
-  std::uint64_t digest = kFnvOffset;
-  for (const PlannedGraph& planned : graphs_) digest = fnv1a(&planned.program.digest, sizeof planned.program.digest, digest);
+  std::uint64_t digest = 0xCBF29CE484222325ull;
+  for (const PlannedGraph& planned : graphs_) digest = (digest ^ planned.program.digest) * 0x100000001B3ull;
   return digest;
 }
 
