@@ -36,6 +36,8 @@ class CommandLine {
   std::function<int()> chosen_;
 };
 
+CLI::Range story_count() { return {1, 100'000'000}; }
+
 void add_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
   sub->add_option("--device", options.device, "Vulkan device: index or part of its name (fabula devices)");
   sub->add_option("--limits", options.limits, "lower the device's limits: native, vulkan-minimum, or a JSON file")->capture_default_str();
@@ -53,31 +55,48 @@ void collect_flags(const CLI::App& app, std::vector<std::string>& names) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
 }
 
-std::vector<std::string> all_names(const CLI::App& root) {
-  std::vector<std::string> names;
-  const CLI::App* app = &root;
+/// The command that was recognised, and what may follow it.
+struct Place {
+  const CLI::App* app;
+  std::string name;                       ///< "fabula tokenizer train"
+  std::vector<std::string> flags, below;  ///< flags of it and its parents; its commands
+};
+
+Place place_of(const CLI::App& root) {
+  Place place{&root, "fabula", {}, {}};
   while (true) {
-    collect_flags(*app, names);
-    const auto parsed = app->get_subcommands();
+    collect_flags(*place.app, place.flags);
+    const auto parsed = place.app->get_subcommands();
     if (parsed.empty()) break;
-    app = parsed.front();
+    place.app = parsed.front();
+    place.name += " " + place.app->get_name();
   }
-  for (const CLI::App* sub : app->get_subcommands({})) names.push_back(sub->get_name());
-  return names;
+  for (const CLI::App* sub : place.app->get_subcommands([](const CLI::App* app) { return !app->get_name().empty(); })) place.below.push_back(sub->get_name());
+  return place;
 }
 
-/// Prints what CLI11 makes of a parse error, and the nearest name that exists for one that does not.
+/// Prints what is wrong with the command line, and the nearest name that exists for one that does not.
 int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** argv) {
   if (error.get_exit_code() == 0) return line.app().exit(error);  // --help, --version
-  std::fprintf(stderr, "fabula: %s\n", error.what());
-  const std::vector<std::string> names = all_names(line.app());
-  for (int i = 1; i < argc; ++i) {
+  const Place place = place_of(line.app());
+  const bool wants_command = !place.below.empty();
+  const auto known = [](const std::vector<std::string>& names, const std::string& word) { return std::find(names.begin(), names.end(), word) != names.end(); };
+  std::string unknown, near;
+  for (int i = 1; i < argc && unknown.empty(); ++i) {
     const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
-    if (std::find(names.begin(), names.end(), word) != names.end() || (word.rfind("--", 0) != 0 && i > 2)) continue;
-    const std::string near = nearest(word, names);
-    if (!near.empty() && near != word) std::fprintf(stderr, "did you mean %s instead of %s?\n", near.c_str(), word.c_str());
+    const bool flag = word.rfind("--", 0) == 0;
+    if (flag ? known(place.flags, word) : !wants_command || (" " + place.name + " ").find(" " + word + " ") != std::string::npos) continue;
+    unknown = word;
+    near = nearest(word, flag ? place.flags : place.below);
   }
-  std::fprintf(stderr, "fabula --help lists the commands, fabula COMMAND --help its flags\n");
+  if (unknown.empty()) {
+    if (wants_command) std::fprintf(stderr, "%s: name a command: %s\n", place.name.c_str(), CLI::detail::join(place.below, ", ").c_str());
+    else std::fprintf(stderr, "fabula: %s\n", error.what());
+  } else {
+    std::fprintf(stderr, "%s: there is no %s \"%s\"%s%s%s\n", place.name.c_str(), unknown.front() == '-' ? "flag" : "command", unknown.c_str(),
+                 near.empty() ? "" : "; did you mean ", near.c_str(), near.empty() ? "" : "?");
+  }
+  std::fprintf(stderr, "%s --help lists %s\n", place.name.c_str(), wants_command ? "the commands" : "its flags");
   return 2;
 }
 
@@ -99,8 +118,8 @@ struct AllArgs {
 
 void declare_text_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "corpus", "write stories of the built-in grammar", args.corpus, corpus);
-  sub->add_option("--seed", args.corpus.seed, "seed of the stories")->capture_default_str();
-  sub->add_option("--stories", args.corpus.stories, "how many")->capture_default_str();
+  sub->add_option("--seed", args.corpus.seed, "seed of the stories")->check(CLI::NonNegativeNumber)->capture_default_str();
+  sub->add_option("--stories", args.corpus.stories, "how many")->check(story_count())->capture_default_str();
   sub->add_option("--out", args.corpus.out, "file to write; stdout when missing");
 
   CLI::App* tokenizer = line.app().add_subcommand("tokenizer", "learn or import a byte-level BPE vocabulary")->require_subcommand(1);
@@ -138,8 +157,8 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::IsMember({"never", "auto", "force"}))
       ->capture_default_str();
   sub->add_flag("--overfit-batch", args.train.overfit_batch, "train on the first batch alone: the loss must fall towards 0");
-  sub->add_option("--corpus-seed", args.train.corpus_seed, "seed of the built-in stories")->capture_default_str();
-  sub->add_option("--corpus-stories", args.train.corpus_stories, "how many built-in stories")->capture_default_str();
+  sub->add_option("--corpus-seed", args.train.corpus_seed, "seed of the built-in stories")->check(CLI::NonNegativeNumber)->capture_default_str();
+  sub->add_option("--corpus-stories", args.train.corpus_stories, "how many built-in stories")->check(story_count())->capture_default_str();
   sub->add_flag("--json", args.train.json, "the outcome as JSON on stdout");
   add_device_flags(sub, args.train.device);
 }
@@ -148,9 +167,9 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "eval", "loss, perplexity and accuracies over a text", args.eval, eval);
   sub->add_option("run", args.eval.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--data", args.eval.data, "token file or text")->required();
-  sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")->capture_default_str();
-  sub->add_option("--sequence", args.eval.sequence, "tokens a sequence; 0: as in training")->capture_default_str();
-  sub->add_option("--batches", args.eval.batches, "only the first batches; 0: all")->capture_default_str();
+  sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")->check(CLI::Range(0, 65536))->capture_default_str();
+  sub->add_option("--sequence", args.eval.sequence, "tokens a sequence; 0: as in training")->check(CLI::Range(0, 1 << 20))->capture_default_str();
+  sub->add_option("--batches", args.eval.batches, "only the first batches; 0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
   sub->add_flag("--json", args.eval.json, "as JSON");
   add_device_flags(sub, args.eval.device);
 
@@ -169,7 +188,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")->capture_default_str();
   sub->add_option("--top-k", args.generate.sampler.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();
   sub->add_option("--top-p", args.generate.sampler.top_p, "only the likeliest tokens that reach probability p")->capture_default_str();
-  sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")->capture_default_str();
+  sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")->check(CLI::NonNegativeNumber)->capture_default_str();
   sub->add_option("--max-tokens", args.generate.max_tokens, "most tokens to add")->check(CLI::Range(1, 1000000))->capture_default_str();
   sub->add_option("--samples", args.generate.samples, "how many continuations, with seeds that count up")->check(CLI::Range(1, 10000))->capture_default_str();
   sub->add_flag("--json", args.generate.json, "as JSON");

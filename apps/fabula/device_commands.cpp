@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "base/nearest.hpp"
 #include "base/terminal.hpp"
 #include "bench/machine.hpp"
 #include "bench/ops_bench.hpp"
@@ -75,6 +77,14 @@ std::string joined(const Json& list) {
   return text;
 }
 
+/// Throws kInvalidArgument unless some op's name contains the filter.
+void require_match(const std::string& filter) {
+  std::vector<std::string> names;
+  for (const graph::OpEntry& op : ops::op_table().entries()) names.emplace_back(op.def->name);
+  if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return name.find(filter) != std::string::npos; }))
+    fail(ErrorCode::kInvalidArgument, "no op has \"{}\" in its name{}", filter, did_you_mean(filter, names));
+}
+
 }  // namespace
 
 int devices(const DevicesArgs& args) {
@@ -106,6 +116,7 @@ int devices(const DevicesArgs& args) {
 }
 
 int check(const CheckArgs& args) {
+  require_match(args.filter);
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
   info("checking on {} ({})", device->profile().name, device->info().driver);
   Json list = Json::array();
@@ -132,7 +143,6 @@ int check(const CheckArgs& args) {
     checks += op_checks;
     misses += op_misses;
   }
-  if (checks == 0) fail(ErrorCode::kInvalidArgument, "no op has \"{}\" in its name", args.filter);
   const std::uint64_t messages = device->validation_messages();
   if (args.json) fmt::print("{}\n", Json{{"device", device->profile().name}, {"driver", device->info().driver}, {"checks", checks}, {"misses", misses}, {"validation_messages", messages}, {"results", list}}.dump(2));
   else fmt::print("{} checks, {} misses{}; worst is the largest difference over what is allowed\n", checks, misses, args.device.validate ? fmt::format(", {} validation messages", messages) : "");

@@ -112,6 +112,7 @@ int generate(const GenerateArgs& args) {
   folder.load_weights(runtime);
   infer::Generator generator(runtime, graphs, folder.model(), folder.tokenizer());
   device->save_pipeline_cache();
+  generator.encode_prompt(args.prompt);  // refuses too long a prompt before anything is printed
   const StopSignals signals;
   Json list = Json::array();
   for (std::int64_t sample = 0; sample < args.samples && !signals.requested(); ++sample) {

@@ -16,9 +16,38 @@ using Json = nlohmann::ordered_json;
 
 double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
+std::string size_text(std::uint64_t bytes) { return bytes < 10ull << 20 ? fmt::format("{:.0f} KiB", static_cast<double>(bytes) / 1024) : fmt::format("{:.0f} MiB", mib(bytes)); }
+
+/// A word as a POSIX shell takes it.
+std::string quoted(const std::string& word) {
+  const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%") == std::string::npos;
+  if (plain) return word;
+  std::string result = "'";
+  for (char c : word) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
+std::string resume_command(const TrainArgs& args) {
+  const TrainArgs defaults;
+  std::string command = "fabula train " + quoted(args.config);
+  const auto flag = [&](const char* name, const std::string& value, const std::string& otherwise = {}) {
+    if (value != otherwise) command += fmt::format(" {} {}", name, quoted(value));
+  };
+  for (const std::string& text : args.overrides) flag("--set", text);
+  flag("--data", args.data);
+  flag("--valid", args.valid);
+  flag("--tokenizer", args.tokenizer);
+  flag("--corpus-seed", std::to_string(args.corpus_seed), std::to_string(defaults.corpus_seed));
+  flag("--corpus-stories", std::to_string(args.corpus_stories), std::to_string(defaults.corpus_stories));
+  if (args.overfit_batch) command += " --overfit-batch";
+  flag("--device", args.device.device);
+  flag("--limits", args.device.limits, defaults.device.limits);
+  flag("--out", args.out);
+  return command + " --resume auto";
+}
 
 void print_suggestions(const RunConfig& config, std::uint64_t wanted, std::uint64_t have) {
-  fmt::print("does not fit: {:.0f} MiB wanted, the device has {:.0f} MiB. What shrinks it:\n", mib(wanted), mib(have));
+  fmt::print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(wanted), size_text(have));
   if (config.train.batch_size > 1)
     fmt::print("  --set train.batch_size={} --set train.grad_accumulation={}   (the same step, in more pieces)\n", (config.train.batch_size + 1) / 2, config.train.grad_accumulation * 2);
   fmt::print("  --set train.sequence_length={}   (shorter sequences)\n", train::sequence_length(config) / 2);
@@ -73,12 +102,13 @@ int plan(const PlanArgs& args) {
 }
 
 int train(const TrainArgs& args) {
-  const StopSignals signals;
   RunConfig config = load_config(args.config, args.overrides);
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
   train::RunFolder folder(args.out);
+  folder.check_usable(args.resume != "never");
   const train::DataOptions data_options{args.data, args.valid, args.tokenizer, args.corpus_seed, args.corpus_stories};
   const train::DataSet data = train::open_data(data_options, config, folder.path());
+  const StopSignals signals;  // until here Ctrl-C ends the program at once: nothing is lost
   train::TrainOptions options;
   options.resume = args.resume == "auto" ? train::Resume::kAuto : args.resume == "force" ? train::Resume::kForce : train::Resume::kNever;
   options.overfit_batch = args.overfit_batch;
@@ -87,13 +117,13 @@ int train(const TrainArgs& args) {
   device->save_pipeline_cache();
   const train::TrainOutcome outcome = trainer.run();
   if (args.json) {
-    Json json{{"run", args.out}, {"step", outcome.step}, {"steps", outcome.steps}, {"loss", outcome.last_loss}, {"interrupted", outcome.interrupted},
+    Json json{{"run", args.out}, {"step", outcome.step}, {"steps", outcome.steps}, {"loss", outcome.last_loss ? Json(*outcome.last_loss) : Json()}, {"interrupted", outcome.interrupted},
               {"peak_bytes", device->peak_allocated()}, {"validation_messages", device->validation_messages()}};
     if (outcome.valid_loss) json["validation_loss"] = *outcome.valid_loss;
     fmt::print("{}\n", json.dump());
   }
   if (outcome.interrupted) {
-    info("stopped after step {} of {}; the run is saved. Continue with:\n  fabula train {} --out {} --resume auto (and the same data flags)", outcome.step, outcome.steps, args.config, args.out);
+    info("stopped after step {} of {}; the run is saved. Continue with:\n  {}", outcome.step, outcome.steps, resume_command(args));
     return 130;
   }
   info("done: {} steps. Curves and samples: {}", outcome.steps, (folder.path() / "report.html").string());

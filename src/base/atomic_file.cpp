@@ -26,10 +26,19 @@ fs::path temporary_name(const fs::path& target) {
   return parent_of(target) / fmt::format(".{}.tmp-{}-{}", target.filename().string(), ::getpid(), counter.fetch_add(1));
 }
 
+// Names the target in the message, not the temporary file.
+fs::path checked(const fs::path& target) {
+  std::error_code code;
+  if (!fs::is_directory(parent_of(target), code))
+    fail(ErrorCode::kIo, "{}: cannot be written: there is no folder {}", target.string(), parent_of(target).string());
+  if (fs::is_directory(target, code)) fail(ErrorCode::kIo, "{}: cannot be written: it is a folder", target.string());
+  return target;
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const fs::path& target)
-    : target_(target), temporary_(temporary_name(target)), file_(temporary_, OutputFile::Mode::kCreate) {}
+    : target_(checked(target)), temporary_(temporary_name(target)), file_(temporary_, OutputFile::Mode::kCreate) {}
 
 AtomicFile::~AtomicFile() {
   if (!done_) ::unlink(temporary_.c_str());

@@ -59,7 +59,7 @@ const ConfigKey kKeys[] = {
     {"", "embd_pdrop", "embed_dropout", RealField{FABULA_AT(double, model.embd_dropout), 0, 0.99},
      "Dropout after the embeddings."},
     {"", "attn_pdrop", "attention_dropout", RealField{FABULA_AT(double, model.attn_dropout), 0, 0.99},
-     "Dropout of attention weights."},
+     "Dropout of attention weights; training needs 0 here."},
     {"", "resid_pdrop", "resid_dropout", RealField{FABULA_AT(double, model.resid_dropout), 0, 0.99},
      "Dropout before each residual sum."},
     {"", "tie_word_embeddings", "tie_word_embeddings", BooleanField{FABULA_AT(bool, model.tie_word_embeddings)},
@@ -112,15 +112,16 @@ const ConfigKey kKeys[] = {
     {"train", "clip_norm", "clip_norm", RealField{FABULA_AT(double, train.clip_norm), 0, kInfinity},
      "Largest norm of the whole gradient; 0: no clipping."},
     {"train", "dropout", "dropout", RealField{FABULA_AT(double, train.dropout), 0, 0.99, &kAsModel},
-     "Replaces all three dropouts of the model; null: they stay."},
+     "Replaces the model's dropout of embeddings and residual sums, and turns that of attention weights off; null: as the "
+     "model says."},
     {"train", "seed", "seed", IntegerField{FABULA_AT(Int, train.seed), 0, kHuge},
      "Of weights, order of the data, dropout and samples."},
     {"train", "eval_every", "eval_every", IntegerField{FABULA_AT(Int, train.eval_every), 0, kHuge},
-     "Steps between validations; 0: only before the first and after the last."},
+     "Steps between validations, beside those before the first step and after the last; 0: none at all."},
     {"train", "eval_batches", "eval_batches", IntegerField{FABULA_AT(Int, train.eval_batches), 0, kHuge},
      "Batches a validation looks at; 0: all."},
     {"train", "sample_every", "sample_every", IntegerField{FABULA_AT(Int, train.sample_every), 0, kHuge},
-     "Steps between sample stories; 0: only one at the end."},
+     "Steps between sample stories, beside the one at the end; 0: none at all."},
     {"train", "sample_tokens", "sample_tokens", IntegerField{FABULA_AT(Int, train.sample_tokens), 0, 1 << 20},
      "Tokens of a sample story at most."},
     {"train", "sample_temperature", "sample_temperature",
@@ -131,7 +132,7 @@ const ConfigKey kKeys[] = {
     {"train", "save_every", "save_every", IntegerField{FABULA_AT(Int, train.save_every), 0, kHuge},
      "Steps between checkpoints; 0: only at the end or when stopped."},
     {"train", "log_every", "log_every", IntegerField{FABULA_AT(Int, train.log_every), 1, kHuge},
-     "Steps between lines of metrics.jsonl."},
+     "Steps between lines of progress where there is no terminal; metrics.jsonl has every step."},
 };
 
 #undef FABULA_CHOICE

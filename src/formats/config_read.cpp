@@ -262,7 +262,8 @@ void ConfigReader::set_dependent_defaults() {
   if (!given_.contains("tie_word_embeddings")) config_.model.tie_word_embeddings = !grouped;
   if (!given_.contains("head.bias")) config_.model.head.bias = grouped;
   if (config_.train.dropout >= 0) {
-    config_.model.embd_dropout = config_.model.attn_dropout = config_.model.resid_dropout = config_.train.dropout;
+    config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;
+    config_.model.attn_dropout = 0;
   }
 }
 

@@ -67,7 +67,7 @@ struct TrainConfig {
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double clip_norm = 1;  ///< 0: no clipping
-  double dropout = -1;   ///< -1: as the model says; else it has replaced the model's three on reading
+  double dropout = -1;   ///< -1: as the model says; else it has replaced the model's on reading
   std::int64_t seed = 1;
   std::int64_t eval_every = 100;  ///< 0: never, here and below
   std::int64_t eval_batches = 8;

@@ -75,9 +75,9 @@ MemoryReport Workload::report() const {
   return report;
 }
 
-std::uint64_t Workload::digest() const {
+std::uint64_t Workload::digest(std::span<const std::size_t> graphs) const {
   std::uint64_t digest = 0xCBF29CE484222325ull;
-  for (const PlannedGraph& planned : graphs_) digest = (digest ^ planned.program.digest) * 0x100000001B3ull;
+  for (const std::size_t graph : graphs) digest = (digest ^ graphs_.at(graph).program.digest) * 0x100000001B3ull;
   return digest;
 }
 

@@ -53,8 +53,8 @@ class Workload {
     Placement placement;
   };
   const std::map<std::string, Stored, std::less<>>& stored() const { return stored_; }
-  /// Digest over all graphs: see Program::digest.
-  std::uint64_t digest() const;
+  /// Digest over some graphs, in this order: see Program::digest.
+  std::uint64_t digest(std::span<const std::size_t> graphs) const;
 
  private:
   vk::DeviceProfile profile_;

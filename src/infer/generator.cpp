@@ -50,9 +50,7 @@ std::vector<float> Generator::log_probs(const std::vector<std::uint32_t>& ids) {
   return runtime_.read(entry->index, entry->log_probs);
 }
 
-std::string Generator::generate(std::string_view prompt, const GenerateOptions& options,
-                                const std::function<bool(std::string_view)>& on_text) {
-  validate(options.sampler);
+std::vector<std::uint32_t> Generator::encode_prompt(std::string_view prompt) const {
   std::vector<std::uint32_t> ids = tokenizer_.encode(prompt, {.added_tokens = true});
   for (std::uint32_t id : ids)
     if (id >= model_.config().vocab_size)
@@ -60,6 +58,13 @@ std::string Generator::generate(std::string_view prompt, const GenerateOptions& 
   if (static_cast<std::int64_t>(ids.size()) > max_context())
     fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the model's context holds {}; shorten the prompt", ids.size(), max_context());
   if (ids.empty()) ids.push_back(tokenizer_.eot_id());
+  return ids;
+}
+
+std::string Generator::generate(std::string_view prompt, const GenerateOptions& options,
+                                const std::function<bool(std::string_view)>& on_text) {
+  validate(options.sampler);
+  std::vector<std::uint32_t> ids = encode_prompt(prompt);
   Philox random(options.sampler.seed);
   text::StreamDecoder decoder(tokenizer_);
   std::string result;

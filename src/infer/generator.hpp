@@ -41,6 +41,9 @@ class Generator {
   std::string generate(std::string_view prompt, const GenerateOptions& options,
                        const std::function<bool(std::string_view)>& on_text = {});
 
+  /// The prompt's tokens. Throws kInvalidArgument for more of them than the context holds, naming both lengths.
+  std::vector<std::uint32_t> encode_prompt(std::string_view prompt) const;
+
   /// log p(next | ids) [V]; `ids` is not empty and no longer than the longest context.
   std::vector<float> log_probs(const std::vector<std::uint32_t>& ids);
   std::int64_t max_context() const { return graphs_.entries.back().context; }

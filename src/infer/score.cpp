@@ -30,7 +30,12 @@ std::vector<TokenScore> score(vk::Device& device, const ModelFolder& folder, std
     const auto positions = [&](graph::Value value) { return value ? runtime.read(graph.index, value) : std::vector<float>(static_cast<std::size_t>(T), NAN); };
     const heads::HeadLoss& values = graph.handles.per_position;
     const std::vector<float> loss = positions(values.loss), group = positions(values.group_loss), slot = positions(values.slot_loss);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) scores.push_back({labels[i], -loss[i], -group[i], -slot[i]});
+    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+      if (!std::isfinite(loss[i]))
+        fail(ErrorCode::kNumeric, "the log-probability of token {} (id {}) is not finite; look for bad numbers in {}", scores.size(), labels[i],
+             folder.weights().string());
+      scores.push_back({labels[i], -loss[i], -group[i], -slot[i]});
+    }
   }
   return scores;
 }

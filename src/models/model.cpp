@@ -52,7 +52,10 @@ Value body(Graph& graph, const ModelConfig& config, const BodyShape& shape, cons
     fail(ErrorCode::kInvalidArgument, "a sequence of {} positions exceeds the model's {} (n_positions)", shape.sequence,
          config.n_positions);
   if (shape.training && config.attn_dropout > 0)
-    fail(ErrorCode::kUnsupported, "dropout on attention probabilities is not implemented (attn_pdrop is {}); train with --set attn_pdrop=0", config.attn_dropout);
+    {
+    const char* key = config.family == ModelFamily::kGpt2 ? "attn_pdrop" : "attention_dropout";
+    fail(ErrorCode::kUnsupported, "dropout of attention weights is not implemented ({} is {}); train with --set {}=0", key, config.attn_dropout, key);
+  }
   const Value table = graph.parameter(kTokenEmbedding, {config.vocab_size, config.hidden});
   const Value positions = graph.parameter("transformer.wpe.weight", {config.n_positions, config.hidden});
   Value x = graph.op1("embedding", {inputs.ids, table, inputs.order, inputs.segments});

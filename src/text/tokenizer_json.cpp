@@ -221,7 +221,12 @@ Tokenizer parse_tokenizer_json(std::string_view text, std::string_view name) {
   check_json_size(text, name);
   try {
     const json root = json::parse(text);
-    return Tokenizer(Reader(root, name).read());
+    TokenizerParts parts = Reader(root, name).read();
+    try {
+      return Tokenizer(std::move(parts));
+    } catch (const Error& error) {
+      fail(error.code(), "{}: {}", name, error.what());
+    }
   } catch (const json::exception& error) {
     fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", name, error.what());
   }

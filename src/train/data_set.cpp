@@ -6,7 +6,9 @@
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
+#include "base/hash.hpp"
 #include "base/log.hpp"
+#include "base/mapped_file.hpp"
 #include "text/corpus.hpp"
 #include "text/documents.hpp"
 #include "text/tokenizer_files.hpp"
@@ -25,10 +27,66 @@ struct Texts {
   std::string description;
 };
 
-void write_text(const fs::path& path, std::string_view text) {
-  AtomicFile file(path);
-  file.write(text.data(), text.size());
-  file.commit();
+/// What the files in RUN/data were made from, kept beside them: a later command with other texts must not find them.
+struct Source {
+  std::string texts;      ///< the texts' contents, as fingerprints
+  std::string tokenizer;  ///< where it comes from
+};
+constexpr const char* kSourceFile = "source.txt";
+constexpr std::string_view kMadeFiles[] = {"stories-train.txt", "stories-valid.txt", "train.txt", "valid.txt", "train.tokens", "valid.tokens", "tokenizer.json"};
+
+std::string fingerprint(const fs::path& path) {
+  if (path.empty()) return "none";
+  const MappedFile file(path);
+  return fmt::format("{} bytes {:016x}", file.size(), fnv1a(file.text()));
+}
+
+Source source_of(const DataOptions& options, const RunConfig& config) {
+  Source source;
+  source.texts = options.data.empty() ? fmt::format("{} built-in stories of seed {}", options.corpus_stories, options.corpus_seed) : "training text " + fingerprint(options.data);
+  source.texts += ", validation text " + fingerprint(options.valid);
+  source.tokenizer = options.tokenizer.empty() ? fmt::format("learned, {} tokens", config.model.vocab_size) : options.tokenizer.string();
+  return source;
+}
+
+bool same_file(const fs::path& a, const fs::path& b) {
+  std::error_code code;
+  return fs::equivalent(a, b, code) && !code;
+}
+
+/// Removes what other texts, or a preparation cut short, have left in RUN/data. Files that are not this program's stay.
+void clear_folder(const fs::path& folder, const DataOptions& options) {
+  const bool own = fs::exists(folder / kSourceFile);
+  std::vector<fs::path> stale;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool made = std::find(std::begin(kMadeFiles), std::end(kMadeFiles), name) != std::end(kMadeFiles);
+    const bool litter = name.front() == '.' && name.find(".tmp-") != std::string::npos;
+    if (!made && !litter) continue;
+    const bool given = same_file(entry.path(), options.data) || same_file(entry.path(), options.valid) || same_file(entry.path(), options.tokenizer);
+    if (made && (given || !own))
+      fail(ErrorCode::kInvalidArgument, "{} would be overwritten: the run keeps files of its own in that folder; move it elsewhere", entry.path().string());
+    stale.push_back(entry.path());
+  }
+  for (const fs::path& path : stale) fs::remove(path);
+}
+
+/// Sees to it that RUN/data holds nothing made from other texts. A run with a checkpoint keeps to its texts.
+void settle_source(const fs::path& folder, const DataOptions& options, const RunConfig& config, bool has_checkpoint) {
+  const Source source = source_of(options, config);
+  const fs::path path = folder / kSourceFile;
+  const std::string now = source.texts + "\n" + source.tokenizer + "\n";
+  const std::string then = fs::exists(path) ? read_file(path) : "";
+  if (then == now) return;
+  if (!has_checkpoint) {
+    clear_folder(folder, options);
+  } else if (!then.empty()) {
+    const std::string texts_then = then.substr(0, then.find('\n'));
+    if (texts_then == source.texts) return;
+    fail(ErrorCode::kInvalidArgument, "{} was trained on other texts ({}; now {}); name the same ones to continue, or choose another folder",
+         folder.parent_path().string(), texts_then, source.texts);
+  }
+  write_file_atomically(path, now);
 }
 
 std::string join(std::span<const std::string_view> documents) {
@@ -47,9 +105,9 @@ Texts built_in_texts(const DataOptions& options, const fs::path& folder) {
               fmt::format("{} built-in stories (seed {})", options.corpus_stories, options.corpus_seed)};
   if (fs::exists(texts.train) && fs::exists(texts.valid)) return texts;
   info("writing {}", texts.description);
-  write_text(texts.train, text::generate_corpus(options.corpus_seed, options.corpus_stories));
+  write_file_atomically(texts.train, text::generate_corpus(options.corpus_seed, options.corpus_stories));
   // Another seed: stories that training does not see.
-  write_text(texts.valid, text::generate_corpus(options.corpus_seed ^ 0x9E3779B97F4A7C15ull, std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1)));
+  write_file_atomically(texts.valid, text::generate_corpus(options.corpus_seed ^ 0x9E3779B97F4A7C15ull, std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1)));
   return texts;
 }
 
@@ -58,14 +116,16 @@ Texts given_texts(const DataOptions& options, const fs::path& folder) {
   if (!texts.valid.empty()) return texts;
   const std::string text = read_file(options.data, kMaxTextBytes);
   const std::vector<std::string_view> documents = text::split_documents(text);
+  if (documents.empty()) fail(ErrorCode::kInvalidArgument, "{} holds no text ({} bytes)", options.data.string(), text.size());
   if (documents.size() < 2) return texts;
   const std::size_t held_out = std::max<std::size_t>(1, documents.size() / kHeldOutShare);
   texts.train = folder / "train.txt";
   texts.valid = folder / "valid.txt";
   texts.description += fmt::format(", the last {} of {} documents held out", held_out, documents.size());
+  if (fs::exists(texts.train) && fs::exists(texts.valid)) return texts;
   const std::span<const std::string_view> all(documents);
-  write_text(texts.train, join(all.first(documents.size() - held_out)));
-  write_text(texts.valid, join(all.last(held_out)));
+  write_file_atomically(texts.train, join(all.first(documents.size() - held_out)));
+  write_file_atomically(texts.valid, join(all.last(held_out)));
   return texts;
 }
 
@@ -110,6 +170,7 @@ void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
 DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path& run) {
   const fs::path folder = run / "data";
   ensure_directory(folder);
+  settle_source(folder, options, config, fs::exists(run / "state.json"));
   DataSet result;
   const bool tokens_given = !options.data.empty() && text::is_token_file(options.data);
   Texts texts;

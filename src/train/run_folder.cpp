@@ -39,6 +39,18 @@ void check_step(const SafetensorsFile& file, std::int64_t step) {
 RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(locked(path_), path_.string()) { FolderUpdate::recover(path_); }
 
 bool RunFolder::has_state() const { return fs::exists(file(kStateFile)); }
+
+void RunFolder::check_usable(bool may_continue) const {
+  if (has_state()) {
+    if (!may_continue)
+      fail(ErrorCode::kInvalidArgument, "{} already holds a run at step {}; continue it with --resume auto, or choose another folder", path_.string(),
+           read_state().step);
+    return;
+  }
+  if (fs::exists(file(kModelFile)))
+    fail(ErrorCode::kInvalidArgument, "{} holds a {} and no {}: training would overwrite it; choose another folder", path_.string(), kModelFile, kStateFile);
+}
+
 RunState RunFolder::read_state() const { return read_run_state(file(kStateFile)); }
 
 void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model, const RunConfig& config,

@@ -22,6 +22,8 @@ class RunFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path file(std::string_view name) const { return path_ / name; }
   bool has_state() const;
+  /// Throws kInvalidArgument where training would destroy something: a run, unless it `may_continue`, or a model that is no run.
+  void check_usable(bool may_continue) const;
   RunState read_state() const;
 
   /// Replaces the checkpoint as one step: a crash at any moment leaves the previous one whole. Throws kIo (a full disk, say) with the

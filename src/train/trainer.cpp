@@ -1,5 +1,6 @@
 #include "train/trainer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -30,6 +31,12 @@ text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
 std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches) {
   const std::int64_t T = sequence_length(config);
   return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T));
+}
+
+/// The kernels that a run's numbers come from, as a digest; samples draw from the weights and change nothing.
+std::string lowering_text(const TrainingPlan& plan) {
+  const std::vector<std::size_t> graphs{plan.overwrite, plan.accumulate, plan.apply, plan.evaluation.index};
+  return fmt::format("{:016x}", plan.workload.digest(graphs));
 }
 
 std::string describe(const models::LanguageModel& model) {
@@ -82,7 +89,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
       batches_(open_batches(data, config)),
       plan_(plan_training(device.profile(), model_, config.train)),
-      digest_(plan_.workload.digest()),
+      lowering_(lowering_text(plan_)),
       runtime_(device, std::move(plan_.workload)),
       generator_(runtime_, plan_.generation, model_, *data.tokenizer),
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
@@ -92,27 +99,26 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
                            text::BatchSource::Order::kSequential);
   const std::vector<float> limits{static_cast<float>(config.train.clip_norm), 0, 0, 0};
   runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
+  if (config.train.sample_every > 0) generator_.encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
   start_or_resume();
 }
 
 void Trainer::check_resumable(const RunState& saved) const {
-  if (options_.resume == Resume::kNever)
-    fail(ErrorCode::kInvalidArgument, "{} already holds a run at step {}; continue it with --resume auto, or choose another folder", folder_.path().string(),
-         saved.step);
   const RunConfig old = load_config(folder_.path());
   RunConfig old_model = old;
   old_model.train = config_.train;
   if (config_json(old_model) != config_json(config_))
     fail(ErrorCode::kInvalidArgument, "{} holds a model of another shape than the config; compare its config.json, or choose another folder", folder_.path().string());
   if (config_json(old) != config_json(config_)) warn("the training settings differ from those that the run was started with; losses will differ from an uninterrupted run");
-  const std::string now = fmt::format("{:016x}", digest_);
-  if (saved.lowering == now || options_.resume == Resume::kForce) return;
+  // Kernels depend on shapes too: planned with the old settings, only the device and the program can make a difference.
+  if (saved.lowering == lowering_text(plan_training(device_.profile(), model_, old.train)) || options_.resume == Resume::kForce) return;
   fail(ErrorCode::kInvalidArgument,
        "the run was started with other kernels (on {}, {}; now {}, {}): it cannot continue bit-identically. --resume force continues all the same",
-       saved.device, saved.driver, device_.info().name, device_.info().driver);
+       saved.device, saved.driver, device_.profile().name, device_.info().driver);
 }
 
 void Trainer::start_or_resume() {
+  folder_.check_usable(options_.resume != Resume::kNever);
   if (!folder_.has_state()) {
     models::initialise_weights(runtime_, model_, static_cast<std::uint64_t>(config_.train.seed));
     for (const char* moment : {"m.", "v."})
@@ -124,7 +130,7 @@ void Trainer::start_or_resume() {
   const RunState saved = folder_.read_state();
   check_resumable(saved);
   folder_.load(runtime_, model_, saved);
-  first_step_ = saved.step;
+  first_step_ = saved_step_ = saved.step;
   best_valid_loss_ = saved.best_val_loss;
   metrics_.emplace(folder_.file("metrics.jsonl"), saved.step);
   info("resuming after step {} of {}", first_step_, steps_);
@@ -177,12 +183,37 @@ Trainer::StepResult Trainer::step(std::int64_t number) {
   return result;
 }
 
+bool Trainer::weights_are_finite() {
+  std::vector<float> values;
+  for (const graph::ParameterSpec& spec : model_.parameters()) {
+    values.resize(static_cast<std::size_t>(spec.shape.count()));
+    runtime_.download(spec.name, values);
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) return false;
+  }
+  return true;
+}
+
+std::string Trainer::what_is_saved() const {
+  if (saved_step_ < 0) return "nothing is saved";
+  return fmt::format("the checkpoint in {} is of step {}", folder_.path().string(), saved_step_);
+}
+
+// Step `number` has changed nothing: the weights are those after the step before, good as far as numbers go.
 void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
   progress_.end();
-  save(number - 1);
-  fail(ErrorCode::kNumeric,
-       "step {}: the {} is not finite; the weights as they were after step {} are saved in {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data",
-       number, what, number - 1, folder_.path().string());
+  const bool sound = weights_are_finite();
+  if (sound && saved_step_ != number - 1) {
+    save(number - 1);
+    report();
+  }
+  fail(ErrorCode::kNumeric, "step {}: the {} is not finite{}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data", number, what,
+       sound ? "" : fmt::format(", nor are all weights after step {}", number - 1), what_is_saved());
+}
+
+// The weights after step `number` proved unusable outside training: an older checkpoint is worth more than they are.
+void Trainer::stop_after_bad_weights(std::int64_t number, const std::string& what) {
+  progress_.end();
+  fail(ErrorCode::kNumeric, "step {}: {}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data", number, what, what_is_saved());
 }
 
 void Trainer::record_step(std::int64_t number, const StepResult& result, double seconds) {
@@ -213,8 +244,11 @@ void Trainer::record_step(std::int64_t number, const StepResult& result, double 
 
 void Trainer::validate_model(std::int64_t number) {
   if (!valid_batches_) return;
+  bool stopped = false;
   const infer::Evaluation evaluation =
-      infer::evaluate(runtime_, plan_.evaluation, model_, *valid_batches_, static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)));
+      infer::evaluate(runtime_, plan_.evaluation, model_, *valid_batches_, static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
+                      [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
+  if (stopped) return;  // made up for when the run is resumed
   MetricsRecord record{std::string(kEvalRecord), number, {{"loss", evaluation.loss()}}, {}};
   std::string accuracy;
   if (evaluation.has_groups) {
@@ -237,7 +271,9 @@ void Trainer::show_sample(std::int64_t number) {
   options.max_tokens = config_.train.sample_tokens;
   options.sampler.temperature = config_.train.sample_temperature;
   options.sampler.seed = static_cast<std::uint64_t>(config_.train.seed);
-  const std::string text = generator_.generate(config_.train.sample_prompt, options);
+  bool stopped = false;
+  const std::string text = generator_.generate(config_.train.sample_prompt, options, [&](std::string_view) { return !(stopped = stop_requested()); });
+  if (stopped) return;  // made up for when the run is resumed
   metrics_->append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
   progress_.end();
   info("step {}: {}{}", number, config_.train.sample_prompt, text);
@@ -250,11 +286,12 @@ void Trainer::save(std::int64_t number) {
   state.data_position = number * config_.train.grad_accumulation;
   state.seed = config_.train.seed;
   state.best_val_loss = best_valid_loss_;
-  state.lowering = fmt::format("{:016x}", digest_);
-  state.device = device_.info().name;
+  state.lowering = lowering_;
+  state.device = device_.profile().name;  // with the limits, where they are lowered
   state.driver = device_.info().driver;
   state.texts["data"] = data_.description;
   folder_.save(runtime_, model_, config_, *data_.tokenizer, state);
+  saved_step_ = number;
 }
 
 void Trainer::report() {
@@ -273,13 +310,33 @@ void Trainer::report() {
   write_report(folder_.file("report.html"), summary);
 }
 
+// Validation and sample where they are due. `again`: only those that a run stopped in their midst has left out.
+void Trainer::look_at_model(std::int64_t number, bool again) {
+  const auto due = [&](std::int64_t every) { return every > 0 && (number % every == 0 || number == steps_); };
+  bool validate = due(config_.train.eval_every), sample = number > 0 && due(config_.train.sample_every);
+  if (again)
+    for (const MetricsRecord& record : read_metrics(folder_.file("metrics.jsonl"))) {
+      if (record.step != number) continue;
+      validate = validate && record.kind != kEvalRecord;
+      sample = sample && record.kind != kSampleRecord;
+    }
+  try {
+    if (validate) validate_model(number);
+    if (sample) show_sample(number);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNumeric) throw;
+    stop_after_bad_weights(number, error.what());
+  }
+}
+
 TrainOutcome Trainer::run() {
   const TrainConfig& train = config_.train;
-  const auto due = [&](std::int64_t every, std::int64_t number) { return every > 0 && (number % every == 0 || number == steps_); };
-  outcome_ = {.interrupted = false, .step = first_step_, .steps = steps_, .last_loss = 0, .valid_loss = {}};
+  const auto save_is_due = [&](std::int64_t number) { return number == steps_ || (train.save_every > 0 && number % train.save_every == 0); };
+  outcome_ = {.interrupted = false, .step = first_step_, .steps = steps_, .last_loss = {}, .valid_loss = {}};
   info("{}", describe(model_));
   info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);
-  if (first_step_ == 0) validate_model(0);
+  if (first_step_ >= steps_) info("step {} is done already; a larger train.steps continues the run", first_step_);
+  look_at_model(first_step_, first_step_ > 0);
   if (first_step_ < steps_) next_words_ = words_of(static_cast<std::uint64_t>(first_step_ * train.grad_accumulation));
   for (std::int64_t number = first_step_ + 1; number <= steps_; ++number) {
     const auto start = Clock::now();
@@ -287,10 +344,9 @@ TrainOutcome Trainer::run() {
     outcome_.step = number;
     outcome_.last_loss = result.loss;
     record_step(number, result, seconds_since(start));
-    const bool stop = options_.stop_requested && options_.stop_requested() && number < steps_;
-    if (due(train.eval_every, number)) validate_model(number);
-    if (due(train.sample_every, number)) show_sample(number);
-    if (due(train.save_every, number) || number == steps_ || stop) {
+    look_at_model(number, false);
+    const bool stop = stop_requested() && number < steps_;
+    if (save_is_due(number) || stop) {
       save(number);
       report();
     }

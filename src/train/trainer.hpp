@@ -26,13 +26,13 @@ enum class Resume {
 struct TrainOptions {
   Resume resume = Resume::kNever;
   bool overfit_batch = false;                ///< train on the first batch alone: a quick test that a model can learn at all
-  std::function<bool()> stop_requested;      ///< asked after every step; true: save and return
+  std::function<bool()> stop_requested;      ///< asked after every step and during validation; true: save and return
 };
 
 struct TrainOutcome {
   bool interrupted = false;
   std::int64_t step = 0, steps = 0;
-  double last_loss = 0;
+  std::optional<double> last_loss;           ///< of the last step of this process
   std::optional<double> valid_loss;          ///< of the last validation
 };
 
@@ -75,7 +75,12 @@ class Trainer {
   models::BatchWords words_of(std::uint64_t batch) const;
   void set_step_inputs(std::size_t graph, std::int64_t number, std::int64_t micro);
   [[noreturn]] void stop_on_non_finite(std::int64_t number, const std::string& what);
+  [[noreturn]] void stop_after_bad_weights(std::int64_t number, const std::string& what);
+  std::string what_is_saved() const;
+  bool weights_are_finite();
+  bool stop_requested() const { return options_.stop_requested && options_.stop_requested(); }
   void record_step(std::int64_t number, const StepResult& result, double seconds);
+  void look_at_model(std::int64_t number, bool again);
   void validate_model(std::int64_t number);
   void show_sample(std::int64_t number);
   void save(std::int64_t number);
@@ -91,13 +96,14 @@ class Trainer {
   text::BatchSource batches_;
   std::optional<text::BatchSource> valid_batches_;
   TrainingPlan plan_;
-  std::uint64_t digest_;
+  std::string lowering_;            ///< RunState::lowering of this device and config
   graph::Runtime runtime_;
   infer::Generator generator_;
   std::optional<MetricsWriter> metrics_;
   ProgressLine progress_;
   models::BatchWords next_words_;   ///< of the next micro-batch, prepared while the device works
   std::int64_t first_step_ = 0;     ///< steps done before this process
+  std::int64_t saved_step_ = -1;    ///< of the checkpoint in the folder; -1: there is none
   double recent_seconds_ = 0;       ///< of a step, smoothed, for the ETA
   TrainOutcome outcome_;
   double best_valid_loss_;

@@ -51,7 +51,9 @@ TEST(Config, ReadsAGroupedGpt2) {
   EXPECT_EQ(config.train.steps, 60);
   EXPECT_EQ(config.train.learning_rate, 2e-3);
   EXPECT_EQ(config.train.beta2, 0.95);
-  EXPECT_EQ(config.model.attn_dropout, 0.05);
+  EXPECT_EQ(config.model.embd_dropout, 0.05);
+  EXPECT_EQ(config.model.resid_dropout, 0.05);
+  EXPECT_EQ(config.model.attn_dropout, 0);
 }
 
 TEST(Config, GroupSizesForManyVocabularies) {

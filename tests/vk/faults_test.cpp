@@ -79,7 +79,7 @@ TEST_F(Faults, OutOfMemoryAtAllocation) {
   const auto good = std::exchange(table_->vkAllocateMemory, full_allocate);
   const std::uint64_t before = device_->allocated();
   expect_error(ErrorCode::kOutOfMemory,
-               {"activations", "20 MiB", "VK_ERROR_OUT_OF_DEVICE_MEMORY", "heap of", "--batch"},
+               {"activations", "20 MiB", "VK_ERROR_OUT_OF_DEVICE_MEMORY", "heap of", "train.batch_size"},
                [&] { device_->allocate(20 << 20, MemoryUse::kDevice, "activations"); });
   EXPECT_EQ(device_->allocated(), before);
   table_->vkAllocateMemory = good;

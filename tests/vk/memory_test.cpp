@@ -96,7 +96,7 @@ TEST(Memory, IsCountedAndGivenBack) {
 TEST(Memory, HeapCapIsKept) {
   const auto device = open_lowered(R"({"heap_cap": 50000000})");
   Buffer first = device->allocate(30 << 20, MemoryUse::kDevice, "first");
-  expect_error(ErrorCode::kOutOfMemory, {"activations", "30 MiB", "47 MiB", "--batch"},
+  expect_error(ErrorCode::kOutOfMemory, {"activations", "30 MiB", "47 MiB", "train.batch_size"},
                [&] { device->allocate(30 << 20, MemoryUse::kDevice, "activations"); });
   EXPECT_EQ(device->allocated(), first.size());
   first = Buffer();

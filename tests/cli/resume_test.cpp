@@ -1,0 +1,179 @@
+// A run continues as if nothing had happened, whatever happened.
+#include <csignal>
+#include <random>
+#include <sstream>
+
+#include "cli/scene.hpp"
+
+namespace fabula::cli_test {
+namespace {
+
+using nlohmann::json;
+
+int steps_shown(const std::string& err) {
+  int steps = 0;
+  for (std::size_t at = err.find("\nstep "); at != std::string::npos; at = err.find("\nstep ", at + 1)) {
+    const std::size_t slash = err.find_first_not_of("0123456789", at + 6);
+    steps += slash != std::string::npos && err[slash] == '/';
+  }
+  return steps;
+}
+
+RunOptions signal_after(int steps, int signal) {
+  RunOptions options;
+  options.signal_when = [=](const std::string& err) { return steps_shown(err) >= steps ? signal : 0; };
+  return options;
+}
+
+// Number texts of the training losses, as they stand in the file.
+std::vector<std::string> loss_texts(const std::string& run) {
+  std::vector<std::string> texts;
+  const std::string file = read(run + "/metrics.jsonl");
+  for (std::size_t at = file.find("{\"kind\":\"train\""); at != std::string::npos; at = file.find("{\"kind\":\"train\"", at + 1)) {
+    const std::size_t loss = file.find("\"loss\":", at);
+    texts.push_back(file.substr(loss, file.find_first_of(",}", loss) - loss));
+  }
+  return texts;
+}
+
+void expect_same_run(const std::string& run, const std::string& other) {
+  EXPECT_EQ(loss_texts(run), loss_texts(other));
+  EXPECT_EQ(records(run), records(other));
+  EXPECT_EQ(read(run + "/model.safetensors"), read(other + "/model.safetensors"));
+  EXPECT_EQ(read(run + "/optimizer.safetensors"), read(other + "/optimizer.safetensors"));
+}
+
+TEST(Resume, KilledAtRandomIsBitIdentical) {
+  std::mt19937 random(20);
+  const std::string run = scene().path("killed");
+  int kills = 0;
+  for (int i = 0; i < 4; ++i) {
+    const Result result = fabula(scene().train("killed", {"--resume", "auto"}), signal_after(4 + static_cast<int>(random() % 16), SIGKILL));
+    kills += result.status == 128 + SIGKILL;
+    ASSERT_TRUE(result.status == 0 || result.status == 128 + SIGKILL) << result.err;
+  }
+  EXPECT_GE(kills, 2);
+  fabula_ok(scene().train("killed", {"--resume", "auto"}));
+  EXPECT_EQ(loss_texts(run).size(), 60u);
+  expect_same_run(run, scene().finished_run());
+}
+
+TEST(Resume, InterruptedSavesAndContinues) {
+  const std::string run = scene().path("interrupted");
+  const Result stopped = fabula(scene().train("interrupted", {"--json"}), signal_after(17, SIGINT));
+  EXPECT_EQ(stopped.status, 130) << stopped.err;
+  const json outcome = stopped.json();
+  EXPECT_EQ(outcome["interrupted"], true);
+  EXPECT_GE(outcome["step"].get<int>(), 17);
+  EXPECT_LT(outcome["step"].get<int>(), 60);
+  const std::size_t command = stopped.err.find("\n  fabula train ");
+  ASSERT_NE(command, std::string::npos) << stopped.err;
+  // The printed command, word by word, is what continues the run.
+  Args words;
+  std::istringstream text(stopped.err.substr(command + 3, stopped.err.find('\n', command + 3) - command - 3));
+  for (std::string word; text >> word;) words.push_back(word);
+  EXPECT_EQ(Args(words.end() - 2, words.end()), (Args{"--resume", "auto"}));
+  fabula_ok(Args(words.begin() + 1, words.end()));
+  expect_same_run(run, scene().finished_run());
+}
+
+TEST(Resume, TerminatedSavesToo) {
+  EXPECT_EQ(fabula(scene().train("terminated"), signal_after(3, SIGTERM)).status, 130);
+  EXPECT_GE(fabula_ok({"info", scene().path("terminated"), "--json"}).json()["step"].get<int>(), 3);
+}
+
+TEST(Resume, TheSameSeedTwice) {
+  fabula_ok(scene().train("twice", {"--resume", "auto"}));  // nothing to resume: a new run
+  expect_same_run(scene().path("twice"), scene().finished_run());
+  fabula_ok(scene().train("other_seed", {"--set", "train.seed=2", "--set", "train.steps=5"}));
+  EXPECT_NE(loss_texts(scene().path("other_seed")).front(), loss_texts(scene().finished_run()).front());
+}
+
+TEST(Resume, AFinishedRunIsLeftAlone) {
+  const std::string run = scene().copy_of_finished_run("left_alone");
+  const auto before = contents(run);
+  const Result result = fabula_ok(scene().train("left_alone", {"--resume", "auto", "--json"}));
+  EXPECT_EQ(result.json()["step"], 60);
+  EXPECT_EQ(result.json()["loss"], nullptr);
+  EXPECT_NE(result.err.find("train.steps"), std::string::npos) << result.err;
+  EXPECT_EQ(contents(run), before);
+}
+
+TEST(Resume, AFinishedRunCanBeMadeLonger) {
+  const std::string run = scene().copy_of_finished_run("longer");
+  const Result result = fabula_ok(scene().train("longer", {"--resume", "auto", "--set", "train.steps=63", "--json"}));
+  EXPECT_NE(result.err.find("warning: the training settings differ"), std::string::npos) << result.err;
+  EXPECT_EQ(result.json()["step"], 63);
+  EXPECT_EQ(loss_texts(run).size(), 63u);
+}
+
+TEST(Resume, WithoutTheFlagAnExistingRunIsSafe) {
+  const std::string run = scene().copy_of_finished_run("safe");
+  const auto before = contents(run);
+  expect_refusal(fabula(scene().train("safe")), 2, {"safe already holds a run at step 60", "--resume auto"});
+  EXPECT_EQ(contents(run), before);
+  expect_refusal(fabula({"train", scene().path("config.json"), "--out", run}), 2, {"already holds a run"});
+  EXPECT_EQ(contents(run), before) << "no built-in stories were written into it";
+}
+
+TEST(Resume, OtherKernelsAreRefusedUnlessForced) {
+  const std::string run = scene().copy_of_finished_run("kernels");
+  const auto before = contents(run);
+  const Args other = scene().train("kernels", {"--limits", "vulkan-minimum", "--set", "train.steps=62"});
+  const Result refused = fabula(other + Args{"--resume", "auto"});
+  expect_refusal(refused, 2, {"other kernels", "[vulkan-minimum]", "bit-identically", "--resume force"});
+  EXPECT_EQ(contents(run), before);
+  EXPECT_EQ(fabula_ok(other + Args{"--resume", "force", "--json"}).json()["step"], 62);
+  // From now on the run belongs to these kernels.
+  fabula_ok(other + Args{"--resume", "auto", "--set", "train.steps=63"});
+  expect_refusal(fabula(scene().train("kernels", {"--resume", "auto", "--set", "train.steps=64"})), 2, {"other kernels"});
+}
+
+TEST(Resume, OtherSettingsAreNotMistakenForOtherKernels) {
+  scene().copy_of_finished_run("settings");
+  const Result result = fabula_ok(scene().train("settings", {"--resume", "auto", "--json", "--set", "train.steps=62", "--set", "train.batch_size=3", "--set",
+                                                             "train.sample_every=0"}));
+  EXPECT_NE(result.err.find("warning: the training settings differ"), std::string::npos) << result.err;
+  EXPECT_EQ(result.json()["step"], 62);
+}
+
+TEST(Resume, AnotherModelIsRefused) {
+  const std::string run = scene().copy_of_finished_run("shape");
+  const auto before = contents(run);
+  expect_refusal(fabula(scene().train("shape", {"--resume", "auto", "--set", "n_layer=2"})), 2, {"another shape", "config.json"});
+  EXPECT_EQ(contents(run), before);
+}
+
+TEST(Resume, OtherTextsAreRefused) {
+  const std::string run = scene().copy_of_finished_run("texts");
+  const auto before = contents(run);
+  Args other = scene().train("texts", {"--resume", "auto", "--set", "train.steps=62"});
+  other[3] = scene().path("valid.tokens");
+  expect_refusal(fabula(other), 2, {"trained on other texts"});
+  EXPECT_EQ(contents(run), before);
+}
+
+TEST(Resume, TwoTrainersInOneFolderAreRefused) {
+  bool tried = false;
+  RunOptions options;
+  options.signal_when = [&](const std::string& err) {
+    if (tried || steps_shown(err) < 2) return 0;
+    tried = true;
+    expect_refusal(fabula(scene().train("busy", {"--resume", "auto"})), 2, {"busy", "in use by another fabula"});
+    return SIGINT;
+  };
+  EXPECT_EQ(fabula(scene().train("busy", {"--set", "train.steps=100000", "--set", "train.save_every=0"}), options).status, 130);
+  EXPECT_TRUE(tried);
+}
+
+TEST(Resume, AnAttemptThatFailedLeavesNoTextsBehind) {
+  // Without a checkpoint a second attempt with other texts must not find those of the first.
+  Args train{"train", scene().path("config.json"), "--out", scene().path("attempts"), "--set", "train.steps=2", "--set", "vocab_size=280", "--data"};
+  expect_refusal(fabula(train + Args{scene().path("stories.txt"), "--set", "attn_pdrop=0.5"}), 1, {"attn_pdrop"});
+  fabula_ok(train + Args{scene().path("valid.txt")});
+  EXPECT_NE(read(scene().path("attempts/data/train.txt")), "");
+  EXPECT_EQ(read(scene().path("stories.txt")).find(read(scene().path("attempts/data/train.txt")).substr(0, 200)), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fabula::cli_test
