@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -76,8 +77,9 @@ MemoryReport Workload::report() const {
 }
 
 std::uint64_t Workload::digest(std::span<const std::size_t> graphs) const {
-  std::uint64_t digest = 0xCBF29CE484222325ull;
-  for (const std::size_t graph : graphs) digest = (digest ^ graphs_.at(graph).program.digest) * 0x100000001B3ull;
+  std::uint64_t digest = kFnvOffset;
+  for (const std::size_t graph : graphs)
+    digest = fnv1a(&graphs_.at(graph).program.digest, sizeof(Program::digest), digest);
   return digest;
 }
 
