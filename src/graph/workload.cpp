@@ -60,9 +60,12 @@ MemoryReport Workload::report() const {
   MemoryReport report;
   for (const auto& [name, stored] : stored_) {
     const auto bytes = static_cast<std::uint64_t>(stored.shape.bytes());
-    if (stored.role == Role::kParameter) report.parameters += bytes;
-    else if (name.starts_with(kGradientPrefix)) report.gradients += bytes;
-    else report.optimizer += bytes;
+    if (stored.role == Role::kParameter)
+      report.parameters += bytes;
+    else if (name.starts_with(kGradientPrefix))
+      report.gradients += bytes;
+    else
+      report.optimizer += bytes;
   }
   report.activations = sum(arena_blocks());
   for (const PlannedGraph& planned : graphs_) {

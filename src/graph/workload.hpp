@@ -27,13 +27,14 @@ struct PlannedGraph {
   std::string name;
   Graph graph;
   Program program;
-  std::vector<std::uint64_t> input_blocks;                  ///< bytes
+  std::vector<std::uint64_t> input_blocks;  ///< bytes
   std::uint64_t readback_bytes = 0;
-  std::vector<std::pair<Value, std::uint64_t>> kept;        ///< kept values and their offsets in the read-back buffer
+  std::vector<std::pair<Value, std::uint64_t>> kept;  ///< kept values and their offsets in the read-back buffer
 };
 
-/// The graphs of a job (accumulate, apply, evaluate, generate), planned together for one device: parameters and states are placed
-/// once, the arena is shared because only one graph runs at a time. Pure data: `fabula plan` needs no more than this.
+/// The graphs of a job (accumulate, apply, evaluate, generate), planned together for one device: parameters and states
+/// are placed once, the arena is shared because only one graph runs at a time. Pure data: `fabula plan` needs no more
+/// than this.
 class Workload {
  public:
   /// `variant` forces a kernel variant wherever it exists (checks use it).
