@@ -24,7 +24,8 @@ class CommandLine {
   CLI::App& app() { return app_; }
 
   template <class Args>
-  CLI::App* command(CLI::App& parent, const std::string& name, const std::string& help, Args& args, int (*run)(const Args&)) {
+  CLI::App* command(CLI::App& parent, const std::string& name, const std::string& help, Args& args,
+                    int (*run)(const Args&)) {
     CLI::App* sub = parent.add_subcommand(name, help);
     sub->callback([this, &args, run] { chosen_ = [&args, run] { return run(args); }; });
     return sub;
@@ -36,18 +37,22 @@ class CommandLine {
   std::function<int()> chosen_;
 };
 
-CLI::Range story_count() { return {1, 100'000'000}; }
+CLI::Range story_count() {
+  return {1, 100'000'000};
+}
 
 void add_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
   sub->add_option("--device", options.device, "Vulkan device: index or part of its name (fabula devices)");
-  sub->add_option("--limits", options.limits, "lower the device's limits: native, vulkan-minimum, or a JSON file")->capture_default_str();
+  sub->add_option("--limits", options.limits, "lower the device's limits: native, vulkan-minimum, or a JSON file")
+      ->capture_default_str();
   sub->add_flag("--validate", options.validate, "run under the Vulkan validation layer, synchronization included");
   sub->add_option("--cache-dir", options.cache_dir, "folder of the pipeline cache; \"none\" for no cache");
 }
 
 void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides) {
   sub->add_option("config", config, "config.json, or a folder that has one")->required();
-  sub->add_option("--set", overrides, "override a config key: --set train.learning_rate=1e-3 (repeatable)")->allow_extra_args(false);
+  sub->add_option("--set", overrides, "override a config key: --set train.learning_rate=1e-3 (repeatable)")
+      ->allow_extra_args(false);
 }
 
 void collect_flags(const CLI::App& app, std::vector<std::string>& names) {
@@ -71,7 +76,8 @@ Place place_of(const CLI::App& root) {
     place.app = parsed.front();
     place.name += " " + place.app->get_name();
   }
-  for (const CLI::App* sub : place.app->get_subcommands([](const CLI::App* app) { return !app->get_name().empty(); })) place.below.push_back(sub->get_name());
+  for (const CLI::App* sub : place.app->get_subcommands([](const CLI::App* app) { return !app->get_name().empty(); }))
+    place.below.push_back(sub->get_name());
   return place;
 }
 
@@ -80,21 +86,29 @@ int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** ar
   if (error.get_exit_code() == 0) return line.app().exit(error);  // --help, --version
   const Place place = place_of(line.app());
   const bool wants_command = !place.below.empty();
-  const auto known = [](const std::vector<std::string>& names, const std::string& word) { return std::find(names.begin(), names.end(), word) != names.end(); };
+  const auto known = [](const std::vector<std::string>& names, const std::string& word) {
+    return std::find(names.begin(), names.end(), word) != names.end();
+  };
   std::string unknown, near;
   for (int i = 1; i < argc && unknown.empty(); ++i) {
     const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
     const bool flag = word.rfind("--", 0) == 0;
-    if (flag ? known(place.flags, word) : !wants_command || (" " + place.name + " ").find(" " + word + " ") != std::string::npos) continue;
+    if (flag ? known(place.flags, word)
+             : !wants_command || (" " + place.name + " ").find(" " + word + " ") != std::string::npos)
+      continue;
     unknown = word;
     near = nearest(word, flag ? place.flags : place.below);
   }
   if (unknown.empty()) {
-    if (wants_command) std::fprintf(stderr, "%s: name a command: %s\n", place.name.c_str(), CLI::detail::join(place.below, ", ").c_str());
-    else std::fprintf(stderr, "fabula: %s\n", error.what());
+    if (wants_command)
+      std::fprintf(stderr, "%s: name a command: %s\n", place.name.c_str(),
+                   CLI::detail::join(place.below, ", ").c_str());
+    else
+      std::fprintf(stderr, "fabula: %s\n", error.what());
   } else {
-    std::fprintf(stderr, "%s: there is no %s \"%s\"%s%s%s\n", place.name.c_str(), unknown.front() == '-' ? "flag" : "command", unknown.c_str(),
-                 near.empty() ? "" : "; did you mean ", near.c_str(), near.empty() ? "" : "?");
+    std::fprintf(stderr, "%s: there is no %s \"%s\"%s%s%s\n", place.name.c_str(),
+                 unknown.front() == '-' ? "flag" : "command", unknown.c_str(), near.empty() ? "" : "; did you mean ",
+                 near.c_str(), near.empty() ? "" : "?");
   }
   std::fprintf(stderr, "%s --help lists %s\n", place.name.c_str(), wants_command ? "the commands" : "its flags");
   return 2;
@@ -118,16 +132,21 @@ struct AllArgs {
 
 void declare_text_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "corpus", "write stories of the built-in grammar", args.corpus, corpus);
-  sub->add_option("--seed", args.corpus.seed, "seed of the stories")->check(CLI::NonNegativeNumber)->capture_default_str();
+  sub->add_option("--seed", args.corpus.seed, "seed of the stories")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   sub->add_option("--stories", args.corpus.stories, "how many")->check(story_count())->capture_default_str();
   sub->add_option("--out", args.corpus.out, "file to write; stdout when missing");
 
-  CLI::App* tokenizer = line.app().add_subcommand("tokenizer", "learn or import a byte-level BPE vocabulary")->require_subcommand(1);
+  CLI::App* tokenizer =
+      line.app().add_subcommand("tokenizer", "learn or import a byte-level BPE vocabulary")->require_subcommand(1);
   sub = line.command(*tokenizer, "train", "learn a vocabulary from text", args.tokenizer_train, tokenizer_train);
   sub->add_option("texts", args.tokenizer_train.texts, "text files")->required();
-  sub->add_option("--vocab-size", args.tokenizer_train.vocab_size, "tokens, the 256 bytes and <|endoftext|> included")->capture_default_str();
+  sub->add_option("--vocab-size", args.tokenizer_train.vocab_size, "tokens, the 256 bytes and <|endoftext|> included")
+      ->capture_default_str();
   sub->add_option("--out", args.tokenizer_train.out, "tokenizer.json to write")->required();
-  sub = line.command(*tokenizer, "import", "convert a vocabulary to tokenizer.json", args.tokenizer_import, tokenizer_import);
+  sub = line.command(*tokenizer, "import", "convert a vocabulary to tokenizer.json", args.tokenizer_import,
+                     tokenizer_import);
   sub->add_option("from", args.tokenizer_import.from, "tokenizer.json, a folder that has one, or NAME.tiktoken");
   sub->add_option("--vocab", args.tokenizer_import.vocab, "GPT-2's vocab.json");
   sub->add_option("--merges", args.tokenizer_import.merges, "GPT-2's merges.txt");
@@ -153,12 +172,18 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--valid", args.train.valid, "validation tokens or text; missing: held out from a text");
   sub->add_option("--tokenizer", args.train.tokenizer, "tokenizer.json; missing: learned from the text");
   sub->add_option("--out", args.train.out, "run folder")->required();
-  sub->add_option("--resume", args.train.resume, "never, auto (continue if there is a run), force (even with other kernels)")
+  sub->add_option("--resume", args.train.resume,
+                  "never, auto (continue if there is a run), force (even with other kernels)")
       ->check(CLI::IsMember({"never", "auto", "force"}))
       ->capture_default_str();
-  sub->add_flag("--overfit-batch", args.train.overfit_batch, "train on the first batch alone: the loss must fall towards 0");
-  sub->add_option("--corpus-seed", args.train.corpus_seed, "seed of the built-in stories")->check(CLI::NonNegativeNumber)->capture_default_str();
-  sub->add_option("--corpus-stories", args.train.corpus_stories, "how many built-in stories")->check(story_count())->capture_default_str();
+  sub->add_flag("--overfit-batch", args.train.overfit_batch,
+                "train on the first batch alone: the loss must fall towards 0");
+  sub->add_option("--corpus-seed", args.train.corpus_seed, "seed of the built-in stories")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_option("--corpus-stories", args.train.corpus_stories, "how many built-in stories")
+      ->check(story_count())
+      ->capture_default_str();
   sub->add_flag("--json", args.train.json, "the outcome as JSON on stdout");
   add_device_flags(sub, args.train.device);
 }
@@ -167,9 +192,15 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "eval", "loss, perplexity and accuracies over a text", args.eval, eval);
   sub->add_option("run", args.eval.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--data", args.eval.data, "token file or text")->required();
-  sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")->check(CLI::Range(0, 65536))->capture_default_str();
-  sub->add_option("--sequence", args.eval.sequence, "tokens a sequence; 0: as in training")->check(CLI::Range(0, 1 << 20))->capture_default_str();
-  sub->add_option("--batches", args.eval.batches, "only the first batches; 0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
+  sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")
+      ->check(CLI::Range(0, 65536))
+      ->capture_default_str();
+  sub->add_option("--sequence", args.eval.sequence, "tokens a sequence; 0: as in training")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  sub->add_option("--batches", args.eval.batches, "only the first batches; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   sub->add_flag("--json", args.eval.json, "as JSON");
   add_device_flags(sub, args.eval.device);
 
@@ -185,12 +216,20 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub = line.command(line.app(), "generate", "continue a prompt", args.generate, generate);
   sub->add_option("run", args.generate.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--prompt", args.generate.prompt, "text to continue; missing: a new document");
-  sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")->capture_default_str();
+  sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")
+      ->capture_default_str();
   sub->add_option("--top-k", args.generate.sampler.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();
-  sub->add_option("--top-p", args.generate.sampler.top_p, "only the likeliest tokens that reach probability p")->capture_default_str();
-  sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")->check(CLI::NonNegativeNumber)->capture_default_str();
-  sub->add_option("--max-tokens", args.generate.max_tokens, "most tokens to add")->check(CLI::Range(1, 1000000))->capture_default_str();
-  sub->add_option("--samples", args.generate.samples, "how many continuations, with seeds that count up")->check(CLI::Range(1, 10000))->capture_default_str();
+  sub->add_option("--top-p", args.generate.sampler.top_p, "only the likeliest tokens that reach probability p")
+      ->capture_default_str();
+  sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_option("--max-tokens", args.generate.max_tokens, "most tokens to add")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  sub->add_option("--samples", args.generate.samples, "how many continuations, with seeds that count up")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   sub->add_flag("--json", args.generate.json, "as JSON");
   add_device_flags(sub, args.generate.device);
 
@@ -201,30 +240,41 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
 }
 
 void declare_device_commands(CommandLine& line, AllArgs& args) {
-  CLI::App* sub = line.command(line.app(), "devices", "list Vulkan devices, their limits and features", args.devices, devices);
+  CLI::App* sub =
+      line.command(line.app(), "devices", "list Vulkan devices, their limits and features", args.devices, devices);
   sub->add_flag("--json", args.devices.json, "as JSON");
-  sub->add_option("--limits", args.devices.device.limits, "lower the limits: native, vulkan-minimum, or a JSON file")->capture_default_str();
+  sub->add_option("--limits", args.devices.device.limits, "lower the limits: native, vulkan-minimum, or a JSON file")
+      ->capture_default_str();
 
   sub = line.command(line.app(), "check", "every shader against the CPU reference on this device", args.check, check);
   sub->add_option("--filter", args.check.filter, "only ops whose name contains this");
-  sub->add_option("--repeats", args.check.repeats, "runs that must agree bit by bit")->check(CLI::Range(1, 1000))->capture_default_str();
+  sub->add_option("--repeats", args.check.repeats, "runs that must agree bit by bit")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   sub->add_flag("--quick", args.check.quick, "leave the large cases out");
   sub->add_flag("--json", args.check.json, "as JSON");
   add_device_flags(sub, args.check.device);
 
   CLI::App* bench = line.app().add_subcommand("bench", "measure speed on this device")->require_subcommand(1);
   const auto add_format = [](CLI::App* command, BenchArgs& bench_args) {
-    command->add_option("-o,--output", bench_args.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}))->capture_default_str();
+    command->add_option("-o,--output", bench_args.format, "md, csv or json")
+        ->check(CLI::IsMember({"md", "csv", "json"}))
+        ->capture_default_str();
     add_device_flags(command, bench_args.device);
   };
   sub = line.command(*bench, "ops", "single ops at training's shapes", args.bench_ops, bench_ops);
   sub->add_option("--filter", args.bench_ops.filter, "only benchmarks whose name contains this");
-  sub->add_option("--seconds", args.bench_ops.seconds, "time to spend on each")->check(CLI::Range(0.01, 60.0))->capture_default_str();
+  sub->add_option("--seconds", args.bench_ops.seconds, "time to spend on each")
+      ->check(CLI::Range(0.01, 60.0))
+      ->capture_default_str();
   sub->add_flag("--all-variants", args.bench_ops.all_variants, "every kernel variant, not only the first choice");
   add_format(sub, args.bench_ops);
-  sub = line.command(*bench, "train", "whole training steps, full and grouped head side by side", args.bench_train, bench_train);
+  sub = line.command(*bench, "train", "whole training steps, full and grouped head side by side", args.bench_train,
+                     bench_train);
   add_config_flags(sub, args.bench_train.config, args.bench_train.overrides);
-  sub->add_option("--steps", args.bench_train.steps, "measured steps, after two to warm up")->check(CLI::Range(1, 10000))->capture_default_str();
+  sub->add_option("--steps", args.bench_train.steps, "measured steps, after two to warm up")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
   sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, by op, for the config's head");
   add_format(sub, args.bench_train);

@@ -30,8 +30,8 @@ struct TokenizerTrainArgs {
 int tokenizer_train(const TokenizerTrainArgs& args);
 
 struct TokenizerImportArgs {
-  std::string from;            ///< tokenizer.json, its folder, or *.tiktoken
-  std::string vocab, merges;   ///< GPT-2's two files
+  std::string from;           ///< tokenizer.json, its folder, or *.tiktoken
+  std::string vocab, merges;  ///< GPT-2's two files
   std::string out;
 };
 int tokenizer_import(const TokenizerImportArgs& args);

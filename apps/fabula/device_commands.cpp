@@ -21,11 +21,16 @@ using Json = nlohmann::ordered_json;
 
 const char* class_name(vk::DeviceClass device_class) {
   switch (device_class) {
-    case vk::DeviceClass::kDiscrete: return "discrete";
-    case vk::DeviceClass::kIntegrated: return "integrated";
-    case vk::DeviceClass::kVirtual: return "virtual";
-    case vk::DeviceClass::kSoftware: return "software";
-    case vk::DeviceClass::kOther: break;
+    case vk::DeviceClass::kDiscrete:
+      return "discrete";
+    case vk::DeviceClass::kIntegrated:
+      return "integrated";
+    case vk::DeviceClass::kVirtual:
+      return "virtual";
+    case vk::DeviceClass::kSoftware:
+      return "software";
+    case vk::DeviceClass::kOther:
+      break;
   }
   return "other";
 }
@@ -47,11 +52,16 @@ Json features_json(const vk::Features& f) {
 }
 
 Json limits_json(const vk::Limits& l) {
-  return {{"max_invocations", l.max_invocations},     {"max_workgroup_size", l.max_workgroup_size},
-          {"max_workgroup_count", l.max_workgroup_count}, {"max_shared_memory", l.max_shared_memory},
-          {"max_push_constants", l.max_push_constants}, {"max_storage_buffers", l.max_storage_buffers},
-          {"max_storage_range", l.max_storage_range}, {"storage_alignment", l.storage_alignment},
-          {"max_texel_elements", l.max_texel_elements}, {"max_allocation", l.max_allocation},
+  return {{"max_invocations", l.max_invocations},
+          {"max_workgroup_size", l.max_workgroup_size},
+          {"max_workgroup_count", l.max_workgroup_count},
+          {"max_shared_memory", l.max_shared_memory},
+          {"max_push_constants", l.max_push_constants},
+          {"max_storage_buffers", l.max_storage_buffers},
+          {"max_storage_range", l.max_storage_range},
+          {"storage_alignment", l.storage_alignment},
+          {"max_texel_elements", l.max_texel_elements},
+          {"max_allocation", l.max_allocation},
           {"heap_cap", l.heap_cap}};
 }
 
@@ -64,7 +74,9 @@ Json variants_json(const vk::DeviceProfile& profile) {
     graph::Graph graph(ops::op_table());
     std::vector<graph::Value> inputs;
     for (std::size_t i = 0; i < op_case.inputs.size(); ++i)
-      inputs.push_back(op_case.inputs[i].present ? graph.input(fmt::format("in{}", i), op_case.inputs[i].shape, op_case.inputs[i].dtype) : graph::Value{});
+      inputs.push_back(op_case.inputs[i].present
+                           ? graph.input(fmt::format("in{}", i), op_case.inputs[i].shape, op_case.inputs[i].dtype)
+                           : graph::Value{});
     graph.op(op.def->name, std::span<const graph::Value>(inputs), op_case.attrs);
     result[std::string(op.def->name)] = graph::variants_of(graph, graph.nodes().front(), profile);
   }
@@ -81,7 +93,8 @@ std::string joined(const Json& list) {
 void require_match(const std::string& filter) {
   std::vector<std::string> names;
   for (const graph::OpEntry& op : ops::op_table().entries()) names.emplace_back(op.def->name);
-  if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return name.find(filter) != std::string::npos; }))
+  if (std::none_of(names.begin(), names.end(),
+                   [&](const std::string& name) { return name.find(filter) != std::string::npos; }))
     fail(ErrorCode::kInvalidArgument, "no op has \"{}\" in its name{}", filter, did_you_mean(filter, names));
 }
 
@@ -89,26 +102,43 @@ void require_match(const std::string& filter) {
 
 int devices(const DevicesArgs& args) {
   const std::vector<vk::DeviceInfo> found = vk::Device::enumerate(args.device);
-  if (found.empty()) fail(ErrorCode::kDevice, "no Vulkan device; install your GPU's Vulkan driver (on Debian mesa-vulkan-drivers has most, and a software one)");
+  if (found.empty())
+    fail(ErrorCode::kDevice,
+         "no Vulkan device; install your GPU's Vulkan driver (on Debian mesa-vulkan-drivers has most, and a software "
+         "one)");
   Json list = Json::array();
   for (const vk::DeviceInfo& device : found) {
-    const Json limits = limits_json(device.profile.limits), features = features_json(device.profile.features), variants = variants_json(device.profile);
+    const Json limits = limits_json(device.profile.limits), features = features_json(device.profile.features),
+               variants = variants_json(device.profile);
     if (args.json) {
-      list.push_back({{"index", device.index}, {"name", device.name}, {"class", class_name(device.profile.device_class)}, {"driver", device.driver},
-                      {"api_version", device.api_version}, {"device_uuid", device.device_uuid}, {"driver_uuid", device.driver_uuid},
-                      {"device_memory", device.device_memory}, {"unified_memory", device.profile.unified_memory}, {"usable", device.usable},
-                      {"why_not", device.why_not}, {"limits", limits}, {"features", features}, {"variants", variants}});
+      list.push_back({{"index", device.index},
+                      {"name", device.name},
+                      {"class", class_name(device.profile.device_class)},
+                      {"driver", device.driver},
+                      {"api_version", device.api_version},
+                      {"device_uuid", device.device_uuid},
+                      {"driver_uuid", device.driver_uuid},
+                      {"device_memory", device.device_memory},
+                      {"unified_memory", device.profile.unified_memory},
+                      {"usable", device.usable},
+                      {"why_not", device.why_not},
+                      {"limits", limits},
+                      {"features", features},
+                      {"variants", variants}});
       continue;
     }
-    fmt::print("{}: {} ({}{})\n", device.index, device.profile.name, class_name(device.profile.device_class), device.profile.unified_memory ? ", unified memory" : "");
+    fmt::print("{}: {} ({}{})\n", device.index, device.profile.name, class_name(device.profile.device_class),
+               device.profile.unified_memory ? ", unified memory" : "");
     fmt::print("   driver {}, Vulkan {}, {} MiB\n", device.driver, device.api_version, device.device_memory >> 20);
     if (!device.usable) fmt::print("   not usable: {}\n", device.why_not);
-    fmt::print("   limits: {} invocations, {} KiB shared memory, {} MiB storage range, {} MiB an allocation\n", limits["max_invocations"].dump(),
-               device.profile.limits.max_shared_memory >> 10, device.profile.limits.max_storage_range >> 20, device.profile.limits.max_allocation >> 20);
+    fmt::print("   limits: {} invocations, {} KiB shared memory, {} MiB storage range, {} MiB an allocation\n",
+               limits["max_invocations"].dump(), device.profile.limits.max_shared_memory >> 10,
+               device.profile.limits.max_storage_range >> 20, device.profile.limits.max_allocation >> 20);
     std::string on;
     for (const auto& [name, value] : features.items())
       if (value.is_boolean() && value.get<bool>()) on += (on.empty() ? "" : ", ") + name;
-    fmt::print("   subgroups of {}; {}\n", device.profile.features.subgroup_size, on.empty() ? "no optional feature" : on);
+    fmt::print("   subgroups of {}; {}\n", device.profile.features.subgroup_size,
+               on.empty() ? "no optional feature" : on);
     for (const auto& [name, value] : variants.items()) fmt::print("   {}: {}\n", name, joined(value));
   }
   if (args.json) fmt::print("{}\n", list.dump(2));
@@ -129,12 +159,19 @@ int check(const CheckArgs& args) {
     double worst = 0;
     int op_checks = 0, op_misses = 0;
     std::vector<std::string> details;
-    for (const graph::CheckResult& result : graph::check_op(*device, ops::op_table(), op, {.repeats = args.repeats, .large = !args.quick})) {
+    for (const graph::CheckResult& result :
+         graph::check_op(*device, ops::op_table(), op, {.repeats = args.repeats, .large = !args.quick})) {
       ++op_checks;
       op_misses += !result.ok;
       worst = std::max(worst, result.worst);
-      if (!result.ok) details.push_back(fmt::format("{}/{} {}: {}", result.op, result.case_name, result.variant, result.detail));
-      list.push_back({{"op", result.op}, {"case", result.case_name}, {"variant", result.variant}, {"ok", result.ok}, {"worst", result.worst}, {"detail", result.detail}});
+      if (!result.ok)
+        details.push_back(fmt::format("{}/{} {}: {}", result.op, result.case_name, result.variant, result.detail));
+      list.push_back({{"op", result.op},
+                      {"case", result.case_name},
+                      {"variant", result.variant},
+                      {"ok", result.ok},
+                      {"worst", result.worst},
+                      {"detail", result.detail}});
     }
     progress.end();
     if (!args.json) fmt::print("{:<30} {:>6} {:>7} {:>10.3f}\n", op.def->name, op_checks, op_misses, worst);
@@ -144,15 +181,25 @@ int check(const CheckArgs& args) {
     misses += op_misses;
   }
   const std::uint64_t messages = device->validation_messages();
-  if (args.json) fmt::print("{}\n", Json{{"device", device->profile().name}, {"driver", device->info().driver}, {"checks", checks}, {"misses", misses}, {"validation_messages", messages}, {"results", list}}.dump(2));
-  else fmt::print("{} checks, {} misses{}; worst is the largest difference over what is allowed\n", checks, misses, args.device.validate ? fmt::format(", {} validation messages", messages) : "");
+  if (args.json)
+    fmt::print("{}\n", Json{{"device", device->profile().name},
+                            {"driver", device->info().driver},
+                            {"checks", checks},
+                            {"misses", misses},
+                            {"validation_messages", messages},
+                            {"results", list}}
+                           .dump(2));
+  else
+    fmt::print("{} checks, {} misses{}; worst is the largest difference over what is allowed\n", checks, misses,
+               args.device.validate ? fmt::format(", {} validation messages", messages) : "");
   device->save_pipeline_cache();
   return misses == 0 && messages == 0 ? 0 : 1;
 }
 
 int bench_ops(const BenchArgs& args) {
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
-  bench::Table table = bench::bench_ops(*device, {.filter = args.filter, .seconds = args.seconds, .all_variants = args.all_variants});
+  bench::Table table =
+      bench::bench_ops(*device, {.filter = args.filter, .seconds = args.seconds, .all_variants = args.all_variants});
   table.notes = bench::machine_notes(*device);
   fmt::print("{}", bench::print(table, args.format));
   return 0;

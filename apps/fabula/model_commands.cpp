@@ -24,10 +24,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// A number for JSON, null where there is none.
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
 
 /// Bytes that are not UTF-8 show as U+FFFD in JSON.
-std::string dump(const Json& json, int indent = -1) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
 
 /// A token file as it is; a text as a token file made in a temporary folder.
 class EvaluationText {
@@ -55,9 +59,13 @@ int eval(const EvalArgs& args) {
   const EvaluationText data(args.data, folder.tokenizer());
   const RunConfig& config = folder.config();
   const std::int64_t B = args.batch_size > 0 ? args.batch_size : config.train.batch_size;
-  std::int64_t T = args.sequence > 0 ? args.sequence : config.train.sequence_length > 0 ? config.train.sequence_length : config.model.n_positions;
+  std::int64_t T = args.sequence > 0                  ? args.sequence
+                   : config.train.sequence_length > 0 ? config.train.sequence_length
+                                                      : config.model.n_positions;
   T = std::min(T, static_cast<std::int64_t>(data.file().size()) - 1);
-  const text::BatchSource source(data.file(), static_cast<std::uint32_t>(B), static_cast<std::uint32_t>(std::max<std::int64_t>(T, 1)), 0, text::BatchSource::Order::kSequential);
+  const text::BatchSource source(data.file(), static_cast<std::uint32_t>(B),
+                                 static_cast<std::uint32_t>(std::max<std::int64_t>(T, 1)), 0,
+                                 text::BatchSource::Order::kSequential);
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
   graph::Workload workload(device->profile());
   const infer::EvaluationGraph graph = infer::add_evaluation_graph(workload, folder.model(), B, T);
@@ -65,20 +73,29 @@ int eval(const EvalArgs& args) {
   folder.load_weights(runtime);
   const StopSignals signals;
   ProgressLine progress;
-  const infer::Evaluation result = infer::evaluate(runtime, graph, folder.model(), source, static_cast<std::uint64_t>(args.batches), [&](std::uint64_t done, std::uint64_t total) {
-    if (progress.redraws()) progress.show(fmt::format("batch {} of {}", done, total));
-    return !signals.requested();
-  });
+  const infer::Evaluation result =
+      infer::evaluate(runtime, graph, folder.model(), source, static_cast<std::uint64_t>(args.batches),
+                      [&](std::uint64_t done, std::uint64_t total) {
+                        if (progress.redraws()) progress.show(fmt::format("batch {} of {}", done, total));
+                        return !signals.requested();
+                      });
   progress.end();
   if (signals.requested()) return 130;
   if (args.json) {
-    fmt::print("{}\n", dump({{"loss", result.loss()}, {"perplexity", result.perplexity()}, {"positions", result.positions}, {"token_accuracy", number(result.token_accuracy())},
-                             {"group_accuracy", number(result.group_accuracy())}, {"token_in_group_accuracy", number(result.token_in_group_accuracy())}}));
+    fmt::print("{}\n", dump({{"loss", result.loss()},
+                             {"perplexity", result.perplexity()},
+                             {"positions", result.positions},
+                             {"token_accuracy", number(result.token_accuracy())},
+                             {"group_accuracy", number(result.group_accuracy())},
+                             {"token_in_group_accuracy", number(result.token_in_group_accuracy())}}));
     return 0;
   }
-  fmt::print("positions                {}\nloss                     {:.4f}\nperplexity               {:.3f}\n", result.positions, result.loss(), result.perplexity());
+  fmt::print("positions                {}\nloss                     {:.4f}\nperplexity               {:.3f}\n",
+             result.positions, result.loss(), result.perplexity());
   if (result.has_token) fmt::print("token accuracy           {:.2f} %\n", 100 * result.token_accuracy());
-  if (result.has_groups) fmt::print("group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n", 100 * result.group_accuracy(), 100 * result.token_in_group_accuracy());
+  if (result.has_groups)
+    fmt::print("group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n", 100 * result.group_accuracy(),
+               100 * result.token_in_group_accuracy());
   return 0;
 }
 
@@ -93,12 +110,25 @@ int score(const ScoreArgs& args) {
   for (const infer::TokenScore& s : scores) {
     sum += s.log_p;
     const std::string& bytes = folder.tokenizer().token_bytes(s.id);
-    if (args.json) list.push_back({{"id", s.id}, {"token", bytes}, {"log_p", number(s.log_p)}, {"log_p_group", number(s.log_p_group)}, {"log_p_slot", number(s.log_p_slot)}});
-    else fmt::print("{:>8} {:>10.4f} {:>10} {:>10}  {}\n", s.id, s.log_p, std::isnan(s.log_p_group) ? "-" : fmt::format("{:.4f}", s.log_p_group), std::isnan(s.log_p_slot) ? "-" : fmt::format("{:.4f}", s.log_p_slot), dump(bytes));
+    if (args.json)
+      list.push_back({{"id", s.id},
+                      {"token", bytes},
+                      {"log_p", number(s.log_p)},
+                      {"log_p_group", number(s.log_p_group)},
+                      {"log_p_slot", number(s.log_p_slot)}});
+    else
+      fmt::print("{:>8} {:>10.4f} {:>10} {:>10}  {}\n", s.id, s.log_p,
+                 std::isnan(s.log_p_group) ? "-" : fmt::format("{:.4f}", s.log_p_group),
+                 std::isnan(s.log_p_slot) ? "-" : fmt::format("{:.4f}", s.log_p_slot), dump(bytes));
   }
   const double mean = -sum / static_cast<double>(scores.size());
-  if (args.json) fmt::print("{}\n", dump({{"log_p", number(sum)}, {"loss", number(mean)}, {"perplexity", number(std::exp(mean))}, {"tokens", list}}, 2));
-  else fmt::print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {:.3f}\n", scores.size(), sum, mean, std::exp(mean));
+  if (args.json)
+    fmt::print(
+        "{}\n",
+        dump({{"log_p", number(sum)}, {"loss", number(mean)}, {"perplexity", number(std::exp(mean))}, {"tokens", list}},
+             2));
+  else
+    fmt::print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {:.3f}\n", scores.size(), sum, mean, std::exp(mean));
   return 0;
 }
 
@@ -107,7 +137,8 @@ int generate(const GenerateArgs& args) {
   const infer::ModelFolder folder(args.run);
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
   graph::Workload workload(device->profile());
-  const infer::GenerationGraphs graphs = infer::add_generation_graphs(workload, folder.model(), folder.config().model.n_positions);
+  const infer::GenerationGraphs graphs =
+      infer::add_generation_graphs(workload, folder.model(), folder.config().model.n_positions);
   graph::Runtime runtime(*device, std::move(workload));
   folder.load_weights(runtime);
   infer::Generator generator(runtime, graphs, folder.model(), folder.tokenizer());
@@ -126,8 +157,10 @@ int generate(const GenerateArgs& args) {
     };
     if (!args.json) stream(args.prompt);
     const std::string text = generator.generate(args.prompt, options, stream);
-    if (args.json) list.push_back({{"prompt", args.prompt}, {"text", text}, {"seed", options.sampler.seed}});
-    else fmt::print("{}", sample + 1 < args.samples ? "\n\n---\n\n" : "\n");
+    if (args.json)
+      list.push_back({{"prompt", args.prompt}, {"text", text}, {"seed", options.sampler.seed}});
+    else
+      fmt::print("{}", sample + 1 < args.samples ? "\n\n---\n\n" : "\n");
   }
   if (args.json) fmt::print("{}\n", dump(list, 2));
   return signals.requested() ? 130 : 0;
@@ -142,8 +175,15 @@ int info_run(const InfoArgs& args) {
   const infer::ModelFolder folder(args.run);
   const models::LanguageModel& model = folder.model();
   const ModelConfig& c = model.config();
-  Json json{{"family", family_name(c.family)}, {"layers", c.layers}, {"hidden", c.hidden}, {"heads", c.heads}, {"positions", c.n_positions}, {"vocabulary", c.vocab_size},
-            {"head", head_kind_name(c.head.kind)}, {"parameters", model.parameter_count()}, {"body_parameters", model.body_parameter_count()}};
+  Json json{{"family", family_name(c.family)},
+            {"layers", c.layers},
+            {"hidden", c.hidden},
+            {"heads", c.heads},
+            {"positions", c.n_positions},
+            {"vocabulary", c.vocab_size},
+            {"head", head_kind_name(c.head.kind)},
+            {"parameters", model.parameter_count()},
+            {"body_parameters", model.body_parameter_count()}};
   if (c.head.kind == HeadKind::kGrouped) json["groups"] = c.groups(), json["group_size"] = c.slots();
   const std::filesystem::path state_file = FolderUpdate::current(args.run, "state.json");
   if (std::filesystem::exists(state_file)) {
@@ -155,9 +195,11 @@ int info_run(const InfoArgs& args) {
     json["driver"] = state.driver;
     json["kernels"] = state.lowering;
   }
-  if (args.json) fmt::print("{}\n", dump(json, 2));
+  if (args.json)
+    fmt::print("{}\n", dump(json, 2));
   else
-    for (const auto& [key, value] : json.items()) fmt::print("{:<22} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+    for (const auto& [key, value] : json.items())
+      fmt::print("{:<22} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
   return 0;
 }
 

@@ -16,7 +16,8 @@ namespace fabula::app {
 
 int corpus(const CorpusArgs& args) {
   const std::string stories = text::generate_corpus(args.seed, args.stories);
-  if (args.out.empty()) std::fwrite(stories.data(), 1, stories.size(), stdout);
+  if (args.out.empty())
+    std::fwrite(stories.data(), 1, stories.size(), stdout);
   else {
     write_file_atomically(args.out, stories);
     info("{}: {} stories, {} bytes", args.out, args.stories, stories.size());
@@ -36,14 +37,16 @@ int tokenizer_train(const TokenizerTrainArgs& args) {
   text::write_tokenizer_json(tokenizer, args.out);
   info("{}: {} tokens", args.out, tokenizer.vocab_size());
   if (tokenizer.vocab_size() < args.vocab_size)
-    warn("the text has no further pair that occurs twice: {} tokens instead of {}", tokenizer.vocab_size(), args.vocab_size);
+    warn("the text has no further pair that occurs twice: {} tokens instead of {}", tokenizer.vocab_size(),
+         args.vocab_size);
   return 0;
 }
 
 int tokenizer_import(const TokenizerImportArgs& args) {
   if (args.from.empty() == args.vocab.empty() || args.vocab.empty() != args.merges.empty())
     fail(ErrorCode::kInvalidArgument, "name either one file or folder to import, or both --vocab and --merges");
-  const text::Tokenizer tokenizer = args.from.empty() ? text::import_gpt2(args.vocab, args.merges) : text::load_tokenizer(args.from);
+  const text::Tokenizer tokenizer =
+      args.from.empty() ? text::import_gpt2(args.vocab, args.merges) : text::load_tokenizer(args.from);
   for (const std::string& note : tokenizer.notes()) log_warn(note);
   text::write_tokenizer_json(tokenizer, args.out);
   info("{}: {} tokens", args.out, tokenizer.vocab_size());
@@ -55,7 +58,10 @@ int data_prepare(const DataPrepareArgs& args) {
   const std::vector<std::filesystem::path> texts(args.texts.begin(), args.texts.end());
   const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out);
   if (args.json) {
-    std::puts(nlohmann::ordered_json{{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}.dump().c_str());
+    std::puts(
+        nlohmann::ordered_json{{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}
+            .dump()
+            .c_str());
   } else {
     info("{}: {} documents, {} tokens from {} bytes", args.out, counts.documents, counts.tokens, counts.bytes);
   }

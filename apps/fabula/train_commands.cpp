@@ -14,13 +14,20 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+double mib(std::uint64_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
 
-std::string size_text(std::uint64_t bytes) { return bytes < 10ull << 20 ? fmt::format("{:.0f} KiB", static_cast<double>(bytes) / 1024) : fmt::format("{:.0f} MiB", mib(bytes)); }
+std::string size_text(std::uint64_t bytes) {
+  return bytes < 10ull << 20 ? fmt::format("{:.0f} KiB", static_cast<double>(bytes) / 1024)
+                             : fmt::format("{:.0f} MiB", mib(bytes));
+}
 
 /// A word as a POSIX shell takes it.
 std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%") == std::string::npos;
+  const bool plain = !word.empty() && word.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%") ==
+                                          std::string::npos;
   if (plain) return word;
   std::string result = "'";
   for (char c : word) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -49,9 +56,11 @@ std::string resume_command(const TrainArgs& args) {
 void print_suggestions(const RunConfig& config, std::uint64_t wanted, std::uint64_t have) {
   fmt::print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(wanted), size_text(have));
   if (config.train.batch_size > 1)
-    fmt::print("  --set train.batch_size={} --set train.grad_accumulation={}   (the same step, in more pieces)\n", (config.train.batch_size + 1) / 2, config.train.grad_accumulation * 2);
+    fmt::print("  --set train.batch_size={} --set train.grad_accumulation={}   (the same step, in more pieces)\n",
+               (config.train.batch_size + 1) / 2, config.train.grad_accumulation * 2);
   fmt::print("  --set train.sequence_length={}   (shorter sequences)\n", train::sequence_length(config) / 2);
-  if (config.model.head.kind == HeadKind::kFull) fmt::print("  --set head.kind=grouped   (no logits over the whole vocabulary)\n");
+  if (config.model.head.kind == HeadKind::kFull)
+    fmt::print("  --set head.kind=grouped   (no logits over the whole vocabulary)\n");
 }
 
 }  // namespace
@@ -74,28 +83,46 @@ int plan(const PlanArgs& args) {
   const graph::MemoryReport report = planned.workload.report();
   const graph::PlannedGraph& gradients = planned.workload.graphs()[planned.overwrite];
   const graph::PlannedGraph& apply = planned.workload.graphs()[planned.apply];
-  const double flops = graph::total_cost(gradients.graph).flops * static_cast<double>(config.train.grad_accumulation) + graph::total_cost(apply.graph).flops;
+  const double flops = graph::total_cost(gradients.graph).flops * static_cast<double>(config.train.grad_accumulation) +
+                       graph::total_cost(apply.graph).flops;
   std::uint64_t head_bytes = 0;
-  for (const graph::ParameterSpec& spec : model.head().parameters()) head_bytes += static_cast<std::uint64_t>(spec.shape.bytes());
+  for (const graph::ParameterSpec& spec : model.head().parameters())
+    head_bytes += static_cast<std::uint64_t>(spec.shape.bytes());
   const std::int64_t tokens = config.train.batch_size * config.train.grad_accumulation * train::sequence_length(config);
   if (args.json) {
-    fmt::print("{}\n", Json{{"device", profile.name}, {"parameters", model.parameter_count()}, {"body_parameters", model.body_parameter_count()},
-                            {"tokens_per_step", tokens}, {"flops_per_step", flops}, {"launches_per_step", gradients.program.steps.size() + apply.program.steps.size()},
-                            {"bytes", {{"parameters", report.parameters}, {"of_which_head", head_bytes}, {"gradients", report.gradients}, {"optimizer", report.optimizer},
-                                       {"activations", report.activations}, {"activations_live", report.activations_live}, {"inputs", report.inputs}, {"total", report.total()}}},
-                            {"peak", {{"graph", report.peak_graph}, {"node", report.peak_node}}}, {"device_memory", device_memory},
-                            {"fits", report.total() <= device_memory}}.dump(2));
+    fmt::print("{}\n", Json{{"device", profile.name},
+                            {"parameters", model.parameter_count()},
+                            {"body_parameters", model.body_parameter_count()},
+                            {"tokens_per_step", tokens},
+                            {"flops_per_step", flops},
+                            {"launches_per_step", gradients.program.steps.size() + apply.program.steps.size()},
+                            {"bytes",
+                             {{"parameters", report.parameters},
+                              {"of_which_head", head_bytes},
+                              {"gradients", report.gradients},
+                              {"optimizer", report.optimizer},
+                              {"activations", report.activations},
+                              {"activations_live", report.activations_live},
+                              {"inputs", report.inputs},
+                              {"total", report.total()}}},
+                            {"peak", {{"graph", report.peak_graph}, {"node", report.peak_node}}},
+                            {"device_memory", device_memory},
+                            {"fits", report.total() <= device_memory}}
+                           .dump(2));
     return report.total() <= device_memory ? 0 : 1;
   }
-  fmt::print("{}\n{:.2f} M parameters, {:.2f} M of them in the body; {} tokens a step\n\n", profile.name, 1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()), tokens);
+  fmt::print("{}\n{:.2f} M parameters, {:.2f} M of them in the body; {} tokens a step\n\n", profile.name,
+             1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()), tokens);
   fmt::print("{:<28} {:>10.1f} MiB   (the head {:.1f})\n", "parameters", mib(report.parameters), mib(head_bytes));
   fmt::print("{:<28} {:>10.1f} MiB\n", "gradients", mib(report.gradients));
   fmt::print("{:<28} {:>10.1f} MiB\n", "optimizer (AdamW)", mib(report.optimizer));
-  fmt::print("{:<28} {:>10.1f} MiB   (fullest at {}, {})\n", "activations", mib(report.activations), report.peak_node, report.peak_graph);
+  fmt::print("{:<28} {:>10.1f} MiB   (fullest at {}, {})\n", "activations", mib(report.activations), report.peak_node,
+             report.peak_graph);
   fmt::print("{:<28} {:>10.1f} MiB\n", "inputs and results", mib(report.inputs));
   fmt::print("{:<28} {:>10.1f} MiB   of {:.0f} MiB\n\n", "all", mib(report.total()), mib(device_memory));
-  fmt::print("a step: {:.2f} GFLOP, {} kernel launches in {} + {} nodes\n", 1e-9 * flops, gradients.program.steps.size() + apply.program.steps.size(),
-             gradients.graph.nodes().size(), apply.graph.nodes().size());
+  fmt::print("a step: {:.2f} GFLOP, {} kernel launches in {} + {} nodes\n", 1e-9 * flops,
+             gradients.program.steps.size() + apply.program.steps.size(), gradients.graph.nodes().size(),
+             apply.graph.nodes().size());
   if (report.total() <= device_memory) return 0;
   print_suggestions(config, report.total(), device_memory);
   return 1;
@@ -110,20 +137,28 @@ int train(const TrainArgs& args) {
   const train::DataSet data = train::open_data(data_options, config, folder.path());
   const StopSignals signals;  // until here Ctrl-C ends the program at once: nothing is lost
   train::TrainOptions options;
-  options.resume = args.resume == "auto" ? train::Resume::kAuto : args.resume == "force" ? train::Resume::kForce : train::Resume::kNever;
+  options.resume = args.resume == "auto"    ? train::Resume::kAuto
+                   : args.resume == "force" ? train::Resume::kForce
+                                            : train::Resume::kNever;
   options.overfit_batch = args.overfit_batch;
   options.stop_requested = [&] { return signals.requested(); };
   train::Trainer trainer(*device, config, data, folder, options);
   device->save_pipeline_cache();
   const train::TrainOutcome outcome = trainer.run();
   if (args.json) {
-    Json json{{"run", args.out}, {"step", outcome.step}, {"steps", outcome.steps}, {"loss", outcome.last_loss ? Json(*outcome.last_loss) : Json()}, {"interrupted", outcome.interrupted},
-              {"peak_bytes", device->peak_allocated()}, {"validation_messages", device->validation_messages()}};
+    Json json{{"run", args.out},
+              {"step", outcome.step},
+              {"steps", outcome.steps},
+              {"loss", outcome.last_loss ? Json(*outcome.last_loss) : Json()},
+              {"interrupted", outcome.interrupted},
+              {"peak_bytes", device->peak_allocated()},
+              {"validation_messages", device->validation_messages()}};
     if (outcome.valid_loss) json["validation_loss"] = *outcome.valid_loss;
     fmt::print("{}\n", json.dump());
   }
   if (outcome.interrupted) {
-    info("stopped after step {} of {}; the run is saved. Continue with:\n  {}", outcome.step, outcome.steps, resume_command(args));
+    info("stopped after step {} of {}; the run is saved. Continue with:\n  {}", outcome.step, outcome.steps,
+         resume_command(args));
     return 130;
   }
   info("done: {} steps. Curves and samples: {}", outcome.steps, (folder.path() / "report.html").string());
@@ -134,7 +169,8 @@ int bench_train(const BenchArgs& args) {
   RunConfig config = load_config(args.config, args.overrides);
   if (config.model.vocab_size == 0) config.model.vocab_size = train::kDefaultVocabulary;
   const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter};
-  const bench::Table table = args.profile ? bench::profile_train(args.device, config, options) : bench::bench_train(args.device, config, options);
+  const bench::Table table = args.profile ? bench::profile_train(args.device, config, options)
+                                          : bench::bench_train(args.device, config, options);
   fmt::print("{}", bench::print(table, args.format));
   return 0;
 }

@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 // {min(1, max_norm / (norm + 1e-6)), norm, 0, 0} of the gradients whose squares were summed into norms [P, 256];
 // {0, 0, 0, 1} when one of them was not finite. max_norm <= 0: scale 1. One workgroup.
+#include "numbers.glsl"
 #include "nonfinite.glsl"
 #include "row_reduce.glsl"
 layout(set = 0, binding = 0) readonly buffer Norms { vec4 norms[]; };
@@ -19,7 +20,7 @@ void main() {
   }
   vec2 total = row_sum(vec2((sum.x + sum.y) + (sum.z + sum.w), seen ? 1.0 : 0.0));
   if (gl_LocalInvocationID.x != 0) return;
-  if (total.y != 0.0 || is_nonfinite(total.x)) {
+  if (total.y != 0.0 || not_finite(total.x)) {
     clip = vec4(0, 0, 0, 1);
   } else {
     float norm = sqrt(total.x);

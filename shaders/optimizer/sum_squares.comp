@@ -3,6 +3,7 @@
 // Stage 1: the sum of x^2 of each chunk. A chunk is up to kChunk vec4s of one unit of 64 rows; a unit has `parts` chunks.
 // Chunks beyond the last row give zero; one that meets an infinity or a NaN is marked (nonfinite.glsl).
 #include "grid.glsl"
+#include "numbers.glsl"
 #include "nonfinite.glsl"
 #include "row_reduce.glsl"
 layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
@@ -17,13 +18,13 @@ void main() {
   uint end = min(min(begin + kChunk, (unit + 1) * kUnit * width), rows * width);
   if (chunk >= chunks) end = 0;
   vec4 sum = vec4(0);
-  uvec4 exponent = uvec4(0);
+  uint magnitude = 0;
   for (uint i = begin + row_lane(); i < end; i += kLanes) {
     vec4 v = x[i];
     sum += v * v;
-    exponent = max(exponent, floatBitsToUint(v) & uvec4(kExponentBits));
+    magnitude = max(magnitude, magnitude_bits(v));
   }
-  bool seen = any(equal(exponent, uvec4(kExponentBits)));
+  bool seen = magnitude >= kInfinityBits;
   vec2 total = row_sum(vec2((sum.x + sum.y) + (sum.z + sum.w), seen ? 1.0 : 0.0));
   if (chunk < chunks && row_lane() == 0) sums[first_sum + chunk] = mark_nonfinite(total.x, total.y != 0.0);
 }

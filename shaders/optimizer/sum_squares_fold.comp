@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 // Stage 2: partial j of 256 = sum of the chunks j, j + 256, ... in order; marked when one of them is.
 #include "grid.glsl"
+#include "numbers.glsl"
 #include "nonfinite.glsl"
 layout(local_size_x = 128) in;
 layout(set = 0, binding = 0) readonly buffer Sums { float sums[]; };

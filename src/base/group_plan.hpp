@@ -3,10 +3,9 @@
 #include <span>
 #include <vector>
 
-namespace fabula {
+#include "base/labels.hpp"
 
-/// A label that does not count: no loss, no gradient.
-inline constexpr std::uint32_t kIgnoredLabel = 0xFFFFFFFFu;
+namespace fabula {
 
 /// A position's label in a two-level vocabulary head, as the kernels read it (four words).
 struct GroupTarget {

@@ -11,7 +11,8 @@ namespace fabula {
 
 TemporaryFolder::TemporaryFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "fabula-XXXXXX").string();
-  if (!mkdtemp(name.data())) fail(ErrorCode::kIo, "cannot create a temporary folder {}: {}", name, std::strerror(errno));
+  if (!mkdtemp(name.data()))
+    fail(ErrorCode::kIo, "cannot create a temporary folder {}: {}", name, std::strerror(errno));
   path_ = name;
 }
 

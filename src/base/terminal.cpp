@@ -26,9 +26,6 @@ std::string_view cut(std::string_view text, int columns) {
 bool stderr_is_terminal() {
   return ::isatty(STDERR_FILENO) == 1;
 }
-bool stdout_is_terminal() {
-  return ::isatty(STDOUT_FILENO) == 1;
-}
 
 int terminal_width() {
   winsize size{};

@@ -4,7 +4,6 @@
 namespace fabula {
 
 bool stderr_is_terminal();
-bool stdout_is_terminal();
 /// Columns of the terminal on stderr; 80 when it is none or will not say.
 int terminal_width();
 

@@ -42,19 +42,31 @@ std::vector<OpBench> benchmarks(bool software) {
   }
   add_products(list, N, 3 * D, D);
   add_products(list, N, 225, D);
-  list.push_back({fmt::format("weight gradient TN {}x{}x{}", D, 4 * D, N), "matmul", {flat(N, D), flat(N, 4 * D)}, {{"transpose_a", 1}}});
+  list.push_back({fmt::format("weight gradient TN {}x{}x{}", D, 4 * D, N),
+                  "matmul",
+                  {flat(N, D), flat(N, 4 * D)},
+                  {{"transpose_a", 1}}});
   const Attrs heads{{"batch", double(B)}, {"heads", double(H)}, {"window", 0}, {"scaled", 1}};
   list.push_back({fmt::format("attention {}x{} D {} H {}", B, T, D, H), "attention", {flat(N, 3 * D)}, heads});
-  list.push_back({fmt::format("attention_backward {}x{} D {} H {}", B, T, D, H), "attention_backward", {flat(N, 3 * D), absent, absent, flat(N, D), flat(N, H), flat(N, D)}, heads});
-  list.push_back({fmt::format("layer_norm {}x{}", N, D), "layer_norm", {flat(N, D), flat(1, D), flat(1, D)}, {{"eps", 1e-5}}});
+  list.push_back({fmt::format("attention_backward {}x{} D {} H {}", B, T, D, H),
+                  "attention_backward",
+                  {flat(N, 3 * D), absent, absent, flat(N, D), flat(N, H), flat(N, D)},
+                  heads});
+  list.push_back(
+      {fmt::format("layer_norm {}x{}", N, D), "layer_norm", {flat(N, D), flat(1, D), flat(1, D)}, {{"eps", 1e-5}}});
   list.push_back({fmt::format("gelu {}x{}", N, 4 * D), "gelu", {flat(N, 4 * D)}, {}});
   list.push_back({fmt::format("add {}x{}", N, D), "add", {flat(N, D), flat(N, D)}, {}});
-  list.push_back({fmt::format("adamw 50257x{}", D), "adamw",
-                  {flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D), flat(1, 8), flat(1, 4)}, {{"decay", 0.1}}, {5}});  // clip's non-finite flag is off
+  list.push_back({fmt::format("adamw 50257x{}", D),
+                  "adamw",
+                  {flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D), flat(1, 8), flat(1, 4)},
+                  {{"decay", 0.1}},
+                  {5}});  // clip's non-finite flag is off
   return list;
 }
 
-std::string input_name(std::size_t i) { return fmt::format("in{}", i); }
+std::string input_name(std::size_t i) {
+  return fmt::format("in{}", i);
+}
 
 /// The benchmark's inputs as states of a graph; absent ones stay absent.
 std::vector<Value> declare_inputs(Graph& graph, const OpBench& bench) {
@@ -65,7 +77,7 @@ std::vector<Value> declare_inputs(Graph& graph, const OpBench& bench) {
 }
 
 struct Timing {
-  double seconds;   ///< of one op, the median
+  double seconds;  ///< of one op, the median
   Cost cost;
 };
 

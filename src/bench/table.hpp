@@ -8,7 +8,8 @@ namespace fabula::bench {
 struct Table {
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows;
-  std::vector<std::string> notes;  ///< machine, driver, commit: one line each; above the table in Markdown, '#' lines in CSV
+  std::vector<std::string>
+      notes;  ///< machine, driver, commit: one line each; above the table in Markdown, '#' lines in CSV
 };
 
 /// `format`: "md", "csv" or "json"; throws kInvalidArgument for another.

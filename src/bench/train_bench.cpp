@@ -27,7 +27,9 @@ const std::vector<HeadChoice> kHeads{{"grouped", HeadKind::kGrouped, false}, {"f
 class StepBench {
  public:
   StepBench(vk::Device& device, const RunConfig& config, bool timed = false)
-      : config_(config), model_(config.model), plan_(train::plan_training(device.profile(), model_, config.train, false)),
+      : config_(config),
+        model_(config.model),
+        plan_(train::plan_training(device.profile(), model_, config.train, false)),
         runtime_(device, std::move(plan_.workload), timed) {
     models::initialise_weights(runtime_, model_, 1);
     for (const char* moment : {"adam.m.", "adam.v."})
@@ -84,7 +86,8 @@ std::string op_of(const std::string& label) {
   return name.substr(0, name.find(':'));
 }
 
-std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConfig& config, const std::string& name, int steps) {
+std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConfig& config, const std::string& name,
+                                 int steps) {
   const std::unique_ptr<vk::Device> device = vk::Device::open(options);  // one a head: peaks are then its own
   StepBench bench(*device, config);
   std::vector<double> times;
@@ -94,15 +97,17 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
     info("{}: step {} took {:.1f} ms", name, number, 1e3 * seconds);
   }
   const double seconds = median(times);
-  return {name, fmt::format("{:.2f}", 1e-6 * double(bench.model().parameter_count())), fmt::format("{:.2f}", 1e3 * seconds),
-          fmt::format("{:.0f}", double(bench.tokens()) / seconds), fmt::format("{}", device->peak_allocated() >> 20)};
+  return {name, fmt::format("{:.2f}", 1e-6 * double(bench.model().parameter_count())),
+          fmt::format("{:.2f}", 1e3 * seconds), fmt::format("{:.0f}", double(bench.tokens()) / seconds),
+          fmt::format("{}", device->peak_allocated() >> 20)};
 }
 
 }  // namespace
 
 Table profile_train(const vk::DeviceOptions& options, const RunConfig& config, const TrainBenchOptions& bench_options) {
   const std::unique_ptr<vk::Device> device = vk::Device::open(options);
-  if (!device->profile().features.timestamps) fail(ErrorCode::kUnsupported, "{} has no timestamps: no profile", device->profile().name);
+  if (!device->profile().features.timestamps)
+    fail(ErrorCode::kUnsupported, "{} has no timestamps: no profile", device->profile().name);
   StepBench bench(*device, config, true);
   std::map<std::string, OpShare> shares;
   for (const std::size_t g : bench.graphs()) {
@@ -140,7 +145,8 @@ Table profile_train(const vk::DeviceOptions& options, const RunConfig& config, c
   for (const auto& [negative, name] : order) {
     const OpShare& share = shares.at(name);
     table.rows.push_back({name, std::to_string(share.launches), fmt::format("{:.3f}", -1e3 * negative),
-                          fmt::format("{:.1f} %", -100 * negative / median(totals)), fmt::format("{:.0f}", -1e-9 * share.cost.flops / negative),
+                          fmt::format("{:.1f} %", -100 * negative / median(totals)),
+                          fmt::format("{:.0f}", -1e-9 * share.cost.flops / negative),
                           fmt::format("{:.0f}", -1e-9 * share.cost.bytes / negative)});
   }
   return table;
@@ -149,8 +155,9 @@ Table profile_train(const vk::DeviceOptions& options, const RunConfig& config, c
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
   Table table{{"head", "M parameters", "ms/step", "tokens/s", "peak MiB"}, {}, {}};
   table.notes = machine_notes(*vk::Device::open(device));
-  table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32", config.model.layers, config.model.hidden,
-                                    config.model.heads, config.model.vocab_size, config.train.batch_size, train::sequence_length(config)));
+  table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32",
+                                    config.model.layers, config.model.hidden, config.model.heads,
+                                    config.model.vocab_size, config.train.batch_size, train::sequence_length(config)));
   for (const HeadChoice& head : kHeads) {
     if (head.name.find(options.filter) == std::string::npos) continue;
     RunConfig variant = config;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 #include "graph/runtime.hpp"
 
 namespace fabula::graph {
@@ -13,14 +14,8 @@ namespace {
 
 constexpr std::uint32_t kPoison = 0x7FC0DEAD;  // a NaN
 
-std::uint64_t seed_of(const std::string& text) {
-  std::uint64_t hash = 0xCBF29CE484222325ull;
-  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001B3ull;
-  return hash;
-}
-
 std::vector<RefTensor<double>> make_inputs(const OpEntry& op, const OpCase& op_case) {
-  Philox random(seed_of(std::string(op.def->name) + "/" + op_case.name));
+  Philox random(fnv1a(std::string(op.def->name) + "/" + op_case.name));
   std::vector<RefTensor<double>> inputs;
   for (const OpCase::Input& input : op_case.inputs) {
     inputs.emplace_back(input.shape, input.dtype);
@@ -49,15 +44,20 @@ struct Fixture {
     for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {
       const OpCase::Input& input = op_case.inputs[i];
       const std::string name = fmt::format("in{}", i);
-      if (!input.present) inputs.emplace_back();
-      else if (input.dtype == DType::kU32) inputs.push_back(graph.input(name, input.shape, input.dtype));
-      else inputs.push_back(as_parameters ? graph.parameter(name, input.shape) : graph.state(name, input.shape));
+      if (!input.present)
+        inputs.emplace_back();
+      else if (input.dtype == DType::kU32)
+        inputs.push_back(graph.input(name, input.shape, input.dtype));
+      else
+        inputs.push_back(as_parameters ? graph.parameter(name, input.shape) : graph.state(name, input.shape));
     }
     outputs = graph.op(op.def->name, std::span<const Value>(inputs), op_case.attrs);
   }
 };
 
-bool finite(float v) { return (std::bit_cast<std::uint32_t>(v) & 0x7F800000u) != 0x7F800000u; }
+bool finite(float v) {
+  return (std::bit_cast<std::uint32_t>(v) & 0x7F800000u) != 0x7F800000u;
+}
 
 /// Compares one tensor; notes the first miss and the worst error.
 void compare(CheckResult& result, const OpCase& op_case, const std::string& what, std::span<const float> actual,
@@ -68,18 +68,20 @@ void compare(CheckResult& result, const OpCase& op_case, const std::string& what
   const double allowed = op_case.absolute + op_case.relative * scale;
   for (std::size_t i = 0; i < actual.size(); ++i) {
     const float e = expected.f[i], a = actual[i];
-    const double error = finite(e) && finite(a) ? std::abs(static_cast<double>(a) - e) / allowed
+    const double error = finite(e) && finite(a)   ? std::abs(static_cast<double>(a) - e) / allowed
                          : finite(e) == finite(a) ? 0.0
                                                   : INFINITY;
     result.worst = std::max(result.worst, error);
     if (error <= 1 || !result.ok) continue;
     result.ok = false;
     const auto cols = static_cast<std::size_t>(expected.shape.cols);
-    result.detail = fmt::format("{} at ({}, {}): expected {:.9g}, got {:.9g}, allowed difference {:.2g}", what, i / cols, i % cols, e, a, allowed);
+    result.detail = fmt::format("{} at ({}, {}): expected {:.9g}, got {:.9g}, allowed difference {:.2g}", what,
+                                i / cols, i % cols, e, a, allowed);
   }
 }
 
-void check_padding(CheckResult& result, const std::string& what, const Shape& shape, const std::vector<std::uint32_t>& words) {
+void check_padding(CheckResult& result, const std::string& what, const Shape& shape,
+                   const std::vector<std::uint32_t>& words) {
   for (std::int64_t row = 0; row < shape.rows && result.ok; ++row)
     for (std::int64_t col = shape.cols; col < shape.ld() && result.ok; ++col)
       if (const std::uint32_t word = words[static_cast<std::size_t>(row * shape.ld() + col)]; word != 0) {
@@ -90,8 +92,8 @@ void check_padding(CheckResult& result, const std::string& what, const Shape& sh
 
 class VariantCheck {
  public:
-  VariantCheck(vk::Device& device, const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op, const OpCase& op_case,
-               const std::string& variant)
+  VariantCheck(vk::Device& device, const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op,
+               const OpCase& op_case, const std::string& variant)
       : op_(op), op_case_(op_case), inputs_(make_inputs(op, op_case)), fixture_(table, op, op_case, false) {
     for (Value output : fixture_.outputs) fixture_.graph.keep(output);
     result_ = {.op = std::string(op.def->name), .case_name = op_case.name, .variant = variant, .detail = {}};
@@ -105,7 +107,8 @@ class VariantCheck {
     std::vector<std::vector<std::uint32_t>> first;
     for (int repeat = 0; repeat < repeats && result_.ok; ++repeat) {
       std::vector<std::vector<std::uint32_t>> outcome = run_device(repeat == 0);
-      if (repeat == 0) first = std::move(outcome);
+      if (repeat == 0)
+        first = std::move(outcome);
       else if (outcome != first) {
         result_.ok = false;
         result_.detail = fmt::format("run {} differs from run 1 in some bits", repeat + 1);
@@ -118,9 +121,11 @@ class VariantCheck {
   void run_reference() {
     for (const RefTensor<double>& input : inputs_) expected_in_.push_back(convert<float>(input));
     RefCall<float> call{op_case_.attrs, {}, {}};
-    for (std::size_t i = 0; i < expected_in_.size(); ++i) call.in.push_back(fixture_.inputs[i] ? &expected_in_[i] : nullptr);
+    for (std::size_t i = 0; i < expected_in_.size(); ++i)
+      call.in.push_back(fixture_.inputs[i] ? &expected_in_[i] : nullptr);
     while (call.in.size() < op_.def->inputs.size()) call.in.push_back(nullptr);
-    for (Value output : fixture_.outputs) expected_out_.emplace_back(fixture_.graph.shape(output), fixture_.graph.info(output).dtype);
+    for (Value output : fixture_.outputs)
+      expected_out_.emplace_back(fixture_.graph.shape(output), fixture_.graph.info(output).dtype);
     for (RefTensor<float>& output : expected_out_) call.out.push_back(&output);
     op_.reference_f32(call);
   }
@@ -129,8 +134,10 @@ class VariantCheck {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!fixture_.inputs[i]) continue;
       const std::string name = fmt::format("in{}", i);
-      if (inputs_[i].dtype == DType::kU32) runtime_->set_input(0, name, std::span<const std::uint32_t>(inputs_[i].u));
-      else runtime_->upload(name, convert<float>(inputs_[i]).f);
+      if (inputs_[i].dtype == DType::kU32)
+        runtime_->set_input(0, name, std::span<const std::uint32_t>(inputs_[i].u));
+      else
+        runtime_->upload(name, convert<float>(inputs_[i]).f);
     }
     runtime_->fill_arena(kPoison);
     runtime_->submit({0});
@@ -140,7 +147,8 @@ class VariantCheck {
       outcome.push_back(runtime_->read_padded(0, output));
       if (!judge) continue;
       const std::string what = fmt::format("output {}", i);
-      if (expected_out_[i].dtype == DType::kF32) compare(result_, op_case_, what, runtime_->read(0, output), expected_out_[i]);
+      if (expected_out_[i].dtype == DType::kF32)
+        compare(result_, op_case_, what, runtime_->read(0, output), expected_out_[i]);
       else if (runtime_->read_words(0, output) != expected_out_[i].u && result_.ok) {
         result_.ok = false;
         result_.detail = what + ": words differ";
@@ -168,13 +176,14 @@ class VariantCheck {
 };
 
 /// sum(weights * output 0) as a function of the inputs.
-double objective(const OpEntry& op, const OpCase& op_case, const Fixture& fixture, std::vector<RefTensor<double>> inputs,
-                 const std::vector<double>& weights) {
+double objective(const OpEntry& op, const OpCase& op_case, const Fixture& fixture,
+                 std::vector<RefTensor<double>> inputs, const std::vector<double>& weights) {
   RefCall<double> call{op_case.attrs, {}, {}};
   for (std::size_t i = 0; i < inputs.size(); ++i) call.in.push_back(fixture.inputs[i] ? &inputs[i] : nullptr);
   while (call.in.size() < op.def->inputs.size()) call.in.push_back(nullptr);
   std::vector<RefTensor<double>> outputs;
-  for (Value output : fixture.outputs) outputs.emplace_back(fixture.graph.shape(output), fixture.graph.info(output).dtype);
+  for (Value output : fixture.outputs)
+    outputs.emplace_back(fixture.graph.shape(output), fixture.graph.info(output).dtype);
   for (RefTensor<double>& output : outputs) call.out.push_back(&output);
   op.reference_f64(call);
   double sum = 0;
@@ -200,7 +209,8 @@ std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, co
   return results;
 }
 
-std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, const OpEntry& op, const CheckOptions& options) {
+std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, const OpEntry& op,
+                                  const CheckOptions& options) {
   std::vector<CheckResult> results;
   for (const OpCase& op_case : op.cases()) {
     if (op_case.large && !options.large) continue;
@@ -220,7 +230,7 @@ CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (fixture.inputs[i] && inputs[i].dtype == DType::kF32) wrt.push_back(fixture.inputs[i]);
   const std::vector<Value> gradients = differentiate(graph, std::vector<Seed>{{fixture.outputs[0], seed}}, wrt);
-  Philox random(seed_of(result.op + "/gradient/" + op_case.name));
+  Philox random(fnv1a(result.op + "/gradient/" + op_case.name));
   std::vector<RefTensor<double>> values(graph.values().size());
   RefTensor<double> weights(graph.shape(seed), DType::kF32);
   for (double& w : weights.f) w = random.normal();
@@ -232,23 +242,27 @@ CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase
   int compared = 0;
   for (std::size_t w = 0; w < wrt.size(); ++w) {
     if (!gradients[w]) continue;
-    const std::size_t i = static_cast<std::size_t>(std::find(fixture.inputs.begin(), fixture.inputs.end(), wrt[w]) - fixture.inputs.begin());
+    const std::size_t i = static_cast<std::size_t>(std::find(fixture.inputs.begin(), fixture.inputs.end(), wrt[w]) -
+                                                   fixture.inputs.begin());
     const std::vector<double>& analytic = values[static_cast<std::size_t>(gradients[w].id)].f;
     double scale = 1e-3;
     for (double g : analytic) scale = std::max(scale, std::abs(g));
     const std::size_t samples = std::min<std::size_t>(inputs[i].f.size(), 24);
     for (std::size_t s = 0; s < samples; ++s, ++compared) {
-      const std::size_t at = inputs[i].f.size() <= 24 ? s : random.below(static_cast<std::uint32_t>(inputs[i].f.size()));
+      const std::size_t at =
+          inputs[i].f.size() <= 24 ? s : random.below(static_cast<std::uint32_t>(inputs[i].f.size()));
       const double step = 1e-5 * std::max(1.0, std::abs(inputs[i].f[at]));
       std::vector<RefTensor<double>> up = inputs, down = inputs;
       up[i].f[at] += step;
       down[i].f[at] -= step;
-      const double numeric = (objective(op, op_case, plain, up, weights.f) - objective(op, op_case, plain, down, weights.f)) / (2 * step);
+      const double numeric =
+          (objective(op, op_case, plain, up, weights.f) - objective(op, op_case, plain, down, weights.f)) / (2 * step);
       const double error = std::abs(numeric - analytic[at]) / (1e-6 * scale);
       result.worst = std::max(result.worst, error);
       if (error <= 1 || !result.ok) continue;
       result.ok = false;
-      result.detail = fmt::format("d_{}[{}]: rule gives {:.9g}, central difference {:.9g}", op.def->inputs[i], at, analytic[at], numeric);
+      result.detail = fmt::format("d_{}[{}]: rule gives {:.9g}, central difference {:.9g}", op.def->inputs[i], at,
+                                  analytic[at], numeric);
     }
   }
   if (compared == 0) {

@@ -11,26 +11,27 @@ namespace fabula::graph {
 struct CheckResult {
   std::string op, case_name, variant;
   bool ok = true;
-  double worst = 0;      ///< largest |device - reference| over what is allowed; at most 1 when ok
-  std::string detail;    ///< of a miss: output, position, expected, actual
+  double worst = 0;    ///< largest |device - reference| over what is allowed; at most 1 when ok
+  std::string detail;  ///< of a miss: output, position, expected, actual
 };
 
 struct CheckOptions {
-  int repeats = 3;       ///< runs that must agree bit by bit
-  bool large = true;     ///< also cases marked large
+  int repeats = 3;                             ///< runs that must agree bit by bit
+  bool large = true;                           ///< also cases marked large
   const vk::DeviceProfile* profile = nullptr;  ///< lowered limits to plan for; null: the device's own
 };
 
-/// Runs every case and every variant that the device can run against the CPU reference. Memory is poisoned with NaN before each run,
-/// padding must come out zero, repeats must be bit-identical.
-std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, const OpEntry& op, const CheckOptions& options = {});
+/// Runs every case and every variant that the device can run against the CPU reference. Memory is poisoned with NaN
+/// before each run, padding must come out zero, repeats must be bit-identical.
+std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, const OpEntry& op,
+                                  const CheckOptions& options = {});
 
 /// One case of it; one result a variant.
 std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, const OpEntry& op, const OpCase& op_case,
                                     const CheckOptions& options = {});
 
-/// The gradient rule of an op, evaluated by the references in double, against central differences of the reference. No device.
-/// Output 0 is the one that carries a gradient.
+/// The gradient rule of an op, evaluated by the references in double, against central differences of the reference. No
+/// device. Output 0 is the one that carries a gradient.
 CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase& op_case);
 
 }  // namespace fabula::graph

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -30,8 +31,14 @@ class Differentiator {
     const auto it = gradients_.find(value);
     return it == gradients_.end() ? Value{} : it->second;
   }
+  /// The gradient of a parameter so far, where it may be written in place: made here, and no other value's gradient as
+  /// well.
   Value parameter_gradient(Value value) const {
-    return graph_.info(value).role == Role::kParameter ? gradient(value) : Value{};
+    const Value d = graph_.info(value).role == Role::kParameter ? gradient(value) : Value{};
+    if (!d || graph_.info(d).producer < static_cast<std::int32_t>(forward_nodes_)) return {};
+    const auto users =
+        std::count_if(gradients_.begin(), gradients_.end(), [&](const auto& entry) { return entry.second == d; });
+    return users == 1 ? d : Value{};
   }
   void add(Value value, Value d) {
     if (!d || !wanted(value)) return;
@@ -79,7 +86,8 @@ class Differentiator {
 
 class NodeGrad final : public GradCall {
  public:
-  NodeGrad(Graph& graph, const Node& node, Differentiator& walk) : GradCall(graph, node), node_copy_(&node), walk_(walk) {}
+  NodeGrad(Graph& graph, const Node& node, Differentiator& walk)
+      : GradCall(graph, node), node_copy_(&node), walk_(walk) {}
   Value d_output(std::size_t i) const override { return walk_.gradient(node_copy_->outputs.at(i)); }
   bool wanted(std::size_t i) const override { return has_input(i) && walk_.wanted(node_copy_->inputs[i]); }
   Value input(std::size_t i) override { return has_input(i) ? walk_.for_backward(node_copy_->inputs[i]) : Value{}; }
@@ -102,7 +110,8 @@ void Differentiator::visit(std::size_t index) {
   for (Value input : node.inputs) read = read || wanted(input);
   if (!reached || !read) return;
   const std::string scope = node.label.substr(0, node.label.size() - node.op->def->name.size());
-  Graph::Scope guard(graph_, scope.empty() ? std::string_view("d") : std::string_view(scope).substr(0, scope.size() - 1));
+  Graph::Scope guard(graph_,
+                     scope.empty() ? std::string_view("d") : std::string_view(scope).substr(0, scope.size() - 1));
   NodeGrad call(graph_, node, *this);
   node.op->def->grad(call);
 }

@@ -16,7 +16,8 @@ void check_arity(const OpDef& def, const std::string& label, std::span<const Val
     ensure(given || def.inputs[i].ends_with('?'), "{} needs its input \"{}\"", label, def.inputs[i]);
   }
   for (const auto& [key, value] : attrs.entries()) {
-    ensure(std::find(def.attrs.begin(), def.attrs.end(), key) != def.attrs.end(), "{} has no attribute \"{}\"", label, key);
+    ensure(std::find(def.attrs.begin(), def.attrs.end(), key) != def.attrs.end(), "{} has no attribute \"{}\"", label,
+           key);
   }
 }
 
@@ -61,17 +62,22 @@ std::vector<Value> Graph::op(std::string_view name, std::span<const Value> input
   entry.def->infer(call);
   const auto index = static_cast<std::int32_t>(nodes_.size());
   for (const auto& [shape, dtype] : call.outputs()) {
-    node.outputs.push_back(add({.name = node.label + (node.outputs.empty() ? "" : fmt::format(":{}", node.outputs.size())),
-                                .shape = shape,
-                                .dtype = dtype,
-                                .producer = index}));
+    node.outputs.push_back(
+        add({.name = node.label + (node.outputs.empty() ? "" : fmt::format(":{}", node.outputs.size())),
+             .shape = shape,
+             .dtype = dtype,
+             .producer = index}));
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;
 }
 
-void Graph::keep(Value value) { values_.at(static_cast<std::size_t>(value.id)).keep = true; }
-void Graph::rename(Value value, std::string name) { values_.at(static_cast<std::size_t>(value.id)).name = std::move(name); }
+void Graph::keep(Value value) {
+  values_.at(static_cast<std::size_t>(value.id)).keep = true;
+}
+void Graph::rename(Value value, std::string name) {
+  values_.at(static_cast<std::size_t>(value.id)).name = std::move(name);
+}
 
 void Graph::store_as_state(Value value, std::string name) {
   ValueInfo& info = values_.at(static_cast<std::size_t>(value.id));
@@ -85,10 +91,13 @@ Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), length
   graph_.scope_ += name;
   graph_.scope_ += '/';
 }
-Graph::Scope::~Scope() { graph_.scope_.resize(length_); }
+Graph::Scope::~Scope() {
+  graph_.scope_.resize(length_);
+}
 
 const ValueInfo& Graph::info(Value value) const {
-  ensure(value.id >= 0 && static_cast<std::size_t>(value.id) < values_.size(), "value {} is not of this graph", value.id);
+  ensure(value.id >= 0 && static_cast<std::size_t>(value.id) < values_.size(), "value {} is not of this graph",
+         value.id);
   return values_[static_cast<std::size_t>(value.id)];
 }
 

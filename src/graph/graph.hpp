@@ -11,7 +11,7 @@
 namespace fabula::graph {
 
 struct ValueInfo {
-  std::string name;     ///< parameters and states: the tensor's name in files; others: for messages and plans
+  std::string name;  ///< parameters and states: the tensor's name in files; others: for messages and plans
   Shape shape;
   DType dtype = DType::kF32;
   Role role = Role::kActivation;
@@ -21,8 +21,8 @@ struct ValueInfo {
 
 struct Node {
   const OpEntry* op = nullptr;
-  std::string label;            ///< scope and op name, e.g. "h.0.attn/matmul"
-  std::vector<Value> inputs;    ///< absent entries are optional inputs not given
+  std::string label;          ///< scope and op name, e.g. "h.0.attn/matmul"
+  std::vector<Value> inputs;  ///< absent entries are optional inputs not given
   std::vector<Value> outputs;
   Attrs attrs;
 };
@@ -36,7 +36,8 @@ class Graph {
   Value state(std::string name, Shape shape);
   Value input(std::string name, Shape shape, DType dtype);
 
-  /// Appends a node and returns its outputs. Throws kInvalidArgument with the op's name and shapes when they do not fit.
+  /// Appends a node and returns its outputs. Throws kInvalidArgument with the op's name and shapes when they do not
+  /// fit.
   std::vector<Value> op(std::string_view name, std::span<const Value> inputs, Attrs attrs = {});
   std::vector<Value> op(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs = {}) {
     return op(name, std::span<const Value>(inputs.begin(), inputs.size()), std::move(attrs));
@@ -46,7 +47,7 @@ class Graph {
     return op(name, inputs, std::move(attrs)).front();
   }
 
-  void keep(Value value);                        ///< make it readable by the host after a run
+  void keep(Value value);  ///< make it readable by the host after a run
   void rename(Value value, std::string name);
   /// Lets an activation live in the ParameterStore under `name` instead of the arena (an accumulated gradient, say).
   void store_as_state(Value value, std::string name);
@@ -69,7 +70,7 @@ class Graph {
   const std::vector<ValueInfo>& values() const { return values_; }
   const ValueInfo& info(Value value) const;
   const Shape& shape(Value value) const { return info(value).shape; }
-  Value find(std::string_view name) const;       ///< absent when no value has that name
+  Value find(std::string_view name) const;  ///< absent when no value has that name
 
  private:
   Value add(ValueInfo info);
@@ -94,8 +95,8 @@ struct DifferentiateOptions {
 std::vector<Value> differentiate(Graph& graph, std::span<const Seed> seeds, std::span<const Value> wrt,
                                  const DifferentiateOptions& options = {});
 
-/// Evaluates the graph on the CPU by the references. `values` is indexed by Value::id; parameters, states and inputs must be filled
-/// beforehand, the rest is computed.
+/// Evaluates the graph on the CPU by the references. `values` is indexed by Value::id; parameters, states and inputs
+/// must be filled beforehand, the rest is computed.
 template <class T>
 void interpret(const Graph& graph, std::vector<RefTensor<T>>& values);
 

@@ -3,8 +3,12 @@
 
 namespace fabula::graph {
 namespace {
-void evaluate(const OpEntry& entry, RefCall<float>& call) { entry.reference_f32(call); }
-void evaluate(const OpEntry& entry, RefCall<double>& call) { entry.reference_f64(call); }
+void evaluate(const OpEntry& entry, RefCall<float>& call) {
+  entry.reference_f32(call);
+}
+void evaluate(const OpEntry& entry, RefCall<double>& call) {
+  entry.reference_f64(call);
+}
 }  // namespace
 
 template <class T>

@@ -8,7 +8,9 @@
 namespace fabula::graph {
 namespace {
 
-std::uint64_t align_up(std::uint64_t bytes, std::uint64_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+std::uint64_t align_up(std::uint64_t bytes, std::uint64_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
 
 /// Rows of `shape` that one block of `max_block` bytes can hold, a multiple of kRowQuantum; all rows when they fit.
 std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::uint64_t max_block) {
@@ -30,7 +32,8 @@ class FirstFit {
  public:
   explicit FirstFit(const ArenaLimits& limits) : limits_(limits) {}
 
-  Piece place(std::uint64_t bytes, std::int32_t first, std::int32_t last, std::int64_t row_begin, std::int64_t row_end) {
+  Piece place(std::uint64_t bytes, std::int32_t first, std::int32_t last, std::int64_t row_begin,
+              std::int64_t row_end) {
     const std::uint64_t need = align_up(bytes, limits_.alignment);
     for (std::uint32_t block = 0;; ++block) {
       if (block == blocks_.size()) blocks_.emplace_back();
@@ -55,7 +58,8 @@ class FirstFit {
     std::uint64_t begin, end;
     std::int32_t first, last;
   };
-  static std::uint64_t lowest_gap(const std::vector<Slot>& slots, std::uint64_t need, std::int32_t first, std::int32_t last) {
+  static std::uint64_t lowest_gap(const std::vector<Slot>& slots, std::uint64_t need, std::int32_t first,
+                                  std::int32_t last) {
     std::vector<Taken> taken;
     for (const Slot& slot : slots)
       if (slot.first <= last && first <= slot.last) taken.push_back({slot.begin, slot.end});
@@ -73,7 +77,7 @@ class FirstFit {
 
 void find_lifetimes(const Graph& graph, ArenaPlan& plan) {
   plan.interval_of.assign(graph.values().size(), -1);
-  const auto end = static_cast<std::int32_t>(graph.nodes().size()) - 1;
+  const auto end = static_cast<std::int32_t>(graph.nodes().size());  // behind the last node: read by the host
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const ValueInfo& info = graph.values()[id];
     if (info.role != Role::kActivation) continue;
@@ -87,10 +91,32 @@ void find_lifetimes(const Graph& graph, ArenaPlan& plan) {
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     for (Value input : graph.nodes()[n].inputs) {
       if (!input || plan.interval_of[static_cast<std::size_t>(input.id)] < 0) continue;
-      Interval& interval = plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(input.id)])];
+      Interval& interval =
+          plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(input.id)])];
       interval.last = std::max(interval.last, static_cast<std::int32_t>(n));
     }
   }
+}
+
+/// Whether output `out` of node n may lie on its input `in`: no one reads the input later, and of all that this node
+/// reads and writes only these two end up in that memory.
+bool may_take_over(const Graph& graph, const ArenaPlan& plan, std::size_t n, std::size_t out, std::size_t in) {
+  const Node& node = graph.nodes()[n];
+  if (in >= node.inputs.size() || out >= node.outputs.size() || !node.inputs[in]) return false;
+  const auto interval_of = [&](Value value) {
+    return value ? plan.interval_of[static_cast<std::size_t>(value.id)] : -1;
+  };
+  const std::int32_t from = interval_of(node.inputs[in]), to = interval_of(node.outputs[out]);
+  if (from < 0 || to < 0 || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out])) return false;
+  const auto index = static_cast<std::int32_t>(n);
+  if (plan.intervals[static_cast<std::size_t>(from)].last != index) return false;
+  // An output that took over another input already begins earlier; a second input would lie on it while both are read.
+  if (plan.intervals[static_cast<std::size_t>(to)].first != index) return false;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i)
+    if (i != in && interval_of(node.inputs[i]) == from) return false;
+  for (std::size_t o = 0; o < node.outputs.size(); ++o)
+    if (o != out && interval_of(node.outputs[o]) == from) return false;
+  return true;
 }
 
 /// Lets outputs take over dying inputs where the op allows it.
@@ -98,16 +124,11 @@ void merge_in_place(const Graph& graph, ArenaPlan& plan) {
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];
     for (const auto& [out, in] : node.op->def->in_place) {
-      if (in >= node.inputs.size() || out >= node.outputs.size() || !node.inputs[in]) continue;
+      if (!may_take_over(graph, plan, n, out, in)) continue;
       const std::int32_t from = plan.interval_of[static_cast<std::size_t>(node.inputs[in].id)];
-      const std::int32_t to = plan.interval_of[static_cast<std::size_t>(node.outputs[out].id)];
-      if (from < 0 || to < 0 || from == to) continue;
-      // An output takes one input's memory: a second one would lie on it while both are read.
-      if (plan.intervals[static_cast<std::size_t>(to)].first != static_cast<std::int32_t>(n)) continue;
       Interval& source = plan.intervals[static_cast<std::size_t>(from)];
-      Interval& target = plan.intervals[static_cast<std::size_t>(to)];
-      if (source.last != static_cast<std::int32_t>(n) || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out])) continue;
-      if (std::count(node.inputs.begin(), node.inputs.end(), node.inputs[in]) != 1) continue;
+      Interval& target =
+          plan.intervals[static_cast<std::size_t>(plan.interval_of[static_cast<std::size_t>(node.outputs[out].id)])];
       source.last = target.last;
       for (Value value : target.values) {
         source.values.push_back(value);
@@ -120,7 +141,7 @@ void merge_in_place(const Graph& graph, ArenaPlan& plan) {
 }
 
 void find_peak(const Graph& graph, ArenaPlan& plan, std::uint64_t alignment) {
-  std::vector<std::int64_t> change(graph.nodes().size() + 1, 0);
+  std::vector<std::int64_t> change(graph.nodes().size() + 2, 0);
   for (const Interval& interval : plan.intervals) {
     const auto bytes = static_cast<std::int64_t>(align_up(interval.bytes, alignment));
     change[static_cast<std::size_t>(interval.first)] += bytes;
@@ -151,7 +172,11 @@ Placement LinearLayout::place(Pool pool, const std::string& name, const Shape& s
   return placement;
 }
 
-ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& scratch_shapes, const ArenaLimits& limits) {
+ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& scratch_shapes,
+                     const ArenaLimits& device) {
+  // Whole alignments, so that rounding a size up never passes the device's limit.
+  const ArenaLimits limits{.max_block = device.max_block / device.alignment * device.alignment,
+                           .alignment = device.alignment};
   ArenaPlan plan;
   find_lifetimes(graph, plan);
   merge_in_place(graph, plan);
@@ -182,8 +207,8 @@ ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& 
     const std::int64_t step = rows_per_piece(name, shape, limits.max_block);
     for (std::int64_t row = 0; row < shape.rows; row += step) {
       const std::int64_t end = std::min(shape.rows, row + step);
-      interval.placement.pieces.push_back(blocks.place(static_cast<std::uint64_t>((end - row) * shape.ld() * 4), interval.first,
-                                                       interval.last, row, end));
+      interval.placement.pieces.push_back(blocks.place(static_cast<std::uint64_t>((end - row) * shape.ld() * 4),
+                                                       interval.first, interval.last, row, end));
     }
   }
   plan.block_sizes = blocks.sizes();

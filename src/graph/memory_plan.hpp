@@ -22,13 +22,15 @@ struct Placement {
   std::vector<Piece> pieces;
 };
 
-/// Rows a block boundary is a multiple of: 64 rows of at least 16 bytes keep every piece and row block 1,024-byte aligned.
+/// Rows a block boundary is a multiple of: 64 rows of at least 16 bytes keep every piece and row block 1,024-byte
+/// aligned.
 inline constexpr std::int64_t kRowQuantum = 64;
 
 /// Memory blocks filled one after the other; no value is freed. For parameters, states and inputs.
 class LinearLayout {
  public:
-  LinearLayout(std::uint64_t max_block, std::uint64_t alignment) : max_block_(max_block), alignment_(alignment) {}
+  LinearLayout(std::uint64_t max_block, std::uint64_t alignment)
+      : max_block_(max_block / alignment * alignment), alignment_(alignment) {}
   /// Throws kOutOfMemory when 64 rows alone exceed a block.
   Placement place(Pool pool, const std::string& name, const Shape& shape);
   const std::vector<std::uint64_t>& block_sizes() const { return blocks_; }
@@ -40,18 +42,18 @@ class LinearLayout {
 
 /// One stretch of arena memory and the nodes during which it is taken.
 struct Interval {
-  std::vector<Value> values;   ///< those that share it (in-place chains); empty for scratch
+  std::vector<Value> values;  ///< those that share it (in-place chains); empty for scratch
   std::uint64_t bytes = 0;
-  std::int32_t first = 0, last = 0;  ///< node indices, inclusive
+  std::int32_t first = 0, last = 0;  ///< node indices, inclusive; `last` is the number of nodes where the host reads it
   Placement placement;
 };
 
 struct ArenaPlan {
   std::vector<Interval> intervals;
-  std::vector<std::int32_t> interval_of;               ///< by Value::id; -1: not in the arena
-  std::vector<std::vector<std::int32_t>> scratch;      ///< by node: intervals of its scratch values
+  std::vector<std::int32_t> interval_of;           ///< by Value::id; -1: not in the arena
+  std::vector<std::vector<std::int32_t>> scratch;  ///< by node: intervals of its scratch values
   std::vector<std::uint64_t> block_sizes;
-  std::uint64_t live_peak = 0;                         ///< most bytes alive at once; the blocks' sum is this plus fragmentation
+  std::uint64_t live_peak = 0;  ///< most bytes alive at once; the blocks' sum is this plus fragmentation
   std::int32_t peak_node = -1;
 };
 
@@ -61,6 +63,7 @@ struct ArenaLimits {
 };
 
 /// Lifetimes, in-place reuse and first-fit placement (largest first) of every activation; `scratch_shapes` is by node.
-ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& scratch_shapes, const ArenaLimits& limits);
+ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& scratch_shapes,
+                     const ArenaLimits& limits);
 
 }  // namespace fabula::graph

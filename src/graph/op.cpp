@@ -5,20 +5,46 @@
 
 namespace fabula::graph {
 
-const Attrs& NodeView::attrs() const { return node_->attrs; }
-bool NodeView::has_input(std::size_t i) const { return i < node_->inputs.size() && node_->inputs[i]; }
-const Shape& NodeView::in(std::size_t i) const { return graph_->shape(node_->inputs.at(i)); }
-const Shape& NodeView::out(std::size_t i) const { return graph_->shape(node_->outputs.at(i)); }
-std::size_t NodeView::input_count() const { return node_->inputs.size(); }
-std::size_t NodeView::output_count() const { return node_->outputs.size(); }
-const std::string& NodeView::label() const { return node_->label; }
+const Attrs& NodeView::attrs() const {
+  return node_->attrs;
+}
+bool NodeView::has_input(std::size_t i) const {
+  return i < node_->inputs.size() && node_->inputs[i];
+}
+const Shape& NodeView::in(std::size_t i) const {
+  return graph_->shape(node_->inputs.at(i));
+}
+const Shape& NodeView::out(std::size_t i) const {
+  return graph_->shape(node_->outputs.at(i));
+}
+std::size_t NodeView::input_count() const {
+  return node_->inputs.size();
+}
+std::size_t NodeView::output_count() const {
+  return node_->outputs.size();
+}
+const std::string& NodeView::label() const {
+  return node_->label;
+}
 
-const Attrs& InferCall::attrs() const { return node_->attrs; }
-std::size_t InferCall::input_count() const { return node_->inputs.size(); }
-bool InferCall::has_input(std::size_t i) const { return i < node_->inputs.size() && node_->inputs[i]; }
-Shape InferCall::in(std::size_t i) const { return graph_->shape(node_->inputs.at(i)); }
-DType InferCall::dtype(std::size_t i) const { return graph_->info(node_->inputs.at(i)).dtype; }
-void InferCall::output(Shape shape, DType dtype) { outputs_.emplace_back(shape, dtype); }
+const Attrs& InferCall::attrs() const {
+  return node_->attrs;
+}
+std::size_t InferCall::input_count() const {
+  return node_->inputs.size();
+}
+bool InferCall::has_input(std::size_t i) const {
+  return i < node_->inputs.size() && node_->inputs[i];
+}
+Shape InferCall::in(std::size_t i) const {
+  return graph_->shape(node_->inputs.at(i));
+}
+DType InferCall::dtype(std::size_t i) const {
+  return graph_->info(node_->inputs.at(i)).dtype;
+}
+void InferCall::output(Shape shape, DType dtype) {
+  outputs_.emplace_back(shape, dtype);
+}
 
 void InferCall::require(bool ok, std::string_view what) const {
   if (ok) return;

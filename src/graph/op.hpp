@@ -29,7 +29,7 @@ class NodeView {
  public:
   NodeView(const Graph& graph, const Node& node) : graph_(&graph), node_(&node) {}
   const Attrs& attrs() const;
-  bool has_input(std::size_t i) const;     ///< false for an optional input not given
+  bool has_input(std::size_t i) const;  ///< false for an optional input not given
   const Shape& in(std::size_t i) const;
   const Shape& out(std::size_t i = 0) const;
   std::size_t input_count() const;
@@ -76,10 +76,10 @@ struct RowBlock {
 
 /// One kernel launch as an op asks for it; reads and writes are known from the shader's readonly/writeonly.
 struct Launch {
-  std::string shader;                     ///< variant name
-  std::vector<std::uint32_t> constants = {};   ///< specialization constants 0..n-1
-  std::uint32_t subgroup_size = 0;        ///< required size with full subgroups; 0: any
-  std::vector<Window> bindings = {};           ///< by binding number
+  std::string shader;                         ///< variant name
+  std::vector<std::uint32_t> constants = {};  ///< specialization constants 0..n-1
+  std::uint32_t subgroup_size = 0;            ///< required size with full subgroups; 0: any
+  std::vector<Window> bindings = {};          ///< by binding number
   std::array<std::uint32_t, 3> groups{1, 1, 1};
 };
 
@@ -92,12 +92,13 @@ class LowerCall : public NodeView {
   virtual const vk::DeviceProfile& profile() const = 0;
   /// The variant to use: the forced one when a check forces it, else the first of OpDef::variants.
   virtual std::string_view variant() const = 0;
-  virtual Value input(std::size_t i) const = 0;   ///< absent for an optional input not given
+  virtual Value input(std::size_t i) const = 0;  ///< absent for an optional input not given
   virtual Value output(std::size_t i = 0) const = 0;
   virtual Value scratch(std::size_t i) const = 0;  ///< as OpDef::scratch listed; good for this node only
 
-  /// Cuts rows [0, n) so that, for every one of `values` (all with n rows), a block can be bound: within max_storage_range, in one
-  /// piece of memory, at an aligned offset. Block starts are multiples of 64 rows; `max_rows` bounds a block further.
+  /// Cuts rows [0, n) so that, for every one of `values` (all with n rows), a block can be bound: within
+  /// max_storage_range, in one piece of memory, at an aligned offset. Block starts are multiples of 64 rows; `max_rows`
+  /// bounds a block further.
   virtual std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows = -1) const = 0;
 
   /// Emits a launch; `push` must have exactly the size of the shader's push constant block.
@@ -110,8 +111,8 @@ class LowerCall : public NodeView {
   /// Sets every word of a value (padding included) to zero.
   virtual void clear(Value value) = 0;
 
-  /// A grid of at least `groups` workgroups within 65,535 a dimension: shaders use linear_group() of include/grid.glsl and must
-  /// check it against the true count.
+  /// A grid of at least `groups` workgroups within 65,535 a dimension: shaders use linear_group() of include/grid.glsl
+  /// and must check it against the true count.
   static std::array<std::uint32_t, 3> grid(std::int64_t groups);
 
  private:
@@ -129,11 +130,13 @@ class GradCall : public NodeView {
   Value op1(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs = {});
   virtual Value d_output(std::size_t i = 0) const = 0;  ///< absent when nothing downstream depends on that output
   virtual bool wanted(std::size_t i) const = 0;         ///< is the gradient of input i read by anyone?
-  /// An input of the forward node, for use in the backward pass: the value itself, or (where memory is dearer) a recomputed one.
+  /// An input of the forward node, for use in the backward pass: the value itself, or (where memory is dearer) a
+  /// recomputed one.
   virtual Value input(std::size_t i) = 0;
-  virtual Value output(std::size_t i = 0) const = 0;    ///< an output of the forward node, saved
-  /// The gradient that a PARAMETER input i has from other uses so far, else absent. A rule may add into it by an op that mutates it;
-  /// it then does not call add_gradient. (An activation's gradient may be shared, so it is never offered for that.)
+  virtual Value output(std::size_t i = 0) const = 0;  ///< an output of the forward node, saved
+  /// The gradient that a PARAMETER input i has from other uses so far, else absent. A rule may add into it by an op
+  /// that mutates it; it then does not call add_gradient. (An activation's gradient may be shared, so it is never
+  /// offered for that.)
   virtual Value gradient_so_far(std::size_t i) const = 0;
   virtual void add_gradient(std::size_t i, Value d) = 0;  ///< an absent d is ignored
  protected:
@@ -143,21 +146,22 @@ class GradCall : public NodeView {
 /// An op: what it computes, how it is launched, what its gradient is. One constant of this type in src/ops/<name>.cpp.
 struct OpDef {
   std::string_view name = {};
-  std::string_view formula = {};                      ///< one line, in the alphabet of docs/architecture.md
-  std::vector<std::string_view> inputs = {};          ///< names; a trailing '?' marks an optional one; a last "..." takes any number
-  std::vector<std::string_view> attrs = {};           ///< names of all attributes that it knows
+  std::string_view formula = {};  ///< one line, in the alphabet of docs/architecture.md
+  std::vector<std::string_view> inputs =
+      {};  ///< names; a trailing '?' marks an optional one; a last "..." takes any number
+  std::vector<std::string_view> attrs = {};  ///< names of all attributes that it knows
   void (*infer)(InferCall&) = nullptr;
   void (*lower)(LowerCall&) = nullptr;
-  void (*grad)(GradCall&) = nullptr;             ///< null: no gradient flows through
-  Cost (*cost)(const NodeView&) = nullptr;       ///< null: bytes of inputs and outputs, no flops
+  void (*grad)(GradCall&) = nullptr;        ///< null: no gradient flows through
+  Cost (*cost)(const NodeView&) = nullptr;  ///< null: bytes of inputs and outputs, no flops
   /// Kernel variants that can run this node on this device, best first; null: one unnamed variant.
   std::vector<std::string> (*variants)(const NodeView&, const vk::DeviceProfile&) = nullptr;
   /// Temporary values that lowering needs (alive during this node only).
   std::vector<Shape> (*scratch)(const NodeView&, const vk::DeviceProfile&, std::string_view variant) = nullptr;
-  std::vector<std::size_t> mutates = {};         ///< inputs that are written in place
+  std::vector<std::size_t> mutates = {};  ///< inputs that are written in place
   /// Outputs that may take over the memory of an input whose last use this is: {output, input}.
   std::vector<std::pair<std::size_t, std::size_t>> in_place = {};
-  bool cheap_to_recompute = false;               ///< the backward pass may evaluate it again instead of keeping its output
+  bool cheap_to_recompute = false;  ///< the backward pass may evaluate it again instead of keeping its output
 };
 
 struct OpEntry {
@@ -171,7 +175,7 @@ struct OpEntry {
 class OpTable {
  public:
   OpTable(std::vector<OpEntry> entries) : entries_(std::move(entries)) {}  // NOLINT
-  const OpEntry& find(std::string_view name) const;  ///< throws kInternal for an unknown op
+  const OpEntry& find(std::string_view name) const;                        ///< throws kInternal for an unknown op
   const std::vector<OpEntry>& entries() const { return entries_; }
 
  private:

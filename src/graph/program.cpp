@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -10,8 +11,8 @@ namespace {
 /// Lowers one node into the program's steps.
 class NodeLowering final : public LowerCall {
  public:
-  NodeLowering(const Graph& graph, const Node& node, std::int32_t index, const vk::DeviceProfile& profile, std::string variant,
-               const std::vector<Shape>& scratch_shapes, Program& program)
+  NodeLowering(const Graph& graph, const Node& node, std::int32_t index, const vk::DeviceProfile& profile,
+               std::string variant, const std::vector<Shape>& scratch_shapes, Program& program)
       : LowerCall(graph, node),
         index_(index),
         profile_(profile),
@@ -25,7 +26,8 @@ class NodeLowering final : public LowerCall {
   Value output(std::size_t i) const override { return node_->outputs.at(i); }
   /// Scratch values have no graph id; they are numbered below -1.
   Value scratch(std::size_t i) const override {
-    ensure(i < scratch_shapes_.size(), "{} has {} scratch values, asked for number {}", label(), scratch_shapes_.size(), i);
+    ensure(i < scratch_shapes_.size(), "{} has {} scratch values, asked for number {}", label(), scratch_shapes_.size(),
+           i);
     return {-2 - static_cast<std::int32_t>(i)};
   }
 
@@ -42,7 +44,8 @@ class NodeLowering final : public LowerCall {
   const Placement& placement_of(Value value) const {
     if (!is_scratch(value)) return program_.placements.at(static_cast<std::size_t>(value.id));
     const auto& intervals = program_.arena.scratch.at(static_cast<std::size_t>(index_));
-    return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))].placement;
+    return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))]
+        .placement;
   }
   Range resolve(const Window& window) const;
 
@@ -62,10 +65,12 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> valu
     rows = shape.rows;
     const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
     if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
-      step = std::min(step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
+      step = std::min(
+          step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
     for (const Piece& piece : placement_of(value).pieces) cuts.push_back(piece.row_begin);
   }
-  if (max_rows > 0 && max_rows < rows) step = std::min(step, std::max(max_rows / kRowQuantum * kRowQuantum, kRowQuantum));
+  if (max_rows > 0 && max_rows < rows)
+    step = std::min(step, std::max(max_rows / kRowQuantum * kRowQuantum, kRowQuantum));
   if (step == 0)
     fail(ErrorCode::kUnsupported, "{}: {} rows exceed the device's storage range of {} bytes", label(), kRowQuantum,
          profile_.limits.max_storage_range);
@@ -138,32 +143,22 @@ void NodeLowering::clear(Value value) {
   }
 }
 
-class Fnv1a {
- public:
-  void bytes(const void* data, std::size_t size) {
-    const auto* p = static_cast<const unsigned char*>(data);
-    for (std::size_t i = 0; i < size; ++i) hash_ = (hash_ ^ p[i]) * 0x100000001B3ull;
-  }
-  std::uint64_t value() const { return hash_; }
-
- private:
-  std::uint64_t hash_ = 0xCBF29CE484222325ull;
-};
-
 std::uint64_t digest_of(const std::vector<Step>& steps) {
-  Fnv1a hash;
+  std::uint64_t hash = kFnvOffset;
+  const auto note = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   for (const Step& step : steps) {
-    hash.bytes(step.shader.data(), step.shader.size());
-    hash.bytes(step.constants.data(), step.constants.size() * 4);
-    hash.bytes(&step.subgroup_size, 4);
-    hash.bytes(step.groups.data(), 12);
-    hash.bytes(step.push.data(), step.push.size());
-    for (const Range& range : step.bindings) hash.bytes(&range.size, sizeof range.size);
+    note(step.shader.data(), step.shader.size());
+    note(step.constants.data(), step.constants.size() * 4);
+    note(&step.subgroup_size, sizeof step.subgroup_size);
+    note(step.groups.data(), sizeof step.groups);
+    note(step.push.data(), step.push.size());
+    for (const Range& range : step.bindings) note(&range.size, sizeof range.size);
   }
-  return hash.value();
+  return hash;
 }
 
-std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile, const std::string& forced) {
+std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
+                           const std::string& forced) {
   const std::vector<std::string> variants = variants_of(graph, node, profile);
   ensure(!variants.empty(), "{} has no kernel variant for {}", node.label, profile.name);
   if (!forced.empty() && std::find(variants.begin(), variants.end(), forced) != variants.end()) return forced;
@@ -206,7 +201,8 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
                                             : std::vector<Shape>{});
   }
   program.arena = plan_arena(graph, scratch,
-                             {.max_block = profile.limits.max_allocation, .alignment = std::max<std::uint64_t>(profile.limits.storage_alignment, 256)});
+                             {.max_block = profile.limits.max_allocation,
+                              .alignment = std::max<std::uint64_t>(profile.limits.storage_alignment, 256)});
   program.placements.resize(graph.values().size());
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const std::int32_t interval = program.arena.interval_of[id];

@@ -29,7 +29,8 @@ struct Step {
   std::string label;  ///< node label, and the shader where it differs
 };
 
-/// A graph made ready for one device: where every value lies and what is launched, in order. Plain data, no device object.
+/// A graph made ready for one device: where every value lies and what is launched, in order. Plain data, no device
+/// object.
 struct Program {
   std::vector<Placement> placements;  ///< by Value::id
   ArenaPlan arena;
@@ -39,13 +40,13 @@ struct Program {
 };
 
 struct ProgramOptions {
-  std::string variant;       ///< forces this kernel variant for every node that lists it; empty: each node's first
+  std::string variant;  ///< forces this kernel variant for every node that lists it; empty: each node's first
   /// Where parameters, states and inputs lie.
   std::function<Placement(Value, const ValueInfo&)> place;
 };
 
-/// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported for a forced variant that no
-/// node has.
+/// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported for a forced
+/// variant that no node has.
 Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options);
 
 /// The variants of one node on a device, best first (one empty name where the op has no choice).

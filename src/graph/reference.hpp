@@ -18,8 +18,10 @@ struct RefTensor {
   std::vector<std::uint32_t> u;
   RefTensor() = default;
   RefTensor(Shape s, DType d) : shape(s), dtype(d) {
-    if (d == DType::kF32) f.assign(static_cast<std::size_t>(s.count()), T(0));
-    else u.assign(static_cast<std::size_t>(s.count()), 0);
+    if (d == DType::kF32)
+      f.assign(static_cast<std::size_t>(s.count()), T(0));
+    else
+      u.assign(static_cast<std::size_t>(s.count()), 0);
   }
   T& at(std::int64_t row, std::int64_t col) { return f[static_cast<std::size_t>(row * shape.cols + col)]; }
   T at(std::int64_t row, std::int64_t col) const { return f[static_cast<std::size_t>(row * shape.cols + col)]; }
@@ -29,27 +31,28 @@ struct RefTensor {
 template <class T>
 struct RefCall {
   const Attrs& attrs;
-  std::vector<RefTensor<T>*> in;   ///< as the op names them; nullptr: an optional input not given. Mutated inputs are written.
+  std::vector<RefTensor<T>*>
+      in;  ///< as the op names them; nullptr: an optional input not given. Mutated inputs are written.
   std::vector<RefTensor<T>*> out;  ///< allocated and zero, in the inferred shapes
 };
 
-/// One configuration in which an op is checked: the GPU against the reference, and the reference's gradient by finite differences.
-/// The same list serves `fabula check`, the tests and `fabula bench ops`.
+/// One configuration in which an op is checked: the GPU against the reference, and the reference's gradient by finite
+/// differences. The same list serves `fabula check`, the tests and `fabula bench ops`.
 struct OpCase {
   struct Input {
     Shape shape;
     DType dtype = DType::kF32;
     bool present = true;  ///< false: an optional input not given
   };
-  std::string name;              ///< unique in the op, e.g. "odd_33x17x65"
+  std::string name;  ///< unique in the op, e.g. "odd_33x17x65"
   Attrs attrs = {};
   std::vector<Input> inputs = {};
   /// Fills the inputs (floats come in as N(0,1) draws, words as zero). Empty: the draws are kept.
   std::function<void(std::vector<RefTensor<double>>&, Philox&)> fill = {};
   /// Allowed |gpu - reference| of every output element: absolute + relative * max|reference| of that output.
   double relative = 2e-6, absolute = 1e-6;
-  bool gradient = true;          ///< also check the gradient (ops that have one; keep such cases small)
-  bool large = false;            ///< left out of quick runs and sanitizer builds
+  bool gradient = true;  ///< also check the gradient (ops that have one; keep such cases small)
+  bool large = false;    ///< left out of quick runs and sanitizer builds
 };
 
 }  // namespace fabula::graph

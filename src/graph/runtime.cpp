@@ -11,7 +11,9 @@ namespace {
 /// Host rows converted at once when parameters are padded or unpadded.
 constexpr std::int64_t kHostChunkBytes = 8 << 20;
 
-std::int64_t rows_per_chunk(const Shape& shape) { return std::max<std::int64_t>(1, kHostChunkBytes / (shape.ld() * 4)); }
+std::int64_t rows_per_chunk(const Shape& shape) {
+  return std::max<std::int64_t>(1, kHostChunkBytes / (shape.ld() * 4));
+}
 
 }  // namespace
 
@@ -36,14 +38,17 @@ Runtime::Runtime(vk::Device& device, Workload workload, bool timed) : device_(de
 }
 
 vk::BufferRange Runtime::resolve(const Recorded& recorded, const Range& range) const {
-  const std::vector<vk::Buffer>& pool = range.pool == Pool::kArena ? arena_ : range.pool == Pool::kStore ? store_ : recorded.inputs;
+  const std::vector<vk::Buffer>& pool = range.pool == Pool::kArena   ? arena_
+                                        : range.pool == Pool::kStore ? store_
+                                                                     : recorded.inputs;
   return {&pool.at(range.block), range.offset, range.size};
 }
 
 void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed) {
   recorded.list.emplace(device_.new_list({.label = planned.name, .timed = timed}));
   for (std::size_t i = 0; i < recorded.staging.size(); ++i)
-    recorded.list->copy({&recorded.staging[i], 0, recorded.staging[i].size()}, {&recorded.inputs[i], 0, recorded.inputs[i].size()});
+    recorded.list->copy({&recorded.staging[i], 0, recorded.staging[i].size()},
+                        {&recorded.inputs[i], 0, recorded.inputs[i].size()});
   for (const Step& step : planned.program.steps) {
     if (step.shader.empty()) {
       recorded.list->fill(resolve(recorded, step.bindings.front()), 0);
@@ -63,7 +68,8 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed
     const Placement& placement = planned.program.placements[static_cast<std::size_t>(value.id)];
     for (const Piece& piece : placement.pieces) {
       const auto bytes = static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4);
-      recorded.list->copy(resolve(recorded, {placement.pool, piece.block, piece.offset, bytes}), {&recorded.readback, to, bytes});
+      recorded.list->copy(resolve(recorded, {placement.pool, piece.block, piece.offset, bytes}),
+                          {&recorded.readback, to, bytes});
       to += bytes;
     }
   }
@@ -75,8 +81,8 @@ void Runtime::upload(std::string_view name, std::span<const float> data) {
   const auto it = workload_.stored().find(name);
   ensure(it != workload_.stored().end(), "there is no parameter or state \"{}\"", name);
   const Shape& shape = it->second.shape;
-  ensure(static_cast<std::int64_t>(data.size()) == shape.count(), "\"{}\" is {}, {} numbers were given", name, to_string(shape),
-         data.size());
+  ensure(static_cast<std::int64_t>(data.size()) == shape.count(), "\"{}\" is {}, {} numbers were given", name,
+         to_string(shape), data.size());
   const std::int64_t step = rows_per_chunk(shape);
   std::vector<float> rows;
   for (const Piece& piece : it->second.placement.pieces) {
@@ -85,7 +91,8 @@ void Runtime::upload(std::string_view name, std::span<const float> data) {
       rows.assign(static_cast<std::size_t>((end - row) * shape.ld()), 0.0f);
       for (std::int64_t r = row; r < end; ++r)
         std::copy_n(data.begin() + r * shape.cols, shape.cols, rows.begin() + (r - row) * shape.ld());
-      device_.upload(store_[piece.block], piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
+      device_.upload(store_[piece.block],
+                     piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
                      std::as_bytes(std::span(rows)));
     }
   }
@@ -104,7 +111,8 @@ void Runtime::download(std::string_view name, std::span<float> data) {
     for (std::int64_t row = piece.row_begin; row < piece.row_end; row += step) {
       const std::int64_t end = std::min(piece.row_end, row + step);
       rows.resize(static_cast<std::size_t>((end - row) * shape.ld()));
-      device_.download(store_[piece.block], piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
+      device_.download(store_[piece.block],
+                       piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
                        std::as_writable_bytes(std::span(rows)));
       for (std::int64_t r = row; r < end; ++r)
         std::copy_n(rows.begin() + (r - row) * shape.ld(), shape.cols, data.begin() + r * shape.cols);
@@ -117,7 +125,8 @@ void Runtime::write_input(std::size_t graph, std::string_view name, DType dtype,
   const Value value = planned.graph.find(name);
   ensure(bool(value), "graph {} has no input \"{}\"", planned.name, name);
   const ValueInfo& info = planned.graph.info(value);
-  ensure(info.role == Role::kInput && info.dtype == dtype, "\"{}\" of graph {} is not an input of that type", name, planned.name);
+  ensure(info.role == Role::kInput && info.dtype == dtype, "\"{}\" of graph {} is not an input of that type", name,
+         planned.name);
   ensure(static_cast<std::int64_t>(words.size()) == info.shape.count(), "input \"{}\" is {}, {} words were given", name,
          to_string(info.shape), words.size());
   wait();

@@ -6,7 +6,9 @@
 
 namespace fabula::graph {
 
-std::string to_string(const Shape& shape) { return fmt::format("[{}, {}]", shape.rows, shape.cols); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("[{}, {}]", shape.rows, shape.cols);
+}
 
 bool Attrs::has(std::string_view name) const {
   for (const auto& [key, value] : entries_)
@@ -20,11 +22,10 @@ double Attrs::get(std::string_view name) const {
   fail(ErrorCode::kInternal, "attribute \"{}\" is missing", name);
 }
 
-double Attrs::get_or(std::string_view name, double otherwise) const { return has(name) ? get(name) : otherwise; }
-
 std::int64_t Attrs::integer(std::string_view name) const {
   const double value = get(name);
-  ensure(value == std::floor(value) && std::abs(value) <= 0x1p53, "attribute \"{}\" is {}, not an integer", name, value);
+  ensure(value == std::floor(value) && std::abs(value) <= 0x1p53, "attribute \"{}\" is {}, not an integer", name,
+         value);
   return static_cast<std::int64_t>(value);
 }
 

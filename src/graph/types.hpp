@@ -7,14 +7,14 @@
 
 namespace fabula::graph {
 
-/// Every value is a matrix. In device memory a row takes ld() words, a multiple of 4 (16 bytes); the words behind the last column
-/// are zero, always: every kernel that writes a value writes them so, and every kernel may read them.
+/// Every value is a matrix. In device memory a row takes ld() words, a multiple of 4 (16 bytes); the words behind the
+/// last column are zero, always: every kernel that writes a value writes them so, and every kernel may read them.
 struct Shape {
   std::int64_t rows = 1, cols = 1;
   std::int64_t count() const { return rows * cols; }
   std::int64_t ld() const { return (cols + 3) / 4 * 4; }
-  std::int64_t padded() const { return rows * ld(); }   ///< words in device memory
-  std::int64_t bytes() const { return padded() * 4; }   ///< bytes in device memory
+  std::int64_t padded() const { return rows * ld(); }  ///< words in device memory
+  std::int64_t bytes() const { return padded() * 4; }  ///< bytes in device memory
   auto operator<=>(const Shape&) const = default;
 };
 std::string to_string(const Shape& shape);
@@ -41,8 +41,7 @@ class Attrs {
   Attrs() = default;
   Attrs(std::initializer_list<std::pair<std::string, double>> entries) : entries_(entries) {}
   bool has(std::string_view name) const;
-  double get(std::string_view name) const;                    ///< throws kInternal when absent
-  double get_or(std::string_view name, double otherwise) const;
+  double get(std::string_view name) const;  ///< throws kInternal when absent
   std::int64_t integer(std::string_view name) const;
   std::int64_t integer_or(std::string_view name, std::int64_t otherwise) const;
   void set(std::string name, double value);

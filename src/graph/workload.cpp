@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -59,10 +60,12 @@ MemoryReport Workload::report() const {
   MemoryReport report;
   for (const auto& [name, stored] : stored_) {
     const auto bytes = static_cast<std::uint64_t>(stored.shape.bytes());
-    if (stored.role == Role::kParameter) report.parameters += bytes;
-    else if (name.starts_with(kGradientPrefix)) report.gradients += bytes;
-    else if (name.starts_with(kOptimizerPrefix)) report.optimizer += bytes;
-    else report.other_states += bytes;
+    if (stored.role == Role::kParameter)
+      report.parameters += bytes;
+    else if (name.starts_with(kGradientPrefix))
+      report.gradients += bytes;
+    else
+      report.optimizer += bytes;
   }
   report.activations = sum(arena_blocks());
   for (const PlannedGraph& planned : graphs_) {
@@ -77,8 +80,9 @@ MemoryReport Workload::report() const {
 }
 
 std::uint64_t Workload::digest(std::span<const std::size_t> graphs) const {
-  std::uint64_t digest = 0xCBF29CE484222325ull;
-  for (const std::size_t graph : graphs) digest = (digest ^ graphs_.at(graph).program.digest) * 0x100000001B3ull;
+  std::uint64_t digest = kFnvOffset;
+  for (const std::size_t graph : graphs)
+    digest = fnv1a(&graphs_.at(graph).program.digest, sizeof(Program::digest), digest);
   return digest;
 }
 

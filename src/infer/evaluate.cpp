@@ -7,13 +7,23 @@
 
 namespace fabula::infer {
 namespace {
-double ratio(bool has, double sum, std::int64_t positions) { return has ? sum / static_cast<double>(positions) : NAN; }
+double ratio(bool has, double sum, std::int64_t positions) {
+  return has ? sum / static_cast<double>(positions) : NAN;
+}
 }  // namespace
 
-double Evaluation::perplexity() const { return std::exp(loss()); }
-double Evaluation::token_accuracy() const { return ratio(has_token, token_correct, positions); }
-double Evaluation::group_accuracy() const { return ratio(has_groups, group_correct, positions); }
-double Evaluation::token_in_group_accuracy() const { return ratio(has_groups, slot_correct, positions); }
+double Evaluation::perplexity() const {
+  return std::exp(loss());
+}
+double Evaluation::token_accuracy() const {
+  return ratio(has_token, token_correct, positions);
+}
+double Evaluation::group_accuracy() const {
+  return ratio(has_groups, group_correct, positions);
+}
+double Evaluation::token_in_group_accuracy() const {
+  return ratio(has_groups, slot_correct, positions);
+}
 
 EvaluationGraph add_evaluation_graph(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
                                      std::int64_t sequence, bool keep_positions) {
@@ -27,7 +37,9 @@ Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const
                     const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
   Evaluation result;
   const std::uint64_t total = batches > 0 ? std::min(batches, source.batches_per_epoch()) : source.batches_per_epoch();
-  const auto sum_of = [&](graph::Value value) { return value ? static_cast<double>(runtime.read(graph.index, value).front()) : 0.0; };
+  const auto sum_of = [&](graph::Value value) {
+    return value ? static_cast<double>(runtime.read(graph.index, value).front()) : 0.0;
+  };
   result.has_token = bool(graph.handles.token_correct);
   result.has_groups = bool(graph.handles.group_correct);
   const auto words_of = [&](std::uint64_t index) {

@@ -10,16 +10,16 @@ namespace fabula::infer {
 
 /// Sums over the positions that count. What a head does not have stays NaN.
 struct Evaluation {
-  double loss_sum = 0;        ///< -log p(token | context), in nats
+  double loss_sum = 0;  ///< -log p(token | context), in nats
   double token_correct = 0, group_correct = 0, slot_correct = 0;
   std::int64_t positions = 0;
   bool has_token = false, has_groups = false;
 
   double loss() const { return loss_sum / static_cast<double>(positions); }
-  double perplexity() const;                        ///< over the whole vocabulary
-  double token_accuracy() const;                    ///< full head: the most probable token is right
-  double group_accuracy() const;                    ///< the most probable group is right
-  double token_in_group_accuracy() const;           ///< within the true group, the most probable token is right
+  double perplexity() const;               ///< over the whole vocabulary
+  double token_accuracy() const;           ///< full head: the most probable token is right
+  double group_accuracy() const;           ///< the most probable group is right
+  double token_in_group_accuracy() const;  ///< within the true group, the most probable token is right
 };
 
 /// A model's evaluation graph within a workload.
@@ -30,8 +30,8 @@ struct EvaluationGraph {
 EvaluationGraph add_evaluation_graph(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
                                      std::int64_t sequence, bool keep_positions = false);
 
-/// Evaluates the first `batches` batches of a sequential source (0: all). `progress` (may be empty) is called after each batch and stops
-/// the evaluation by returning false. Throws kNumeric when the loss is not finite.
+/// Evaluates the first `batches` batches of a sequential source (0: all). `progress` (may be empty) is called after
+/// each batch and stops the evaluation by returning false. Throws kNumeric when the loss is not finite.
 Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const models::LanguageModel& model,
                     const text::BatchSource& source, std::uint64_t batches = 0,
                     const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});

@@ -10,7 +10,8 @@ using graph::DType;
 using graph::Graph;
 using graph::Value;
 
-GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::LanguageModel& model, std::int64_t max_context) {
+GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::LanguageModel& model,
+                                       std::int64_t max_context) {
   GenerationGraphs result;
   max_context = std::min(max_context, model.config().n_positions);
   for (std::int64_t context = 16;; context *= 2) {
@@ -40,9 +41,11 @@ Generator::Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, co
 std::vector<float> Generator::log_probs(const std::vector<std::uint32_t>& ids) {
   const auto length = static_cast<std::int64_t>(ids.size());
   ensure(length >= 1 && length <= max_context(), "a context of {} tokens; 1 to {} are possible", length, max_context());
-  const auto entry = std::find_if(graphs_.entries.begin(), graphs_.entries.end(), [&](const auto& e) { return e.context >= length; });
+  const auto entry =
+      std::find_if(graphs_.entries.begin(), graphs_.entries.end(), [&](const auto& e) { return e.context >= length; });
   std::vector<std::uint32_t> padded = ids;
-  padded.resize(static_cast<std::size_t>(entry->context), ids.back());  // causal: what stands behind the last position is not seen
+  padded.resize(static_cast<std::size_t>(entry->context),
+                ids.back());  // causal: what stands behind the last position is not seen
   const std::uint32_t last = static_cast<std::uint32_t>(length - 1);
   runtime_.set_input(entry->index, "ids", std::span<const std::uint32_t>(padded));
   runtime_.set_input(entry->index, "row", std::span<const std::uint32_t>(&last, 1));
@@ -54,10 +57,19 @@ std::vector<std::uint32_t> Generator::encode_prompt(std::string_view prompt) con
   std::vector<std::uint32_t> ids = tokenizer_.encode(prompt, {.added_tokens = true});
   for (std::uint32_t id : ids)
     if (id >= model_.config().vocab_size)
-      fail(ErrorCode::kInvalidArgument, "the tokenizer gives id {}, the model has {} tokens: they do not belong together", id, model_.config().vocab_size);
+      fail(ErrorCode::kInvalidArgument,
+           "the tokenizer gives id {}, the model has {} tokens: they do not belong together", id,
+           model_.config().vocab_size);
   if (static_cast<std::int64_t>(ids.size()) > max_context())
-    fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the model's context holds {}; shorten the prompt", ids.size(), max_context());
-  if (ids.empty()) ids.push_back(tokenizer_.eot_id());
+    fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the model's context holds {}; shorten the prompt",
+         ids.size(), max_context());
+  // A prompt is the start of a document, and in training every document follows an end-of-text token: without it the
+  // first words come from a context that the model never saw.
+  const bool starts_document = tokenizer_.has_eot() && static_cast<std::int64_t>(ids.size()) < max_context();
+  if (starts_document && (ids.empty() || ids.front() != tokenizer_.eot_id()))
+    ids.insert(ids.begin(), tokenizer_.eot_id());
+  if (ids.empty())
+    fail(ErrorCode::kInvalidArgument, "the prompt is empty and the vocabulary has no <|endoftext|> to start from");
   return ids;
 }
 
@@ -73,7 +85,8 @@ std::string Generator::generate(std::string_view prompt, const GenerateOptions& 
     return !on_text || piece.empty() || on_text(piece);
   };
   for (std::int64_t n = 0; n < options.max_tokens; ++n) {
-    if (static_cast<std::int64_t>(ids.size()) > max_context()) ids.erase(ids.begin(), ids.end() - max_context() / 2);
+    if (static_cast<std::int64_t>(ids.size()) > max_context())
+      ids.erase(ids.begin(), ids.end() - std::max<std::int64_t>(max_context() / 2, 1));
     const std::uint32_t id = sample(log_probs(ids), options.sampler, random);
     if (options.stop_at_end_of_text && tokenizer_.has_eot() && id == tokenizer_.eot_id()) break;
     ids.push_back(id);

@@ -11,8 +11,8 @@
 
 namespace fabula::infer {
 
-/// Graphs that give the next token's log-probabilities, one a context length (16, 32, ... up to the model's positions): each token is
-/// computed from the whole context, in the smallest graph that holds it.
+/// Graphs that give the next token's log-probabilities, one a context length (16, 32, ... up to the model's positions):
+/// each token is computed from the whole context, in the smallest graph that holds it.
 struct GenerationGraphs {
   struct Entry {
     std::int64_t context;
@@ -21,7 +21,8 @@ struct GenerationGraphs {
   };
   std::vector<Entry> entries;  ///< by rising context
 };
-GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::LanguageModel& model, std::int64_t max_context);
+GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::LanguageModel& model,
+                                       std::int64_t max_context);
 
 struct GenerateOptions {
   SamplerOptions sampler;
@@ -35,8 +36,9 @@ class Generator {
   Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
             const text::Tokenizer& tokenizer);
 
-  /// Continues a prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come and stops by returning
-  /// false. The result is the continuation without the prompt. A text that outgrows the context goes on with its latest half. Throws
+  /// Continues a prompt, which is taken as the start of a document (it follows <|endoftext|>, as in training).
+  /// `on_text` gets pieces of whole characters as they come and stops by returning false. The result is the
+  /// continuation without the prompt. A text that outgrows the context goes on with its latest half. Throws
   /// kInvalidArgument for a prompt longer than the context, naming both lengths.
   std::string generate(std::string_view prompt, const GenerateOptions& options,
                        const std::function<bool(std::string_view)>& on_text = {});

@@ -27,16 +27,23 @@ text::Tokenizer read_tokenizer(const fs::path& folder) {
 }  // namespace
 
 ModelFolder::ModelFolder(const fs::path& path) : path_(path) {
-  if (!fs::is_directory(path)) fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder", path.string());
+  if (!fs::is_directory(path))
+    fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder",
+         path.string());
   config_ = load_config(existing(path, "config.json", "what describes the model"));
   tokenizer_ = std::make_unique<text::Tokenizer>(read_tokenizer(path));
   if (config_.model.vocab_size == 0) config_.model.vocab_size = tokenizer_->vocab_size();
   if (tokenizer_->vocab_size() > config_.model.vocab_size)
-    fail(ErrorCode::kFormat, "{}: the tokenizer has {} tokens, config.json says vocab_size {}", path.string(), tokenizer_->vocab_size(), config_.model.vocab_size);
+    fail(ErrorCode::kFormat, "{}: the tokenizer has {} tokens, config.json says vocab_size {}", path.string(),
+         tokenizer_->vocab_size(), config_.model.vocab_size);
   model_ = std::make_unique<models::LanguageModel>(config_.model);
 }
 
-fs::path ModelFolder::weights() const { return existing(path_, "model.safetensors", "the weights"); }
-void ModelFolder::load_weights(graph::Runtime& runtime) const { models::load_weights(runtime, *model_, weights()); }
+fs::path ModelFolder::weights() const {
+  return existing(path_, "model.safetensors", "the weights");
+}
+void ModelFolder::load_weights(graph::Runtime& runtime) const {
+  models::load_weights(runtime, *model_, weights());
+}
 
 }  // namespace fabula::infer

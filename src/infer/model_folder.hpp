@@ -9,11 +9,12 @@
 
 namespace fabula::infer {
 
-/// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo). Read only; safe beside a trainer.
+/// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo). Read only; safe beside a
+/// trainer.
 class ModelFolder {
  public:
-  /// Reads config and tokenizer (tokenizer.json, else vocab.json with merges.txt). Throws kNotFound naming what is missing, kFormat,
-  /// kUnsupported.
+  /// Reads config and tokenizer (tokenizer.json, else vocab.json with merges.txt). Throws kNotFound naming what is
+  /// missing, kFormat, kUnsupported.
   explicit ModelFolder(const std::filesystem::path& path);
 
   const RunConfig& config() const { return config_; }

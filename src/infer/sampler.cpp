@@ -22,7 +22,8 @@ bool likelier(const Candidate& a, const Candidate& b) {
 
 void validate(const SamplerOptions& options) {
   if (!(options.temperature >= 0 && options.temperature <= 100))
-    fail(ErrorCode::kInvalidArgument, "temperature is {}; it goes from 0 (always the likeliest token) to 100", options.temperature);
+    fail(ErrorCode::kInvalidArgument, "temperature is {}; it goes from 0 (always the likeliest token) to 100",
+         options.temperature);
   if (!(options.top_p > 0 && options.top_p <= 1))
     fail(ErrorCode::kInvalidArgument, "top-p is {}; it goes from above 0 to 1 (all tokens)", options.top_p);
 }
@@ -32,7 +33,8 @@ std::uint32_t sample(std::span<const float> log_probs, const SamplerOptions& opt
   candidates.reserve(log_probs.size());
   for (std::uint32_t id = 0; id < log_probs.size(); ++id)
     if (std::isfinite(log_probs[id])) candidates.push_back({id, log_probs[id]});
-  if (candidates.empty()) fail(ErrorCode::kNumeric, "the model gave no finite log-probability over {} tokens", log_probs.size());
+  if (candidates.empty())
+    fail(ErrorCode::kNumeric, "the model gave no finite log-probability over {} tokens", log_probs.size());
   if (options.temperature == 0) return std::min_element(candidates.begin(), candidates.end(), likelier)->id;
 
   // Everything after the k likeliest is dropped first; top-p then needs them in falling order.

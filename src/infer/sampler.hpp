@@ -16,8 +16,8 @@ struct SamplerOptions {
 /// Throws kInvalidArgument naming the option and its range.
 void validate(const SamplerOptions& options);
 
-/// Draws a token from log-probabilities [V] (they need not sum to 1). Ties go to the lower id. Throws kNumeric when no entry is
-/// finite.
+/// Draws a token from log-probabilities [V] (they need not sum to 1). Ties go to the lower id. Throws kNumeric when no
+/// entry is finite.
 std::uint32_t sample(std::span<const float> log_probs, const SamplerOptions& options, Philox& random);
 
 }  // namespace fabula::infer

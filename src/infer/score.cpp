@@ -22,18 +22,22 @@ std::vector<TokenScore> score(vk::Device& device, const ModelFolder& folder, std
   std::vector<TokenScore> scores;
   for (std::int64_t begin = 0; begin < tokens; begin += T) {
     const std::int64_t count = std::min(T, tokens - begin);
-    std::vector<std::uint32_t> inputs(static_cast<std::size_t>(T), ids[0]), labels(static_cast<std::size_t>(T), kIgnoredLabel);
+    std::vector<std::uint32_t> inputs(static_cast<std::size_t>(T), ids[0]),
+        labels(static_cast<std::size_t>(T), kIgnoredLabel);
     std::copy_n(ids.begin() + begin, count, inputs.begin());
     std::copy_n(ids.begin() + begin + 1, count, labels.begin());
     models::set_batch(runtime, graph.index, models::batch_words(model, inputs, labels, heads::LossUse::kValue));
     runtime.submit({graph.index});
-    const auto positions = [&](graph::Value value) { return value ? runtime.read(graph.index, value) : std::vector<float>(static_cast<std::size_t>(T), NAN); };
+    const auto positions = [&](graph::Value value) {
+      return value ? runtime.read(graph.index, value) : std::vector<float>(static_cast<std::size_t>(T), NAN);
+    };
     const heads::HeadLoss& values = graph.handles.per_position;
-    const std::vector<float> loss = positions(values.loss), group = positions(values.group_loss), slot = positions(values.slot_loss);
+    const std::vector<float> loss = positions(values.loss), group = positions(values.group_loss),
+                             slot = positions(values.slot_loss);
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       if (!std::isfinite(loss[i]))
-        fail(ErrorCode::kNumeric, "the log-probability of token {} (id {}) is not finite; look for bad numbers in {}", scores.size(), labels[i],
-             folder.weights().string());
+        fail(ErrorCode::kNumeric, "the log-probability of token {} (id {}) is not finite; look for bad numbers in {}",
+             scores.size(), labels[i], folder.weights().string());
       scores.push_back({labels[i], -loss[i], -group[i], -slot[i]});
     }
   }

@@ -15,7 +15,8 @@ BodyInputs body_inputs(Graph& graph, const LanguageModel& model, std::int64_t N,
   if (!training) return inputs;
   inputs.order = graph.input("order", {1, N}, DType::kU32);
   inputs.segments = graph.input("segments", {1, SegmentCapacity{N, model.config().vocab_size}.words()}, DType::kU32);
-  if (model.config().embd_dropout > 0 || model.config().resid_dropout > 0) inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
+  if (model.config().embd_dropout > 0 || model.config().resid_dropout > 0)
+    inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
   return inputs;
 }
 
@@ -54,8 +55,10 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const std::string name = std::string(kGradientPrefix) + model.parameters()[i].name;
     ensure(bool(d[i]), "the loss does not depend on \"{}\"", model.parameters()[i].name);
-    if (gradients == Gradients::kOverwrite) graph.store_as_state(d[i], name);
-    else graph.op("add_into", {graph.state(name, model.parameters()[i].shape), d[i]});
+    if (gradients == Gradients::kOverwrite)
+      graph.store_as_state(d[i], name);
+    else
+      graph.op("add_into", {graph.state(name, model.parameters()[i].shape), d[i]});
   }
   return result;
 }
@@ -75,8 +78,8 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   return result;
 }
 
-BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids, std::span<const std::uint32_t> labels,
-                       heads::LossUse use) {
+BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids,
+                       std::span<const std::uint32_t> labels, heads::LossUse use) {
   BatchWords words;
   for (std::size_t n = 0; n < ids.size(); ++n)
     if (ids[n] >= model.config().vocab_size)
@@ -94,7 +97,8 @@ BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t
 }
 
 void set_batch(Runtime& runtime, std::size_t graph, const BatchWords& words) {
-  for (const heads::InputWords& input : words.inputs) runtime.set_input(graph, input.name, std::span<const std::uint32_t>(input.words));
+  for (const heads::InputWords& input : words.inputs)
+    runtime.set_input(graph, input.name, std::span<const std::uint32_t>(input.words));
 }
 
 }  // namespace fabula::models

@@ -11,8 +11,8 @@ namespace fabula::models {
 /// What a batch's loss graph gives; [1, 1] sums over the batch unless said otherwise.
 struct LossGraph {
   graph::Graph graph;
-  heads::HeadLoss per_position;   ///< [1, N], kept only when asked for
-  graph::Value loss;              ///< sum of -log p, times the input "loss_scale" in gradient graphs
+  heads::HeadLoss per_position;  ///< [1, N], kept only when asked for
+  graph::Value loss;             ///< sum of -log p, times the input "loss_scale" in gradient graphs
   graph::Value token_correct, group_correct, slot_correct;  ///< sums; absent where the head has none
 };
 
@@ -21,21 +21,23 @@ enum class Gradients {
   kAccumulate,  ///< they are added to
 };
 
-/// Forward and backward for one micro-batch, dropout on. The loss is scaled by the input "loss_scale" [1, 4] (first word: 1 / number of
-/// labels that count in the whole step).
+/// Forward and backward for one micro-batch, dropout on. The loss is scaled by the input "loss_scale" [1, 4] (first
+/// word: 1 / number of labels that count in the whole step).
 LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients);
 
 /// Forward alone, dropout off.
-LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, bool keep_positions = false);
+LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence,
+                           bool keep_positions = false);
 
-/// Everything that a loss graph reads of one batch, as named words; made on the host, so that it can be prepared while the device works.
+/// Everything that a loss graph reads of one batch, as named words; made on the host, so that it can be prepared while
+/// the device works.
 struct BatchWords {
   std::vector<heads::InputWords> inputs;
   std::int64_t counted = 0;  ///< labels that are not ignored
 };
 /// `ids` and `labels` [N]. Throws kInvalidArgument naming the position for an id or label beyond the vocabulary.
-BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids, std::span<const std::uint32_t> labels,
-                       heads::LossUse use);
+BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids,
+                       std::span<const std::uint32_t> labels, heads::LossUse use);
 void set_batch(graph::Runtime& runtime, std::size_t graph, const BatchWords& words);
 
 }  // namespace fabula::models

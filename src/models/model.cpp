@@ -39,8 +39,10 @@ std::vector<ParameterSpec> body_parameters(const ModelConfig& config) {
   result.push_back({"transformer.wpe.weight", {config.n_positions, config.hidden}, Init::kNormal, std_dev, true});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string prefix = fmt::format("transformer.h.{}.", layer);
-    if (config.family == ModelFamily::kGpt2) gpt2_block_parameters(config, prefix, result);
-    else gpt_neo_block_parameters(config, prefix, result);
+    if (config.family == ModelFamily::kGpt2)
+      gpt2_block_parameters(config, prefix, result);
+    else
+      gpt_neo_block_parameters(config, prefix, result);
   }
   result.push_back({"transformer.ln_f.weight", {1, config.hidden}, Init::kOnes, 0, false});
   result.push_back({"transformer.ln_f.bias", {1, config.hidden}, Init::kZeros, 0, false});
@@ -51,10 +53,10 @@ Value body(Graph& graph, const ModelConfig& config, const BodyShape& shape, cons
   if (shape.sequence > config.n_positions)
     fail(ErrorCode::kInvalidArgument, "a sequence of {} positions exceeds the model's {} (n_positions)", shape.sequence,
          config.n_positions);
-  if (shape.training && config.attn_dropout > 0)
-    {
+  if (shape.training && config.attn_dropout > 0) {
     const char* key = config.family == ModelFamily::kGpt2 ? "attn_pdrop" : "attention_dropout";
-    fail(ErrorCode::kUnsupported, "dropout of attention weights is not implemented ({} is {}); train with --set {}=0", key, config.attn_dropout, key);
+    fail(ErrorCode::kUnsupported, "dropout of attention weights is not implemented ({} is {}); train with --set {}=0",
+         key, config.attn_dropout, key);
   }
   const Value table = graph.parameter(kTokenEmbedding, {config.vocab_size, config.hidden});
   const Value positions = graph.parameter("transformer.wpe.weight", {config.n_positions, config.hidden});

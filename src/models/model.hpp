@@ -15,8 +15,8 @@ struct BodyShape {
   bool training = false;      ///< dropout is on
 };
 
-/// What a body reads. `order` and `segments` (ops/segments.hpp, keyed by token id) are needed where gradients are; `seed` [1, 4]
-/// (key lo, key hi, step lo, step hi) where dropout is.
+/// What a body reads. `order` and `segments` (base/segments.hpp, keyed by token id) are needed where gradients are;
+/// `seed` [1, 4] (key lo, key hi, step lo, step hi) where dropout is.
 struct BodyInputs {
   graph::Value ids;  ///< [1, N]
   graph::Value order, segments;
@@ -29,8 +29,9 @@ inline constexpr const char* kTokenEmbedding = "transformer.wte.weight";
 /// The body's tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
 std::vector<graph::ParameterSpec> body_parameters(const ModelConfig& config);
 
-/// Appends the body to a graph; the hidden states after the last layer norm, [N, D]. Throws kInvalidArgument when the sequence is
-/// longer than the model's positions, kUnsupported for what training cannot do (dropout on attention probabilities).
+/// Appends the body to a graph; the hidden states after the last layer norm, [N, D]. Throws kInvalidArgument when the
+/// sequence is longer than the model's positions, kUnsupported for what training cannot do (dropout on attention
+/// probabilities).
 graph::Value body(graph::Graph& graph, const ModelConfig& config, const BodyShape& shape, const BodyInputs& inputs);
 
 }  // namespace fabula::models

@@ -34,21 +34,24 @@ void load_weights(graph::Runtime& runtime, const LanguageModel& model, const std
   }
 }
 
-std::vector<TensorSource> tensors_to_save(graph::Runtime& runtime, const LanguageModel& model, const std::string& prefix) {
+std::vector<TensorSource> tensors_to_save(graph::Runtime& runtime, const LanguageModel& model,
+                                          const std::string& prefix) {
   std::vector<TensorSource> sources;
   for (const TensorSpec& tensor : expected_tensors(model.config())) {
     // Shared because std::function must be copyable; only one tensor is on the host at a time.
     auto values = std::make_shared<std::vector<float>>();
     std::int64_t count = 1;
     for (std::int64_t extent : tensor.shape) count *= extent;
-    sources.push_back({prefix + tensor.name, tensor.shape, [&runtime, values, count, name = prefix + tensor.name](std::int64_t first, std::span<float> out) {
-                         if (first == 0) {
-                           values->resize(static_cast<std::size_t>(count));
-                           runtime.download(name, *values);
-                         }
-                         std::copy_n(values->begin() + first, out.size(), out.begin());
-                         if (first + static_cast<std::int64_t>(out.size()) == count) std::vector<float>().swap(*values);
-                       }});
+    sources.push_back(
+        {prefix + tensor.name, tensor.shape,
+         [&runtime, values, count, name = prefix + tensor.name](std::int64_t first, std::span<float> out) {
+           if (first == 0) {
+             values->resize(static_cast<std::size_t>(count));
+             runtime.download(name, *values);
+           }
+           std::copy_n(values->begin() + first, out.size(), out.begin());
+           if (first + static_cast<std::int64_t>(out.size()) == count) std::vector<float>().swap(*values);
+         }});
   }
   return sources;
 }

@@ -10,15 +10,17 @@
 
 namespace fabula::models {
 
-/// Fills the parameters on the device with fresh values: each tensor draws from a stream of its own, so that one tensor's values do not
-/// depend on the others' shapes.
+/// Fills the parameters on the device with fresh values: each tensor draws from a stream of its own, so that one
+/// tensor's values do not depend on the others' shapes.
 void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std::uint64_t seed);
 
-/// Reads model.safetensors (F32, F16 or BF16) into the parameters on the device. Everything is checked before anything is written:
-/// see match_tensors.
+/// Reads model.safetensors (F32, F16 or BF16) into the parameters on the device. Everything is checked before anything
+/// is written: see match_tensors.
 void load_weights(graph::Runtime& runtime, const LanguageModel& model, const std::filesystem::path& file);
 
-/// Tensors of the store to be written to a file, fetched from the device one at a time: `names` in the store, prefix + name in the file.
-std::vector<TensorSource> tensors_to_save(graph::Runtime& runtime, const LanguageModel& model, const std::string& prefix = {});
+/// Tensors of the store to be written to a file, fetched from the device one at a time: `names` in the store, prefix +
+/// name in the file.
+std::vector<TensorSource> tensors_to_save(graph::Runtime& runtime, const LanguageModel& model,
+                                          const std::string& prefix = {});
 
 }  // namespace fabula::models

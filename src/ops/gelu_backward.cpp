@@ -8,16 +8,19 @@ const OpDef gelu_backward{
     .name = "gelu_backward",
     .formula = "d_x = d_y gelu'(x)",
     .inputs = {"x", "d_y"},
-    .infer = [](InferCall& call) {
-      call.require(call.in(0) == call.in(1), "x and d_y have one shape");
-      call.output(call.in(0));
-    },
-    .lower = [](LowerCall& call) {
-      lower_flat(call, "gelu_backward", {call.input(0), call.input(1), call.output()}, call.in(0));
-    },
-    .cost = [](const NodeView& node) {
-      return Cost{.flops = 20.0 * double(node.in(0).count()), .bytes = 3.0 * double(node.in(0).bytes())};
-    },
+    .infer =
+        [](InferCall& call) {
+          call.require(call.in(0) == call.in(1), "x and d_y have one shape");
+          call.output(call.in(0));
+        },
+    .lower =
+        [](LowerCall& call) {
+          lower_flat(call, "gelu_backward", {call.input(0), call.input(1), call.output()}, call.in(0));
+        },
+    .cost =
+        [](const NodeView& node) {
+          return Cost{.flops = 20.0 * double(node.in(0).count()), .bytes = 3.0 * double(node.in(0).bytes())};
+        },
     .in_place = {{0, 1}},
 };
 

@@ -24,11 +24,17 @@ std::vector<OpCase> gelu_cases() {
       {.name = "one", .inputs = {{.shape = {1, 1}}}},
       {.name = "huge_arguments",  // tanh's argument passes 89 here, where one driver's tanh is NaN
        .inputs = {{.shape = {3, 130}}},
-       .fill = [](auto& in, Philox&) { for (auto& v : in[0].f) v *= 30; },
+       .fill =
+           [](auto& in, Philox&) {
+             for (auto& v : in[0].f) v *= 30;
+           },
        .gradient = false},
       {.name = "tiny_arguments",
        .inputs = {{.shape = {5, 64}}},
-       .fill = [](auto& in, Philox&) { for (auto& v : in[0].f) v *= 1e-3; }},
+       .fill =
+           [](auto& in, Philox&) {
+             for (auto& v : in[0].f) v *= 1e-3;
+           }},
   };
 }
 

@@ -25,7 +25,10 @@ std::vector<OpCase> gelu_backward_cases() {
       {.name = "odd_7x33", .inputs = {{.shape = {7, 33}}, {.shape = {7, 33}}}},
       {.name = "huge_arguments",
        .inputs = {{.shape = {3, 130}}, {.shape = {3, 130}}},
-       .fill = [](auto& in, Philox&) { for (auto& v : in[0].f) v *= 30; }},
+       .fill =
+           [](auto& in, Philox&) {
+             for (auto& v : in[0].f) v *= 30;
+           }},
   };
 }
 

@@ -2,12 +2,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/labels.hpp"
 #include "text/token_file.hpp"
 
 namespace fabula::text {
-
-/// A label that counts nowhere.
-inline constexpr uint32_t kIgnoredLabel = 0xFFFFFFFFu;
 
 /// B sequences of T tokens; labels[i] is the token after ids[i], or kIgnoredLabel.
 struct Batch {

@@ -39,7 +39,7 @@ std::string decode_base64(std::string_view text, std::string_view file, size_t l
     bits = 0;
   }
   if (!good) fail(ErrorCode::kFormat, "{}: line {} starts with {}, which is not base64", file, line, quote(text));
-  out.resize(out.size() - padding);
+  out.erase(out.size() - padding);
   return out;
 }
 

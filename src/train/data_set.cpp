@@ -33,7 +33,8 @@ struct Source {
   std::string tokenizer;  ///< where it comes from
 };
 constexpr const char* kSourceFile = "source.txt";
-constexpr std::string_view kMadeFiles[] = {"stories-train.txt", "stories-valid.txt", "train.txt", "valid.txt", "train.tokens", "valid.tokens", "tokenizer.json"};
+constexpr std::string_view kMadeFiles[] = {"stories-train.txt", "stories-valid.txt", "train.txt",     "valid.txt",
+                                           "train.tokens",      "valid.tokens",      "tokenizer.json"};
 
 std::string fingerprint(const fs::path& path) {
   if (path.empty()) return "none";
@@ -43,9 +44,12 @@ std::string fingerprint(const fs::path& path) {
 
 Source source_of(const DataOptions& options, const RunConfig& config) {
   Source source;
-  source.texts = options.data.empty() ? fmt::format("{} built-in stories of seed {}", options.corpus_stories, options.corpus_seed) : "training text " + fingerprint(options.data);
+  source.texts = options.data.empty()
+                     ? fmt::format("{} built-in stories of seed {}", options.corpus_stories, options.corpus_seed)
+                     : "training text " + fingerprint(options.data);
   source.texts += ", validation text " + fingerprint(options.valid);
-  source.tokenizer = options.tokenizer.empty() ? fmt::format("learned, {} tokens", config.model.vocab_size) : options.tokenizer.string();
+  source.tokenizer = options.tokenizer.empty() ? fmt::format("learned, {} tokens", config.model.vocab_size)
+                                               : options.tokenizer.string();
   return source;
 }
 
@@ -63,9 +67,12 @@ void clear_folder(const fs::path& folder, const DataOptions& options) {
     const bool made = std::find(std::begin(kMadeFiles), std::end(kMadeFiles), name) != std::end(kMadeFiles);
     const bool litter = name.front() == '.' && name.find(".tmp-") != std::string::npos;
     if (!made && !litter) continue;
-    const bool given = same_file(entry.path(), options.data) || same_file(entry.path(), options.valid) || same_file(entry.path(), options.tokenizer);
+    const bool given = same_file(entry.path(), options.data) || same_file(entry.path(), options.valid) ||
+                       same_file(entry.path(), options.tokenizer);
     if (made && (given || !own))
-      fail(ErrorCode::kInvalidArgument, "{} would be overwritten: the run keeps files of its own in that folder; move it elsewhere", entry.path().string());
+      fail(ErrorCode::kInvalidArgument,
+           "{} would be overwritten: the run keeps files of its own in that folder; move it elsewhere",
+           entry.path().string());
     stale.push_back(entry.path());
   }
   for (const fs::path& path : stale) fs::remove(path);
@@ -83,7 +90,8 @@ void settle_source(const fs::path& folder, const DataOptions& options, const Run
   } else if (!then.empty()) {
     const std::string texts_then = then.substr(0, then.find('\n'));
     if (texts_then == source.texts) return;
-    fail(ErrorCode::kInvalidArgument, "{} was trained on other texts ({}; now {}); name the same ones to continue, or choose another folder",
+    fail(ErrorCode::kInvalidArgument,
+         "{} was trained on other texts ({}; now {}); name the same ones to continue, or choose another folder",
          folder.parent_path().string(), texts_then, source.texts);
   }
   write_file_atomically(path, now);
@@ -107,7 +115,9 @@ Texts built_in_texts(const DataOptions& options, const fs::path& folder) {
   info("writing {}", texts.description);
   write_file_atomically(texts.train, text::generate_corpus(options.corpus_seed, options.corpus_stories));
   // Another seed: stories that training does not see.
-  write_file_atomically(texts.valid, text::generate_corpus(options.corpus_seed ^ 0x9E3779B97F4A7C15ull, std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1)));
+  write_file_atomically(texts.valid,
+                        text::generate_corpus(options.corpus_seed ^ 0x9E3779B97F4A7C15ull,
+                                              std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1)));
   return texts;
 }
 
@@ -116,7 +126,8 @@ Texts given_texts(const DataOptions& options, const fs::path& folder) {
   if (!texts.valid.empty()) return texts;
   const std::string text = read_file(options.data, kMaxTextBytes);
   const std::vector<std::string_view> documents = text::split_documents(text);
-  if (documents.empty()) fail(ErrorCode::kInvalidArgument, "{} holds no text ({} bytes)", options.data.string(), text.size());
+  if (documents.empty())
+    fail(ErrorCode::kInvalidArgument, "{} holds no text ({} bytes)", options.data.string(), text.size());
   if (documents.size() < 2) return texts;
   const std::size_t held_out = std::max<std::size_t>(1, documents.size() / kHeldOutShare);
   texts.train = folder / "train.txt";
@@ -149,7 +160,8 @@ std::unique_ptr<text::TokenFile> tokenize(const fs::path& text, const text::Toke
   return std::make_unique<text::TokenFile>(out);
 }
 
-std::unique_ptr<text::TokenFile> open_tokens_or_text(const fs::path& path, const text::Tokenizer& tokenizer, const fs::path& out) {
+std::unique_ptr<text::TokenFile> open_tokens_or_text(const fs::path& path, const text::Tokenizer& tokenizer,
+                                                     const fs::path& out) {
   if (!text::is_token_file(path)) return tokenize(path, tokenizer, out);
   auto file = std::make_unique<text::TokenFile>(path);
   file->check_tokenizer(tokenizer);
@@ -160,7 +172,9 @@ void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
   const std::int64_t V = tokenizer.vocab_size();
   if (config.model.vocab_size == 0) config.model.vocab_size = V;
   if (config.model.vocab_size != V)
-    fail(ErrorCode::kInvalidArgument, "vocab_size is {} in the config, the tokenizer has {} tokens; set vocab_size to {} or null (take the tokenizer's)",
+    fail(ErrorCode::kInvalidArgument,
+         "vocab_size is {} in the config, the tokenizer has {} tokens; set vocab_size to {} or null (take the "
+         "tokenizer's)",
          config.model.vocab_size, V, V);
   validate_config(config, "config");
 }
@@ -174,8 +188,10 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
   DataSet result;
   const bool tokens_given = !options.data.empty() && text::is_token_file(options.data);
   Texts texts;
-  if (tokens_given) texts = {options.data, options.valid, options.data.filename().string()};
-  else texts = options.data.empty() ? built_in_texts(options, folder) : given_texts(options, folder);
+  if (tokens_given)
+    texts = {options.data, options.valid, options.data.filename().string()};
+  else
+    texts = options.data.empty() ? built_in_texts(options, folder) : given_texts(options, folder);
   result.description = texts.description;
 
   const fs::path own_tokenizer = folder / "tokenizer.json";
@@ -186,7 +202,8 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
     result.tokenizer = std::make_unique<text::Tokenizer>(text::load_tokenizer(tokenizer));
   } else {
     if (tokens_given)
-      fail(ErrorCode::kInvalidArgument, "{} holds tokens, not text: name the tokenizer that made it with --tokenizer", options.data.string());
+      fail(ErrorCode::kInvalidArgument, "{} holds tokens, not text: name the tokenizer that made it with --tokenizer",
+           options.data.string());
     result.tokenizer = std::make_unique<text::Tokenizer>(learn_tokenizer(texts.train, config.model.vocab_size));
     text::write_tokenizer_json(*result.tokenizer, own_tokenizer);
   }

@@ -30,8 +30,9 @@ struct DataSet {
 inline constexpr std::uint32_t kDefaultVocabulary = 2048;
 
 /// Opens or makes what a run reads; made files go to RUN/data and are found there again, unless other
-/// texts are given: then they are made anew, and a run that has a checkpoint is refused. Fills config.model.vocab_size when the config
-/// leaves it open; throws kInvalidArgument when the tokenizer has another vocabulary than the config or a text holds nothing.
+/// texts are given: then they are made anew, and a run that has a checkpoint is refused. Fills config.model.vocab_size
+/// when the config leaves it open; throws kInvalidArgument when the tokenizer has another vocabulary than the config or
+/// a text holds nothing.
 DataSet open_data(const DataOptions& options, RunConfig& config, const std::filesystem::path& run);
 
 }  // namespace fabula::train

@@ -30,28 +30,38 @@ void check_step(const SafetensorsFile& file, std::int64_t step) {
   const auto it = file.metadata().find(kStepKey);
   const std::string found = it == file.metadata().end() ? "no step" : "step " + it->second;
   if (it == file.metadata().end() || it->second != std::to_string(step))
-    fail(ErrorCode::kFormat, "{} is of {}, {} of step {}: they do not belong together; restore the folder from a copy, or start anew in another",
+    fail(ErrorCode::kFormat,
+         "{} is of {}, {} of step {}: they do not belong together; restore the folder from a copy, or start anew in "
+         "another",
          file.path().string(), found, kStateFile, step);
 }
 
 }  // namespace
 
-RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(locked(path_), path_.string()) { FolderUpdate::recover(path_); }
+RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(locked(path_), path_.string()) {
+  FolderUpdate::recover(path_);
+}
 
-bool RunFolder::has_state() const { return fs::exists(file(kStateFile)); }
+bool RunFolder::has_state() const {
+  return fs::exists(file(kStateFile));
+}
 
 void RunFolder::check_usable(bool may_continue) const {
   if (has_state()) {
     if (!may_continue)
-      fail(ErrorCode::kInvalidArgument, "{} already holds a run at step {}; continue it with --resume auto, or choose another folder", path_.string(),
-           read_state().step);
+      fail(ErrorCode::kInvalidArgument,
+           "{} already holds a run at step {}; continue it with --resume auto, or choose another folder",
+           path_.string(), read_state().step);
     return;
   }
   if (fs::exists(file(kModelFile)))
-    fail(ErrorCode::kInvalidArgument, "{} holds a {} and no {}: training would overwrite it; choose another folder", path_.string(), kModelFile, kStateFile);
+    fail(ErrorCode::kInvalidArgument, "{} holds a {} and no {}: training would overwrite it; choose another folder",
+         path_.string(), kModelFile, kStateFile);
 }
 
-RunState RunFolder::read_state() const { return read_run_state(file(kStateFile)); }
+RunState RunFolder::read_state() const {
+  return read_run_state(file(kStateFile));
+}
 
 void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model, const RunConfig& config,
                      const text::Tokenizer& tokenizer, const RunState& state) {
@@ -80,8 +90,8 @@ void RunFolder::load(graph::Runtime& runtime, const models::LanguageModel& model
       const std::string name = std::string(graph::kOptimizerPrefix) + moment + spec.name;
       const TensorInfo& info = optimizer.info(name);
       if (info.elements != spec.shape.count())
-        fail(ErrorCode::kFormat, "{}: tensor \"{}\" has {} numbers, the model needs {}", optimizer.path().string(), name, info.elements,
-             spec.shape.count());
+        fail(ErrorCode::kFormat, "{}: tensor \"{}\" has {} numbers, the model needs {}", optimizer.path().string(),
+             name, info.elements, spec.shape.count());
       values.resize(static_cast<std::size_t>(spec.shape.count()));
       optimizer.read_f32(name, values);
       runtime.upload(name, values);

@@ -7,7 +7,8 @@ namespace fabula::train {
 
 std::int64_t total_steps(const TrainConfig& config, std::int64_t sequence_length, std::uint64_t epoch_tokens) {
   if (config.steps > 0) return config.steps;
-  const double tokens = config.tokens > 0 ? static_cast<double>(config.tokens) : config.epochs * static_cast<double>(epoch_tokens);
+  const double tokens =
+      config.tokens > 0 ? static_cast<double>(config.tokens) : config.epochs * static_cast<double>(epoch_tokens);
   const double per_step = static_cast<double>(config.batch_size * config.grad_accumulation * sequence_length);
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(tokens / per_step)));
 }
@@ -23,9 +24,14 @@ double learning_rate(const TrainConfig& config, std::int64_t step, std::int64_t 
 
 std::array<float, 8> adamw_hyper(const TrainConfig& config, double rate, std::int64_t step) {
   const auto t = static_cast<double>(step);
-  return {static_cast<float>(rate),           static_cast<float>(config.beta1),
-          static_cast<float>(config.beta2),   static_cast<float>(config.epsilon),
-          static_cast<float>(1 - std::pow(config.beta1, t)), static_cast<float>(1 - std::pow(config.beta2, t)), 0, 0};
+  return {static_cast<float>(rate),
+          static_cast<float>(config.beta1),
+          static_cast<float>(config.beta2),
+          static_cast<float>(config.epsilon),
+          static_cast<float>(1 - std::pow(config.beta1, t)),
+          static_cast<float>(1 - std::pow(config.beta2, t)),
+          0,
+          0};
 }
 
 }  // namespace fabula::train

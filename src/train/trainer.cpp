@@ -16,16 +16,19 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string duration_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds + 0.5);
-  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
+  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+                   : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
 text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
-  return {*data.train, static_cast<std::uint32_t>(config.train.batch_size), static_cast<std::uint32_t>(sequence_length(config)),
-          static_cast<std::uint64_t>(config.train.seed)};
+  return {*data.train, static_cast<std::uint32_t>(config.train.batch_size),
+          static_cast<std::uint32_t>(sequence_length(config)), static_cast<std::uint64_t>(config.train.seed)};
 }
 
 std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches) {
@@ -43,9 +46,10 @@ std::string describe(const models::LanguageModel& model) {
   const ModelConfig& c = model.config();
   std::string head = std::string(head_kind_name(c.head.kind)) + " head";
   if (c.head.kind == HeadKind::kGrouped) head += fmt::format(" ({} groups of {})", c.groups(), c.slots());
-  return fmt::format("{} {} layers, hidden {}, {} attention heads, {} tokens, {}: {:.2f} M parameters, {:.2f} M in the body", family_name(c.family),
-                     c.layers, c.hidden, c.heads, c.vocab_size, head, 1e-6 * double(model.parameter_count()),
-                     1e-6 * double(model.body_parameter_count()));
+  return fmt::format(
+      "{} {} layers, hidden {}, {} attention heads, {} tokens, {}: {:.2f} M parameters, {:.2f} M in the body",
+      family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, head, 1e-6 * double(model.parameter_count()),
+      1e-6 * double(model.body_parameter_count()));
 }
 
 }  // namespace
@@ -54,31 +58,37 @@ std::int64_t sequence_length(const RunConfig& config) {
   return config.train.sequence_length > 0 ? config.train.sequence_length : config.model.n_positions;
 }
 
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config, bool with_extras) {
+TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
+                           const TrainConfig& config, bool with_extras) {
   using models::Gradients;
-  const std::int64_t B = config.batch_size, T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
+  const std::int64_t B = config.batch_size,
+                     T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
   TrainingPlan plan{graph::Workload(profile),
                     0,
                     0,
                     0,
                     models::gradient_graph(model, B, T, Gradients::kOverwrite),
-                    models::gradient_graph(model, B, T, config.grad_accumulation > 1 ? Gradients::kAccumulate : Gradients::kOverwrite),
+                    models::gradient_graph(
+                        model, B, T, config.grad_accumulation > 1 ? Gradients::kAccumulate : Gradients::kOverwrite),
                     {},
                     {0, models::evaluation_graph(model, B, T)},
                     {}};
   plan.overwrite = plan.workload.add("gradients", std::move(plan.gradient.graph));
   plan.accumulate = plan.overwrite;
-  if (config.grad_accumulation > 1) plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating.graph));
+  if (config.grad_accumulation > 1)
+    plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating.graph));
   ApplyGraph apply = apply_graph(model.parameters(), config);
   plan.clip = apply.clip;
   plan.apply = plan.workload.add("apply", std::move(apply.graph));
   if (!with_extras) return plan;
   plan.evaluation.index = plan.workload.add("evaluate", std::move(plan.evaluation.handles.graph));
-  if (config.sample_every > 0) plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
+  if (config.sample_every > 0)
+    plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
   return plan;
 }
 
-Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder, TrainOptions options)
+Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder,
+                 TrainOptions options)
     : device_(device),
       config_(config),
       data_(data),
@@ -95,11 +105,12 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
   steps_ = count_steps(config, batches_);
   if (data.valid && config.train.eval_every > 0)
-    valid_batches_.emplace(*data.valid, static_cast<std::uint32_t>(config.train.batch_size), static_cast<std::uint32_t>(sequence_), 0,
-                           text::BatchSource::Order::kSequential);
+    valid_batches_.emplace(*data.valid, static_cast<std::uint32_t>(config.train.batch_size),
+                           static_cast<std::uint32_t>(sequence_), 0, text::BatchSource::Order::kSequential);
   const std::vector<float> limits{static_cast<float>(config.train.clip_norm), 0, 0, 0};
   runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
-  if (config.train.sample_every > 0) generator_.encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
+  if (config.train.sample_every > 0)
+    generator_.encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
   start_or_resume();
 }
 
@@ -108,12 +119,20 @@ void Trainer::check_resumable(const RunState& saved) const {
   RunConfig old_model = old;
   old_model.train = config_.train;
   if (config_json(old_model) != config_json(config_))
-    fail(ErrorCode::kInvalidArgument, "{} holds a model of another shape than the config; compare its config.json, or choose another folder", folder_.path().string());
-  if (config_json(old) != config_json(config_)) warn("the training settings differ from those that the run was started with; losses will differ from an uninterrupted run");
+    fail(ErrorCode::kInvalidArgument,
+         "{} holds a model of another shape than the config; compare its config.json, or choose another folder",
+         folder_.path().string());
+  if (config_json(old) != config_json(config_))
+    warn(
+        "the training settings differ from those that the run was started with; losses will differ from an "
+        "uninterrupted run");
   // Kernels depend on shapes too: planned with the old settings, only the device and the program can make a difference.
-  if (saved.lowering == lowering_text(plan_training(device_.profile(), model_, old.train)) || options_.resume == Resume::kForce) return;
+  if (saved.lowering == lowering_text(plan_training(device_.profile(), model_, old.train)) ||
+      options_.resume == Resume::kForce)
+    return;
   fail(ErrorCode::kInvalidArgument,
-       "the run was started with other kernels (on {}, {}; now {}, {}): it cannot continue bit-identically. --resume force continues all the same",
+       "the run was started with other kernels (on {}, {}; now {}, {}): it cannot continue bit-identically. --resume "
+       "force continues all the same",
        saved.device, saved.driver, device_.profile().name, device_.info().driver);
 }
 
@@ -123,7 +142,8 @@ void Trainer::start_or_resume() {
     models::initialise_weights(runtime_, model_, static_cast<std::uint64_t>(config_.train.seed));
     for (const char* moment : {"m.", "v."})
       for (const graph::ParameterSpec& spec : model_.parameters())
-        runtime_.upload(std::string(graph::kOptimizerPrefix) + moment + spec.name, std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
+        runtime_.upload(std::string(graph::kOptimizerPrefix) + moment + spec.name,
+                        std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
     metrics_.emplace(folder_.file("metrics.jsonl"), -1);
     return;
   }
@@ -157,12 +177,15 @@ void Trainer::gradients(std::int64_t number, StepResult& result) {
   for (std::int64_t micro = 0; micro < accumulation; ++micro) {
     const std::size_t graph = micro == 0 ? plan_.overwrite : plan_.accumulate;
     const models::LossGraph& handles = micro == 0 ? plan_.gradient : plan_.accumulating;
-    ensure(next_words_.counted * accumulation == tokens_per_step_, "a training batch counts {} labels of {}", next_words_.counted, tokens_per_step_ / accumulation);
+    ensure(next_words_.counted * accumulation == tokens_per_step_, "a training batch counts {} labels of {}",
+           next_words_.counted, tokens_per_step_ / accumulation);
     models::set_batch(runtime_, graph, next_words_);
     set_step_inputs(graph, number, micro);
     runtime_.submit({graph});
     next_words_ = words_of(static_cast<std::uint64_t>((number - 1) * accumulation + micro + 1));
-    const auto sum_of = [&](graph::Value value) { return value ? static_cast<double>(runtime_.read(graph, value).front()) : 0.0; };
+    const auto sum_of = [&](graph::Value value) {
+      return value ? static_cast<double>(runtime_.read(graph, value).front()) : 0.0;
+    };
     result.loss += sum_of(handles.loss);
     result.token_correct += sum_of(handles.token_correct);
     result.group_correct += sum_of(handles.group_correct);
@@ -206,14 +229,17 @@ void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
     save(number - 1);
     report();
   }
-  fail(ErrorCode::kNumeric, "step {}: the {} is not finite{}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data", number, what,
-       sound ? "" : fmt::format(", nor are all weights after step {}", number - 1), what_is_saved());
+  fail(ErrorCode::kNumeric,
+       "step {}: the {} is not finite{}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data",
+       number, what, sound ? "" : fmt::format(", nor are all weights after step {}", number - 1), what_is_saved());
 }
 
 // The weights after step `number` proved unusable outside training: an older checkpoint is worth more than they are.
 void Trainer::stop_after_bad_weights(std::int64_t number, const std::string& what) {
   progress_.end();
-  fail(ErrorCode::kNumeric, "step {}: {}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data", number, what, what_is_saved());
+  fail(ErrorCode::kNumeric,
+       "step {}: {}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data", number, what,
+       what_is_saved());
 }
 
 void Trainer::record_step(std::int64_t number, const StepResult& result, double seconds) {
@@ -228,25 +254,29 @@ void Trainer::record_step(std::int64_t number, const StepResult& result, double 
   if (plan_.gradient.group_correct) {
     record.values["group_accuracy"] = result.group_correct / positions;
     record.values["token_accuracy"] = result.slot_correct / positions;
-    accuracy = fmt::format("  group {:.0f} %  in group {:.0f} %", 100 * result.group_correct / positions, 100 * result.slot_correct / positions);
+    accuracy = fmt::format("  group {:.0f} %  in group {:.0f} %", 100 * result.group_correct / positions,
+                           100 * result.slot_correct / positions);
   } else if (plan_.gradient.token_correct) {
     record.values["token_accuracy"] = result.token_correct / positions;
     accuracy = fmt::format("  token {:.0f} %", 100 * result.token_correct / positions);
   }
   metrics_->append(record);
   recent_seconds_ = recent_seconds_ == 0 ? seconds : 0.9 * recent_seconds_ + 0.1 * seconds;
-  const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || number == first_step_ + 1 || number == steps_);
+  const bool due = config_.train.log_every > 0 &&
+                   (number % config_.train.log_every == 0 || number == first_step_ + 1 || number == steps_);
   if (!progress_.redraws() && !due) return;
-  progress_.show(fmt::format("step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {} MiB  ETA {}", number, steps_,
-                             result.loss, result.norm, record.values["learning_rate"], accuracy, 1e3 * seconds, positions / seconds,
-                             device_.peak_allocated() >> 20, duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
+  progress_.show(fmt::format(
+      "step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {} MiB  ETA {}", number, steps_,
+      result.loss, result.norm, record.values["learning_rate"], accuracy, 1e3 * seconds, positions / seconds,
+      device_.peak_allocated() >> 20, duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
 }
 
 void Trainer::validate_model(std::int64_t number) {
   if (!valid_batches_) return;
   bool stopped = false;
   const infer::Evaluation evaluation =
-      infer::evaluate(runtime_, plan_.evaluation, model_, *valid_batches_, static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
+      infer::evaluate(runtime_, plan_.evaluation, model_, *valid_batches_,
+                      static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
                       [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
   if (stopped) return;  // made up for when the run is resumed
   MetricsRecord record{std::string(kEvalRecord), number, {{"loss", evaluation.loss()}}, {}};
@@ -254,7 +284,8 @@ void Trainer::validate_model(std::int64_t number) {
   if (evaluation.has_groups) {
     record.values["group_accuracy"] = evaluation.group_accuracy();
     record.values["token_accuracy"] = evaluation.token_in_group_accuracy();
-    accuracy = fmt::format(", group accuracy {:.1f} %, token in group {:.1f} %", 100 * evaluation.group_accuracy(), 100 * evaluation.token_in_group_accuracy());
+    accuracy = fmt::format(", group accuracy {:.1f} %, token in group {:.1f} %", 100 * evaluation.group_accuracy(),
+                           100 * evaluation.token_in_group_accuracy());
   } else if (evaluation.has_token) {
     record.values["token_accuracy"] = evaluation.token_accuracy();
     accuracy = fmt::format(", token accuracy {:.1f} %", 100 * evaluation.token_accuracy());
@@ -263,7 +294,8 @@ void Trainer::validate_model(std::int64_t number) {
   outcome_.valid_loss = evaluation.loss();
   best_valid_loss_ = std::min(best_valid_loss_, evaluation.loss());
   progress_.end();
-  info("step {}: validation loss {:.4f}, perplexity {:.2f}{}", number, evaluation.loss(), evaluation.perplexity(), accuracy);
+  info("step {}: validation loss {:.4f}, perplexity {:.2f}{}", number, evaluation.loss(), evaluation.perplexity(),
+       accuracy);
 }
 
 void Trainer::show_sample(std::int64_t number) {
@@ -272,7 +304,8 @@ void Trainer::show_sample(std::int64_t number) {
   options.sampler.temperature = config_.train.sample_temperature;
   options.sampler.seed = static_cast<std::uint64_t>(config_.train.seed);
   bool stopped = false;
-  const std::string text = generator_.generate(config_.train.sample_prompt, options, [&](std::string_view) { return !(stopped = stop_requested()); });
+  const std::string text = generator_.generate(config_.train.sample_prompt, options,
+                                               [&](std::string_view) { return !(stopped = stop_requested()); });
   if (stopped) return;  // made up for when the run is resumed
   metrics_->append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
   progress_.end();
@@ -331,7 +364,9 @@ void Trainer::look_at_model(std::int64_t number, bool again) {
 
 TrainOutcome Trainer::run() {
   const TrainConfig& train = config_.train;
-  const auto save_is_due = [&](std::int64_t number) { return number == steps_ || (train.save_every > 0 && number % train.save_every == 0); };
+  const auto save_is_due = [&](std::int64_t number) {
+    return number == steps_ || (train.save_every > 0 && number % train.save_every == 0);
+  };
   outcome_ = {.interrupted = false, .step = first_step_, .steps = steps_, .last_loss = {}, .valid_loss = {}};
   info("{}", describe(model_));
   info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);

@@ -25,30 +25,30 @@ enum class Resume {
 
 struct TrainOptions {
   Resume resume = Resume::kNever;
-  bool overfit_batch = false;                ///< train on the first batch alone: a quick test that a model can learn at all
-  std::function<bool()> stop_requested;      ///< asked after every step and during validation; true: save and return
+  bool overfit_batch = false;            ///< train on the first batch alone: a quick test that a model can learn at all
+  std::function<bool()> stop_requested;  ///< asked after every step and during validation; true: save and return
 };
 
 struct TrainOutcome {
   bool interrupted = false;
   std::int64_t step = 0, steps = 0;
-  std::optional<double> last_loss;           ///< of the last step of this process
-  std::optional<double> valid_loss;          ///< of the last validation
+  std::optional<double> last_loss;   ///< of the last step of this process
+  std::optional<double> valid_loss;  ///< of the last validation
 };
 
 /// The graphs of a training run, planned for a device profile: what Trainer runs and `fabula plan` prints.
 struct TrainingPlan {
   graph::Workload workload;
-  std::size_t overwrite = 0, accumulate = 0, apply = 0;   ///< graph indices; accumulate only with grad_accumulation > 1
-  models::LossGraph gradient;                             ///< handles of the overwriting graph
+  std::size_t overwrite = 0, accumulate = 0, apply = 0;  ///< graph indices; accumulate only with grad_accumulation > 1
+  models::LossGraph gradient;                            ///< handles of the overwriting graph
   models::LossGraph accumulating;
   graph::Value clip;
   infer::EvaluationGraph evaluation;
   infer::GenerationGraphs generation;
 };
 /// `with_extras`: also the graphs for validation and samples.
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config,
-                           bool with_extras = true);
+TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
+                           const TrainConfig& config, bool with_extras = true);
 
 /// T of a run: train.sequence_length, else the model's positions.
 std::int64_t sequence_length(const RunConfig& config);
@@ -59,8 +59,8 @@ class Trainer {
   /// Plans, allocates, then loads or initialises; nothing is written before that succeeded.
   Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder, TrainOptions options);
 
-  /// Trains to the last step, or until asked to stop. Throws kNumeric, after saving the last good state, for a loss or gradient norm
-  /// that is not finite, naming the step.
+  /// Trains to the last step, or until asked to stop. Throws kNumeric, after saving the last good state, for a loss or
+  /// gradient norm that is not finite, naming the step.
   TrainOutcome run();
 
  private:
@@ -96,15 +96,15 @@ class Trainer {
   text::BatchSource batches_;
   std::optional<text::BatchSource> valid_batches_;
   TrainingPlan plan_;
-  std::string lowering_;            ///< RunState::lowering of this device and config
+  std::string lowering_;  ///< RunState::lowering of this device and config
   graph::Runtime runtime_;
   infer::Generator generator_;
   std::optional<MetricsWriter> metrics_;
   ProgressLine progress_;
-  models::BatchWords next_words_;   ///< of the next micro-batch, prepared while the device works
-  std::int64_t first_step_ = 0;     ///< steps done before this process
-  std::int64_t saved_step_ = -1;    ///< of the checkpoint in the folder; -1: there is none
-  double recent_seconds_ = 0;       ///< of a step, smoothed, for the ETA
+  models::BatchWords next_words_;  ///< of the next micro-batch, prepared while the device works
+  std::int64_t first_step_ = 0;    ///< steps done before this process
+  std::int64_t saved_step_ = -1;   ///< of the checkpoint in the folder; -1: there is none
+  double recent_seconds_ = 0;      ///< of a step, smoothed, for the ETA
   TrainOutcome outcome_;
   double best_valid_loss_;
 };

@@ -189,9 +189,6 @@ std::uint64_t Device::peak_allocated() const {
 const Pipeline* Device::pipeline(const KernelKey& key) {
   return impl_->pipelines->get(key);
 }
-const ShaderInterface& Device::shader_interface(const std::string& shader) {
-  return impl_->pipelines->shader(shader).interface();
-}
 std::array<std::uint32_t, 3> Device::workgroup_size(const Pipeline& pipeline) const {
   return pipeline.workgroup_size;
 }

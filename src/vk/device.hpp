@@ -155,7 +155,6 @@ class Device {
 
   /// Creates (or finds) a pipeline. Throws kInternal for an unknown shader or a wrong number of constants.
   const Pipeline* pipeline(const KernelKey& key);
-  const ShaderInterface& shader_interface(const std::string& shader);
   /// Invocations of one workgroup in x, y, z, as specialised.
   std::array<std::uint32_t, 3> workgroup_size(const Pipeline& pipeline) const;
   void save_pipeline_cache();

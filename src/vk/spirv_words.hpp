@@ -71,10 +71,8 @@ enum Op : std::uint32_t {
 
 enum Decoration : std::uint32_t {
   kSpecId = 1,
-  kBlock = 2,
   kBufferBlock = 3,
   kArrayStride = 6,
-  kMatrixStride = 7,
   kBuiltIn = 11,
   kNonWritable = 24,
   kNonReadable = 25,
@@ -91,7 +89,6 @@ enum StorageClass : std::uint32_t {
   kUniformConstant = 0,
   kInput = 1,
   kUniform = 2,
-  kOutput = 3,
   kWorkgroup = 4,
   kPushConstant = 9,
   kStorageBuffer = 12,
@@ -113,7 +110,6 @@ enum Capability : std::uint32_t {
   kStorageBuffer16BitAccess = 4433,
   kUniformAndStorageBuffer16BitAccess = 4434,
   kStoragePushConstant16 = 4435,
-  kVulkanMemoryModel = 5345,
   kCooperativeMatrixNV = 5357,
   kCooperativeMatrixKHR = 6022,
 };

@@ -9,7 +9,9 @@ namespace {
 
 using nlohmann::json;
 
-Args eval(const std::string& run) { return {"eval", run, "--data", scene().path("valid.tokens"), "--json"}; }
+Args eval(const std::string& run) {
+  return {"eval", run, "--data", scene().path("valid.tokens"), "--json"};
+}
 
 /// Replaces the first number of a tensor in a safetensors file.
 void poison(const std::string& file, const std::string& tensor, float value) {
@@ -33,7 +35,8 @@ TEST(BadInput, NoLoader) {
   RunOptions options;
   options.environment["LD_LIBRARY_PATH"] = scene().path("no_loader");
   expect_refusal(fabula({"devices"}, options), 1, {"no Vulkan loader", "libvulkan1"});
-  EXPECT_NE(fabula_ok({"--help"}, options).out.find("train"), std::string::npos) << "the program starts without a loader";
+  EXPECT_NE(fabula_ok({"--help"}, options).out.find("train"), std::string::npos)
+      << "the program starts without a loader";
 }
 
 TEST(BadInput, NoDevice) {
@@ -45,23 +48,28 @@ TEST(BadInput, NoDevice) {
 }
 
 TEST(BadInput, UnknownDevice) {
-  for (const char* device : {"voodoo", "99"}) expect_refusal(fabula(scene().train("no_device", {"--device", device})), 2, {device, "0: llvmpipe"});
+  for (const char* device : {"voodoo", "99"})
+    expect_refusal(fabula(scene().train("no_device", {"--device", device})), 2, {device, "0: llvmpipe"});
 }
 
 TEST(BadInput, OutOfDeviceMemory) {
   const std::string cap = limits_file("cap.json", R"({"heap_cap": 400000})");
   const Result result = fabula(scene().train("no_memory", {"--limits", cap}));
-  expect_refusal(result, 1, {"out of device memory", "wanted", "heap", "400000 bytes", "train.batch_size", "train.sequence_length", "fabula plan"});
+  expect_refusal(result, 1,
+                 {"out of device memory", "wanted", "heap", "400000 bytes", "train.batch_size", "train.sequence_length",
+                  "fabula plan"});
   EXPECT_FALSE(std::filesystem::exists(scene().path("no_memory/model.safetensors")));
   const Result plan = fabula({"plan", scene().path("config.json"), "--set", "vocab_size=300", "--limits", cap});
   EXPECT_EQ(plan.status, 1);
-  for (const char* part : {"does not fit", "train.batch_size=2", "train.grad_accumulation=2", "train.sequence_length=8"})
+  for (const char* part :
+       {"does not fit", "train.batch_size=2", "train.grad_accumulation=2", "train.sequence_length=8"})
     EXPECT_NE(plan.out.find(part), std::string::npos) << plan.out;
 }
 
 TEST(BadInput, LimitsFiles) {
   const Args plan{"plan", scene().path("config.json"), "--limits"};
-  expect_refusal(fabula(plan + Args{limits_file("typo.json", R"({"heap_cp": 1})")}), 2, {"heap_cp", "did you mean \"heap_cap\""});
+  expect_refusal(fabula(plan + Args{limits_file("typo.json", R"({"heap_cp": 1})")}), 2,
+                 {"heap_cp", "did you mean \"heap_cap\""});
   expect_refusal(fabula(plan + Args{limits_file("torn.json", R"({"heap_cap": )")}), 2, {"torn.json", "not valid JSON"});
   expect_refusal(fabula(plan + Args{"vulkan-minimun"}), 2, {"vulkan-minimun", "vulkan-minimum"});
 }
@@ -81,8 +89,10 @@ TEST(BadInput, Configs) {
   refuse("{\"model_type\": \"gpt2\", \"n_embd\": 30, \"n_head\": 4}", {"n_head", "30"});
   refuse("{\"model_type\": \"gpt5\"}", {"gpt5", "gpt2"});
   refuse("{\"model_type\": \"gpt2\", \"n_emdb\": 32}", {"n_emdb", "did you mean \"n_embd\""});
-  refuse("{\"model_type\": \"gpt2\", \"train\": {\"learning_rat\": 1}}", {"train.learning_rat", "did you mean \"learning_rate\""});
-  expect_refusal(fabula({"plan", scene().path("config.json"), "--set", "train.bath_size=3"}), 2, {"train.bath_size", "did you mean \"batch_size\""});
+  refuse("{\"model_type\": \"gpt2\", \"train\": {\"learning_rat\": 1}}",
+         {"train.learning_rat", "did you mean \"learning_rate\""});
+  expect_refusal(fabula({"plan", scene().path("config.json"), "--set", "train.bath_size=3"}), 2,
+                 {"train.bath_size", "did you mean \"batch_size\""});
   expect_refusal(fabula({"plan", scene().path("config.json"), "--set", "batch_size"}), 2, {"key=value"});
   expect_refusal(fabula({"plan", scene().path("missing.json")}), 1, {"missing.json", "No such file"});
 }
@@ -91,14 +101,16 @@ TEST(BadInput, HeadsThatCannotBe) {
   const Args plan{"plan", scene().path("config.json"), "--set", "vocab_size=300", "--set"};
   expect_refusal(fabula(plan + Args{"head.group_size=-1"}), 2, {"head.group_size", "-1"});
   expect_refusal(fabula(plan + Args{"head.group_size=301"}), 2, {"head.group_size is 301", "300 tokens"});
-  expect_refusal(fabula(plan + Args{"head.group_size=10", "--set", "head.groups=29"}), 2, {"290", "300", "head.groups must be 30"});
+  expect_refusal(fabula(plan + Args{"head.group_size=10", "--set", "head.groups=29"}), 2,
+                 {"290", "300", "head.groups must be 30"});
   fabula_ok(plan + Args{"head.group_size=0"});  // ceil(sqrt(V))
   fabula_ok(plan + Args{"head.group_size=300"});
   fabula_ok(plan + Args{"head.group_size=1"});
 }
 
 TEST(BadInput, Safetensors) {
-  const std::string run = scene().copy_of_finished_run("weights"), file = run + "/model.safetensors", whole = read(file);
+  const std::string run = scene().copy_of_finished_run("weights"), file = run + "/model.safetensors",
+                    whole = read(file);
   const auto refuse = [&](const std::string& content, const std::vector<std::string>& parts) {
     write(file, content);
     expect_refusal(fabula(eval(run)), 1, parts);
@@ -135,7 +147,8 @@ TEST(BadInput, OptimizerOfAnotherStep) {
   state["step"] = 56;
   write(run + "/state.json", state.dump());
   const auto before = contents(run);
-  expect_refusal(fabula(scene().train("mixed", {"--resume", "auto"})), 1, {"step 60", "step 56", "do not belong together"});
+  expect_refusal(fabula(scene().train("mixed", {"--resume", "auto"})), 1,
+                 {"step 60", "step 56", "do not belong together"});
   EXPECT_EQ(contents(run), before);
   write(run + "/state.json", "{\"format\": 1, \"step\": -4}");
   expect_refusal(fabula(scene().train("mixed", {"--resume", "auto"})), 1, {"state.json", "step"});
@@ -144,8 +157,9 @@ TEST(BadInput, OptimizerOfAnotherStep) {
 TEST(BadInput, Tokenizers) {
   const auto refuse = [](const std::string& content, const std::vector<std::string>& parts) {
     write(scene().path("bad_tokenizer.json"), content);
-    expect_refusal(fabula({"data", "prepare", scene().path("valid.txt"), "--tokenizer", scene().path("bad_tokenizer.json"), "--out", scene().path("no.tokens")}), 1,
-                   parts);
+    expect_refusal(fabula({"data", "prepare", scene().path("valid.txt"), "--tokenizer",
+                           scene().path("bad_tokenizer.json"), "--out", scene().path("no.tokens")}),
+                   1, parts);
     EXPECT_FALSE(std::filesystem::exists(scene().path("no.tokens")));
   };
   const std::string whole = read(scene().path("tokenizer.json"));
@@ -176,14 +190,17 @@ TEST(BadInput, TokenFiles) {
 }
 
 TEST(BadInput, TokensOfAnotherTokenizer) {
-  fabula_ok({"tokenizer", "train", scene().path("valid.txt"), "--vocab-size", "300", "--out", scene().path("other_tokenizer.json")});
+  fabula_ok({"tokenizer", "train", scene().path("valid.txt"), "--vocab-size", "300", "--out",
+             scene().path("other_tokenizer.json")});
   Args train = scene().train("other_tokenizer");
   train[7] = scene().path("other_tokenizer.json");
   expect_refusal(fabula(train), 2, {"stories.tokens", "tokenizer"});
-  expect_refusal(fabula(scene().train("other_vocabulary", {"--set", "vocab_size=299"})), 2, {"vocab_size is 299", "300 tokens"});
+  expect_refusal(fabula(scene().train("other_vocabulary", {"--set", "vocab_size=299"})), 2,
+                 {"vocab_size is 299", "300 tokens"});
   // A run folder whose tokenizer goes beyond the model's vocabulary.
   const std::string run = scene().copy_of_finished_run("beyond");
-  fabula_ok({"tokenizer", "train", scene().path("stories.txt"), "--vocab-size", "310", "--out", run + "/tokenizer.json"});
+  fabula_ok(
+      {"tokenizer", "train", scene().path("stories.txt"), "--vocab-size", "310", "--out", run + "/tokenizer.json"});
   expect_refusal(fabula({"generate", run}), 1, {"310 tokens", "vocab_size 300"});
 }
 
@@ -191,11 +208,15 @@ TEST(BadInput, Texts) {
   write(scene().path("empty.txt"), "");
   write(scene().path("marks.txt"), "<|endoftext|>\n<|endoftext|>\n");
   write(scene().path("short.txt"), "Hi.");
-  const Args train{"train", scene().path("config.json"), "--out", scene().path("no_text"), "--tokenizer", scene().path("tokenizer.json"), "--data"};
+  const Args train{"train",       scene().path("config.json"),    "--out", scene().path("no_text"),
+                   "--tokenizer", scene().path("tokenizer.json"), "--data"};
   for (const char* name : {"empty.txt", "marks.txt"}) {
     expect_refusal(fabula(train + Args{scene().path(name)}), 2, {name, "no text"});
-    expect_refusal(fabula({"data", "prepare", scene().path(name), "--tokenizer", scene().path("tokenizer.json"), "--out", scene().path("no.tokens")}), 2, {"document"});
-    expect_refusal(fabula({"tokenizer", "train", scene().path(name), "--out", scene().path("no.json")}), 2, {"no text"});
+    expect_refusal(fabula({"data", "prepare", scene().path(name), "--tokenizer", scene().path("tokenizer.json"),
+                           "--out", scene().path("no.tokens")}),
+                   2, {"document"});
+    expect_refusal(fabula({"tokenizer", "train", scene().path(name), "--out", scene().path("no.json")}), 2,
+                   {"no text"});
   }
   EXPECT_FALSE(std::filesystem::exists(scene().path("no.tokens")) || std::filesystem::exists(scene().path("no.json")));
   expect_refusal(fabula(train + Args{scene().path("short.txt")}), 2, {"too few", "at least 17"});
@@ -204,8 +225,10 @@ TEST(BadInput, Texts) {
 
 TEST(BadInput, PromptsAndLengths) {
   const std::string run = scene().finished_run();
-  expect_refusal(fabula({"generate", run, "--prompt", std::string(400, 'x')}), 2, {"the prompt has", "holds 32", "shorten"});
-  expect_refusal(fabula(scene().train("long_prompt", {"--set", "train.sample_prompt=" + std::string(400, 'x')})), 2, {"the prompt has", "holds 32"});
+  expect_refusal(fabula({"generate", run, "--prompt", std::string(400, 'x')}), 2,
+                 {"the prompt has", "holds 32", "shorten"});
+  expect_refusal(fabula(scene().train("long_prompt", {"--set", "train.sample_prompt=" + std::string(400, 'x')})), 2,
+                 {"the prompt has", "holds 32"});
   expect_refusal(fabula({"eval", run, "--data", scene().path("valid.tokens"), "--sequence", "33"}), 2, {"33", "32"});
   expect_refusal(fabula(scene().train("long_sequence", {"--set", "train.sequence_length=64"})), 2, {"64", "32"});
   expect_refusal(fabula({"score", run, "--text", ""}), 2, {"empty"});
@@ -217,8 +240,10 @@ TEST(BadInput, NumbersThatAreNone) {
   const std::string run = scene().copy_of_finished_run("nan");
   poison(run + "/model.safetensors", "transformer.wpe.weight", NAN);
   const auto before = contents(run);
-  expect_refusal(fabula(scene().train("nan", {"--resume", "auto", "--set", "train.steps=70"})), 1, {"step 61", "loss is not finite", "step 60"});
-  for (const char* name : {"/model.safetensors", "/optimizer.safetensors", "/state.json"}) EXPECT_EQ(read(run + name), before.at(run + name)) << name;
+  expect_refusal(fabula(scene().train("nan", {"--resume", "auto", "--set", "train.steps=70"})), 1,
+                 {"step 61", "loss is not finite", "step 60"});
+  for (const char* name : {"/model.safetensors", "/optimizer.safetensors", "/state.json"})
+    EXPECT_EQ(read(run + name), before.at(run + name)) << name;
   expect_refusal(fabula(eval(run)), 1, {"not finite"});
   expect_refusal(fabula({"score", run, "--text", "The", "--json"}), 1, {"not finite", "model.safetensors"});
   expect_refusal(fabula({"generate", run, "--json"}), 1, {"finite"});
@@ -226,8 +251,10 @@ TEST(BadInput, NumbersThatAreNone) {
 
 TEST(BadInput, ARunThatExplodes) {
   // Decay of 99 times the weight a step: they leave float's range some twenty steps later, with a checkpoint every 7.
-  const Result result = fabula(scene().train("explodes", {"--set", "train.learning_rate=10", "--set", "train.weight_decay=10", "--set", "train.warmup_steps=0", "--set",
-                                                          "train.min_lr_ratio=1", "--set", "train.clip_norm=0", "--set", "train.sample_every=0", "--set", "train.eval_every=0"}));
+  const Result result = fabula(
+      scene().train("explodes", {"--set", "train.learning_rate=10", "--set", "train.weight_decay=10", "--set",
+                                 "train.warmup_steps=0", "--set", "train.min_lr_ratio=1", "--set", "train.clip_norm=0",
+                                 "--set", "train.sample_every=0", "--set", "train.eval_every=0"}));
   expect_refusal(result, 1, {"is not finite", "learning_rate", "checkpoint in", "explodes is of step"});
   const std::size_t at = result.err.find("fabula: step ");
   ASSERT_NE(at, std::string::npos) << result.err;
@@ -246,7 +273,8 @@ TEST(BadInput, FullDiskKeepsTheCheckpoint) {
   const auto before = contents(run);
   RunOptions options;
   options.file_size_limit = 64 << 10;  // the model needs 100 KiB
-  const Args longer = scene().train("full_disk", {"--resume", "auto", "--set", "train.steps=65", "--set", "train.save_every=0", "--set", "train.eval_every=0"});
+  const Args longer = scene().train("full_disk", {"--resume", "auto", "--set", "train.steps=65", "--set",
+                                                  "train.save_every=0", "--set", "train.eval_every=0"});
   const Result result = fabula(longer, options);
   expect_refusal(result, 1, {"model.safetensors", "File too large"});
   for (const auto& [name, bytes] : before)
@@ -260,7 +288,10 @@ TEST(BadInput, FullDiskKeepsTheCheckpoint) {
 }
 
 TEST(BadInput, FullStandardOutput) {
-  EXPECT_NE(std::system((std::string(FABULA_PROGRAM) + " corpus --stories 3 > /dev/full 2> " + scene().path("full.txt")).c_str()), 0);
+  EXPECT_NE(
+      std::system(
+          (std::string(FABULA_PROGRAM) + " corpus --stories 3 > /dev/full 2> " + scene().path("full.txt")).c_str()),
+      0);
   EXPECT_NE(read(scene().path("full.txt")).find("standard output cannot be written"), std::string::npos);
 }
 
@@ -273,14 +304,17 @@ TEST(BadInput, FoldersThatAreNoRuns) {
   EXPECT_GT(read(scene().path("stories.txt")).size(), 1000u);
   // A model without a run: its weights must survive a careless --out.
   const std::string model = scene().copy_of_finished_run("downloaded");
-  for (const char* name : {"state.json", "optimizer.safetensors", "metrics.jsonl"}) std::filesystem::remove(model + "/" + name);
+  for (const char* name : {"state.json", "optimizer.safetensors", "metrics.jsonl"})
+    std::filesystem::remove(model + "/" + name);
   const auto before = contents(model);
-  expect_refusal(fabula(scene().train("downloaded", {"--resume", "auto"})), 2, {"model.safetensors", "no state.json", "another folder"});
+  expect_refusal(fabula(scene().train("downloaded", {"--resume", "auto"})), 2,
+                 {"model.safetensors", "no state.json", "another folder"});
   EXPECT_EQ(contents(model), before);
 }
 
 TEST(BadInput, OutputsThatCannotBeWritten) {
-  expect_refusal(fabula({"corpus", "--out", scene().path("no/such/folder.txt")}), 1, {"folder.txt: cannot be written", "there is no folder"});
+  expect_refusal(fabula({"corpus", "--out", scene().path("no/such/folder.txt")}), 1,
+                 {"folder.txt: cannot be written", "there is no folder"});
   expect_refusal(fabula({"corpus", "--out", scene().path("")}), 1, {"it is a folder"});
 }
 

@@ -6,12 +6,14 @@ namespace {
 
 TEST(CommandLine, UnknownCommands) {
   expect_refusal(fabula({"trian"}), 2, {"no command \"trian\"", "did you mean train?", "fabula --help"});
-  expect_refusal(fabula({"tokenizer", "trane"}), 2, {"fabula tokenizer: there is no command \"trane\"", "did you mean train?", "fabula tokenizer --help"});
+  expect_refusal(fabula({"tokenizer", "trane"}), 2,
+                 {"fabula tokenizer: there is no command \"trane\"", "did you mean train?", "fabula tokenizer --help"});
   expect_refusal(fabula({"data", "prepair"}), 2, {"did you mean prepare?"});
 }
 
 TEST(CommandLine, UnknownFlags) {
-  expect_refusal(fabula({"train", "c.json", "--otu", "run"}), 2, {"fabula train: there is no flag \"--otu\"", "did you mean --out?"});
+  expect_refusal(fabula({"train", "c.json", "--otu", "run"}), 2,
+                 {"fabula train: there is no flag \"--otu\"", "did you mean --out?"});
   expect_refusal(fabula({"generate", "run", "--sed=3"}), 2, {"\"--sed\"", "did you mean --seed?"});
   expect_refusal(fabula({"check", "--qick"}), 2, {"did you mean --quick?", "fabula check --help"});
   expect_refusal(fabula({"--jsn"}), 2, {"\"--jsn\""});
@@ -34,8 +36,10 @@ TEST(CommandLine, ValuesOutOfRange) {
   expect_refusal(fabula({"eval", "run", "--data", "x", "--batch-size", "-3"}), 2, {"--batch-size"});
   expect_refusal(fabula({"generate", "run", "--top-k", "-1"}), 2, {"--top-k"});
   expect_refusal(fabula({"generate", "run", "--max-tokens", "0"}), 2, {"--max-tokens"});
-  expect_refusal(fabula({"train", "c.json", "--out", "run", "--resume", "maybe"}), 2, {"--resume", "never", "auto", "force"});
-  expect_refusal(fabula({"tokenizer", "train", scene().path("valid.txt"), "--vocab-size", "10", "--out", "t"}), 2, {"10", "257"});
+  expect_refusal(fabula({"train", "c.json", "--out", "run", "--resume", "maybe"}), 2,
+                 {"--resume", "never", "auto", "force"});
+  expect_refusal(fabula({"tokenizer", "train", scene().path("valid.txt"), "--vocab-size", "10", "--out", "t"}), 2,
+                 {"10", "257"});
   expect_refusal(fabula({"check", "--filter", "layer_nrom"}), 2, {"no op has", "did you mean \"layer_norm\""});
 }
 

@@ -15,8 +15,9 @@ TEST(Pipeline, CorpusIsTheSameForTheSameSeed) {
 }
 
 TEST(Pipeline, DataPrepareCounts) {
-  const json counts = fabula_ok({"data", "prepare", scene().path("stories.txt"), "--tokenizer", scene().path("tokenizer.json"), "--out",
-                                 scene().path("again.tokens"), "--json"}).json();
+  const json counts = fabula_ok({"data", "prepare", scene().path("stories.txt"), "--tokenizer",
+                                 scene().path("tokenizer.json"), "--out", scene().path("again.tokens"), "--json"})
+                          .json();
   EXPECT_EQ(counts["documents"], 200);
   EXPECT_GT(counts["tokens"].get<int>(), 200 * 100);
   EXPECT_LT(counts["tokens"].get<int>(), counts["bytes"].get<int>());
@@ -48,7 +49,8 @@ TEST(Pipeline, EvalSeesTheTrainedModel) {
   const Args eval{"eval", scene().finished_run(), "--data", scene().path("valid.tokens"), "--json"};
   const json whole = fabula_ok(eval).json(), part = fabula_ok(eval + Args{"--batches", "2"}).json();
   EXPECT_LT(whole["loss"].get<double>(), std::log(300) - 0.5);
-  EXPECT_NEAR(whole["perplexity"].get<double>(), std::exp(whole["loss"].get<double>()), 1e-6 * whole["perplexity"].get<double>());
+  EXPECT_NEAR(whole["perplexity"].get<double>(), std::exp(whole["loss"].get<double>()),
+              1e-6 * whole["perplexity"].get<double>());
   // The last validation of training saw the same two batches.
   EXPECT_EQ(part["positions"], 2 * 4 * 16);
   EXPECT_EQ(part["loss"], records(scene().finished_run(), "eval").back()["loss"]);
@@ -63,10 +65,13 @@ TEST(Pipeline, EvalSeesTheTrainedModel) {
 }
 
 TEST(Pipeline, ScoresAddUp) {
-  const json score = fabula_ok({"score", scene().finished_run(), "--text", "Once upon a time, there was a girl. She had a dog and a red ball.", "--json"}).json();
+  const json score = fabula_ok({"score", scene().finished_run(), "--text",
+                                "Once upon a time, there was a girl. She had a dog and a red ball.", "--json"})
+                         .json();
   double sum = 0;
   for (const json& token : score["tokens"]) {
-    EXPECT_NEAR(token["log_p"].get<double>(), token["log_p_group"].get<double>() + token["log_p_slot"].get<double>(), 1e-5);
+    EXPECT_NEAR(token["log_p"].get<double>(), token["log_p_group"].get<double>() + token["log_p_slot"].get<double>(),
+                1e-5);
     EXPECT_LT(token["log_p"].get<double>(), 0);
     sum += token["log_p"].get<double>();
   }
@@ -97,7 +102,8 @@ TEST(Pipeline, GenerationIsRepeatable) {
 }
 
 TEST(Pipeline, GenerationBeyondTheContextGoesOn) {
-  const json text = fabula_ok({"generate", scene().finished_run(), "--prompt", "The", "--max-tokens", "60", "--json"}).json();
+  const json text =
+      fabula_ok({"generate", scene().finished_run(), "--prompt", "The", "--max-tokens", "60", "--json"}).json();
   EXPECT_GT(text[0]["text"].get<std::string>().size(), 32u);
 }
 
@@ -110,7 +116,8 @@ TEST(Pipeline, InfoTellsTheRun) {
   EXPECT_EQ(info["group_size"], 18);
   EXPECT_EQ(info["head"], "grouped");
   const std::string keys = fabula_ok({"info", "--config-keys"}).out;
-  for (const char* key : {"n_embd", "head", "group_size", "learning_rate"}) EXPECT_NE(keys.find(key), std::string::npos) << key;
+  for (const char* key : {"n_embd", "head", "group_size", "learning_rate"})
+    EXPECT_NE(keys.find(key), std::string::npos) << key;
 }
 
 TEST(Pipeline, CheckPasses) {
@@ -128,18 +135,24 @@ TEST(Pipeline, DevicesAreListed) {
 }
 
 TEST(Pipeline, ValidationLayerStaysSilent) {
-  const json outcome = fabula_ok(scene().train("validated", {"--validate", "--json", "--set", "train.steps=4", "--set", "train.grad_accumulation=2", "--set",
-                                                              "train.sample_every=4"})).json();
+  const json outcome =
+      fabula_ok(scene().train("validated", {"--validate", "--json", "--set", "train.steps=4", "--set",
+                                            "train.grad_accumulation=2", "--set", "train.sample_every=4"}))
+          .json();
   EXPECT_EQ(outcome["validation_messages"], 0);
   EXPECT_EQ(outcome["step"], 4);
 }
 
 TEST(Pipeline, BothHeadsAndBothBodiesTrain) {
-  write(scene().path("neo.json"), R"({"model_type": "gpt_neo", "max_position_embeddings": 16, "hidden_size": 16, "num_layers": 2, "num_heads": 2,
+  write(scene().path("neo.json"),
+        R"({"model_type": "gpt_neo", "max_position_embeddings": 16, "hidden_size": 16, "num_layers": 2, "num_heads": 2,
     "window_size": 5, "embed_dropout": 0, "attention_dropout": 0, "resid_dropout": 0, "head": {"kind": "full"},
     "train": {"batch_size": 4, "steps": 40, "learning_rate": 1e-2, "warmup_steps": 2, "eval_every": 40, "sample_every": 0}})");
-  const Args train{"train", scene().path("neo.json"), "--data", scene().path("stories.tokens"), "--valid", scene().path("valid.tokens"),
-                   "--tokenizer", scene().path("tokenizer.json"), "--json", "--out"};
+  const Args train{"train",       scene().path("neo.json"),
+                   "--data",      scene().path("stories.tokens"),
+                   "--valid",     scene().path("valid.tokens"),
+                   "--tokenizer", scene().path("tokenizer.json"),
+                   "--json",      "--out"};
   for (const std::string head : {"full", "grouped"}) {
     const json outcome = fabula_ok(train + Args{scene().path("neo_" + head), "--set", "head.kind=" + head}).json();
     EXPECT_LT(outcome["validation_loss"].get<double>(), 5.2) << head;
@@ -148,8 +161,8 @@ TEST(Pipeline, BothHeadsAndBothBodiesTrain) {
 
 TEST(Pipeline, TextAloneIsEnough) {
   // No tokenizer and no validation text: both come from the text.
-  fabula_ok({"train", scene().path("config.json"), "--data", scene().path("valid.txt"), "--out", scene().path("text_alone"), "--set", "vocab_size=280",
-             "--set", "train.steps=3"});
+  fabula_ok({"train", scene().path("config.json"), "--data", scene().path("valid.txt"), "--out",
+             scene().path("text_alone"), "--set", "vocab_size=280", "--set", "train.steps=3"});
   const json info = fabula_ok({"info", scene().path("text_alone"), "--json"}).json();
   EXPECT_EQ(info["vocabulary"], 280);
   EXPECT_EQ(records(scene().path("text_alone"), "eval").size(), 2u);

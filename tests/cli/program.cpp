@@ -51,8 +51,10 @@ struct Pipe {
 bool take(Pipe& pipe, std::string& text) {
   std::array<char, 65536> buffer{};
   const ssize_t count = ::read(pipe.ends[0], buffer.data(), buffer.size());
-  if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
-  else pipe.close_end(0);
+  if (count > 0)
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  else
+    pipe.close_end(0);
   return count > 0;
 }
 
@@ -121,7 +123,8 @@ void expect_refusal(const Result& result, int status, const std::vector<std::str
     EXPECT_NE(result.err.find(part), std::string::npos) << "\"" << part << "\" is not in: " << result.err;
   EXPECT_EQ(result.err.find("this is a bug"), std::string::npos) << result.err;
   const std::regex message("^fabula[a-z ]*: ", std::regex::multiline);
-  const auto messages = std::distance(std::sregex_iterator(result.err.begin(), result.err.end(), message), std::sregex_iterator());
+  const auto messages =
+      std::distance(std::sregex_iterator(result.err.begin(), result.err.end(), message), std::sregex_iterator());
   EXPECT_EQ(messages, 1) << "one message, please: " << result.err;
 }
 

@@ -29,7 +29,8 @@ RunOptions signal_after(int steps, int signal) {
 std::vector<std::string> loss_texts(const std::string& run) {
   std::vector<std::string> texts;
   const std::string file = read(run + "/metrics.jsonl");
-  for (std::size_t at = file.find("{\"kind\":\"train\""); at != std::string::npos; at = file.find("{\"kind\":\"train\"", at + 1)) {
+  for (std::size_t at = file.find("{\"kind\":\"train\""); at != std::string::npos;
+       at = file.find("{\"kind\":\"train\"", at + 1)) {
     const std::size_t loss = file.find("\"loss\":", at);
     texts.push_back(file.substr(loss, file.find_first_of(",}", loss) - loss));
   }
@@ -48,7 +49,8 @@ TEST(Resume, KilledAtRandomIsBitIdentical) {
   const std::string run = scene().path("killed");
   int kills = 0;
   for (int i = 0; i < 4; ++i) {
-    const Result result = fabula(scene().train("killed", {"--resume", "auto"}), signal_after(4 + static_cast<int>(random() % 16), SIGKILL));
+    const Result result = fabula(scene().train("killed", {"--resume", "auto"}),
+                                 signal_after(4 + static_cast<int>(random() % 16), SIGKILL));
     kills += result.status == 128 + SIGKILL;
     ASSERT_TRUE(result.status == 0 || result.status == 128 + SIGKILL) << result.err;
   }
@@ -126,13 +128,15 @@ TEST(Resume, OtherKernelsAreRefusedUnlessForced) {
   EXPECT_EQ(fabula_ok(other + Args{"--resume", "force", "--json"}).json()["step"], 62);
   // From now on the run belongs to these kernels.
   fabula_ok(other + Args{"--resume", "auto", "--set", "train.steps=63"});
-  expect_refusal(fabula(scene().train("kernels", {"--resume", "auto", "--set", "train.steps=64"})), 2, {"other kernels"});
+  expect_refusal(fabula(scene().train("kernels", {"--resume", "auto", "--set", "train.steps=64"})), 2,
+                 {"other kernels"});
 }
 
 TEST(Resume, OtherSettingsAreNotMistakenForOtherKernels) {
   scene().copy_of_finished_run("settings");
-  const Result result = fabula_ok(scene().train("settings", {"--resume", "auto", "--json", "--set", "train.steps=62", "--set", "train.batch_size=3", "--set",
-                                                             "train.sample_every=0"}));
+  const Result result =
+      fabula_ok(scene().train("settings", {"--resume", "auto", "--json", "--set", "train.steps=62", "--set",
+                                           "train.batch_size=3", "--set", "train.sample_every=0"}));
   EXPECT_NE(result.err.find("warning: the training settings differ"), std::string::npos) << result.err;
   EXPECT_EQ(result.json()["step"], 62);
 }
@@ -140,7 +144,8 @@ TEST(Resume, OtherSettingsAreNotMistakenForOtherKernels) {
 TEST(Resume, AnotherModelIsRefused) {
   const std::string run = scene().copy_of_finished_run("shape");
   const auto before = contents(run);
-  expect_refusal(fabula(scene().train("shape", {"--resume", "auto", "--set", "n_layer=2"})), 2, {"another shape", "config.json"});
+  expect_refusal(fabula(scene().train("shape", {"--resume", "auto", "--set", "n_layer=2"})), 2,
+                 {"another shape", "config.json"});
   EXPECT_EQ(contents(run), before);
 }
 
@@ -162,17 +167,24 @@ TEST(Resume, TwoTrainersInOneFolderAreRefused) {
     expect_refusal(fabula(scene().train("busy", {"--resume", "auto"})), 2, {"busy", "in use by another fabula"});
     return SIGINT;
   };
-  EXPECT_EQ(fabula(scene().train("busy", {"--set", "train.steps=100000", "--set", "train.save_every=0"}), options).status, 130);
+  EXPECT_EQ(
+      fabula(scene().train("busy", {"--set", "train.steps=100000", "--set", "train.save_every=0"}), options).status,
+      130);
   EXPECT_TRUE(tried);
 }
 
 TEST(Resume, AnAttemptThatFailedLeavesNoTextsBehind) {
   // Without a checkpoint a second attempt with other texts must not find those of the first.
-  Args train{"train", scene().path("config.json"), "--out", scene().path("attempts"), "--set", "train.steps=2", "--set", "vocab_size=280", "--data"};
+  Args train{"train", scene().path("config.json"),
+             "--out", scene().path("attempts"),
+             "--set", "train.steps=2",
+             "--set", "vocab_size=280",
+             "--data"};
   expect_refusal(fabula(train + Args{scene().path("stories.txt"), "--set", "attn_pdrop=0.5"}), 1, {"attn_pdrop"});
   fabula_ok(train + Args{scene().path("valid.txt")});
   EXPECT_NE(read(scene().path("attempts/data/train.txt")), "");
-  EXPECT_EQ(read(scene().path("stories.txt")).find(read(scene().path("attempts/data/train.txt")).substr(0, 200)), std::string::npos);
+  EXPECT_EQ(read(scene().path("stories.txt")).find(read(scene().path("attempts/data/train.txt")).substr(0, 200)),
+            std::string::npos);
 }
 
 }  // namespace

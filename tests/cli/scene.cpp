@@ -21,13 +21,18 @@ Scene::Scene() {
   fabula_ok({"corpus", "--seed", "4", "--stories", "10", "--out", path("valid.txt")});
   fabula_ok({"tokenizer", "train", path("stories.txt"), "--vocab-size", "300", "--out", path("tokenizer.json")});
   for (const std::string name : {"stories", "valid"})
-    fabula_ok({"data", "prepare", path(name + ".txt"), "--tokenizer", path("tokenizer.json"), "--out", path(name + ".tokens")});
+    fabula_ok({"data", "prepare", path(name + ".txt"), "--tokenizer", path("tokenizer.json"), "--out",
+               path(name + ".tokens")});
   write(path("config.json"), kConfig);
 }
 
 Args Scene::train(const std::string& run, const Args& more) const {
-  return Args{"train", path("config.json"), "--data", path("stories.tokens"), "--valid", path("valid.tokens"), "--tokenizer", path("tokenizer.json"),
-              "--out", path(run)} + more;
+  return Args{"train",       path("config.json"),
+              "--data",      path("stories.tokens"),
+              "--valid",     path("valid.tokens"),
+              "--tokenizer", path("tokenizer.json"),
+              "--out",       path(run)} +
+         more;
 }
 
 const std::string& Scene::finished_run() {
@@ -75,7 +80,8 @@ void write(const std::filesystem::path& path, const std::string& content) {
 std::map<std::string, std::string> contents(const std::filesystem::path& folder) {
   std::map<std::string, std::string> result;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().filename() != ".lock") result[entry.path().string()] = read(entry.path());
+    if (entry.is_regular_file() && entry.path().filename() != ".lock")
+      result[entry.path().string()] = read(entry.path());
   return result;
 }
 

@@ -9,13 +9,15 @@
 
 namespace fabula::cli_test {
 
-/// Texts, tokens and a config that the tests share, made by the program itself: 200 stories, 300 tokens, a model of 25 thousand parameters.
+/// Texts, tokens and a config that the tests share, made by the program itself: 200 stories, 300 tokens, a model of 25
+/// thousand parameters.
 class Scene {
  public:
   Scene();
 
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
-  /// `train` with this scene's config, tokens and tokenizer into a folder; 60 steps, a checkpoint every 7, a progress line every step.
+  /// `train` with this scene's config, tokens and tokenizer into a folder; 60 steps, a checkpoint every 7, a progress
+  /// line every step.
   Args train(const std::string& run, const Args& more = {}) const;
   /// A finished run of 60 steps, made when first asked for. Not to be changed: copy it.
   const std::string& finished_run();

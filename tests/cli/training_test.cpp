@@ -17,8 +17,9 @@ std::vector<double> losses(const std::string& run) {
 const Args kQuiet{"--set", "train.eval_every=0", "--set", "train.sample_every=0", "--set", "train.save_every=0"};
 
 TEST(Training, OverfitsOneBatch) {
-  fabula_ok(scene().train("overfit", kQuiet + Args{"--overfit-batch", "--set", "train.steps=250", "--set", "train.learning_rate=1e-2", "--set", "train.dropout=0",
-                                                  "--set", "train.weight_decay=0", "--set", "train.log_every=100"}));
+  fabula_ok(scene().train("overfit", kQuiet + Args{"--overfit-batch", "--set", "train.steps=250", "--set",
+                                                   "train.learning_rate=1e-2", "--set", "train.dropout=0", "--set",
+                                                   "train.weight_decay=0", "--set", "train.log_every=100"}));
   EXPECT_LT(losses(scene().path("overfit")).back(), 0.1);
 }
 
@@ -30,14 +31,17 @@ TEST(Training, AccumulatedBatchesEqualOneBatch) {
   const std::vector<double> whole = losses(scene().path("whole")), halves = losses(scene().path("halves"));
   ASSERT_EQ(whole.size(), 6u);
   for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(whole[i], halves[i], 1e-5) << "step " << i + 1;
-  for (const char* kind : {"eval", "sample"}) EXPECT_TRUE(records(scene().path("whole"), kind).empty()) << kind << ": every 0 steps means never";
+  for (const char* kind : {"eval", "sample"})
+    EXPECT_TRUE(records(scene().path("whole"), kind).empty()) << kind << ": every 0 steps means never";
 }
 
 TEST(Training, AccumulationWithDropoutDrawsAnewForEachPart) {
   // Both parts are the same batch: with one draw for both, two parts would equal one.
-  const Args flags = kQuiet + Args{"--overfit-batch", "--set", "train.dropout=0.3", "--set", "train.steps=3", "--set", "train.batch_size=2"};
+  const Args flags = kQuiet + Args{"--overfit-batch", "--set", "train.dropout=0.3", "--set",
+                                   "train.steps=3",   "--set", "train.batch_size=2"};
   fabula_ok(scene().train("one_part", flags));
-  for (const std::string name : {"two_parts", "two_parts_again"}) fabula_ok(scene().train(name, flags + Args{"--set", "train.grad_accumulation=2"}));
+  for (const std::string name : {"two_parts", "two_parts_again"})
+    fabula_ok(scene().train(name, flags + Args{"--set", "train.grad_accumulation=2"}));
   EXPECT_EQ(losses(scene().path("two_parts")), losses(scene().path("two_parts_again")));
   EXPECT_NE(losses(scene().path("one_part")).front(), losses(scene().path("two_parts")).front());
   EXPECT_NEAR(losses(scene().path("one_part")).front(), losses(scene().path("two_parts")).front(), 0.2);

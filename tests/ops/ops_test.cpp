@@ -1,4 +1,5 @@
-// Every case of every op, on this process's device, against the CPU reference; and every gradient rule against central differences.
+// Every case of every op, on this process's device, against the CPU reference; and every gradient rule against central
+// differences.
 #include <gtest/gtest.h>
 
 #include "graph/check.hpp"
@@ -18,7 +19,8 @@ class ValueTest : public testing::Test {
     const auto results = graph::check_case(device(), ops::op_table(), op_, case_, {.repeats = 2});
     ASSERT_FALSE(results.empty());
     for (const graph::CheckResult& result : results)
-      EXPECT_TRUE(result.ok) << result.op << "/" << result.case_name << " variant '" << result.variant << "': " << result.detail;
+      EXPECT_TRUE(result.ok) << result.op << "/" << result.case_name << " variant '" << result.variant
+                             << "': " << result.detail;
   }
 
  private:

@@ -20,7 +20,9 @@ vk::Device& device() {
   if (!opened) opened = vk::Device::open(options());
   return *opened;
 }
-bool quick() { return quick_run; }
+bool quick() {
+  return quick_run;
+}
 
 /// After the last test: the layer must have stayed silent.
 class ValidationSilence : public testing::Environment {
@@ -42,10 +44,14 @@ int main(int argc, char** argv) {
   options.cache_dir = "none";
   for (int i = 1; i < argc; ++i) {
     const bool more = i + 1 < argc;
-    if (!std::strcmp(argv[i], "--validate")) options.validate = true;
-    else if (!std::strcmp(argv[i], "--quick")) fabula::test::quick_run = true;
-    else if (!std::strcmp(argv[i], "--device") && more) options.device = argv[++i];
-    else if (!std::strcmp(argv[i], "--limits") && more) options.limits = argv[++i];
+    if (!std::strcmp(argv[i], "--validate"))
+      options.validate = true;
+    else if (!std::strcmp(argv[i], "--quick"))
+      fabula::test::quick_run = true;
+    else if (!std::strcmp(argv[i], "--device") && more)
+      options.device = argv[++i];
+    else if (!std::strcmp(argv[i], "--limits") && more)
+      options.limits = argv[++i];
     else {
       std::fprintf(stderr, "unknown flag %s (--device NAME, --limits PROFILE, --validate, --quick)\n", argv[i]);
       return 2;

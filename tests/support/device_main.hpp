@@ -5,8 +5,8 @@
 
 namespace fabula::test {
 
-/// The device of this test process, opened once with the flags of its command line: --device, --limits, --validate, --quick.
-/// Throws when there is none: a machine without a device fails these tests, it does not skip them.
+/// The device of this test process, opened once with the flags of its command line: --device, --limits, --validate,
+/// --quick. Throws when there is none: a machine without a device fails these tests, it does not skip them.
 vk::Device& device();
 bool quick();
 
