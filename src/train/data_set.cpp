@@ -192,6 +192,8 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
     texts = {options.data, options.valid, options.data.filename().string()};
   else
     texts = options.data.empty() ? built_in_texts(options, folder) : given_texts(options, folder);
+  if (!options.valid.empty()) texts.valid = options.valid;
+  if (texts.valid.empty()) info("no validation: name a text for it with --valid");
   result.description = texts.description;
 
   const fs::path own_tokenizer = folder / "tokenizer.json";

@@ -130,10 +130,12 @@ void Trainer::check_resumable(const RunState& saved) const {
   if (saved.lowering == lowering_text(plan_training(device_.profile(), model_, old.train)) ||
       options_.resume == Resume::kForce)
     return;
+  const std::string then = saved.device + ", " + saved.driver;
+  const std::string now = device_.profile().name + ", " + device_.info().driver;
   fail(ErrorCode::kInvalidArgument,
-       "the run was started with other kernels (on {}, {}; now {}, {}): it cannot continue bit-identically. --resume "
-       "force continues all the same",
-       saved.device, saved.driver, device_.profile().name, device_.info().driver);
+       "the run was started with other kernels ({}): it cannot continue bit-identically. --resume force continues all "
+       "the same",
+       then == now ? "of another version of fabula" : "on " + then + "; now " + now);
 }
 
 void Trainer::start_or_resume() {

@@ -159,6 +159,13 @@ TEST(Pipeline, BothHeadsAndBothBodiesTrain) {
   }
 }
 
+TEST(Pipeline, BuiltInStoriesWithAValidationTextOfOnesOwn) {
+  fabula_ok({"train", scene().path("config.json"), "--valid", scene().path("valid.txt"), "--corpus-stories", "30",
+             "--out", scene().path("own_valid"), "--set", "vocab_size=280", "--set", "train.steps=2"});
+  const Args eval{"eval", scene().path("own_valid"), "--batches", "2", "--json", "--data", scene().path("valid.txt")};
+  EXPECT_EQ(fabula_ok(eval).json()["loss"], records(scene().path("own_valid"), "eval").back()["loss"]);
+}
+
 TEST(Pipeline, TextAloneIsEnough) {
   // No tokenizer and no validation text: both come from the text.
   fabula_ok({"train", scene().path("config.json"), "--data", scene().path("valid.txt"), "--out",

@@ -15,7 +15,8 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Shares of each token in many draws.
-std::map<std::uint32_t, double> shares(const std::vector<float>& log_probs, const SamplerOptions& options, int draws = 20000) {
+std::map<std::uint32_t, double> shares(const std::vector<float>& log_probs, const SamplerOptions& options,
+                                       int draws = 20000) {
   Philox random(options.seed);
   std::map<std::uint32_t, double> result;
   for (int i = 0; i < draws; ++i) result[sample(log_probs, options, random)] += 1.0 / draws;
@@ -45,10 +46,11 @@ TEST(Sampler, TemperatureZeroTakesTheLikeliest) {
 }
 
 TEST(Sampler, TopKAndTopP) {
-  for (const auto& [id, share] : shares(kQuarters, {.temperature = 1, .top_k = 2})) EXPECT_NEAR(share, id == 1 ? 2.0 / 3 : 1.0 / 3, 0.02) << id;
+  for (const auto& [id, share] : shares(kQuarters, {.temperature = 1, .top_k = 2}))
+    EXPECT_NEAR(share, id == 1 ? 2.0 / 3 : 1.0 / 3, 0.02) << id;
   EXPECT_EQ(shares(kQuarters, {.temperature = 1, .top_k = 1}).size(), 1u);
   EXPECT_EQ(shares(kQuarters, {.temperature = 1, .top_k = 99}).size(), 4u);
-  EXPECT_EQ(shares(kQuarters, {.temperature = 1, .top_p = 0.4}).size(), 1u);   // the likeliest alone reaches it
+  EXPECT_EQ(shares(kQuarters, {.temperature = 1, .top_p = 0.4}).size(), 1u);  // the likeliest alone reaches it
   EXPECT_EQ(shares(kQuarters, {.temperature = 1, .top_p = 0.7}).size(), 2u);
   EXPECT_EQ(shares(kQuarters, {.temperature = 1, .top_p = 1e-9}).size(), 1u);  // never empty
 }
@@ -64,7 +66,8 @@ TEST(Sampler, PassesOverWhatIsNotFinite) {
 TEST(Sampler, RefusesOptionsOutOfRange) {
   for (const double temperature : {-0.1, 101.0, double(NAN)})
     test::expect_error(ErrorCode::kInvalidArgument, {"temperature"}, [&] { validate({.temperature = temperature}); });
-  for (const double top_p : {0.0, 1.5, double(NAN)}) test::expect_error(ErrorCode::kInvalidArgument, {"top-p"}, [&] { validate({.top_p = top_p}); });
+  for (const double top_p : {0.0, 1.5, double(NAN)})
+    test::expect_error(ErrorCode::kInvalidArgument, {"top-p"}, [&] { validate({.top_p = top_p}); });
 }
 
 }  // namespace

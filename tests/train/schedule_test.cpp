@@ -32,7 +32,8 @@ TEST(Schedule, WarmsUpAndFallsToItsFloor) {
   EXPECT_NEAR(learning_rate(config, 60, 110), 2 * (0.25 + 0.75 * 0.5), 1e-12);  // halfway down
   EXPECT_NEAR(learning_rate(config, 110, 110), 0.5, 1e-12);
   EXPECT_NEAR(learning_rate(config, 200, 110), 0.5, 1e-12);
-  for (std::int64_t step = 11; step < 110; ++step) EXPECT_GT(learning_rate(config, step, 110), learning_rate(config, step + 1, 110)) << step;
+  for (std::int64_t step = 11; step < 110; ++step)
+    EXPECT_GT(learning_rate(config, step, 110), learning_rate(config, step + 1, 110)) << step;
 }
 
 TEST(Schedule, EdgesOfTheWarmUp) {
@@ -53,7 +54,8 @@ TEST(Schedule, HyperOfAdamW) {
   config.epsilon = 1e-6;
   const auto hyper = adamw_hyper(config, 0.5, 2);
   const std::array<double, 6> expected{0.5, 0.9, 0.99, 1e-6, 1 - 0.81, 1 - 0.9801};
-  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(hyper[i], expected[i], 1e-7 * std::max(1.0, expected[i])) << i;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(hyper[i], expected[i], 1e-7 * std::max(1.0, expected[i])) << i;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A device that fails in the midst of training: the message is clear, the checkpoint whole, and another device goes on from it bit by bit.
+// A device that fails in the midst of training: the message is clear, the checkpoint whole, and another device goes on
+// from it bit by bit.
 #include "train/trainer.hpp"
 
 #include <gtest/gtest.h>
@@ -16,14 +17,17 @@ namespace {
 // What replaced entries of the function table look at; entries are plain functions.
 bool lost = false;
 PFN_vkQueueSubmit real_submit = nullptr;
-VKAPI_ATTR VkResult VKAPI_CALL submit_unless_lost(VkQueue queue, std::uint32_t count, const VkSubmitInfo* info, VkFence fence) {
+VKAPI_ATTR VkResult VKAPI_CALL submit_unless_lost(VkQueue queue, std::uint32_t count, const VkSubmitInfo* info,
+                                                  VkFence fence) {
   return lost ? VK_ERROR_DEVICE_LOST : real_submit(queue, count, info, fence);
 }
-VKAPI_ATTR VkResult VKAPI_CALL no_memory(VkDevice, const VkMemoryAllocateInfo*, const VkAllocationCallbacks*, VkDeviceMemory*) {
+VKAPI_ATTR VkResult VKAPI_CALL no_memory(VkDevice, const VkMemoryAllocateInfo*, const VkAllocationCallbacks*,
+                                         VkDeviceMemory*) {
   return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
-constexpr const char* kConfig = R"({"model_type": "gpt2", "vocab_size": 280, "n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2,
+constexpr const char* kConfig =
+    R"({"model_type": "gpt2", "vocab_size": 280, "n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2,
   "embd_pdrop": 0.1, "attn_pdrop": 0, "resid_pdrop": 0, "head": {"kind": "grouped"},
   "train": {"batch_size": 2, "steps": 12, "warmup_steps": 2, "save_every": 4, "eval_every": 6, "eval_batches": 2, "sample_every": 0}})";
 
@@ -39,7 +43,8 @@ class Training : public testing::Test {
   TrainOutcome train(vk::Device& device, const std::string& run, TrainOptions options = {}) const {
     RunConfig config = parse_config(kConfig, "config");
     RunFolder folder(path(run));
-    const DataSet data = open_data({.data = {}, .valid = {}, .tokenizer = {}, .corpus_seed = 1, .corpus_stories = 40}, config, folder.path());
+    const DataSet data = open_data({.data = {}, .valid = {}, .tokenizer = {}, .corpus_seed = 1, .corpus_stories = 40},
+                                   config, folder.path());
     return Trainer(device, config, data, folder, std::move(options)).run();
   }
   std::vector<double> losses(const std::string& run) const {
@@ -58,18 +63,21 @@ TEST_F(Training, DeviceLostKeepsTheCheckpoint) {
   {
     const auto device = open_device();
     real_submit = std::exchange(device->impl().table.vkQueueSubmit, submit_unless_lost);
-    // Asked for each of the two first validation batches and after each step: lost after step 5, one after a checkpoint.
+    // Asked for each of the two first validation batches and after each step: lost after step 5, one after a
+    // checkpoint.
     int asked = 0;
     TrainOptions options;
     options.stop_requested = [&] {
       lost = ++asked == 2 + 5;
       return false;
     };
-    test::expect_error(ErrorCode::kDeviceLost, {"VK_ERROR_DEVICE_LOST", "resume from the last checkpoint"}, [&] { train(*device, "lost", options); });
+    test::expect_error(ErrorCode::kDeviceLost, {"VK_ERROR_DEVICE_LOST", "resume from the last checkpoint"},
+                       [&] { train(*device, "lost", options); });
     EXPECT_EQ(losses("lost").size(), 5u);
   }
   EXPECT_EQ(RunFolder(path("lost")).read_state().step, 4);
-  const TrainOutcome outcome = train(*open_device(), "lost", {.resume = Resume::kAuto, .overfit_batch = false, .stop_requested = {}});
+  const TrainOutcome outcome =
+      train(*open_device(), "lost", {.resume = Resume::kAuto, .overfit_batch = false, .stop_requested = {}});
   EXPECT_EQ(outcome.step, 12);
   EXPECT_EQ(losses("lost"), losses("whole"));
   EXPECT_EQ(losses("lost").size(), 12u);
@@ -78,7 +86,8 @@ TEST_F(Training, DeviceLostKeepsTheCheckpoint) {
 TEST_F(Training, NoMemoryWritesNothing) {
   const auto device = open_device();
   device->impl().table.vkAllocateMemory = no_memory;
-  test::expect_error(ErrorCode::kOutOfMemory, {"out of device memory", "wanted", "heap of", "train.batch_size"}, [&] { train(*device, "full"); });
+  test::expect_error(ErrorCode::kOutOfMemory, {"out of device memory", "wanted", "heap of", "train.batch_size"},
+                     [&] { train(*device, "full"); });
   EXPECT_FALSE(std::filesystem::exists(path("full") / "model.safetensors"));
   EXPECT_FALSE(std::filesystem::exists(path("full") / "metrics.jsonl"));
   EXPECT_EQ(train(*open_device(), "full").step, 12);
@@ -108,7 +117,8 @@ TEST_F(Training, StopsWhenAskedAndMakesUpForTheValidationLeftOut) {
 TEST_F(Training, DataFilesOfTheUserAreNotOverwritten) {
   std::filesystem::create_directories(path("mine") / "data");
   std::ofstream(path("mine") / "data" / "stories-train.txt") << "my own text";
-  test::expect_error(ErrorCode::kInvalidArgument, {"stories-train.txt", "would be overwritten"}, [&] { train(*open_device(), "mine"); });
+  test::expect_error(ErrorCode::kInvalidArgument, {"stories-train.txt", "would be overwritten"},
+                     [&] { train(*open_device(), "mine"); });
   std::ifstream file(path("mine") / "data" / "stories-train.txt");
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "my own text");
 }
