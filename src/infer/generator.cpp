@@ -63,7 +63,13 @@ std::vector<std::uint32_t> Generator::encode_prompt(std::string_view prompt) con
   if (static_cast<std::int64_t>(ids.size()) > max_context())
     fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the model's context holds {}; shorten the prompt",
          ids.size(), max_context());
-  if (ids.empty()) ids.push_back(tokenizer_.eot_id());
+  // A prompt is the start of a document, and in training every document follows an end-of-text token: without it the
+  // first words come from a context that the model never saw.
+  const bool starts_document = tokenizer_.has_eot() && static_cast<std::int64_t>(ids.size()) < max_context();
+  if (starts_document && (ids.empty() || ids.front() != tokenizer_.eot_id()))
+    ids.insert(ids.begin(), tokenizer_.eot_id());
+  if (ids.empty())
+    fail(ErrorCode::kInvalidArgument, "the prompt is empty and the vocabulary has no <|endoftext|> to start from");
   return ids;
 }
 

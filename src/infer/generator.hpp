@@ -36,9 +36,10 @@ class Generator {
   Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
             const text::Tokenizer& tokenizer);
 
-  /// Continues a prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come and
-  /// stops by returning false. The result is the continuation without the prompt. A text that outgrows the context goes
-  /// on with its latest half. Throws kInvalidArgument for a prompt longer than the context, naming both lengths.
+  /// Continues a prompt, which is taken as the start of a document (it follows <|endoftext|>, as in training).
+  /// `on_text` gets pieces of whole characters as they come and stops by returning false. The result is the
+  /// continuation without the prompt. A text that outgrows the context goes on with its latest half. Throws
+  /// kInvalidArgument for a prompt longer than the context, naming both lengths.
   std::string generate(std::string_view prompt, const GenerateOptions& options,
                        const std::function<bool(std::string_view)>& on_text = {});
 
