@@ -42,7 +42,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
   const Value hidden = body(graph, model.config(), {batch, sequence, true}, inputs);
   {
-    Graph::Scope scope(graph, "head");
+    Graph::Scope scope(graph, "loss");
     result.per_position = model.head().loss(graph, hidden, heads::LossUse::kGradient);
     result.loss = graph.op1("mean_loss", {result.per_position.loss, graph.input("loss_scale", {1, 4}, DType::kF32)});
     graph.keep(result.loss);
@@ -68,7 +68,7 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   Graph& graph = result.graph;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, false);
   const Value hidden = body(graph, model.config(), {batch, sequence, false}, inputs);
-  Graph::Scope scope(graph, "head");
+  Graph::Scope scope(graph, "loss");
   result.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
   result.loss = kept_sum(graph, result.per_position.loss);
   keep_sums(result);
