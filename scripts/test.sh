@@ -116,5 +116,7 @@ if [ "$asan" = yes ]; then
   # The drivers leak a little by design; suppressed by library, so that leaks of fabula still show.
   export LSAN_OPTIONS=suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0
   export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  # One driver is enough here: it is fabula's code that the sanitizers watch.
+  swiftshader_icd=
   run_tests asan ON
 fi
