@@ -76,48 +76,40 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed
   recorded.list->end();
 }
 
-void Runtime::upload(std::string_view name, std::span<const float> data) {
+void Runtime::for_each_chunk(std::string_view name, std::size_t count, const ChunkVisitor& visit) {
   wait();
   const auto it = workload_.stored().find(name);
   ensure(it != workload_.stored().end(), "there is no parameter or state \"{}\"", name);
   const Shape& shape = it->second.shape;
-  ensure(static_cast<std::int64_t>(data.size()) == shape.count(), "\"{}\" is {}, {} numbers were given", name,
-         to_string(shape), data.size());
+  ensure(static_cast<std::int64_t>(count) == shape.count(), "\"{}\" is {}, the host's side has {} numbers", name,
+         to_string(shape), count);
   const std::int64_t step = rows_per_chunk(shape);
+  for (const Piece& piece : it->second.placement.pieces)
+    for (std::int64_t row = piece.row_begin; row < piece.row_end; row += step)
+      visit(shape, {row, std::min(piece.row_end, row + step)}, store_[piece.block],
+            piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4));
+}
+
+void Runtime::upload(std::string_view name, std::span<const float> data) {
   std::vector<float> rows;
-  for (const Piece& piece : it->second.placement.pieces) {
-    for (std::int64_t row = piece.row_begin; row < piece.row_end; row += step) {
-      const std::int64_t end = std::min(piece.row_end, row + step);
-      rows.assign(static_cast<std::size_t>((end - row) * shape.ld()), 0.0f);
-      for (std::int64_t r = row; r < end; ++r)
-        std::copy_n(data.begin() + r * shape.cols, shape.cols, rows.begin() + (r - row) * shape.ld());
-      device_.upload(store_[piece.block],
-                     piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
-                     std::as_bytes(std::span(rows)));
-    }
-  }
+  for_each_chunk(
+      name, data.size(), [&](const Shape& shape, RowBlock block, const vk::Buffer& to, std::uint64_t offset) {
+        rows.assign(static_cast<std::size_t>(block.size() * shape.ld()), 0.0f);
+        for (std::int64_t r = block.begin; r < block.end; ++r)
+          std::copy_n(data.begin() + r * shape.cols, shape.cols, rows.begin() + (r - block.begin) * shape.ld());
+        device_.upload(to, offset, std::as_bytes(std::span(rows)));
+      });
 }
 
 void Runtime::download(std::string_view name, std::span<float> data) {
-  wait();
-  const auto it = workload_.stored().find(name);
-  ensure(it != workload_.stored().end(), "there is no parameter or state \"{}\"", name);
-  const Shape& shape = it->second.shape;
-  ensure(static_cast<std::int64_t>(data.size()) == shape.count(), "\"{}\" is {}, room for {} numbers was given", name,
-         to_string(shape), data.size());
-  const std::int64_t step = rows_per_chunk(shape);
   std::vector<float> rows;
-  for (const Piece& piece : it->second.placement.pieces) {
-    for (std::int64_t row = piece.row_begin; row < piece.row_end; row += step) {
-      const std::int64_t end = std::min(piece.row_end, row + step);
-      rows.resize(static_cast<std::size_t>((end - row) * shape.ld()));
-      device_.download(store_[piece.block],
-                       piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4),
-                       std::as_writable_bytes(std::span(rows)));
-      for (std::int64_t r = row; r < end; ++r)
-        std::copy_n(rows.begin() + (r - row) * shape.ld(), shape.cols, data.begin() + r * shape.cols);
-    }
-  }
+  for_each_chunk(
+      name, data.size(), [&](const Shape& shape, RowBlock block, const vk::Buffer& from, std::uint64_t offset) {
+        rows.resize(static_cast<std::size_t>(block.size() * shape.ld()));
+        device_.download(from, offset, std::as_writable_bytes(std::span(rows)));
+        for (std::int64_t r = block.begin; r < block.end; ++r)
+          std::copy_n(rows.begin() + (r - block.begin) * shape.ld(), shape.cols, data.begin() + r * shape.cols);
+      });
 }
 
 void Runtime::write_input(std::size_t graph, std::string_view name, DType dtype, std::span<const std::uint32_t> words) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -53,6 +54,11 @@ class Runtime {
   };
   vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
   void record(const PlannedGraph& planned, Recorded& recorded, bool timed);
+  /// Rows of a stored tensor that lie together: where they are on the device.
+  using ChunkVisitor = std::function<void(const Shape&, RowBlock, const vk::Buffer&, std::uint64_t offset)>;
+  /// Visits a parameter or state in chunks of bounded size, after work in flight; `count` numbers are on the host's
+  /// side.
+  void for_each_chunk(std::string_view name, std::size_t count, const ChunkVisitor& visit);
   void write_input(std::size_t graph, std::string_view name, DType dtype, std::span<const std::uint32_t> words);
   const std::uint32_t* readback(std::size_t graph, Value value);
 
