@@ -45,9 +45,8 @@ const OpDef cross_entropy{
           if (call.d_output(1) || call.d_output(2)) {
             fail(ErrorCode::kUnsupported, "{}: only the loss of cross_entropy has a gradient", call.label());
           }
-          call.add_gradient(
-              0, call.op1("cross_entropy_backward", {call.input(0), call.input(1), call.output(1), call.d_output(0),
-                                                     call.has_input(2) ? call.input(2) : Value{}}));
+          call.add_gradient(0, call.op1("cross_entropy_backward", {call.input(0), call.input(1), call.output(1),
+                                                                   call.d_output(0), call.input(2)}));
         },
     .cost =
         [](const NodeView& node) {

@@ -52,7 +52,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"row_max", "130x225", 64 * 912}, Setting{"cross_entropy", "counts_130x1100", 64 * 4400},
                     Setting{"cross_entropy_backward", "counts_130x225", 64 * 912},
                     Setting{"group_affine", "residual_130x224x225", 64 * 912},  // positions and groups
-                    Setting{"group_affine_backward", "paper_130x224x225", 64 * 912}),
+                    Setting{"group_affine_backward", "paper_130x224x225", 64 * 912},
+                    Setting{"prototype_scores", "blocks_130x512_221x2", 64 * 3824},
+                    Setting{"prototype_scores_backward", "blocks_130x512_221x2", 64 * 3824}),
     [](const auto& setting) { return std::string(setting.param.op) + "_" + setting.param.op_case; });
 
 }  // namespace
