@@ -60,7 +60,7 @@ void print_suggestions(const RunConfig& config, std::uint64_t wanted, std::uint6
                (config.train.batch_size + 1) / 2, config.train.grad_accumulation * 2);
   fmt::print("  --set train.sequence_length={}   (shorter sequences)\n", train::sequence_length(config) / 2);
   if (config.model.head.kind == HeadKind::kFull)
-    fmt::print("  --set head.kind=grouped   (no logits over the whole vocabulary)\n");
+    fmt::print("  --set head.kind=fused   (the same numbers; logits over the whole vocabulary never all in memory)\n");
 }
 
 }  // namespace

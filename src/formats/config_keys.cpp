@@ -13,9 +13,10 @@ constexpr std::int64_t kHuge = std::int64_t{1} << 53;  // every integer up to he
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 constexpr std::array<std::string_view, 2> kFamilies = {"gpt2", "gpt_neo"};
-constexpr std::array<std::string_view, 2> kHeadKinds = {"full", "grouped"};
-constexpr std::array<std::string_view, 1> kModulations = {"scale_shift"};
-constexpr std::array<std::string_view, 1> kMaps = {"id_ranges"};
+constexpr std::array<std::string_view, 4> kHeadKinds = {"full", "fused", "grouped", "adaptive"};
+constexpr std::array<std::string_view, 3> kModulations = {"scale_shift", "low_rank", "per_group"};
+constexpr std::array<std::string_view, 5> kMaps = {"id_ranges", "frequency", "clustered", "random", "file"};
+constexpr std::array<std::string_view, 2> kBiasInits = {"unigram", "zeros"};
 constexpr std::array<std::string_view, 2> kActivations = {"gelu_new", "gelu_pytorch_tanh"};
 
 #define FABULA_AT(type, member) (+[](RunConfig& c) -> type& { return c.member; })
@@ -63,25 +64,41 @@ const ConfigKey kKeys[] = {
     {"", "resid_pdrop", "resid_dropout", RealField{FABULA_AT(double, model.resid_dropout), 0, 0.99},
      "Dropout before each residual sum."},
     {"", "tie_word_embeddings", "tie_word_embeddings", BooleanField{FABULA_AT(bool, model.tie_word_embeddings)},
-     "The full head uses the token embedding as its matrix. Default: true for the full head; a grouped head has its "
-     "own."},
+     "The head uses the token embedding: as the matrix of a full or fused head, as the rows of a grouped head's "
+     "shortlist and of its `per_group` second level. Default: true for full and fused heads."},
     {"", "bos_token_id", "bos_token_id", IntegerField{FABULA_AT(Int, model.bos_token_id), 0, 1 << 24, &kNone},
      "Token that starts a document."},
     {"", "eos_token_id", "eos_token_id", IntegerField{FABULA_AT(Int, model.eos_token_id), 0, 1 << 24, &kNone},
      "Token that ends a document; generation stops there."},
 
     {"head", "kind", "kind", FABULA_CHOICE(HeadKind, model.head.kind, kHeadKinds),
-     "`full`: V logits a position. `grouped`: G group logits and S token logits a position."},
+     "`full`: V logits a position. `fused`: the same numbers, never all in memory. `grouped`: two levels, G groups of "
+     "up to S tokens. `adaptive`: adaptive softmax, as torch.nn.AdaptiveLogSoftmaxWithLoss."},
     {"head", "bias", "bias", BooleanField{FABULA_AT(bool, model.head.bias)},
-     "An output bias for the full head. A grouped head always has biases."},
+     "An output bias for full, fused and adaptive heads. A grouped head always has biases."},
+    {"head", "bias_init", "bias_init", FABULA_CHOICE(BiasInit, model.head.bias_init, kBiasInits),
+     "What output biases start at: `unigram`, the log-probabilities of the training data's token counts."},
     {"head", "modulation", "modulation", FABULA_CHOICE(HeadModulation, model.head.modulation, kModulations),
-     "How a group changes the shared token logits: `scale_shift` multiplies by a row of P and adds a row of Q."},
+     "A group's token logits: `scale_shift`, shared logits times a row of P plus a row of Q; `low_rank`, those plus a "
+     "product of rank r; `per_group`, a row of weights a token."},
+    {"head", "rank", "rank", IntegerField{FABULA_AT(Int, model.head.rank), 1, 1 << 16}, "r of `low_rank`, at most D."},
+    {"head", "shortlist", "shortlist", IntegerField{FABULA_AT(Int, model.head.shortlist), 0, 1 << 24},
+     "K: so many most frequent tokens are classes of the first level themselves."},
+    {"head", "prototypes", "prototypes", IntegerField{FABULA_AT(Int, model.head.prototypes), 1, 64},
+     "Vectors a group; its score is the log-sum-exp over them."},
     {"head", "map", "map", FABULA_CHOICE(GroupMap, model.head.map, kMaps),
-     "Which tokens share a group: `id_ranges`, consecutive ids."},
-    {"head", "group_size", "group_size", IntegerField{FABULA_AT(Int, model.head.group_size), 0, 1 << 24},
-     "S, tokens a group; 0: ceil(sqrt(V))."},
-    {"head", "groups", "groups", IntegerField{FABULA_AT(Int, model.head.groups), 0, 1 << 24},
-     "G; 0: ceil(V / S). Another number is refused, because it would leave tokens out or groups empty."},
+     "Which tokens share a group: `id_ranges`, consecutive ids; `frequency`, groups of about equal probability; "
+     "`clustered`, tokens with like neighbours in the training data; `random`; `file`, as `map_file` says."},
+    {"head", "map_file", "map_file", TextField{FABULA_AT(std::string, model.head.map_file)},
+     "A map made by `fabula data groups`, for `map` `file`."},
+    {"head", "group_size", "group_size", IntegerField{FABULA_AT(Int, model.head.group_size), 1, 1 << 24, &kZero, true},
+     "S, the most tokens of a group; null: ceil(sqrt(V - K))."},
+    {"head", "groups", "groups", IntegerField{FABULA_AT(Int, model.head.groups), 1, 1 << 24, &kZero, true},
+     "G; null: ceil((V - K) / S), which is the only number for `id_ranges`."},
+    {"head", "cutoffs", "cutoffs", IntegerListField{FABULA_AT(std::vector<Int>, model.head.cutoffs), 1, 1 << 24},
+     "Adaptive: frequency ranks at which the clusters begin, rising; empty: V / 25 and V / 5."},
+    {"head", "div_value", "div_value", RealField{FABULA_AT(double, model.head.div_value), 1, 1024},
+     "Adaptive: cluster i is projected to D / div_value^(i + 1) numbers."},
 
     {"train", "batch_size", "batch_size", IntegerField{FABULA_AT(Int, train.batch_size), 1, 1 << 16},
      "Sequences that the device sees at once."},
@@ -235,6 +252,23 @@ std::string_view family_name(ModelFamily family) {
 }
 std::string_view head_kind_name(HeadKind kind) {
   return kHeadKinds[static_cast<std::size_t>(kind)];
+}
+std::string_view modulation_name(HeadModulation modulation) {
+  return kModulations[static_cast<std::size_t>(modulation)];
+}
+std::string_view group_map_name(GroupMap map) {
+  return kMaps[static_cast<std::size_t>(map)];
+}
+
+bool key_applies(const ConfigKey& key, const HeadConfig& head) {
+  if (key.section != "head") return true;
+  const std::string_view name = key.gpt2;
+  if (name == "kind" || name == "bias") return true;
+  if (name == "bias_init") return head.bias;
+  if (name == "cutoffs" || name == "div_value") return head.kind == HeadKind::kAdaptive;
+  if (name == "rank") return head.kind == HeadKind::kGrouped && head.modulation == HeadModulation::kLowRank;
+  if (name == "map_file") return head.kind == HeadKind::kGrouped && head.map == GroupMap::kFile;
+  return head.kind == HeadKind::kGrouped;
 }
 
 }  // namespace fabula

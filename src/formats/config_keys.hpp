@@ -18,6 +18,13 @@ struct IntegerField {
   std::int64_t min;
   std::int64_t max;
   const std::int64_t* null_value = nullptr;  ///< what null stands for; no null allowed without
+  bool null_only = false;                    ///< what null stands for cannot be written as a number
+};
+/// Rising integers.
+struct IntegerListField {
+  std::vector<std::int64_t>& (*at)(RunConfig&);
+  std::int64_t min;
+  std::int64_t max;
 };
 struct RealField {
   double& (*at)(RunConfig&);
@@ -46,7 +53,7 @@ struct ConfigKey {
   std::string_view section;  ///< "" for the model, "head", "train"
   std::string_view gpt2;     ///< the key's name in a GPT-2 config; empty when it has none
   std::string_view gpt_neo;
-  std::variant<IntegerField, RealField, BooleanField, TextField, ChoiceField, AttentionField> field;
+  std::variant<IntegerField, IntegerListField, RealField, BooleanField, TextField, ChoiceField, AttentionField> field;
   std::string_view doc;
 
   std::string_view name(ModelFamily family) const { return family == ModelFamily::kGpt2 ? gpt2 : gpt_neo; }
@@ -56,6 +63,9 @@ struct ConfigKey {
 
 /// The one table of keys: reading, writing, messages and the reference text come from it.
 std::span<const ConfigKey> config_keys();
+
+/// Does this key mean anything to a head of this kind and modulation? Keys that do not are left out on writing.
+bool key_applies(const ConfigKey& key, const HeadConfig& head);
 
 /// A Hugging Face key that is accepted with one value only, as JSON text; another would change what the model computes.
 struct FixedKey {

@@ -19,6 +19,7 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxConfigBytes = 4u << 20;
 constexpr std::size_t kMaxValueShown = 60;
+constexpr std::size_t kMaxListEntries = 64;
 constexpr std::string_view kOwnPrefix = "fabula_";
 constexpr std::string_view kSections[] = {"head", "train"};
 
@@ -176,11 +177,24 @@ void ConfigReader::read_key(const ConfigKey& key, const json& value) {
   if (const auto* integer = std::get_if<IntegerField>(&key.field)) {
     const bool is_null = value.is_null() && integer->null_value != nullptr;
     const auto number = is_null ? *integer->null_value : integer_of(value);
-    const bool special = number && integer->null_value != nullptr && *number == *integer->null_value;
+    const bool special = is_null || (number && integer->null_value != nullptr && !integer->null_only &&
+                                     *number == *integer->null_value);
     if (!number || (!special && (*number < integer->min || *number > integer->max))) {
-      fail_value(path, value, fmt::format("an integer from {} to {}", integer->min, integer->max));
+      fail_value(path, value, fmt::format("an integer from {} to {}", integer->min, integer->max) +
+                                  (integer->null_only ? ", or null to have it derived" : ""));
     }
     integer->at(config_) = *number;
+  } else if (const auto* list = std::get_if<IntegerListField>(&key.field)) {
+    const std::string expected = fmt::format("a list of rising integers from {} to {}", list->min, list->max);
+    if (!value.is_array() || value.size() > kMaxListEntries) fail_value(path, value, expected);
+    std::vector<std::int64_t>& numbers = list->at(config_);
+    numbers.clear();
+    for (const json& entry : value) {
+      const auto number = integer_of(entry);
+      if (!number || *number < (numbers.empty() ? list->min : numbers.back() + 1) || *number > list->max)
+        fail_value(path, value, expected);
+      numbers.push_back(*number);
+    }
   } else if (const auto* real = std::get_if<RealField>(&key.field)) {
     const bool is_null = value.is_null() && real->null_value != nullptr;
     if (!is_null && !value.is_number()) fail_value(path, value, "a number " + range_text(real->min, real->max));
@@ -258,9 +272,9 @@ void ConfigReader::read_attention() {
 
 // Defaults that depend on other keys.
 void ConfigReader::set_dependent_defaults() {
-  const bool grouped = config_.model.head.kind == HeadKind::kGrouped;
-  if (!given_.contains("tie_word_embeddings")) config_.model.tie_word_embeddings = !grouped;
-  if (!given_.contains("head.bias")) config_.model.head.bias = grouped;
+  HeadConfig& head = config_.model.head;
+  if (!given_.contains("tie_word_embeddings")) config_.model.tie_word_embeddings = !head.has_map();
+  if (!given_.contains("head.bias")) head.bias = head.kind == HeadKind::kGrouped;
   if (config_.train.dropout >= 0) {
     config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;
     config_.model.attn_dropout = 0;

@@ -41,6 +41,7 @@ struct ValueWriter {
     const std::int64_t value = field.at(config);
     return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
   }
+  json operator()(const IntegerListField& field) const { return field.at(config); }
   json operator()(const RealField& field) const {
     const double value = field.at(config);
     return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
@@ -54,9 +55,10 @@ struct ValueWriter {
   }
 };
 
-// Hugging Face's own classes have neither a grouped head nor an output bias.
+// Hugging Face's own classes have neither a two-level head nor an output bias; how the loss was computed is nothing to
+// them.
 bool is_plain(const ModelConfig& model) {
-  return model.head.kind == HeadKind::kFull && !model.head.bias;
+  return !model.head.has_map() && !model.head.bias;
 }
 
 void write_identity(json& root, const ModelConfig& model) {
@@ -127,12 +129,9 @@ std::string config_json(const RunConfig& config) {
   RunConfig copy = config;  // accessors of the table give mutable references
   json root = json::object();
   write_identity(root, copy.model);
-  const bool is_full = copy.model.head.kind == HeadKind::kFull;
   for (const ConfigKey& key : config_keys()) {
     const std::string name(key.name(copy.model.family));
-    if (name.empty() || name == "model_type") continue;
-    const bool of_grouped = name == "modulation" || name == "map" || name == "group_size" || name == "groups";
-    if (key.section == "head" && is_full && of_grouped) continue;
+    if (name.empty() || name == "model_type" || !key_applies(key, copy.model.head)) continue;
     json value = std::visit(ValueWriter{copy}, key.field);
     if (key.section.empty()) {
       root[name] = std::move(value);
@@ -140,9 +139,13 @@ std::string config_json(const RunConfig& config) {
       root[std::string(key.section)][name] = std::move(value);
     }
   }
-  if (!is_full && copy.model.vocab_size > 0) {  // a reader elsewhere need not know the derivation
-    root["head"]["group_size"] = copy.model.slots();
-    root["head"]["groups"] = copy.model.groups();
+  if (copy.model.vocab_size > 0) {  // a reader elsewhere need not know the derivation
+    if (copy.model.head.kind == HeadKind::kGrouped) {
+      root["head"]["group_size"] = copy.model.slots();
+      root["head"]["groups"] = copy.model.groups();
+    } else if (copy.model.head.kind == HeadKind::kAdaptive) {
+      root["head"]["cutoffs"] = copy.model.cutoffs();
+    }
   }
   root["torch_dtype"] = "float32";
   return dump_json(root, 2) + "\n";

@@ -69,19 +69,42 @@ class SpecList {
 
   void add_head() {
     const std::int64_t d = model_.hidden;
-    if (model_.head.kind == HeadKind::kFull) {
-      if (!model_.tie_word_embeddings) add(std::string(kFullHead), {model_.vocab_size, d});
-      if (model_.head.bias) add("lm_head.bias", {model_.vocab_size});
-      return;
+    if (model_.head.kind == HeadKind::kGrouped) return add_grouped_head();
+    if (model_.head.kind == HeadKind::kAdaptive) return add_adaptive_head();
+    if (!model_.tie_word_embeddings) add(std::string(kFullHead), {model_.vocab_size, d});
+    if (model_.head.bias) add("lm_head.bias", {model_.vocab_size});
+  }
+
+  void add_grouped_head() {
+    const HeadConfig& head = model_.head;
+    const std::int64_t d = model_.hidden, g = model_.groups(), s = model_.slots();
+    const std::int64_t tail = model_.vocab_size - head.shortlist, prototypes = g * head.prototypes;
+    add("lm_head.group.weight", {prototypes + (model_.tie_word_embeddings ? 0 : head.shortlist), d});
+    add("lm_head.group.bias", {prototypes + head.shortlist});
+    if (head.modulation == HeadModulation::kPerGroup) {
+      if (!model_.tie_word_embeddings) add("lm_head.token.weight", {tail, d});
+    } else {
+      add("lm_head.shared.weight", {s, d});
+      add("lm_head.shared.bias", {s});
+      add("lm_head.scale", {g, s});
     }
-    const std::int64_t g = model_.groups();
-    const std::int64_t s = model_.slots();
-    add("lm_head.group.weight", {g, d});
-    add("lm_head.group.bias", {g});
-    add("lm_head.shared.weight", {s, d});
-    add("lm_head.shared.bias", {s});
-    add("lm_head.scale", {g, s});
     add("lm_head.shift", {g, s});
+    if (head.modulation == HeadModulation::kLowRank) {
+      add("lm_head.low_rank.down.weight", {head.rank, d});
+      add("lm_head.low_rank.up.weight", {tail, head.rank});
+    }
+  }
+
+  void add_adaptive_head() {
+    const std::vector<ModelConfig::Cluster> clusters = model_.clusters();
+    const std::int64_t first = model_.cutoffs().front() + static_cast<std::int64_t>(clusters.size());
+    add("lm_head.head.weight", {first, model_.hidden});
+    if (model_.head.bias) add("lm_head.head.bias", {first});
+    for (std::size_t i = 0; i < clusters.size(); ++i) {
+      add(fmt::format("lm_head.tail.{}.0.weight", i), {clusters[i].projection, model_.hidden});
+      add(fmt::format("lm_head.tail.{}.1.weight", i), {clusters[i].tokens, clusters[i].projection});
+      if (model_.head.bias) add(fmt::format("lm_head.tail.{}.1.bias", i), {clusters[i].tokens});
+    }
   }
 
   const ModelConfig& model_;
@@ -157,7 +180,7 @@ std::map<std::string, std::string> match_tensors(const SafetensorsFile& file, co
   }
   for (const std::string& name : file.names()) {
     if (used.contains(name) || is_mask_buffer(name)) continue;
-    if (name == kFullHead && model.head.kind == HeadKind::kFull) {  // not expected, so the model is tied
+    if (name == kFullHead && !model.head.has_map()) {  // not expected, so the model is tied
       if (!repeats_embedding(file, name, found)) {
         problems.push_back(
             "tensor \"lm_head.weight\" differs from the token embedding, config.json ties them; set "

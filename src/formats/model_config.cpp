@@ -1,5 +1,6 @@
 #include "formats/model_config.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/fail.hpp"
@@ -52,35 +53,71 @@ struct Validator {
 
   void check_head() const {
     const HeadConfig& head = model().head;
-    if (head.kind == HeadKind::kFull) return;
-    if (model().tie_word_embeddings) {
+    if (head.kind == HeadKind::kGrouped) check_grouped(head);
+    if (head.kind == HeadKind::kAdaptive) check_adaptive(head);
+  }
+
+  void check_grouped(const HeadConfig& head) const {
+    if (model().tie_word_embeddings && head.modulation != HeadModulation::kPerGroup && head.shortlist == 0) {
       fail(ErrorCode::kInvalidArgument,
-           "{}: tie_word_embeddings is true, a grouped head has matrices of its own; set it to false or "
-           "leave it out",
-           source);
+           "{}: tie_word_embeddings is true, a grouped head with modulation {} and no shortlist has matrices of its own; "
+           "set it to false or leave it out",
+           source, modulation_name(head.modulation));
     }
     if (!head.bias) {
       fail(ErrorCode::kInvalidArgument, "{}: head.bias is false, a grouped head always has biases; leave the key out",
            source);
     }
+    if (head.modulation == HeadModulation::kLowRank && head.rank > model().hidden) {
+      fail(ErrorCode::kInvalidArgument, "{}: head.rank is {}, {} is {}; choose 1 to {}", source, head.rank,
+           key("n_embd", "hidden_size"), model().hidden, model().hidden);
+    }
+    if ((head.map == GroupMap::kFile) != !head.map_file.empty()) {
+      fail(ErrorCode::kInvalidArgument, "{}: head.map is {} and head.map_file is \"{}\"; a map_file goes with map file",
+           source, group_map_name(head.map), head.map_file);
+    }
     if (model().vocab_size > 0) check_groups(head);
   }
 
   void check_groups(const HeadConfig& head) const {
-    const std::int64_t vocabulary = model().vocab_size;
-    if (head.group_size > vocabulary) {
+    const std::int64_t vocabulary = model().vocab_size, tail = vocabulary - head.shortlist;
+    if (tail < 1) {
       fail(ErrorCode::kInvalidArgument,
-           "{}: head.group_size is {}, the vocabulary has {} tokens; choose 1 to {}, or 0 for {}", source,
-           head.group_size, vocabulary, vocabulary, ceil_sqrt(vocabulary));
+           "{}: head.shortlist is {}, the vocabulary has {} tokens and a grouped head needs a tail; choose 0 to {}, or "
+           "kind full",
+           source, head.shortlist, vocabulary, vocabulary - 1);
     }
-    const std::int64_t needed = ceil_divide(vocabulary, model().slots());
-    if (head.groups == 0 || head.groups == needed) return;
+    if (head.group_size > tail) {
+      fail(ErrorCode::kInvalidArgument, "{}: head.group_size is {}, the vocabulary has {} tokens{}; choose 1 to {}, or "
+           "null for {}",
+           source, head.group_size, vocabulary,
+           head.shortlist > 0 ? fmt::format(" and {} beyond the shortlist", tail) : "", tail, ceil_sqrt(tail));
+    }
+    const std::int64_t needed = ceil_divide(tail, model().slots());
+    const std::int64_t most = head.map == GroupMap::kIdRanges ? needed : tail;
+    if (head.groups == 0 || (head.groups >= needed && head.groups <= most)) return;
     // needed * slots < 2^49: no overflow, and head.groups is at most 2^24.
     fail(ErrorCode::kInvalidArgument,
-         "{}: head.groups {} x head.group_size {} = {} {} {} tokens of the vocabulary; "
-         "head.groups must be {} (or 0)",
+         "{}: head.groups {} x head.group_size {} = {} {} {} tokens of the vocabulary; head.groups must be {} (or null)",
          source, head.groups, model().slots(), head.groups * model().slots(),
-         head.groups < needed ? "is fewer than the" : "leaves groups empty with the", vocabulary, needed);
+         head.groups < needed ? "is fewer than the" : "leaves groups empty with the", tail,
+         most > needed ? fmt::format("{} to {}", needed, most) : std::to_string(needed));
+  }
+
+  void check_adaptive(const HeadConfig& head) const {
+    if (model().tie_word_embeddings) {
+      fail(ErrorCode::kInvalidArgument,
+           "{}: tie_word_embeddings is true, an adaptive head has matrices of its own; set it to false or leave it out",
+           source);
+    }
+    const std::int64_t vocabulary = model().vocab_size;
+    if (vocabulary == 0) return;
+    if (vocabulary < 2) fail(ErrorCode::kInvalidArgument, "{}: an adaptive head needs at least 2 tokens", source);
+    if (!head.cutoffs.empty() && head.cutoffs.back() >= vocabulary) {
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.cutoffs end at {}, the vocabulary has {} tokens; cutoffs rise from 1 to {} at most", source,
+           head.cutoffs.back(), vocabulary, vocabulary - 1);
+    }
   }
 
   void check_training() const {
@@ -103,12 +140,47 @@ AttentionKind ModelConfig::attention(std::int64_t layer) const {
 }
 
 std::int64_t ModelConfig::slots() const {
-  ensure(vocab_size > 0, "the vocabulary's size is not known yet");
-  return head.group_size > 0 ? head.group_size : ceil_sqrt(vocab_size);
+  ensure(vocab_size > head.shortlist, "the vocabulary's size is not known yet");
+  return head.group_size > 0 ? head.group_size : ceil_sqrt(vocab_size - head.shortlist);
 }
 
 std::int64_t ModelConfig::groups() const {
-  return ceil_divide(vocab_size, slots());
+  return head.groups > 0 ? head.groups : ceil_divide(vocab_size - head.shortlist, slots());
+}
+
+std::vector<std::int64_t> ModelConfig::cutoffs() const {
+  if (!head.cutoffs.empty()) return head.cutoffs;
+  ensure(vocab_size > 1, "the vocabulary's size is not known yet");
+  const std::int64_t first = std::max<std::int64_t>(vocab_size / 25, 1), second = vocab_size / 5;
+  return second > first ? std::vector{first, second} : std::vector{first};
+}
+
+std::vector<ModelConfig::Cluster> ModelConfig::clusters() const {
+  const std::vector<std::int64_t> begins = cutoffs();
+  std::vector<Cluster> result;
+  for (std::size_t i = 0; i < begins.size(); ++i) {
+    const std::int64_t end = i + 1 < begins.size() ? begins[i + 1] : vocab_size;
+    const double projection = std::floor(static_cast<double>(hidden) / std::pow(head.div_value, double(i) + 1));
+    result.push_back({end - begins[i], std::max<std::int64_t>(static_cast<std::int64_t>(projection), 1)});
+  }
+  return result;
+}
+
+std::string describe_head(const ModelConfig& model) {
+  const HeadConfig& head = model.head;
+  std::string text(head_kind_name(head.kind));
+  if (head.kind == HeadKind::kGrouped) {
+    text += fmt::format(" {}", modulation_name(head.modulation));
+    if (head.modulation == HeadModulation::kLowRank) text += fmt::format(" {}", head.rank);
+    if (head.shortlist > 0) text += fmt::format(", shortlist {}", head.shortlist);
+    text += fmt::format(", {} groups of {}, {}", model.groups(), model.slots(), group_map_name(head.map));
+    if (head.prototypes > 1) text += fmt::format(", {} prototypes", head.prototypes);
+  } else if (head.kind == HeadKind::kAdaptive) {
+    text += fmt::format(", cutoffs {}", fmt::join(model.cutoffs(), " "));
+  }
+  if (model.tie_word_embeddings) text += ", tied";
+  if (head.bias && head.kind != HeadKind::kGrouped) text += ", bias";
+  return text;
 }
 
 RunConfig default_config(ModelFamily family) {

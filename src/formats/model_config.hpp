@@ -7,18 +7,29 @@ namespace fabula {
 
 enum class ModelFamily { kGpt2, kGptNeo };
 enum class AttentionKind { kGlobal, kLocal };
-enum class HeadKind { kFull, kGrouped };
-enum class HeadModulation { kScaleShift };
-enum class GroupMap { kIdRanges };
+enum class HeadKind { kFull, kFused, kGrouped, kAdaptive };
+enum class HeadModulation { kScaleShift, kLowRank, kPerGroup };
+enum class GroupMap { kIdRanges, kFrequency, kClustered, kRandom, kFile };
+enum class BiasInit { kUnigram, kZeros };
 
-/// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots() and groups().
+/// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots(), groups() and cutoffs().
 struct HeadConfig {
   HeadKind kind = HeadKind::kFull;
-  bool bias = false;  ///< an output bias [V] of the full head; a grouped head always has its two
+  bool bias = false;                         ///< an output bias; a grouped head always has its own
+  BiasInit bias_init = BiasInit::kUnigram;   ///< what output biases start at
   HeadModulation modulation = HeadModulation::kScaleShift;
+  std::int64_t rank = 32;       ///< r of HeadModulation::kLowRank
+  std::int64_t shortlist = 0;   ///< K, the most frequent tokens, which are classes of the first level themselves
+  std::int64_t prototypes = 1;  ///< c, vectors a group; its score is the log-sum-exp over them
   GroupMap map = GroupMap::kIdRanges;
-  std::int64_t group_size = 0;  ///< S, tokens a group; 0: ceil(sqrt(V))
-  std::int64_t groups = 0;      ///< G; 0: ceil(V / S), the only number that leaves no token out and no group empty
+  std::string map_file;         ///< of GroupMap::kFile
+  std::int64_t group_size = 0;  ///< S, the most tokens of a group; 0: ceil(sqrt(V - K))
+  std::int64_t groups = 0;      ///< G; 0: ceil((V - K) / S)
+  std::vector<std::int64_t> cutoffs;  ///< adaptive: ranks at which clusters begin; empty: V / 25 and V / 5
+  double div_value = 4;               ///< adaptive: cluster i is projected to D / div_value^(i + 1) numbers
+
+  /// Does the head look a token up in two steps, by a TokenMap?
+  bool has_map() const { return kind == HeadKind::kGrouped || kind == HeadKind::kAdaptive; }
 };
 
 /// The shape of a model, whatever names its file gives to it.
@@ -45,9 +56,15 @@ struct ModelConfig {
   std::int64_t head_dim() const { return hidden / heads; }
   std::int64_t feed_forward() const { return inner > 0 ? inner : 4 * hidden; }
   AttentionKind attention(std::int64_t layer) const;
-  /// S and G of the grouped head, derived where the config leaves them 0. They need vocab_size.
-  std::int64_t slots() const;
-  std::int64_t groups() const;
+  /// Of the grouped head, derived where the config leaves them 0. They need vocab_size.
+  std::int64_t slots() const;   ///< S
+  std::int64_t groups() const;  ///< G
+  /// Of the adaptive head: rising ranks, at least one, all below V.
+  std::vector<std::int64_t> cutoffs() const;
+  struct Cluster {
+    std::int64_t tokens, projection;  ///< its size; the numbers that D is projected to
+  };
+  std::vector<Cluster> clusters() const;  ///< behind the first cutoff
 };
 
 /// How to train it. Units: steps are optimizer steps; one step sees batch_size * grad_accumulation * sequence_length
@@ -88,7 +105,11 @@ struct RunConfig {
 RunConfig default_config(ModelFamily family);
 
 std::string_view family_name(ModelFamily family);  ///< "gpt2", "gpt_neo"
-std::string_view head_kind_name(HeadKind kind);    ///< "full", "grouped"
+std::string_view head_kind_name(HeadKind kind);    ///< "full", "fused", "grouped", "adaptive"
+std::string_view modulation_name(HeadModulation modulation);  ///< "scale_shift", ...
+std::string_view group_map_name(GroupMap map);                ///< "id_ranges", ...
+/// A head in a few words, its sizes included: "grouped per_group, shortlist 512, 224 groups of 223, clustered, tied".
+std::string describe_head(const ModelConfig& model);
 
 /// Checks what concerns more than one key: divisibility, G*S against V, sequence length against positions. `source`
 /// names the file in messages. Error kInvalidArgument. Called on reading; call it again after setting vocab_size from a

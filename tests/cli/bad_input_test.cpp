@@ -103,7 +103,8 @@ TEST(BadInput, HeadsThatCannotBe) {
   expect_refusal(fabula(plan + Args{"head.group_size=301"}), 2, {"head.group_size is 301", "300 tokens"});
   expect_refusal(fabula(plan + Args{"head.group_size=10", "--set", "head.groups=29"}), 2,
                  {"290", "300", "head.groups must be 30"});
-  fabula_ok(plan + Args{"head.group_size=0"});  // ceil(sqrt(V))
+  expect_refusal(fabula(plan + Args{"head.group_size=0"}), 2, {"head.group_size is 0", "from 1 to", "null"});
+  fabula_ok(plan + Args{"head.group_size=null"});  // ceil(sqrt(V))
   fabula_ok(plan + Args{"head.group_size=300"});
   fabula_ok(plan + Args{"head.group_size=1"});
 }

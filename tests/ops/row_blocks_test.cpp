@@ -45,7 +45,16 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"add_position", "whole_table", 2048}, Setting{"add_position_backward", "whole_table", 2048},
                     Setting{"add_position_backward", "single_position", 64 * 64},
                     Setting{"dropout", "mask_129x70", 32 * 1024}, Setting{"sum_squares", "folded_4200x520", 256 * 1024},
-                    Setting{"sum_squares", "chunks_130x257", 80 * 1024}),
+                    Setting{"sum_squares", "chunks_130x257", 80 * 1024}, Setting{"scale_by", "odd_130x33", 64 * 144},
+                    Setting{"concat_rows", "blocks_130x70_and_201", 64 * 288},  // rows move from block to block
+                    Setting{"slice_rows", "blocks_of_331x70", 64 * 288},
+                    Setting{"concat_columns", "blocks_131x70_and_130", 64 * 800},
+                    Setting{"row_max", "130x225", 64 * 912}, Setting{"cross_entropy", "counts_130x1100", 64 * 4400},
+                    Setting{"cross_entropy_backward", "counts_130x225", 64 * 912},
+                    Setting{"group_affine", "residual_130x224x225", 64 * 912},  // positions and groups
+                    Setting{"group_affine_backward", "paper_130x224x225", 64 * 912},
+                    Setting{"prototype_scores", "blocks_130x512_221x2", 64 * 3824},
+                    Setting{"prototype_scores_backward", "blocks_130x512_221x2", 64 * 3824}),
     [](const auto& setting) { return std::string(setting.param.op) + "_" + setting.param.op_case; });
 
 }  // namespace

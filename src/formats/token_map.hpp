@@ -1,0 +1,37 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fabula {
+
+/// The name of a map's file in a run folder.
+inline constexpr const char* kTokenMapFile = "token_groups.json";
+
+/// Which tokens are classes of the first level themselves, and which group each of the others is in.
+struct TokenMap {
+  std::vector<std::uint32_t> shortlist;            ///< [K] token ids in the order of their classes; may be empty
+  std::vector<std::vector<std::uint32_t>> groups;  ///< [G] token ids of each group in slot order
+
+  bool operator==(const TokenMap&) const = default;
+};
+
+/// Throws kFormat unless every token of [0, vocabulary) is there exactly once, there is a group, and no group is empty.
+/// The message starts with `source` and names the token and both of its places, or the first tokens missing and how
+/// many there are.
+void check_token_map(const TokenMap& map, std::int64_t vocabulary, std::string_view source);
+
+/// The text of a map's file: {"vocab_size": V, "shortlist": [..], "groups": [[..], ..]}, one group a line.
+std::string token_map_json(const TokenMap& map, std::int64_t vocabulary);
+/// Reads that text. Errors: kFormat naming `source` and the key for what is not such a map (check_token_map included);
+/// kInvalidArgument for a map of another vocabulary size.
+TokenMap parse_token_map(std::string_view json_text, std::int64_t vocabulary, std::string_view source);
+
+/// Checks the map and writes it as one step. Errors: kFormat, kIo.
+void write_token_map(const std::filesystem::path& path, const TokenMap& map, std::int64_t vocabulary);
+/// Errors: kNotFound, kIo; those of parse_token_map.
+TokenMap read_token_map(const std::filesystem::path& path, std::int64_t vocabulary);
+
+}  // namespace fabula
