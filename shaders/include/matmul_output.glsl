@@ -17,7 +17,8 @@ layout(set = 0, binding = OUTPUT_BINDING + 2) readonly buffer Residual { vec4 re
 layout(push_constant) uniform Push {
   uint rows, cols, depth;             // M, N, K of this launch: a block of the node's
   uint a_stride, b_stride, y_stride;  // vec4s from row to row
-  uint a_column, y_column;            // vec4s: where this block starts in a row of a | of y, bias and residual
+  uint a_column, y_column;            // vec4s: where this block starts in a row of a | of y and residual
+  uint bias_column;                   // the same for bias
   uint splits, split_depth;           // K is cut into `splits` pieces of `split_depth`, a multiple of 64; piece s writes rows
                                       // [s * rows, (s + 1) * rows) of y
   uint has_bias, has_residual;
@@ -25,7 +26,7 @@ layout(push_constant) uniform Push {
 
 vec4 load_bias(uint col4) {
   vec4 words = vec4(0);
-  if (has_bias != 0 && col4 * 4 < cols) words = bias[y_column + col4];
+  if (has_bias != 0 && col4 * 4 < cols) words = bias[bias_column + col4];
   return words;
 }
 

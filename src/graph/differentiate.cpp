@@ -31,11 +31,13 @@ class Differentiator {
     const auto it = gradients_.find(value);
     return it == gradients_.end() ? Value{} : it->second;
   }
-  /// The gradient of a parameter so far, where it may be written in place: made here, and no other value's gradient as
-  /// well.
+  /// The gradient of a parameter so far, where it may be written in place: made here or, by a forward op that makes its
+  /// own gradient, for no other reader; and no other value's gradient as well.
   Value parameter_gradient(Value value) const {
     const Value d = graph_.info(value).role == Role::kParameter ? gradient(value) : Value{};
-    if (!d || graph_.info(d).producer < static_cast<std::int32_t>(forward_nodes_)) return {};
+    if (!d || graph_.info(d).producer < 0) return {};
+    if (graph_.info(d).producer < static_cast<std::int32_t>(forward_nodes_) && (graph_.info(d).keep || is_read(d)))
+      return {};
     const auto users =
         std::count_if(gradients_.begin(), gradients_.end(), [&](const auto& entry) { return entry.second == d; });
     return users == 1 ? d : Value{};
@@ -61,6 +63,11 @@ class Differentiator {
   }
 
  private:
+  bool is_read(Value value) const {
+    return std::any_of(graph_.nodes().begin(), graph_.nodes().end(), [&](const Node& node) {
+      return std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
+    });
+  }
   void mark_dependents(std::span<const Value> wrt) {
     dependent_.insert(wrt.begin(), wrt.end());
     for (const Node& node : graph_.nodes()) {

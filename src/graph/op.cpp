@@ -57,6 +57,12 @@ void InferCall::require(bool ok, std::string_view what) const {
   fail(ErrorCode::kInvalidArgument, "{} needs: {}; got {}", node_->label, what, shapes);
 }
 
+bool GradCall::is_one(Value value) const {
+  const std::int32_t producer = value ? graph_->info(value).producer : -1;
+  if (producer < 0) return false;
+  const Node& node = graph_->nodes()[static_cast<std::size_t>(producer)];
+  return node.op->def->name == "fill" && node.attrs.get("value") == 1;
+}
 std::vector<Value> GradCall::op(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs) {
   return mutable_graph_->op(name, inputs, std::move(attrs));
 }

@@ -129,14 +129,15 @@ class GradCall : public NodeView {
   /// Calls an op that has one output (or whose first is meant).
   Value op1(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs = {});
   virtual Value d_output(std::size_t i = 0) const = 0;  ///< absent when nothing downstream depends on that output
+  bool is_one(Value value) const;                       ///< was it filled with ones?
   virtual bool wanted(std::size_t i) const = 0;         ///< is the gradient of input i read by anyone?
   /// An input of the forward node, for use in the backward pass: the value itself, or (where memory is dearer) a
   /// recomputed one.
   virtual Value input(std::size_t i) = 0;
   virtual Value output(std::size_t i = 0) const = 0;  ///< an output of the forward node, saved
-  /// The gradient that a PARAMETER input i has from other uses so far, else absent. A rule may add into it by an op
-  /// that mutates it; it then does not call add_gradient. (An activation's gradient may be shared, so it is never
-  /// offered for that.)
+  /// The gradient that a PARAMETER input i has from other uses so far, if no one else reads it; else absent. A rule may
+  /// add into it by an op that mutates it; it then does not call add_gradient. (An activation's gradient may be shared,
+  /// so it is never offered for that.)
   virtual Value gradient_so_far(std::size_t i) const = 0;
   virtual void add_gradient(std::size_t i, Value d) = 0;  ///< an absent d is ignored
  protected:

@@ -1,4 +1,4 @@
-#include "ops/matmul_plan.hpp"
+#include "ops/matmul_launch.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -6,12 +6,6 @@ using namespace graph;
 namespace {
 
 enum Input : std::size_t { kA, kB, kBias, kResidual };
-
-/// The push constant block of shaders/include/matmul_output.glsl.
-struct Push {
-  std::uint32_t rows, cols, depth, a_stride, b_stride, y_stride, a_column, y_column, splits, split_depth, has_bias,
-      has_residual;
-};
 
 void infer(InferCall& call) {
   call.require(call.attrs().integer_or("transpose_a", 0) == 0 || call.attrs().integer_or("transpose_b", 0) == 0,
@@ -24,10 +18,6 @@ void infer(InferCall& call) {
   if (call.has_input(kBias)) call.require(call.in(kBias) == Shape{1, n}, "a bias [1,N]");
   if (call.has_input(kResidual)) call.require(call.in(kResidual) == Shape{m, n}, "a residual [M,N]");
   call.output({m, n});
-}
-
-std::uint32_t u32(std::int64_t value) {
-  return static_cast<std::uint32_t>(value);
 }
 
 /// One matmul node on its way to launches: blocks of M, N and K, each of which may be more than the device can bind at
@@ -66,69 +56,28 @@ class Lowering {
     return call_.row_blocks({call_.input(kA), call_.input(kB)}, rows);
   }
 
-  /// What a block's product reads and writes besides a and b.
-  struct Ends {
-    Window y, bias, residual;
-    bool has_bias, has_residual;
-  };
-
   void launch(const RowBlock& m, const RowBlock& n, const RowBlock& k) {
     const bool nt = size_.layout == MatmulLayout::kNT, tn = size_.layout == MatmulLayout::kTN;
-    const Window a = tn ? Window(call_.input(kA), k.begin, k.end) : Window(call_.input(kA), m.begin, m.end);
-    const Window b = nt ? Window(call_.input(kB), n.begin, n.end) : Window(call_.input(kB), k.begin, k.end);
-    const std::int64_t splits = split_.count > 1 ? (k.size() + split_.depth - 1) / split_.depth : 1;
-    const Push push{.rows = u32(m.size()),
-                    .cols = u32(n.size()),
-                    .depth = u32(k.size()),
-                    .a_stride = u32(call_.in(kA).ld() / 4),
-                    .b_stride = u32(call_.in(kB).ld() / 4),
-                    .y_stride = u32(call_.out().ld() / 4),
-                    .a_column = u32((tn ? m.begin : k.begin) / 4),
-                    .y_column = u32(n.begin / 4),
-                    .splits = u32(splits),
-                    .split_depth = u32(splits > 1 ? split_.depth : k.size()),
-                    .has_bias = 0,
-                    .has_residual = 0};
-    // The first block of K takes bias and residual, every later one adds to what lies in y. What is absent binds b,
-    // unread.
-    Ends ends{{call_.output(), m.begin, m.end}, b, b, k.begin == 0 && call_.has_input(kBias), true};
-    if (ends.has_bias) ends.bias = Window(call_.input(kBias));
-    if (k.begin > 0)
-      ends.residual = ends.y;
-    else if (call_.has_input(kResidual))
-      ends.residual = Window(call_.input(kResidual), m.begin, m.end);
-    else
-      ends.has_residual = false;
-    if (splits == 1) return multiply(a, b, ends, push);
-    multiply(a, b, {call_.scratch(0), b, b, false, false}, push);
-    merge(ends, push);
-  }
-
-  void multiply(const Window& a, const Window& b, const Ends& ends, Push push) {
-    constexpr std::string_view kSuffix[] = {"_nn", "_nt", "_tn"};
-    const MatmulTile tile = matmul_tile(call_.profile(), call_.variant());
-    const std::int64_t tiles = ((push.rows + tile.m - 1) / tile.m) * ((push.cols + tile.n - 1) / tile.n);
-    Launch launch{.shader = "matmul_" + std::string(call_.variant()),
-                  .bindings = {a, b, ends.y, ends.bias, ends.residual},
-                  .groups = LowerCall::grid(tiles * push.splits)};
-    launch.shader += kSuffix[static_cast<std::size_t>(size_.layout)];
-    if (texel()) {
-      launch.subgroup_size = call_.profile().features.subgroup_size;
-      launch.constants = {ends.has_residual, launch.subgroup_size};
+    const Window y(call_.output(), m.begin, m.end);
+    MatmulProduct product{
+        .size = {size_.layout, m.size(), n.size(), k.size()},
+        .a = tn ? Window(call_.input(kA), k.begin, k.end) : Window(call_.input(kA), m.begin, m.end),
+        .b = nt ? Window(call_.input(kB), n.begin, n.end) : Window(call_.input(kB), k.begin, k.end),
+        .y = y,
+        .a_ld = call_.in(kA).ld(),
+        .b_ld = call_.in(kB).ld(),
+        .y_ld = call_.out().ld(),
+        .a_column = tn ? m.begin : k.begin,
+        .y_column = n.begin,
+        .bias_column = n.begin};
+    // The first block of K takes bias and residual, every later one adds to what lies in y.
+    if (k.begin > 0) {
+      product.residual = y;
+    } else {
+      if (call_.has_input(kBias)) product.bias = Window(call_.input(kBias));
+      if (call_.has_input(kResidual)) product.residual = Window(call_.input(kResidual), m.begin, m.end);
     }
-    push.has_bias = ends.has_bias;
-    push.has_residual = ends.has_residual;
-    call_.dispatch(launch, push);
-  }
-
-  void merge(const Ends& ends, Push push) {
-    const std::int64_t vec4s = std::int64_t(push.rows) * ((push.cols + 3) / 4);
-    push.has_bias = ends.has_bias;
-    push.has_residual = ends.has_residual;
-    call_.dispatch({.shader = "matmul_merge",
-                    .bindings = {call_.scratch(0), ends.y, ends.bias, ends.residual},
-                    .groups = LowerCall::grid((vec4s + 127) / 128)},
-                   push);
+    launch_matmul(call_, call_.variant(), product, split_, split_.count > 1 ? call_.scratch(0) : Value{});
   }
 
   LowerCall& call_;

@@ -41,13 +41,17 @@ inline MatmulTile matmul_tile(const vk::DeviceProfile& profile, std::string_view
   return {64, 64};
 }
 
-inline bool matmul_shuffle_fits(const graph::NodeView& node, const vk::DeviceProfile& profile) {
+/// Does the device have what the shuffling kernel needs?
+inline bool matmul_shuffle_fits(const vk::DeviceProfile& profile) {
   const vk::Features& features = profile.features;
   const std::uint32_t lanes = features.subgroup_size;
   const bool sized = features.subgroup_size_control && lanes >= features.min_subgroup_size &&
                      lanes <= features.max_subgroup_size && (lanes == 4 || lanes == 8 || lanes == 16 || lanes == 32);
-  return sized && features.subgroup_shuffle && features.texel_float4 && texel_rows(node.in(0), profile) > 0 &&
-         texel_rows(node.in(1), profile) > 0 && texel_rows(node.out(), profile) > 0;
+  return sized && features.subgroup_shuffle && features.texel_float4;
+}
+inline bool matmul_shuffle_fits(const graph::NodeView& node, const vk::DeviceProfile& profile) {
+  return matmul_shuffle_fits(profile) && texel_rows(node.in(0), profile) > 0 && texel_rows(node.in(1), profile) > 0 &&
+         texel_rows(node.out(), profile) > 0;
 }
 
 struct MatmulSplit {
@@ -80,18 +84,26 @@ inline std::int64_t matmul_groups(const MatmulSize& size, const vk::DeviceProfil
   return matmul_tiles(size, profile, variant) * matmul_split(size, profile, variant).count;
 }
 
-/// Kernels that can run this node, best first: shuffles on a software driver; on a discrete GPU the large tile, where
-/// it gives at least half of a large GPU's cores something to do and is not mostly edge; else the small one.
+/// Can this device run the 128 x 128 tile at all?
+inline bool matmul_tile128_fits(const vk::DeviceProfile& profile) {
+  return profile.limits.max_invocations >= 256 && profile.limits.max_workgroup_size[0] >= 256 &&
+         profile.limits.max_shared_memory >= 17 * 1024;
+}
+
+/// Is it the best on a discrete GPU: does it give at least half of a large one's cores something to do, and is not
+/// mostly edge?
+inline bool matmul_tile128_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
+  return profile.device_class == vk::DeviceClass::kDiscrete && size.m > 64 && size.n > 64 &&
+         matmul_groups(size, profile, kMatmulTile128) >= 64;
+}
+
+/// Kernels that can run this node, best first: shuffles on a software driver; on a discrete GPU the large tile where it
+/// pays; else the small one.
 inline std::vector<std::string> matmul_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
-  const bool large_groups = profile.limits.max_invocations >= 256 && profile.limits.max_workgroup_size[0] >= 256 &&
-                            profile.limits.max_shared_memory >= 17 * 1024;
-  const MatmulSize size = matmul_size(node);
   std::vector<std::string> names{std::string(kMatmulTile64)};
-  if (large_groups) {
-    const bool best = profile.device_class == vk::DeviceClass::kDiscrete && size.m > 64 && size.n > 64 &&
-                      matmul_groups(size, profile, kMatmulTile128) >= 64;
-    names.insert(best ? names.begin() : names.end(), std::string(kMatmulTile128));
-  }
+  if (matmul_tile128_fits(profile))
+    names.insert(matmul_tile128_pays(matmul_size(node), profile) ? names.begin() : names.end(),
+                 std::string(kMatmulTile128));
   if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_fits(node, profile))
     names.insert(names.begin(), std::string(kMatmulShuffle));
   return names;

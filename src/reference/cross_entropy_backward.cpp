@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "graph/reference.hpp"
+#include "reference/counts.hpp"
 #include "reference/softmax_row.hpp"
 
 namespace fabula::reference {
@@ -15,7 +16,8 @@ void cross_entropy_backward(RefCall<T>& call) {
     const std::uint32_t label = call.in[1]->u[n];
     if (label == 0xFFFFFFFFu) continue;
     const double log_sum_exp = call.in[2]->f[n], d_loss = call.in[3]->f[n];
-    for (std::int64_t c = 0; c < logits.shape.cols; ++c) {
+    const std::int64_t columns = existing_columns(logits.shape.cols, call.in[4], n);
+    for (std::int64_t c = 0; c < columns; ++c) {
       const double p = std::exp(logits.at(n, c) - log_sum_exp);
       call.out[0]->at(n, c) = static_cast<T>((p - (c == label ? 1 : 0)) * d_loss);
     }
@@ -49,6 +51,18 @@ std::vector<OpCase> cross_entropy_backward_cases() {
     in[3].f[129] = NAN;
   };
   cases.push_back(non_finite);
+  for (const std::size_t base : {0, 2}) {
+    OpCase counts = cases[base];
+    counts.name = "counts_" + counts.name;
+    counts.inputs.push_back({.shape = counts.inputs[1].shape, .dtype = DType::kU32});
+    counts.fill = [fill = counts.fill](auto& in, Philox& random) {
+      fill(in, random);
+      fill_counts(in[1].u, in[4].u, in[0].shape.cols, random);
+      for (std::int64_t n = 0; n < in[0].shape.rows; ++n)
+        for (std::int64_t c = in[4].u[n]; c < in[0].shape.cols; ++c) in[0].at(n, c) = NAN;
+    };
+    cases.push_back(counts);
+  }
   return cases;
 }
 

@@ -1,0 +1,31 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+// d_bias[c] = (d_bias[c] +) sum over the rows of d_logits[., c], in a fixed order: 16 vec4 columns a workgroup, 8 invocations a column
+#include "grid.glsl"
+layout(local_size_x = 16, local_size_y = 8) in;
+layout(set = 0, binding = 0) readonly buffer DLogits { vec4 d_logits[]; };   // [rows, columns] of this call
+layout(set = 0, binding = 1) buffer DBias { vec4 d_bias[]; };                // [1, vocabulary]
+layout(push_constant) uniform Push {
+  uint rows;      // of this call
+  uint stride4;   // vec4s of a row of d_logits
+  uint column4;   // where they stand in d_bias
+  uint add;       // 1: add to an earlier chunk's sums
+};
+shared vec4 part[8][16];
+
+void main() {
+  uint k = linear_group() * 16 + gl_LocalInvocationID.x, lane = gl_LocalInvocationID.y;
+  vec4 sum = vec4(0.0);
+  if (k < stride4)
+    for (uint row = lane; row < rows; row += 8) sum += d_logits[row * stride4 + k];
+  part[lane][gl_LocalInvocationID.x] = sum;
+  [[unroll]] for (uint reach = 4; reach > 0; reach /= 2) {
+    barrier();
+    if (lane < reach) part[lane][gl_LocalInvocationID.x] += part[lane + reach][gl_LocalInvocationID.x];
+  }
+  if (lane != 0 || k >= stride4) return;
+  sum = part[0][gl_LocalInvocationID.x];
+  if (add != 0) sum += d_bias[column4 + k];
+  d_bias[column4 + k] = sum;
+}

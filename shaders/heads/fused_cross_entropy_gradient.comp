@@ -1,0 +1,35 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// d_logits[n, c] = (exp(logits[n, c] - log_sum_exp[n]) - (c == labels[n])) scale[0], in the logits' place; zero where the label is ignored
+#include "grid.glsl"
+#include "numbers.glsl"
+#include "row_softmax.glsl"
+layout(set = 0, binding = 0) buffer Logits { vec4 logits[]; };                     // [rows, columns] of this call
+layout(set = 0, binding = 1) readonly buffer Labels { uint labels[]; };            // [1, positions]
+layout(set = 0, binding = 2) readonly buffer LogSumExp { float log_sum_exp[]; };   // [1, positions]
+layout(set = 0, binding = 3) readonly buffer Scale { float scale[]; };             // [1, 4]
+layout(push_constant) uniform Push {
+  uint rows;          // of this call
+  uint first_row;     // the position of row 0
+  uint first_column;  // the token of column 0
+  uint columns;       // of this call
+};
+
+void main() {
+  uint row = row_of_call(), lane = lane_of_row();
+  if (row >= rows) return;
+  uint position = first_row + row, label = labels[position];
+  uint stride4 = (columns + 3) / 4, base = row * stride4;
+  float shift = log_sum_exp[position];
+  bool counted = label != kNone;
+  float d = counted ? scale[0] : 0.0;
+  // What the loss marked as non-finite stays so: exp() of a NaN is not one on every driver.
+  float marked = uintBitsToFloat(counted && not_finite(shift) ? kNanBits : 0u);
+  for (uint k = lane; k < stride4; k += kLanes) {
+    uvec4 column = uvec4(4 * k) + uvec4(0, 1, 2, 3);
+    vec4 p = exp_below(logits[base + k] - shift) + marked;
+    p -= mix(vec4(0.0), vec4(1.0), equal(column + first_column, uvec4(label)));
+    bvec4 real = lessThan(column, uvec4(counted ? columns : 0u));
+    logits[base + k] = mix(vec4(0.0), p * d, real);
+  }
+}

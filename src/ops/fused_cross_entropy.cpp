@@ -1,0 +1,289 @@
+#include "base/fail.hpp"
+#include "ops/matmul_launch.hpp"
+#include "ops/row_lanes.hpp"
+#include "ops/sum_lowering.hpp"
+
+namespace fabula::ops {
+using namespace graph;
+
+namespace {
+
+enum Input : std::size_t { kH, kWeight, kLabels, kBias, kScale };
+enum Output : std::size_t { kMean, kLoss, kCorrect, kDH, kDWeight, kDBias };
+
+struct Sizes {
+  std::int64_t positions, hidden, vocabulary;
+  bool gradient, bias;
+};
+template <class Call>
+Sizes sizes_of(const Call& call) {
+  return {call.in(kH).rows, call.in(kH).cols, call.in(kWeight).rows, call.has_input(kScale), call.has_input(kBias)};
+}
+
+/// How positions and tokens are cut. A chunk's logits stand in scratch all at once, in blocks of columns one behind the
+/// other, each small enough to be bound.
+struct Cut {
+  std::int64_t chunk;    ///< positions, a multiple of 64 or all of them
+  std::int64_t columns;  ///< tokens of a block, a multiple of 64 or all of them
+};
+Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {
+  // A larger chunk adds to d_weight less often; 256 MiB keeps that traffic to a few per cent of the logits' own.
+  constexpr std::int64_t kChunkBytes = 256 << 20;
+  const bool texel = variant == kMatmulShuffle;
+  std::int64_t range = std::int64_t(profile.limits.max_storage_range);
+  if (texel) range = std::min(range, std::int64_t(profile.limits.max_texel_elements) * 16);
+  const auto whole = [](std::int64_t rows) { return std::max<std::int64_t>(rows / 64 * 64, 64); };
+  const std::int64_t row_bytes = Shape{1, sizes.vocabulary}.bytes();
+  const std::int64_t chunk = std::min(sizes.positions, whole(kChunkBytes / row_bytes));
+  std::int64_t columns = std::min(range / (4 * chunk), kMatmulMaxDepth);
+  if (texel) columns = std::min(columns, texel_rows({sizes.vocabulary, sizes.hidden}, profile));
+  return {chunk, columns >= sizes.vocabulary ? sizes.vocabulary : whole(columns)};
+}
+
+/// How the products of the gradient are computed: for whole chunks and blocks; smaller ones take fewer pieces of K.
+struct Products {
+  std::string_view d_h_kernel, d_weight_kernel;
+  MatmulSplit d_h_split, d_weight_split;
+};
+/// The large tile does not pay in every product of a node that prefers it.
+std::string_view kernel_of(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
+  const bool large = variant == kMatmulTile128 && profile.device_class == vk::DeviceClass::kDiscrete;
+  return large && !matmul_tile128_pays(size, profile) ? kMatmulTile64 : variant;
+}
+Products products_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {
+  const Cut cut = cut_of(sizes, profile, variant);
+  const MatmulSize d_h{MatmulLayout::kNN, cut.chunk, sizes.hidden, cut.columns};
+  const MatmulSize d_weight{MatmulLayout::kTN, cut.columns, sizes.hidden, cut.chunk};
+  Products products{kernel_of(d_h, profile, variant), kernel_of(d_weight, profile, variant), {}, {}};
+  products.d_h_split = matmul_split(d_h, profile, products.d_h_kernel);
+  products.d_weight_split = matmul_split(d_weight, profile, products.d_weight_kernel);
+  return products;
+}
+
+enum Scratch : std::size_t { kLogits, kLabelLogit, kStats, kLogSumExp, kPartials, kPieces };
+constexpr std::int64_t kLogitsRow = 64;  ///< words of a row of the scratch value that holds a chunk's logits
+
+std::vector<Shape> scratch(const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) {
+  const Sizes sizes = sizes_of(node);
+  const Cut cut = cut_of(sizes, profile, variant);
+  const std::int64_t words = cut.chunk * Shape{1, sizes.vocabulary}.ld();
+  std::vector<Shape> shapes{{(words + kLogitsRow - 1) / kLogitsRow, kLogitsRow},
+                            {1, cut.chunk},
+                            {1, 4 * cut.chunk},
+                            {1, sizes.positions},
+                            {1, std::max<std::int64_t>(sum_partials({1, sizes.positions}), 1)}};
+  if (!sizes.gradient) return shapes;
+  const Products products = products_of(sizes, profile, variant);
+  std::int64_t rows = 0;
+  if (products.d_h_split.count > 1) rows = products.d_h_split.count * cut.chunk;
+  if (products.d_weight_split.count > 1) rows = std::max(rows, products.d_weight_split.count * cut.columns);
+  if (rows > 0) shapes.push_back({rows, sizes.hidden});
+  return shapes;
+}
+
+class Lowering {
+ public:
+  explicit Lowering(LowerCall& call)
+      : call_(call), sizes_(sizes_of(call)), cut_(cut_of(sizes_, call.profile(), call.variant())) {
+    if (sizes_.gradient) products_ = products_of(sizes_, call.profile(), call.variant());
+  }
+
+  void run() {
+    const bool texel = call_.variant() == kMatmulShuffle;
+    const std::int64_t position_rows =
+        texel ? std::min(cut_.chunk, texel_rows(call_.in(kH), call_.profile())) : cut_.chunk;
+    const std::vector<RowBlock> chunks =
+        sizes_.gradient ? call_.row_blocks({call_.input(kH), call_.output(kDH)}, position_rows)
+                        : call_.row_blocks({call_.input(kH)}, position_rows);
+    blocks_ = sizes_.gradient ? call_.row_blocks({call_.input(kWeight), call_.output(kDWeight)}, cut_.columns)
+                              : call_.row_blocks({call_.input(kWeight)}, cut_.columns);
+    for (const RowBlock& chunk : chunks) {
+      for (const RowBlock& block : blocks_) logits(chunk, block);
+      for (const RowBlock& block : blocks_) label_logits(chunk, block);
+      for (const RowBlock& block : blocks_) losses(chunk, block);
+      if (!sizes_.gradient) continue;
+      for (const RowBlock& block : blocks_) gradients(chunk, block);
+    }
+    const Value scale = sizes_.gradient ? call_.input(kScale) : Value{};
+    lower_sum(call_, call_.output(kLoss), {1, sizes_.positions}, call_.output(kMean), call_.scratch(kPartials),
+              scale ? "mean_loss" : "sum_all", scale);
+  }
+
+ private:
+  static std::uint32_t u32(std::int64_t value) { return static_cast<std::uint32_t>(value); }
+
+  Window h(const RowBlock& chunk) const { return {call_.input(kH), chunk.begin, chunk.end}; }
+  Window weight(const RowBlock& block) const { return {call_.input(kWeight), block.begin, block.end}; }
+  /// Blocks before the last are multiples of 64 columns, so that every block begins on a row of the scratch value.
+  Window logits_of(const RowBlock& chunk, const RowBlock& block) const {
+    const std::int64_t begin = chunk.size() * block.begin / kLogitsRow, words = chunk.size() * ld(block);
+    return {call_.scratch(kLogits), begin, begin + (words + kLogitsRow - 1) / kLogitsRow};
+  }
+  static std::int64_t ld(const RowBlock& block) { return Shape{1, block.size()}.ld(); }
+
+  RowLanes lanes(std::int64_t columns, std::int64_t rows) const {
+    return row_lanes(columns, row_variants({rows, columns}, call_.profile()).front());
+  }
+
+  void logits(const RowBlock& chunk, const RowBlock& block) {
+    MatmulProduct product{.size = {MatmulLayout::kNT, chunk.size(), block.size(), sizes_.hidden},
+                          .a = h(chunk),
+                          .b = weight(block),
+                          .y = logits_of(chunk, block),
+                          .a_ld = call_.in(kH).ld(),
+                          .b_ld = call_.in(kWeight).ld(),
+                          .y_ld = ld(block),
+                          .bias_column = block.begin};
+    if (sizes_.bias) product.bias = Window(call_.input(kBias));
+    launch_matmul(call_, kernel_of(product.size, call_.profile(), call_.variant()), product);
+  }
+
+  void label_logits(const RowBlock& chunk, const RowBlock& block) {
+    const struct {
+      std::uint32_t rows, first_row, first_column, columns;
+    } push{u32(chunk.size()), u32(chunk.begin), u32(block.begin), u32(block.size())};
+    call_.dispatch(
+        Launch{.shader = "fused_cross_entropy_label",
+               .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLabelLogit)},
+               .groups = LowerCall::grid((chunk.size() + 63) / 64)},
+        push);
+  }
+
+  void losses(const RowBlock& chunk, const RowBlock& block) {
+    const RowLanes row_lanes = lanes(block.size(), chunk.size());
+    const struct {
+      std::uint32_t rows, first_row, positions, first_column, columns, vocabulary;
+    } push{u32(chunk.size()), u32(chunk.begin), u32(sizes_.positions), u32(block.begin), u32(block.size()),
+           u32(sizes_.vocabulary)};
+    call_.dispatch(Launch{.shader = "fused_cross_entropy",
+                          .constants = row_lanes.constants(),
+                          .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLabelLogit),
+                                       call_.scratch(kStats), call_.output(kLoss), call_.scratch(kLogSumExp),
+                                       call_.output(kCorrect)},
+                          .groups = row_lanes.groups(chunk.size())},
+                   push);
+  }
+
+  void gradients(const RowBlock& chunk, const RowBlock& block) {
+    const RowLanes row_lanes = lanes(block.size(), chunk.size());
+    const struct {
+      std::uint32_t rows, first_row, first_column, columns;
+    } push{u32(chunk.size()), u32(chunk.begin), u32(block.begin), u32(block.size())};
+    call_.dispatch(Launch{.shader = "fused_cross_entropy_gradient",
+                          .constants = row_lanes.constants(),
+                          .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLogSumExp),
+                                       call_.input(kScale)},
+                          .groups = row_lanes.groups(chunk.size())},
+                   push);
+    MatmulProduct d_h{.size = {MatmulLayout::kNN, chunk.size(), sizes_.hidden, block.size()},
+                      .a = logits_of(chunk, block),
+                      .b = weight(block),
+                      .y = {call_.output(kDH), chunk.begin, chunk.end},
+                      .a_ld = ld(block),
+                      .b_ld = call_.in(kWeight).ld(),
+                      .y_ld = call_.out(kDH).ld()};
+    if (block.begin > 0) d_h.residual = d_h.y;
+    launch_matmul(call_, products_.d_h_kernel, d_h, products_.d_h_split, pieces(products_.d_h_split));
+    MatmulProduct d_weight{.size = {MatmulLayout::kTN, block.size(), sizes_.hidden, chunk.size()},
+                           .a = logits_of(chunk, block),
+                           .b = h(chunk),
+                           .y = {call_.output(kDWeight), block.begin, block.end},
+                           .a_ld = ld(block),
+                           .b_ld = call_.in(kH).ld(),
+                           .y_ld = call_.out(kDWeight).ld()};
+    if (chunk.begin > 0) d_weight.residual = d_weight.y;
+    launch_matmul(call_, products_.d_weight_kernel, d_weight, products_.d_weight_split,
+                  pieces(products_.d_weight_split));
+    if (sizes_.bias) bias_gradient(chunk, block);
+  }
+
+  Value pieces(const MatmulSplit& split) const { return split.count > 1 ? call_.scratch(kPieces) : Value{}; }
+
+  void bias_gradient(const RowBlock& chunk, const RowBlock& block) {
+    const struct {
+      std::uint32_t rows, stride4, column4, add;
+    } push{u32(chunk.size()), u32(ld(block) / 4), u32(block.begin / 4), chunk.begin > 0};
+    call_.dispatch(Launch{.shader = "fused_cross_entropy_bias",
+                          .bindings = {logits_of(chunk, block), call_.output(kDBias)},
+                          .groups = LowerCall::grid((ld(block) / 4 + 15) / 16)},
+                   push);
+  }
+
+  LowerCall& call_;
+  Sizes sizes_;
+  Cut cut_;
+  Products products_;
+  std::vector<RowBlock> blocks_;
+};
+
+void infer(InferCall& call) {
+  const Shape h = call.in(kH), weight = call.in(kWeight), row{1, h.rows};
+  call.require(h.cols == weight.cols, "h and weight have the same columns");
+  call.require(h.cols <= kMatmulMaxDepth, "at most 262144 columns");
+  call.require(call.in(kLabels) == row && call.dtype(kLabels) == DType::kU32, "labels is [1, rows of h], u32");
+  if (call.has_input(kBias)) call.require(call.in(kBias) == Shape{1, weight.rows}, "bias is [1, rows of weight]");
+  call.output({1, 1});
+  call.output(row);
+  call.output(row);
+  if (!call.has_input(kScale)) return;
+  call.require(call.in(kScale) == Shape{1, 4}, "scale is [1, 4]");
+  call.output(h);
+  call.output(weight);
+  if (call.has_input(kBias)) call.output({1, weight.rows});
+}
+
+/// The gradient was made with the loss, for a mean whose own gradient is one.
+void grad(GradCall& call) {
+  if (call.d_output(kLoss) || call.d_output(kCorrect))
+    fail(ErrorCode::kUnsupported, "{}: only the mean of fused_cross_entropy has a gradient", call.label());
+  if (!call.has_input(kScale))
+    fail(ErrorCode::kInvalidArgument, "{}: the gradient of fused_cross_entropy needs its input scale", call.label());
+  const Value d = call.d_output(kMean);
+  const auto hand_over = [&](Input input, Output output) {
+    if (!call.wanted(input)) return;
+    call.add_gradient(input, call.is_one(d) ? call.output(output) : call.op1("scale_by", {call.output(output), d}));
+  };
+  hand_over(kH, kDH);
+  hand_over(kWeight, kDWeight);
+  if (call.has_input(kBias)) hand_over(kBias, kDBias);
+}
+
+std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
+  const Sizes sizes = sizes_of(node);
+  std::vector<std::string> names{std::string(kMatmulTile64)};
+  if (matmul_tile128_fits(profile)) {
+    const MatmulSize size{MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden};
+    names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
+  }
+  // Texel views hold a chunk of 64 positions by 64 tokens everywhere; h and weight are read in row blocks.
+  if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_fits(profile) &&
+      texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0)
+    names.insert(names.begin(), std::string(kMatmulShuffle));
+  return names;
+}
+
+}  // namespace
+
+extern const OpDef fused_cross_entropy;
+const OpDef fused_cross_entropy{
+    .name = "fused_cross_entropy",
+    .formula =
+        "mean = scale[0] * sum of loss; loss[n] = log(sum_v exp(z[n, v])) - z[n, labels[n]], z = h weight^T (+ bias), "
+        "never whole in memory; with scale also the mean's gradients",
+    .inputs = {"h", "weight", "labels", "bias?", "scale?"},
+    .infer = infer,
+    .lower = [](LowerCall& call) { Lowering(call).run(); },
+    .grad = grad,
+    .cost =
+        [](const NodeView& node) {
+          const Sizes sizes = sizes_of(node);
+          const double logits = double(sizes.positions) * double(sizes.vocabulary);
+          return Cost{.flops = (sizes.gradient ? 6.0 : 2.0) * logits * double(sizes.hidden),
+                      .bytes = double((sizes.gradient ? 3 : 1) * (node.in(kH).bytes() + node.in(kWeight).bytes())) +
+                               (sizes.gradient ? 24.0 : 8.0) * logits};
+        },
+    .variants = variants,
+    .scratch = scratch,
+};
+
+}  // namespace fabula::ops

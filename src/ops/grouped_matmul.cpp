@@ -1,0 +1,95 @@
+#include "ops/grouped_matmul.hpp"
+
+namespace fabula::ops {
+using namespace graph;
+
+namespace {
+enum Input : std::size_t { kX, kWeight, kRows, kShift, kPlan };
+
+/// Of a node, or of one whose inputs are being inferred.
+template <class Call>
+GroupedSize size_of(const Call& call) {
+  const std::int64_t groups = call.attrs().integer("groups");
+  return {.positions = call.in(kX).rows,
+          .depth = call.in(kX).cols,
+          .slots = groups > 0 ? call.in(kRows).cols / groups : 0,
+          .groups = groups,
+          .weight_rows = call.in(kWeight).rows};
+}
+
+void infer(InferCall& call) {
+  const GroupedSize size = size_of(call);
+  call.require(size.groups > 0 && size.slots > 0 && call.in(kRows) == Shape{1, size.groups * size.slots} &&
+                   call.dtype(kRows) == DType::kU32,
+               "rows are words [1, groups * slots]");
+  call.require(call.in(kWeight).cols == size.depth, "x and weight that agree in columns");
+  call.require(size.positions <= kGroupedMaxDepth && size.slots <= kGroupedMaxDepth && size.depth <= kGroupedMaxDepth,
+               "at most 262144 positions, columns and slots");
+  if (call.has_input(kShift))
+    call.require(call.in(kShift) == Shape{size.groups, size.slots}, "shift is [groups, slots]");
+  call.require(call.in(kPlan) == Shape{1, size.plan().words} && call.dtype(kPlan) == DType::kU32,
+               "plan is a group plan for these positions and groups");
+  call.output({size.positions, size.slots});
+}
+
+std::uint32_t u32(std::int64_t value) {
+  return static_cast<std::uint32_t>(value);
+}
+
+void lower(LowerCall& call) {
+  const GroupedSize size = size_of(call);
+  const Value x = call.input(kX), weight = call.input(kWeight), z = call.output();
+  const auto position_blocks = call.row_blocks({x, z}), row_blocks = call.row_blocks({weight});
+  const bool cut = position_blocks.size() > 1 || row_blocks.size() > 1, has_shift = call.has_input(kShift);
+  for (const RowBlock& positions : position_blocks) {
+    for (const RowBlock& rows : row_blocks) {
+      const struct {
+        std::uint32_t first_position, end_position, first_row, end_row, weight_rows, chunks, entries, groups, slots,
+            depth4, slots4, has_shift;
+      } push{u32(positions.begin),  u32(positions.end),        u32(rows.begin),          u32(rows.end),
+             u32(size.weight_rows), u32(size.plan().chunks),   u32(size.plan().entries), u32(size.groups),
+             u32(size.slots),       u32(call.in(kX).ld() / 4), u32(call.out().ld() / 4), has_shift};
+      const Window block(weight, rows.begin, rows.end);  // what is absent binds it, unread
+      call.dispatch(Launch{.shader = "grouped_matmul",
+                           .constants = {cut},
+                           .bindings = {Window(x, positions.begin, positions.end), block, call.input(kRows),
+                                        has_shift ? Window(call.input(kShift)) : block, call.input(kPlan),
+                                        Window(z, positions.begin, positions.end)},
+                           .groups = LowerCall::grid(size.plan().chunks * grouped_tiles(size.slots))},
+                    push);
+    }
+  }
+}
+
+void grad(GradCall& call) {
+  const GroupedSize size = size_of(call);
+  const Value d_z = call.d_output(), rows = call.input(kRows), plan = call.input(kPlan);
+  if (call.wanted(kX))
+    call.add_gradient(kX, call.op1("grouped_matmul_backward_x", {d_z, call.input(kWeight), rows, plan}));
+  if (!call.wanted(kWeight) && !call.wanted(kShift)) return;
+  const auto d = call.op("grouped_matmul_backward_weight", {d_z, call.input(kX), rows, plan},
+                         {{"groups", double(size.groups)}, {"weight_rows", double(size.weight_rows)}});
+  if (call.wanted(kWeight)) call.add_gradient(kWeight, d[0]);
+  if (call.wanted(kShift)) call.add_gradient(kShift, d[1]);
+}
+}  // namespace
+
+extern const OpDef grouped_matmul;
+const OpDef grouped_matmul{
+    .name = "grouped_matmul",
+    .formula =
+        "z[n,s] = sum_k x[n,k] weight[rows[g S + s],k] (+ shift[g,s]) for the real slots s of n's group g, else 0",
+    .inputs = {"x", "weight", "rows", "shift?", "plan"},
+    .attrs = {"groups"},
+    .infer = infer,
+    .lower = lower,
+    .grad = grad,
+    .cost =
+        [](const NodeView& node) {
+          return Cost{
+              .flops = size_of(node).flops(),
+              .bytes = double(node.in(kX).bytes()) + double(node.in(kWeight).bytes()) + double(node.out().bytes())};
+        },
+};
+
+}  // namespace fabula::ops
