@@ -120,6 +120,7 @@ struct AllArgs {
   TokenizerTrainArgs tokenizer_train;
   TokenizerImportArgs tokenizer_import;
   DataPrepareArgs data_prepare;
+  DataGroupsArgs data_groups;
   PlanArgs plan;
   TrainArgs train;
   EvalArgs eval;
@@ -152,12 +153,35 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--merges", args.tokenizer_import.merges, "GPT-2's merges.txt");
   sub->add_option("--out", args.tokenizer_import.out, "tokenizer.json to write")->required();
 
-  CLI::App* data = line.app().add_subcommand("data", "make token files")->require_subcommand(1);
+  CLI::App* data = line.app().add_subcommand("data", "make token files and group maps")->require_subcommand(1);
   sub = line.command(*data, "prepare", "text to a memory-mapped token file", args.data_prepare, data_prepare);
   sub->add_option("texts", args.data_prepare.texts, "text files; <|endoftext|> ends a document")->required();
   sub->add_option("--tokenizer", args.data_prepare.tokenizer, "tokenizer.json (fabula tokenizer)")->required();
   sub->add_option("--out", args.data_prepare.out, "token file to write")->required();
   sub->add_flag("--json", args.data_prepare.json, "counts as JSON");
+
+  sub = line.command(*data, "groups", "which tokens share a group of a grouped head, as a file", args.data_groups,
+                     data_groups);
+  sub->add_option("tokens", args.data_groups.tokens, "token file (fabula data prepare)")->required();
+  sub->add_option("-o,--out", args.data_groups.out, "token_groups.json to write")->required();
+  sub->add_option("--map", args.data_groups.map,
+                  "clustered (tokens with like neighbours), frequency (of about equal probability), id_ranges, random")
+      ->check(CLI::IsMember({"clustered", "frequency", "id_ranges", "random"}))
+      ->capture_default_str();
+  sub->add_option("--group-size", args.data_groups.group_size,
+                  "S, the most tokens of a group; missing: ceil(sqrt(V - K))")
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--groups", args.data_groups.groups, "G; missing: ceil((V - K) / S)")->check(CLI::PositiveNumber);
+  sub->add_option("--shortlist", args.data_groups.shortlist, "K most frequent tokens that are in no group")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_option("--embeddings", args.data_groups.embeddings,
+                  "model folder: cluster its token embeddings instead of the tokens' neighbours");
+  sub->add_option("--tokenizer", args.data_groups.tokenizer, "tokenizer.json: show a few groups as text");
+  sub->add_option("--seed", args.data_groups.seed, "seed of clustered and random")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_flag("--json", args.data_groups.json, "the summary as JSON");
 }
 
 void declare_training_commands(CommandLine& line, AllArgs& args) {

@@ -43,6 +43,17 @@ struct DataPrepareArgs {
 };
 int data_prepare(const DataPrepareArgs& args);
 
+struct DataGroupsArgs {
+  std::string tokens, out;
+  std::string map = "clustered";
+  std::int64_t group_size = 0, groups = 0, shortlist = 0;  ///< 0: derived; none
+  std::string embeddings;                                  ///< model folder; empty: vectors from the tokens
+  std::string tokenizer;                                   ///< empty: no groups are shown as text
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+int data_groups(const DataGroupsArgs& args);
+
 struct PlanArgs {
   std::string config;
   std::vector<std::string> overrides;

@@ -7,6 +7,7 @@
 #include "bench/train_bench.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
+#include "train/head_data.hpp"
 #include "train/trainer.hpp"
 
 namespace fabula::app {
@@ -71,6 +72,7 @@ int plan(const PlanArgs& args) {
     config.model.vocab_size = train::kDefaultVocabulary;
     info("vocab_size is open in the config; planning with {}", config.model.vocab_size);
   }
+  train::adopt_map_file(config);
   std::uint64_t device_memory = 0;
   vk::DeviceProfile profile;
   {

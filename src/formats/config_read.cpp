@@ -177,11 +177,12 @@ void ConfigReader::read_key(const ConfigKey& key, const json& value) {
   if (const auto* integer = std::get_if<IntegerField>(&key.field)) {
     const bool is_null = value.is_null() && integer->null_value != nullptr;
     const auto number = is_null ? *integer->null_value : integer_of(value);
-    const bool special = is_null || (number && integer->null_value != nullptr && !integer->null_only &&
-                                     *number == *integer->null_value);
+    const bool special =
+        is_null || (number && integer->null_value != nullptr && !integer->null_only && *number == *integer->null_value);
     if (!number || (!special && (*number < integer->min || *number > integer->max))) {
-      fail_value(path, value, fmt::format("an integer from {} to {}", integer->min, integer->max) +
-                                  (integer->null_only ? ", or null to have it derived" : ""));
+      fail_value(path, value,
+                 fmt::format("an integer from {} to {}", integer->min, integer->max) +
+                     (integer->null_only ? ", or null to have it derived" : ""));
     }
     integer->at(config_) = *number;
   } else if (const auto* list = std::get_if<IntegerListField>(&key.field)) {

@@ -60,7 +60,8 @@ struct Validator {
   void check_grouped(const HeadConfig& head) const {
     if (model().tie_word_embeddings && head.modulation != HeadModulation::kPerGroup && head.shortlist == 0) {
       fail(ErrorCode::kInvalidArgument,
-           "{}: tie_word_embeddings is true, a grouped head with modulation {} and no shortlist has matrices of its own; "
+           "{}: tie_word_embeddings is true, a grouped head with modulation {} and no shortlist has matrices of its "
+           "own; "
            "set it to false or leave it out",
            source, modulation_name(head.modulation));
     }
@@ -88,7 +89,8 @@ struct Validator {
            source, head.shortlist, vocabulary, vocabulary - 1);
     }
     if (head.group_size > tail) {
-      fail(ErrorCode::kInvalidArgument, "{}: head.group_size is {}, the vocabulary has {} tokens{}; choose 1 to {}, or "
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.group_size is {}, the vocabulary has {} tokens{}; choose 1 to {}, or "
            "null for {}",
            source, head.group_size, vocabulary,
            head.shortlist > 0 ? fmt::format(" and {} beyond the shortlist", tail) : "", tail, ceil_sqrt(tail));
@@ -97,11 +99,12 @@ struct Validator {
     const std::int64_t most = head.map == GroupMap::kIdRanges ? needed : tail;
     if (head.groups == 0 || (head.groups >= needed && head.groups <= most)) return;
     // needed * slots < 2^49: no overflow, and head.groups is at most 2^24.
-    fail(ErrorCode::kInvalidArgument,
-         "{}: head.groups {} x head.group_size {} = {} {} {} tokens of the vocabulary; head.groups must be {} (or null)",
-         source, head.groups, model().slots(), head.groups * model().slots(),
-         head.groups < needed ? "is fewer than the" : "leaves groups empty with the", tail,
-         most > needed ? fmt::format("{} to {}", needed, most) : std::to_string(needed));
+    fail(
+        ErrorCode::kInvalidArgument,
+        "{}: head.groups {} x head.group_size {} = {} {} {} tokens of the vocabulary; head.groups must be {} (or null)",
+        source, head.groups, model().slots(), head.groups * model().slots(),
+        head.groups < needed ? "is fewer than the" : "leaves groups empty with the", tail,
+        most > needed ? fmt::format("{} to {}", needed, most) : std::to_string(needed));
   }
 
   void check_adaptive(const HeadConfig& head) const {

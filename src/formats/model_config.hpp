@@ -15,18 +15,18 @@ enum class BiasInit { kUnigram, kZeros };
 /// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots(), groups() and cutoffs().
 struct HeadConfig {
   HeadKind kind = HeadKind::kFull;
-  bool bias = false;                         ///< an output bias; a grouped head always has its own
-  BiasInit bias_init = BiasInit::kUnigram;   ///< what output biases start at
+  bool bias = false;                        ///< an output bias; a grouped head always has its own
+  BiasInit bias_init = BiasInit::kUnigram;  ///< what output biases start at
   HeadModulation modulation = HeadModulation::kScaleShift;
   std::int64_t rank = 32;       ///< r of HeadModulation::kLowRank
   std::int64_t shortlist = 0;   ///< K, the most frequent tokens, which are classes of the first level themselves
   std::int64_t prototypes = 1;  ///< c, vectors a group; its score is the log-sum-exp over them
   GroupMap map = GroupMap::kIdRanges;
-  std::string map_file;         ///< of GroupMap::kFile
-  std::int64_t group_size = 0;  ///< S, the most tokens of a group; 0: ceil(sqrt(V - K))
-  std::int64_t groups = 0;      ///< G; 0: ceil((V - K) / S)
-  std::vector<std::int64_t> cutoffs;  ///< adaptive: ranks at which clusters begin; empty: V / 25 and V / 5
-  double div_value = 4;               ///< adaptive: cluster i is projected to D / div_value^(i + 1) numbers
+  std::string map_file = {};               ///< of GroupMap::kFile
+  std::int64_t group_size = 0;             ///< S, the most tokens of a group; 0: ceil(sqrt(V - K))
+  std::int64_t groups = 0;                 ///< G; 0: ceil((V - K) / S)
+  std::vector<std::int64_t> cutoffs = {};  ///< adaptive: ranks at which clusters begin; empty: V / 25 and V / 5
+  double div_value = 4;                    ///< adaptive: cluster i is projected to D / div_value^(i + 1) numbers
 
   /// Does the head look a token up in two steps, by a TokenMap?
   bool has_map() const { return kind == HeadKind::kGrouped || kind == HeadKind::kAdaptive; }
@@ -104,8 +104,8 @@ struct RunConfig {
 /// The defaults of a family: what Hugging Face's configuration class of that name assumes, and vocab_size 0.
 RunConfig default_config(ModelFamily family);
 
-std::string_view family_name(ModelFamily family);  ///< "gpt2", "gpt_neo"
-std::string_view head_kind_name(HeadKind kind);    ///< "full", "fused", "grouped", "adaptive"
+std::string_view family_name(ModelFamily family);             ///< "gpt2", "gpt_neo"
+std::string_view head_kind_name(HeadKind kind);               ///< "full", "fused", "grouped", "adaptive"
 std::string_view modulation_name(HeadModulation modulation);  ///< "scale_shift", ...
 std::string_view group_map_name(GroupMap map);                ///< "id_ranges", ...
 /// A head in a few words, its sizes included: "grouped per_group, shortlist 512, 224 groups of 223, clustered, tied".

@@ -1,5 +1,7 @@
 #pragma once
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "graph/types.hpp"
 
@@ -10,6 +12,7 @@ enum class Init : std::uint8_t {
   kNormal,  ///< N(0, init_std^2)
   kOnes,
   kZeros,
+  kValues,  ///< as ParameterSpec::values says
 };
 
 /// A trained tensor as a model or a head declares it: what the store allocates, the optimizer treats and files hold.
@@ -19,6 +22,7 @@ struct ParameterSpec {
   Init init = Init::kNormal;
   double init_std = 0.02;  ///< of Init::kNormal
   bool decay = true;       ///< takes weight decay (matrices do; biases, norms, the head's scale and shift do not)
+  std::shared_ptr<const std::vector<float>> values = {};  ///< of Init::kValues: shape.count() numbers, row by row
 };
 
 }  // namespace fabula::graph

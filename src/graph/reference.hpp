@@ -1,6 +1,8 @@
 #pragma once
+#include <bit>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,17 @@ struct RefTensor {
   T& at(std::int64_t row, std::int64_t col) { return f[static_cast<std::size_t>(row * shape.cols + col)]; }
   T at(std::int64_t row, std::int64_t col) const { return f[static_cast<std::size_t>(row * shape.cols + col)]; }
 };
+
+/// Fills a tensor from words; a tensor of floats from their bits as fp32.
+template <class T>
+void set_words(RefTensor<T>& tensor, std::span<const std::uint32_t> words) {
+  if (tensor.dtype == DType::kU32) {
+    tensor.u.assign(words.begin(), words.end());
+  } else {
+    tensor.f.clear();
+    for (const std::uint32_t word : words) tensor.f.push_back(static_cast<T>(std::bit_cast<float>(word)));
+  }
+}
 
 /// One evaluation of an op by its CPU reference: plain loops, double accumulators, stores rounded to T.
 template <class T>

@@ -112,13 +112,12 @@ void Runtime::download(std::string_view name, std::span<float> data) {
       });
 }
 
-void Runtime::write_input(std::size_t graph, std::string_view name, DType dtype, std::span<const std::uint32_t> words) {
+void Runtime::set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words) {
   const PlannedGraph& planned = workload_.graphs().at(graph);
   const Value value = planned.graph.find(name);
   ensure(bool(value), "graph {} has no input \"{}\"", planned.name, name);
   const ValueInfo& info = planned.graph.info(value);
-  ensure(info.role == Role::kInput && info.dtype == dtype, "\"{}\" of graph {} is not an input of that type", name,
-         planned.name);
+  ensure(info.role == Role::kInput, "\"{}\" of graph {} is not an input", name, planned.name);
   ensure(static_cast<std::int64_t>(words.size()) == info.shape.count(), "input \"{}\" is {}, {} words were given", name,
          to_string(info.shape), words.size());
   wait();
@@ -134,14 +133,10 @@ void Runtime::write_input(std::size_t graph, std::string_view name, DType dtype,
   }
 }
 
-void Runtime::set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words) {
-  write_input(graph, name, DType::kU32, words);
-}
-
 void Runtime::set_input(std::size_t graph, std::string_view name, std::span<const float> data) {
   std::vector<std::uint32_t> words(data.size());
   std::memcpy(words.data(), data.data(), data.size_bytes());
-  write_input(graph, name, DType::kF32, words);
+  set_input(graph, name, std::span<const std::uint32_t>(words));
 }
 
 void Runtime::submit(std::initializer_list<std::size_t> graphs) {

@@ -27,7 +27,8 @@ class Runtime {
   void upload(std::string_view name, std::span<const float> data);
   void download(std::string_view name, std::span<float> data);
 
-  /// An input of one graph, dense. Waits for work in flight, whose inputs must not change under it.
+  /// An input of one graph, dense: its words (of floats, their bits) or its numbers. Waits for work in flight, whose
+  /// inputs must not change under it.
   void set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words);
   void set_input(std::size_t graph, std::string_view name, std::span<const float> data);
 
@@ -59,7 +60,6 @@ class Runtime {
   /// Visits a parameter or state in chunks of bounded size, after work in flight; `count` numbers are on the host's
   /// side.
   void for_each_chunk(std::string_view name, std::size_t count, const ChunkVisitor& visit);
-  void write_input(std::size_t graph, std::string_view name, DType dtype, std::span<const std::uint32_t> words);
   const std::uint32_t* readback(std::size_t graph, Value value);
 
   vk::Device& device_;

@@ -1,6 +1,7 @@
 #include "heads/full.hpp"
 
 #include "heads/labels.hpp"
+#include "heads/unigram.hpp"
 
 namespace fabula::heads {
 using graph::DType;
@@ -20,28 +21,37 @@ FullHead::FullHead(Options options) : options_(std::move(options)) {
     fail(ErrorCode::kInvalidArgument, "full head: vocab_size {} and hidden size {} must be at least 1",
          options_.vocabulary, options_.hidden);
   }
+  if (!options_.tied) {
+    parameters_.push_back(
+        {.name = kWeight, .shape = {options_.vocabulary, options_.hidden}, .init_std = options_.init_std});
+  }
+  if (options_.bias) parameters_.push_back(bias_spec(kBias, unigram_log_probs(options_.counts), options_.vocabulary));
+  options_.counts = {};
 }
 
-std::vector<ParameterSpec> FullHead::parameters() const {
-  const std::int64_t v = options_.vocabulary;
-  std::vector<ParameterSpec> specs;
-  if (!options_.tied) specs.push_back({.name = kWeight, .shape = {v, options_.hidden}, .init_std = options_.init_std});
-  if (options_.bias) specs.push_back({.name = kBias, .shape = {1, v}, .init = graph::Init::kZeros, .decay = false});
-  return specs;
+Value FullHead::weight(Graph& graph) const {
+  return graph.parameter(options_.tied ? options_.embedding : kWeight, {options_.vocabulary, options_.hidden});
 }
-
+Value FullHead::bias(Graph& graph) const {
+  return options_.bias ? graph.parameter(kBias, {1, options_.vocabulary}) : Value{};
+}
 Value FullHead::logits(Graph& graph, Value h) const {
-  const Shape matrix{options_.vocabulary, options_.hidden};
-  const Value weight = graph.parameter(options_.tied ? options_.embedding : kWeight, matrix);
-  const Value bias = options_.bias ? graph.parameter(kBias, {1, options_.vocabulary}) : Value{};
-  return graph.op1("matmul", {h, weight, bias}, {{"transpose_b", 1}});
+  return graph.op1("matmul", {h, weight(graph), bias(graph)}, {{"transpose_b", 1}});
 }
 
-HeadLoss FullHead::loss(Graph& graph, Value h, LossUse) const {
+HeadLoss FullHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
   const Graph::Scope scope(graph, "head");
   const Value labels = graph.input(kLabels, {1, graph.shape(h).rows}, DType::kU32);
+  const bool gradient = use == LossUse::kGradient;
+  if (options_.fused) {
+    const std::vector<Value> result =
+        graph.op("fused_cross_entropy", {h, weight(graph), labels, bias(graph), gradient ? scale : Value{}});
+    return {.mean = gradient ? result[0] : Value{}, .loss = result[1], .token_correct = result[2]};
+  }
   const std::vector<Value> result = graph.op("cross_entropy", {logits(graph, h), labels});
-  return {.loss = result[0], .token_correct = result[2]};
+  return {.mean = gradient ? graph.op1("mean_loss", {result[0], scale}) : Value{},
+          .loss = result[0],
+          .token_correct = result[2]};
 }
 
 std::vector<InputWords> FullHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse) const {

@@ -5,29 +5,35 @@
 
 namespace fabula::heads {
 
-/// A logit for every token: logits = h W^T (+ bias), W [V, D] its own or the token embedding. Takes N x V logits.
+/// A logit for every token: logits = h W^T (+ bias), W [V, D] its own or the token embedding. Takes N x V logits, or,
+/// fused with the loss, a chunk of them at a time.
 class FullHead final : public Head {
  public:
   struct Options {
     std::int64_t vocabulary = 0, hidden = 0;  ///< V, D
     bool tied = false;                        ///< W is the parameter `embedding`
     std::string embedding = {};
-    bool bias = false;  ///< lm_head.bias [1, V]
+    bool bias = false;                           ///< lm_head.bias [1, V]
+    std::span<const std::uint64_t> counts = {};  ///< of tokens, for the bias to start from; empty: zeros
+    bool fused = false;                          ///< HeadKind::kFused
     double init_std = 0.02;
   };
   explicit FullHead(Options options);
 
-  HeadKind kind() const override { return HeadKind::kFull; }
+  HeadKind kind() const override { return options_.fused ? HeadKind::kFused : HeadKind::kFull; }
   std::int64_t vocabulary() const override { return options_.vocabulary; }
-  std::vector<graph::ParameterSpec> parameters() const override;
-  HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use) const override;
+  std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
+  HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
   std::vector<InputWords> decode_inputs() const override { return {}; }
 
  private:
+  graph::Value weight(graph::Graph& graph) const;
+  graph::Value bias(graph::Graph& graph) const;  ///< absent where there is none
   graph::Value logits(graph::Graph& graph, graph::Value h) const;
   Options options_;
+  std::vector<graph::ParameterSpec> parameters_;
 };
 
 }  // namespace fabula::heads

@@ -1,12 +1,16 @@
 #include "heads/grouped.hpp"
 
+#include <bit>
+#include <cmath>
+
+#include "base/segments.hpp"
 #include "heads/labels.hpp"
+#include "heads/unigram.hpp"
 
 namespace fabula::heads {
 using graph::DType;
 using graph::Graph;
 using graph::Init;
-using graph::ParameterSpec;
 using graph::Shape;
 using graph::Value;
 
@@ -17,93 +21,222 @@ constexpr const char* kSharedWeight = "lm_head.shared.weight";
 constexpr const char* kSharedBias = "lm_head.shared.bias";
 constexpr const char* kScale = "lm_head.scale";
 constexpr const char* kShift = "lm_head.shift";
+constexpr const char* kDown = "lm_head.low_rank.down.weight";
+constexpr const char* kUp = "lm_head.low_rank.up.weight";
+constexpr const char* kTokenWeight = "lm_head.token.weight";
 
-constexpr const char* kGroups = "head.groups";    // [1, N]: the label's group
-constexpr const char* kTargets = "head.targets";  // [1, 4 N]: GroupTarget of each position
-constexpr const char* kPlan = "head.plan";        // [1, GroupPlanLayout::words]
-constexpr const char* kSizes = "head.sizes";      // [1, G]
-constexpr const char* kPlace = "head.place";      // [1, V]
+constexpr const char* kClasses = "head.classes";         // [1, N]: the label's class
+constexpr const char* kTargets = "head.targets";         // [1, 4 N]: GroupTarget of each position
+constexpr const char* kPlan = "head.plan";               // [1, GroupPlanLayout::words]
+constexpr const char* kSlots = "head.slots";             // [1, N]: the label's slot
+constexpr const char* kSlotCounts = "head.slot_counts";  // [1, N]: real slots of the label's group
+constexpr const char* kAlone = "head.alone";             // [1, N] floats: 1 where the label is in the shortlist
+constexpr const char* kRows = "head.rows";               // [1, G S]: where each slot's row of weights is
+constexpr const char* kShortlist = "head.shortlist";     // [1, K]: token ids
+constexpr const char* kShortOrder = "head.shortlist_order";
+constexpr const char* kShortSegments = "head.shortlist_segments";
+constexpr const char* kStarts = "head.starts";    // [1, G + 1]: TokenGroups::starts
+constexpr const char* kEntries = "head.entries";  // [1, 2 V]: TokenGroups::entries
+constexpr const char* kPlaces = "head.places";    // [1, 2 M]: g S + s and the logits' column, in map order
 }  // namespace
 
-GroupedHead::GroupedHead(TokenGroups tokens, std::int64_t hidden, double init_std)
-    : tokens_(std::move(tokens)), hidden_(hidden), init_std_(init_std) {
-  if (hidden < 1) fail(ErrorCode::kInvalidArgument, "grouped head: hidden size {} must be at least 1", hidden);
+GroupedHead::GroupedHead(TokenGroups tokens, Options options)
+    : tokens_(std::move(tokens)), options_(std::move(options)) {
+  if (options_.hidden < 1)
+    fail(ErrorCode::kInvalidArgument, "grouped head: hidden size {} must be at least 1", options_.hidden);
+  declare_parameters();
+  options_.counts = {};
 }
 
-std::vector<ParameterSpec> GroupedHead::parameters() const {
-  const std::int64_t g = tokens_.groups(), s = tokens_.slots();
-  return {{.name = kGroupWeight, .shape = {g, hidden_}, .init_std = init_std_},
-          {.name = kGroupBias, .shape = {1, g}, .init = Init::kZeros, .decay = false},
-          {.name = kSharedWeight, .shape = {s, hidden_}, .init_std = init_std_},
-          {.name = kSharedBias, .shape = {1, s}, .init = Init::kZeros, .decay = false},
-          {.name = kScale, .shape = {g, s}, .init = Init::kOnes, .decay = false},
-          {.name = kShift, .shape = {g, s}, .init = Init::kZeros, .decay = false}};
+void GroupedHead::declare_parameters() {
+  const std::int64_t K = tokens_.shortlist(), G = tokens_.groups(), S = tokens_.slots(), D = options_.hidden;
+  const std::int64_t c = options_.prototypes;
+  const LevelLogProbs start = level_log_probs(tokens_, options_.counts);
+  const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t cols) {
+    parameters_.push_back({.name = name, .shape = {rows, cols}, .init_std = options_.init_std});
+  };
+  matrix(kGroupWeight, (tied_shortlist() ? 0 : K) + G * c, D);
+  std::vector<double> group_bias;
+  for (std::size_t i = 0; i < start.classes.size(); ++i) {
+    const bool in_shortlist = static_cast<std::int64_t>(i) < K;  // a group's prototypes share its probability
+    group_bias.insert(group_bias.end(), in_shortlist ? 1 : static_cast<std::size_t>(c),
+                      start.classes[i] - (in_shortlist ? 0 : std::log(static_cast<double>(c))));
+  }
+  parameters_.push_back(bias_spec(kGroupBias, group_bias, K + G * c));
+  if (options_.modulation != HeadModulation::kPerGroup) {
+    matrix(kSharedWeight, S, D);
+    parameters_.push_back(bias_spec(kSharedBias, {}, S));
+    parameters_.push_back({.name = kScale, .shape = {G, S}, .init = Init::kOnes, .decay = false});
+  } else if (!options_.tied) {
+    matrix(kTokenWeight, tokens_.tail(), D);
+  }
+  std::vector<double> shift;
+  if (!start.within.empty()) {
+    shift.assign(static_cast<std::size_t>(G * S), 0);
+    for (std::int64_t g = 0; g < G; ++g)
+      for (std::int64_t s = 0; s < S; ++s)
+        if (const std::uint32_t v = tokens_.token(g, s); v != TokenGroups::kNone)
+          shift[static_cast<std::size_t>(g * S + s)] = start.within[tokens_.order_of(v)];
+  }
+  graph::ParameterSpec table = bias_spec(kShift, shift, G * S);
+  table.shape = {G, S};
+  parameters_.push_back(std::move(table));
+  if (options_.modulation == HeadModulation::kLowRank) {
+    matrix(kDown, options_.rank, D);
+    matrix(kUp, tokens_.tail(), options_.rank);
+  }
 }
 
-Value GroupedHead::group_logits(Graph& graph, Value h) const {
-  const Value weight = graph.parameter(kGroupWeight, {tokens_.groups(), hidden_});
-  return graph.op1("matmul", {h, weight, graph.parameter(kGroupBias, {1, tokens_.groups()})}, {{"transpose_b", 1}});
+Value GroupedHead::class_scores(Graph& graph, Value h, LossUse use) const {
+  const std::int64_t K = tokens_.shortlist(), G = tokens_.groups(), c = options_.prototypes, D = options_.hidden;
+  Value weight = graph.parameter(kGroupWeight, {(tied_shortlist() ? 0 : K) + G * c, D});
+  if (tied_shortlist()) {
+    const Value embedding = graph.parameter(options_.embedding, {tokens_.vocabulary(), D});
+    const Value ids = graph.input(kShortlist, {1, K}, DType::kU32);
+    Value order, segments;
+    if (use == LossUse::kGradient) {
+      order = graph.input(kShortOrder, {1, K}, DType::kU32);
+      segments = graph.input(kShortSegments, {1, SegmentCapacity{K, tokens_.vocabulary()}.words()}, DType::kU32);
+    }
+    weight = graph.op1("concat_rows", {graph.op1("embedding", {ids, embedding, order, segments}), weight});
+  }
+  const Value scores =
+      graph.op1("matmul", {h, weight, graph.parameter(kGroupBias, {1, K + G * c})}, {{"transpose_b", 1}});
+  if (c == 1) return scores;
+  return graph.op1("prototype_scores", {scores}, {{"plain", double(K)}, {"prototypes", double(c)}});
 }
 
 Value GroupedHead::shared_logits(Graph& graph, Value h) const {
-  const Value weight = graph.parameter(kSharedWeight, {tokens_.slots(), hidden_});
+  const Value weight = graph.parameter(kSharedWeight, {tokens_.slots(), options_.hidden});
   return graph.op1("matmul", {h, weight, graph.parameter(kSharedBias, {1, tokens_.slots()})}, {{"transpose_b", 1}});
 }
+Value GroupedHead::low_rank_vector(Graph& graph, Value h) const {
+  return graph.op1("matmul", {h, graph.parameter(kDown, {options_.rank, options_.hidden})}, {{"transpose_b", 1}});
+}
+Value GroupedHead::token_matrix(Graph& graph) const {
+  if (tied_tokens()) return graph.parameter(options_.embedding, {tokens_.vocabulary(), options_.hidden});
+  return graph.parameter(kTokenWeight, {tokens_.tail(), options_.hidden});
+}
+Value GroupedHead::table(Graph& graph, const char* name) const {
+  return graph.parameter(name, {tokens_.groups(), tokens_.slots()});
+}
 
-HeadLoss GroupedHead::loss(Graph& graph, Value h, LossUse use) const {
+GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use) const {
+  const std::int64_t n = graph.shape(h).rows, G = tokens_.groups();
+  const graph::Attrs groups{{"groups", double(G)}};
+  Value plan, rows, targets;
+  if (has_plan(use)) plan = graph.input(kPlan, {1, GroupPlanLayout(n, G).words}, DType::kU32);
+  if (options_.modulation != HeadModulation::kScaleShift)
+    rows = graph.input(kRows, {1, G * tokens_.slots()}, DType::kU32);
+  if (options_.modulation != HeadModulation::kPerGroup) targets = graph.input(kTargets, {1, 4 * n}, DType::kU32);
+  Value z;
+  switch (options_.modulation) {
+    case HeadModulation::kScaleShift: {
+      const std::vector<Value> result =
+          graph.op("grouped_cross_entropy",
+                   {shared_logits(graph, h), table(graph, kScale), table(graph, kShift), targets, plan});
+      return {result[0], result[2]};
+    }
+    case HeadModulation::kLowRank: {
+      const Value up = graph.parameter(kUp, {tokens_.tail(), options_.rank});
+      const Value product = graph.op1("grouped_matmul", {low_rank_vector(graph, h), up, rows, Value{}, plan}, groups);
+      z = graph.op1("group_affine",
+                    {shared_logits(graph, h), table(graph, kScale), table(graph, kShift), targets, plan, product});
+      break;
+    }
+    case HeadModulation::kPerGroup:
+      z = graph.op1("grouped_matmul", {h, token_matrix(graph), rows, table(graph, kShift), plan}, groups);
+      break;
+  }
+  const std::vector<Value> result = graph.op(
+      "cross_entropy", {z, graph.input(kSlots, {1, n}, DType::kU32), graph.input(kSlotCounts, {1, n}, DType::kU32)});
+  return {result[0], result[2]};
+}
+
+HeadLoss GroupedHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
   const Graph::Scope scope(graph, "head");
   const std::int64_t n = graph.shape(h).rows;
-  const Shape table{tokens_.groups(), tokens_.slots()};
-  const Value groups = graph.input(kGroups, {1, n}, DType::kU32);
-  const Value targets = graph.input(kTargets, {1, 4 * n}, DType::kU32);
-  Value plan;
-  if (use == LossUse::kGradient)
-    plan = graph.input(kPlan, {1, GroupPlanLayout(n, tokens_.groups()).words}, DType::kU32);
-
-  const std::vector<Value> first = graph.op("cross_entropy", {group_logits(graph, h), groups});
-  const std::vector<Value> second = graph.op(
-      "grouped_cross_entropy",
-      {shared_logits(graph, h), graph.parameter(kScale, table), graph.parameter(kShift, table), targets, plan});
-  return {.loss = graph.op1("add", {first[0], second[0]}),
-          .token_correct = {},
-          .group_loss = first[0],
-          .slot_loss = second[0],
-          .group_correct = first[2],
-          .slot_correct = second[2]};
+  const Value classes = graph.input(kClasses, {1, n}, DType::kU32);
+  const std::vector<Value> first = graph.op("cross_entropy", {class_scores(graph, h, use), classes});
+  SlotLoss second = slot_loss(graph, h, use);
+  if (tokens_.shortlist() > 0)
+    second.correct = graph.op1("add", {second.correct, graph.input(kAlone, {1, n}, DType::kF32)});
+  HeadLoss result{.loss = graph.op1("add", {first[0], second.loss}),
+                  .group_loss = first[0],
+                  .slot_loss = second.loss,
+                  .group_correct = first[2],
+                  .slot_correct = second.correct};
+  if (use == LossUse::kGradient) result.mean = graph.op1("mean_loss", {result.loss, scale});
+  return result;
 }
 
 std::vector<InputWords> GroupedHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const {
   check_labels(labels, vocabulary());
   std::vector<GroupTarget> targets;
-  InputWords groups{kGroups, {}}, target_words{kTargets, {}};
+  InputWords classes{kClasses, {}}, target_words{kTargets, {}}, slots{kSlots, {}}, counts{kSlotCounts, {}};
+  InputWords alone{kAlone, {}};
   targets.reserve(labels.size());
-  groups.words.reserve(labels.size());
-  target_words.words.reserve(4 * labels.size());
-  for (std::uint32_t label : labels) {
+  for (const std::uint32_t label : labels) {
     const GroupTarget target = tokens_.target(label);
     targets.push_back(target);
-    groups.words.push_back(target.group);
+    classes.words.push_back(tokens_.class_of(label));
     target_words.words.insert(target_words.words.end(), {target.group, target.slot, target.slots, 0});
+    slots.words.push_back(target.group == kIgnoredLabel ? kIgnoredLabel : target.slot);
+    counts.words.push_back(target.slots);
+    const bool is_alone = label != kIgnoredLabel && target.group == kIgnoredLabel;
+    alone.words.push_back(std::bit_cast<std::uint32_t>(is_alone ? 1.0f : 0.0f));
   }
-  std::vector<InputWords> inputs{std::move(groups), std::move(target_words)};
+  std::vector<InputWords> inputs{std::move(classes)};
+  if (options_.modulation != HeadModulation::kPerGroup) inputs.push_back(std::move(target_words));
+  if (options_.modulation != HeadModulation::kScaleShift) {
+    inputs.push_back(std::move(slots));
+    inputs.push_back(std::move(counts));
+    inputs.push_back({kRows, tied_tokens() ? tokens_.slot_tokens() : tokens_.slot_orders()});
+  }
+  if (tokens_.shortlist() > 0) inputs.push_back(std::move(alone));
+  if (has_plan(use)) inputs.push_back({kPlan, make_group_plan(targets, static_cast<std::uint32_t>(tokens_.groups()))});
+  if (!tied_shortlist()) return inputs;
+  inputs.push_back({kShortlist, tokens_.map().shortlist});
   if (use == LossUse::kGradient) {
-    inputs.push_back({kPlan, make_group_plan(targets, static_cast<std::uint32_t>(tokens_.groups()))});
+    SegmentPlan plan = plan_segments(tokens_.map().shortlist, tokens_.vocabulary());
+    inputs.push_back({kShortOrder, std::move(plan.order)});
+    inputs.push_back({kShortSegments, std::move(plan.segments)});
   }
   return inputs;
 }
 
 Value GroupedHead::log_probs(Graph& graph, Value h) const {
   const Graph::Scope scope(graph, "head");
-  const Shape table{tokens_.groups(), tokens_.slots()};
-  const Value sizes = graph.input(kSizes, {1, tokens_.groups()}, DType::kU32);
-  const Value place = graph.input(kPlace, {1, vocabulary()}, DType::kU32);
-  return graph.op1("grouped_log_probs", {group_logits(graph, h), shared_logits(graph, h),
-                                         graph.parameter(kScale, table), graph.parameter(kShift, table), sizes, place});
+  const std::int64_t V = tokens_.vocabulary(), M = tokens_.tail();
+  const Value starts = graph.input(kStarts, {1, tokens_.groups() + 1}, DType::kU32);
+  const Value entries = graph.input(kEntries, {1, 2 * V}, DType::kU32);
+  const Value places = graph.input(kPlaces, {1, 2 * M}, DType::kU32);
+  const Value classes = graph.op1("log_softmax", {class_scores(graph, h, LossUse::kValue)});
+  Value shared, scale, product;
+  if (options_.modulation != HeadModulation::kPerGroup) {
+    shared = shared_logits(graph, h);
+    scale = table(graph, kScale);
+  }
+  if (options_.modulation == HeadModulation::kLowRank)
+    product = graph.op1("matmul", {low_rank_vector(graph, h), graph.parameter(kUp, {M, options_.rank})},
+                        {{"transpose_b", 1}});
+  if (options_.modulation == HeadModulation::kPerGroup)
+    product = graph.op1("matmul", {h, token_matrix(graph)}, {{"transpose_b", 1}});
+  const Value z = graph.op1("grouped_all_logits", {shared, scale, table(graph, kShift), product, places});
+  return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }
 
 std::vector<InputWords> GroupedHead::decode_inputs() const {
-  const auto sizes = tokens_.sizes(), place = tokens_.place();
-  return {{kSizes, {sizes.begin(), sizes.end()}}, {kPlace, {place.begin(), place.end()}}};
+  InputWords places{kPlaces, {}};
+  const auto S = static_cast<std::uint32_t>(tokens_.slots());
+  for (std::size_t g = 0; g < tokens_.map().groups.size(); ++g) {
+    std::uint32_t at = static_cast<std::uint32_t>(g) * S;
+    for (const std::uint32_t token : tokens_.map().groups[g])
+      places.words.insert(places.words.end(), {at++, tied_tokens() ? token : tokens_.order_of(token)});
+  }
+  std::vector<InputWords> inputs{{kStarts, tokens_.starts()}, {kEntries, tokens_.entries()}, std::move(places)};
+  if (tied_shortlist()) inputs.push_back({kShortlist, tokens_.map().shortlist});
+  return inputs;
 }
 
 }  // namespace fabula::heads

@@ -4,28 +4,56 @@
 
 namespace fabula::heads {
 
-/// p(v | h) = p(g | h) p(s | g, h): group logits a = W_g h + b_g [G], token logits z = scale[g] u + shift[g] with u =
-/// W_s h + b_s [S] shared by all groups (Vennam, Joishy, Kumaraguru, arXiv 2411.06371, with phantom slots left out).
-/// Takes N x (G + S) logits.
+/// p(v | h) = p(class | h) p(v | class, h). The first level has K + G classes: the shortlist's tokens and the groups. A
+/// group's score is W_g h + b_g, or the log-sum-exp of c such prototypes. The logits of a group's S slots are
+///   scale_shift  z = scale[g] u + shift[g], u = W_s h + b_s shared by all groups (Vennam, Joishy, Kumaraguru, arXiv
+///                2411.06371, with phantom slots left out)
+///   low_rank     z = scale[g] u + shift[g] + U[g] (R h), U [M, r], R [r, D]
+///   per_group    z = W[g] h + shift[g], a row a token: class-based softmax (Goodman 2001)
+/// Takes N x (K + G + S) logits. Tied, the rows of the shortlist and of per_group are those of the token embedding.
 class GroupedHead final : public Head {
  public:
-  GroupedHead(TokenGroups tokens, std::int64_t hidden, double init_std = 0.02);
+  struct Options {
+    std::int64_t hidden = 0;  ///< D
+    HeadModulation modulation = HeadModulation::kScaleShift;
+    std::int64_t rank = 32;       ///< r
+    std::int64_t prototypes = 1;  ///< c
+    bool tied = false;
+    std::string embedding = {};                  ///< the token embedding's name, for a tied head
+    std::span<const std::uint64_t> counts = {};  ///< of tokens, for biases to start from; empty: zeros
+    double init_std = 0.02;
+  };
+  GroupedHead(TokenGroups tokens, Options options);
 
   HeadKind kind() const override { return HeadKind::kGrouped; }
   std::int64_t vocabulary() const override { return tokens_.vocabulary(); }
-  const TokenGroups& tokens() const { return tokens_; }
-  std::vector<graph::ParameterSpec> parameters() const override;
-  HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use) const override;
+  const TokenMap* token_map() const override { return &tokens_.map(); }
+  std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
+  HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
   std::vector<InputWords> decode_inputs() const override;
 
  private:
-  graph::Value group_logits(graph::Graph& graph, graph::Value h) const;   ///< a [N, G]
-  graph::Value shared_logits(graph::Graph& graph, graph::Value h) const;  ///< u [N, S]
+  struct SlotLoss {
+    graph::Value loss, correct;
+  };
+  bool tied_shortlist() const { return options_.tied && tokens_.shortlist() > 0; }
+  bool tied_tokens() const { return options_.tied && options_.modulation == HeadModulation::kPerGroup; }
+  bool has_plan(LossUse use) const {
+    return use == LossUse::kGradient || options_.modulation != HeadModulation::kScaleShift;
+  }
+  void declare_parameters();
+  graph::Value class_scores(graph::Graph& graph, graph::Value h, LossUse use) const;  ///< [N, K + G]
+  graph::Value shared_logits(graph::Graph& graph, graph::Value h) const;              ///< u [N, S]
+  graph::Value low_rank_vector(graph::Graph& graph, graph::Value h) const;            ///< R h [N, r]
+  graph::Value token_matrix(graph::Graph& graph) const;             ///< per_group: [M, D] in map order, or [V, D] tied
+  graph::Value table(graph::Graph& graph, const char* name) const;  ///< a parameter [G, S]
+  SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use) const;
+
   TokenGroups tokens_;
-  std::int64_t hidden_;
-  double init_std_;
+  Options options_;
+  std::vector<graph::ParameterSpec> parameters_;
 };
 
 }  // namespace fabula::heads

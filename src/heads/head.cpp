@@ -1,30 +1,73 @@
 #include "heads/head.hpp"
 
 #include "base/fail.hpp"
+#include "heads/adaptive.hpp"
 #include "heads/full.hpp"
 #include "heads/grouped.hpp"
 
 namespace fabula::heads {
+namespace {
 
-std::unique_ptr<Head> make_head(const ModelConfig& config, std::string_view embedding) {
-  if (config.vocab_size < 1) {
+std::unique_ptr<Head> make_full(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
+  FullHead::Options options{.vocabulary = config.vocab_size,
+                            .hidden = config.hidden,
+                            .tied = config.tie_word_embeddings,
+                            .embedding = std::string(embedding),
+                            .bias = config.head.bias,
+                            .fused = config.head.kind == HeadKind::kFused,
+                            .init_std = config.initializer_range};
+  if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
+  return std::make_unique<FullHead>(std::move(options));
+}
+
+std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
+  TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size, config.slots());
+  if (tokens.shortlist() != config.head.shortlist || tokens.groups() != config.groups()) {
+    fail(ErrorCode::kInvalidArgument,
+         "the group map has {} groups and a shortlist of {}; the config asks for head.groups {} and head.shortlist {}",
+         tokens.groups(), tokens.shortlist(), config.groups(), config.head.shortlist);
+  }
+  GroupedHead::Options options{.hidden = config.hidden,
+                               .modulation = config.head.modulation,
+                               .rank = config.head.rank,
+                               .prototypes = config.head.prototypes,
+                               .tied = config.tie_word_embeddings,
+                               .embedding = std::string(embedding),
+                               .init_std = config.initializer_range};
+  if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
+  return std::make_unique<GroupedHead>(std::move(tokens), std::move(options));
+}
+
+std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& data) {
+  TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size);
+  const std::vector<ModelConfig::Cluster> clusters = config.clusters();
+  AdaptiveHead::Options options{
+      .hidden = config.hidden, .bias = config.head.bias, .init_std = config.initializer_range};
+  bool fits = static_cast<std::size_t>(tokens.groups()) == clusters.size();
+  for (std::size_t i = 0; fits && i < clusters.size(); ++i) {
+    options.projections.push_back(clusters[i].projection);
+    fits = static_cast<std::int64_t>(tokens.map().groups[i].size()) == clusters[i].tokens;
+  }
+  if (!fits) fail(ErrorCode::kInvalidArgument, "the group map's clusters are not those of the config's head.cutoffs");
+  if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
+  return std::make_unique<AdaptiveHead>(std::move(tokens), std::move(options));
+}
+
+}  // namespace
+
+std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
+  if (config.vocab_size < 1)
     fail(ErrorCode::kInvalidArgument, "vocab_size is {}, a head needs at least 1 token", config.vocab_size);
+  if (!data.counts.empty() && static_cast<std::int64_t>(data.counts.size()) != config.vocab_size)
+    fail(ErrorCode::kInvalidArgument, "counts of {} tokens, vocab_size is {}", data.counts.size(), config.vocab_size);
+  switch (config.head.kind) {
+    case HeadKind::kGrouped:
+      return make_grouped(config, data, embedding);
+    case HeadKind::kAdaptive:
+      return make_adaptive(config, data);
+    default:
+      return make_full(config, data, embedding);
   }
-  if (config.head.kind == HeadKind::kFull) {
-    return std::make_unique<FullHead>(FullHead::Options{.vocabulary = config.vocab_size,
-                                                        .hidden = config.hidden,
-                                                        .tied = config.tie_word_embeddings,
-                                                        .embedding = std::string(embedding),
-                                                        .bias = config.head.bias,
-                                                        .init_std = config.initializer_range});
-  }
-  const std::int64_t slots = config.slots(), groups = config.head.groups;
-  TokenGroups tokens = TokenGroups::id_ranges(config.vocab_size, slots);
-  if (groups != 0 && groups != tokens.groups()) {
-    fail(ErrorCode::kInvalidArgument, "head.groups is {}; {} tokens in groups of {} need {} (or 0)", groups,
-         config.vocab_size, slots, tokens.groups());
-  }
-  return std::make_unique<GroupedHead>(std::move(tokens), config.hidden, config.initializer_range);
 }
 
 }  // namespace fabula::heads

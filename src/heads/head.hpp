@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8,29 +9,38 @@
 
 #include "base/group_plan.hpp"
 #include "formats/model_config.hpp"
+#include "formats/token_map.hpp"
 #include "graph/graph.hpp"
 #include "graph/parameters.hpp"
 
 namespace fabula::heads {
 
-/// What a head computes of N positions with labels; every value is [1, N] and zero where the label is ignored. Values
-/// that a kind of head does not have are absent.
+/// What a head computes of N positions with labels; every value but `mean` is [1, N] and zero where the label is
+/// ignored. Values that a kind of head does not have are absent. The first level's classes are the groups (an adaptive
+/// head's clusters) and the tokens of the shortlist; such a token is alone in its class.
 struct HeadLoss {
+  graph::Value mean = {};  ///< LossUse::kGradient: [1, 1], scale[0] times the sum of loss; what is differentiated
   graph::Value loss = {};  ///< -log p(label | h): the exponential of its mean is a perplexity over the whole vocabulary
-  graph::Value token_correct = {};  ///< full: 1 where the label is the most probable token
-  graph::Value group_loss = {};     ///< grouped: -log p(group | h)
-  graph::Value slot_loss = {};      ///< grouped: -log p(slot | group, h); with group_loss it adds up to loss
-  graph::Value group_correct = {};  ///< grouped: 1 where the label's group is the most probable group
-  graph::Value slot_correct = {};   ///< grouped: 1 where the label is the most probable token of its own group
+  graph::Value token_correct = {};  ///< one level: 1 where the label is the most probable token
+  graph::Value group_loss = {};     ///< two levels: -log p(class | h)
+  graph::Value slot_loss = {};      ///< two levels: -log p(token | class, h); with group_loss it adds up to loss
+  graph::Value group_correct = {};  ///< two levels: 1 where the label's class is the most probable class
+  graph::Value slot_correct = {};   ///< two levels: 1 where the label is the most probable token of its own class
 };
 
 /// What the loss is for: with a gradient, the batch inputs also hold the order in which positions are summed.
 enum class LossUse { kValue, kGradient };
 
-/// The words of one graph input (DType::kU32, one row).
+/// The words of one graph input of one row; the bits of its numbers where it is one of floats.
 struct InputWords {
   std::string name;
   std::vector<std::uint32_t> words;
+};
+
+/// What a head takes from a corpus.
+struct HeadData {
+  std::optional<TokenMap> map;        ///< of a two-level head; absent: consecutive_map
+  std::vector<std::uint64_t> counts;  ///< [V] of the training tokens, for biases; empty: biases start at zero
 };
 
 /// A vocabulary head: from hidden vectors to a distribution over V tokens. It holds no parameter values, no memory and
@@ -45,8 +55,12 @@ class Head {
   /// The tensors that the head adds to the model; a tied matrix belongs to the body and is not among them.
   virtual std::vector<graph::ParameterSpec> parameters() const = 0;
 
-  /// Appends the loss of h [N, D]. Declares the graph inputs that batch_inputs fills.
-  virtual HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use) const = 0;
+  /// The map of a two-level head, else null.
+  virtual const TokenMap* token_map() const { return nullptr; }
+
+  /// Appends the loss of h [N, D]. Declares the graph inputs that batch_inputs fills. `scale` [1, 4] is given for
+  /// LossUse::kGradient: its first word is the weight of every position that counts.
+  virtual HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale = {}) const = 0;
 
   /// The inputs of a graph that holds loss(.., use), for one batch. Throws kInvalidArgument, naming the position, for a
   /// label that is neither below V nor kIgnoredLabel.
@@ -60,7 +74,8 @@ class Head {
 };
 
 /// The head that a config asks for. `embedding` is the token embedding's tensor name, which a tied head multiplies
-/// with. Throws kInvalidArgument naming the field for sizes that do not fit.
-std::unique_ptr<Head> make_head(const ModelConfig& config, std::string_view embedding = "transformer.wte.weight");
+/// with. Throws kInvalidArgument naming the field for sizes or a map that do not fit.
+std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data = {},
+                                std::string_view embedding = "transformer.wte.weight");
 
 }  // namespace fabula::heads

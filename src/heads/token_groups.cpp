@@ -1,71 +1,104 @@
 #include "heads/token_groups.hpp"
 
-#include <limits>
+#include <algorithm>
 #include <numeric>
 
 #include "base/fail.hpp"
 
 namespace fabula::heads {
 
-TokenGroups TokenGroups::id_ranges(std::int64_t vocabulary, std::int64_t slots) {
-  if (slots < 1 || slots > vocabulary) {
-    fail(ErrorCode::kInvalidArgument, "head.group_size is {}, a vocabulary of {} tokens allows 1 to {}", slots,
-         vocabulary, vocabulary);
+TokenGroups::TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slots)
+    : map_(std::move(map)), slots_(slots) {
+  check_token_map(map_, vocabulary, "group map");
+  std::size_t largest = 0;
+  for (const auto& group : map_.groups) largest = std::max(largest, group.size());
+  if (slots_ == 0) slots_ = static_cast<std::int64_t>(largest);
+  if (static_cast<std::int64_t>(largest) > slots_) {
+    fail(ErrorCode::kInvalidArgument, "group map: a group has {} tokens, head.group_size is {}; it must be at least {}",
+         largest, slots_, largest);
   }
-  if (vocabulary >= kPhantom) {
-    fail(ErrorCode::kInvalidArgument, "vocab_size is {}, a grouped head takes fewer than {} tokens", vocabulary,
-         kPhantom);
+  if (slots_ * groups() >= kNone) {
+    fail(ErrorCode::kInvalidArgument, "head.groups {} x head.group_size {}: the product must be below {}", groups(),
+         slots_, kNone);
   }
-  std::vector<std::uint32_t> place(static_cast<std::size_t>(vocabulary));
-  std::iota(place.begin(), place.end(), 0u);
-  return TokenGroups((vocabulary + slots - 1) / slots, slots, std::move(place));
-}
-
-TokenGroups::TokenGroups(std::int64_t groups, std::int64_t slots, std::vector<std::uint32_t> place)
-    : groups_(groups), slots_(slots), place_(std::move(place)) {
-  const std::int64_t room = std::numeric_limits<std::uint32_t>::max();
-  if (groups < 1 || slots < 1 || groups > room / slots) {
-    fail(ErrorCode::kInvalidArgument,
-         "head.groups is {} and head.group_size is {}: both must be at least 1, their product below {}", groups, slots,
-         room);
-  }
-  if (groups * slots < vocabulary()) {
-    fail(ErrorCode::kInvalidArgument,
-         "head.groups {} x head.group_size {} = {} slots, the vocabulary has {} tokens; head.group_size must be at "
-         "least {}",
-         groups, slots, groups * slots, vocabulary(), (vocabulary() + groups - 1) / groups);
-  }
-  tokens_.assign(static_cast<std::size_t>(groups * slots), kPhantom);
-  sizes_.assign(static_cast<std::size_t>(groups), 0);
-  for (std::uint32_t v = 0; v < place_.size(); ++v) {
-    if (place_[v] >= tokens_.size()) {
-      fail(ErrorCode::kInvalidArgument, "group map: token {} has place {}, expected one below {}", v, place_[v],
-           tokens_.size());
+  class_.assign(static_cast<std::size_t>(vocabulary), 0);
+  slot_ = class_;
+  order_.assign(class_.size(), kNone);
+  std::uint32_t next_class = 0, next = 0;
+  for (const std::uint32_t token : map_.shortlist) class_[token] = next_class++;
+  for (const auto& group : map_.groups) {
+    for (std::uint32_t s = 0; s < group.size(); ++s) {
+      class_[group[s]] = next_class;
+      slot_[group[s]] = s;
+      order_[group[s]] = next++;
     }
-    std::uint32_t& taken = tokens_[place_[v]];
-    if (taken != kPhantom) {
-      fail(ErrorCode::kInvalidArgument, "group map: tokens {} and {} both have group {} slot {}", taken, v,
-           place_[v] / slots, place_[v] % slots);
-    }
-    taken = v;
-    ++sizes_[static_cast<std::size_t>(place_[v] / slots)];
-  }
-  for (std::int64_t g = 0; g < groups; ++g) {
-    const std::uint32_t size = sizes_[static_cast<std::size_t>(g)];
-    if (size == 0) fail(ErrorCode::kInvalidArgument, "group map: group {} of {} has no token", g, groups);
-    for (std::uint32_t s = 0; s < size; ++s) {
-      if (token(g, s) != kPhantom) continue;
-      fail(ErrorCode::kInvalidArgument,
-           "group map: group {} has {} tokens but none in slot {}; its tokens must fill slots 0 to {}", g, size, s,
-           size - 1);
-    }
+    ++next_class;
   }
 }
 
 GroupTarget TokenGroups::target(std::uint32_t label) const {
-  if (label == kIgnoredLabel) return {.group = kIgnoredLabel, .slot = 0, .slots = 0};
-  const std::uint32_t at = place_.at(label), group = at / static_cast<std::uint32_t>(slots_);
-  return {.group = group, .slot = at % static_cast<std::uint32_t>(slots_), .slots = sizes_[group]};
+  if (label == kIgnoredLabel || order_.at(label) == kNone) return {.group = kIgnoredLabel, .slot = 0, .slots = 0};
+  const std::uint32_t group = class_[label] - static_cast<std::uint32_t>(shortlist());
+  return {.group = group, .slot = slot_[label], .slots = static_cast<std::uint32_t>(map_.groups[group].size())};
+}
+
+std::uint32_t TokenGroups::token(std::int64_t g, std::int64_t s) const {
+  const auto& group = map_.groups.at(static_cast<std::size_t>(g));
+  return s < static_cast<std::int64_t>(group.size()) ? group[static_cast<std::size_t>(s)] : kNone;
+}
+
+template <class Number>
+std::vector<std::uint32_t> TokenGroups::slot_numbers(Number number) const {
+  std::vector<std::uint32_t> numbers(static_cast<std::size_t>(groups() * slots_), 0);
+  for (std::size_t g = 0; g < map_.groups.size(); ++g) {
+    std::uint32_t* row = numbers.data() + g * static_cast<std::size_t>(slots_);
+    for (const std::uint32_t token : map_.groups[g]) *row++ = number(token);
+  }
+  return numbers;
+}
+std::vector<std::uint32_t> TokenGroups::slot_orders() const {
+  return slot_numbers([&](std::uint32_t token) { return order_[token]; });
+}
+std::vector<std::uint32_t> TokenGroups::slot_tokens() const {
+  return slot_numbers([](std::uint32_t token) { return token; });
+}
+
+std::vector<std::uint32_t> TokenGroups::starts() const {
+  std::vector<std::uint32_t> starts{0};
+  for (const auto& group : map_.groups) starts.push_back(starts.back() + static_cast<std::uint32_t>(group.size()));
+  return starts;
+}
+
+std::vector<std::uint32_t> TokenGroups::entries() const {
+  std::vector<std::uint32_t> entries;
+  entries.reserve(2 * class_.size());
+  for (std::size_t v = 0; v < class_.size(); ++v) entries.insert(entries.end(), {class_[v], order_[v]});
+  return entries;
+}
+
+TokenMap consecutive_map(const ModelConfig& config) {
+  std::vector<std::int64_t> begins;  // of the groups
+  if (config.head.kind == HeadKind::kAdaptive) {
+    begins = config.cutoffs();
+  } else {
+    const std::int64_t K = config.head.shortlist, M = config.vocab_size - K, G = config.groups(), S = config.slots();
+    // More groups than ids need share them evenly, so that none is empty.
+    for (std::int64_t g = 0; g < G; ++g) begins.push_back(K + (G == (M + S - 1) / S ? g * S : g * M / G));
+  }
+  TokenMap map;
+  map.shortlist.resize(static_cast<std::size_t>(begins.front()));
+  std::iota(map.shortlist.begin(), map.shortlist.end(), 0u);
+  for (std::size_t g = 0; g < begins.size(); ++g) {
+    const std::int64_t end = g + 1 < begins.size() ? begins[g + 1] : config.vocab_size;
+    std::vector<std::uint32_t>& group = map.groups.emplace_back(static_cast<std::size_t>(end - begins[g]));
+    std::iota(group.begin(), group.end(), static_cast<std::uint32_t>(begins[g]));
+  }
+  return map;
+}
+
+bool needs_map(const HeadConfig& head) {
+  if (head.kind == HeadKind::kGrouped) return head.map != GroupMap::kIdRanges || head.shortlist > 0;
+  return head.kind == HeadKind::kAdaptive;
 }
 
 }  // namespace fabula::heads

@@ -3,39 +3,64 @@
 #include <span>
 #include <vector>
 
+#include "base/fail.hpp"
 #include "base/group_plan.hpp"
+#include "formats/model_config.hpp"
+#include "formats/token_map.hpp"
 
 namespace fabula::heads {
 
-/// Which token sits in which slot of which group: G groups of up to S tokens. The real slots of a group are its first
-/// sizes()[g]; the others are phantoms, which no token has and no probability goes to.
+/// A token map with its look-ups. The K shortlist tokens are the first classes of a two-level head's first level, the G
+/// groups the others; a group has up to S slots, of which the first are real and the rest phantoms, which no token has
+/// and no probability goes to. The M = V - K tokens in groups are also numbered through in "map order": group by group,
+/// slot by slot, without phantoms.
 class TokenGroups {
  public:
-  static constexpr std::uint32_t kPhantom = 0xFFFFFFFFu;
+  static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
 
-  /// Consecutive token ids: token v is slot v % S of group v / S; G = ceil(V / S). Throws kInvalidArgument unless 1 <=
-  /// S <= V.
-  static TokenGroups id_ranges(std::int64_t vocabulary, std::int64_t slots);
+  /// `slots` S; 0: the largest group's. Throws kFormat for what is not a map of `vocabulary` tokens (check_token_map),
+  /// kInvalidArgument for a group of more than S.
+  TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slots = 0);
 
-  /// Any map: place[v] = g S + s. Throws kInvalidArgument, naming the token or group, unless the tokens fit (G S >= V),
-  /// every place is below G S and taken once, no group is empty, and the tokens of a group fill its first slots.
-  TokenGroups(std::int64_t groups, std::int64_t slots, std::vector<std::uint32_t> place);
+  const TokenMap& map() const { return map_; }
+  std::int64_t vocabulary() const { return static_cast<std::int64_t>(class_.size()); }         ///< V
+  std::int64_t shortlist() const { return static_cast<std::int64_t>(map_.shortlist.size()); }  ///< K
+  std::int64_t groups() const { return static_cast<std::int64_t>(map_.groups.size()); }        ///< G
+  std::int64_t classes() const { return shortlist() + groups(); }
+  std::int64_t slots() const { return slots_; }                     ///< S
+  std::int64_t tail() const { return vocabulary() - shortlist(); }  ///< M
 
-  std::int64_t vocabulary() const { return static_cast<std::int64_t>(place_.size()); }  ///< V
-  std::int64_t groups() const { return groups_; }                                       ///< G
-  std::int64_t slots() const { return slots_; }                                         ///< S
-  std::span<const std::uint32_t> place() const { return place_; }                       ///< [V]: g S + s
-  std::span<const std::uint32_t> sizes() const { return sizes_; }                       ///< [G]: real slots
-  /// The token in slot s of group g, or kPhantom.
-  std::uint32_t token(std::int64_t g, std::int64_t s) const {
-    return tokens_[static_cast<std::size_t>(g * slots_ + s)];
-  }
-  /// A label as the kernels read it; `label` is below V or kIgnoredLabel.
+  /// A label as the kernels read it; `label` is below V or kIgnoredLabel. A shortlist token is in no group.
   GroupTarget target(std::uint32_t label) const;
+  /// The class of a label; kIgnoredLabel of kIgnoredLabel.
+  std::uint32_t class_of(std::uint32_t label) const { return label == kIgnoredLabel ? label : class_.at(label); }
+  /// A token's number in map order; kNone for a shortlist token.
+  std::uint32_t order_of(std::uint32_t token) const { return order_.at(token); }
+  /// The token in slot s of group g, or kNone.
+  std::uint32_t token(std::int64_t g, std::int64_t s) const;
+
+  /// [G S]: the number in map order, or the token id, of each slot; 0 in phantoms.
+  std::vector<std::uint32_t> slot_orders() const;
+  std::vector<std::uint32_t> slot_tokens() const;
+  /// [G + 1]: each group's first number in map order, and M.
+  std::vector<std::uint32_t> starts() const;
+  /// [2 V], by token: class, number in map order.
+  std::vector<std::uint32_t> entries() const;
 
  private:
-  std::int64_t groups_, slots_;
-  std::vector<std::uint32_t> place_, sizes_, tokens_;
+  template <class Number>
+  std::vector<std::uint32_t> slot_numbers(Number number) const;
+  TokenMap map_;
+  std::int64_t slots_;
+  std::vector<std::uint32_t> class_, slot_, order_;  ///< by token
 };
+
+/// The map that a config describes by itself: consecutive ids, the shortlist and an adaptive head's clusters first. It
+/// has every config's shapes, but is the config's own map only where no corpus has a say (map id_ranges without a
+/// shortlist): see needs_map.
+TokenMap consecutive_map(const ModelConfig& config);
+
+/// Does the config's map come from a corpus or a file, so that a model is useless without it?
+bool needs_map(const HeadConfig& head);
 
 }  // namespace fabula::heads

@@ -3,6 +3,7 @@
 #include "base/fail.hpp"
 #include "base/folder_update.hpp"
 #include "formats/config_io.hpp"
+#include "heads/token_groups.hpp"
 #include "models/weights.hpp"
 #include "text/tokenizer_files.hpp"
 
@@ -36,7 +37,11 @@ ModelFolder::ModelFolder(const fs::path& path) : path_(path) {
   if (tokenizer_->vocab_size() > config_.model.vocab_size)
     fail(ErrorCode::kFormat, "{}: the tokenizer has {} tokens, config.json says vocab_size {}", path.string(),
          tokenizer_->vocab_size(), config_.model.vocab_size);
-  model_ = std::make_unique<models::LanguageModel>(config_.model);
+  heads::HeadData head;
+  const fs::path map = FolderUpdate::current(path, kTokenMapFile);
+  if (config_.model.head.has_map() && fs::exists(map)) head.map = read_token_map(map, config_.model.vocab_size);
+  if (!head.map && heads::needs_map(config_.model.head)) existing(path, kTokenMapFile, "which token is in which group");
+  model_ = std::make_unique<models::LanguageModel>(config_.model, head);
 }
 
 fs::path ModelFolder::weights() const {

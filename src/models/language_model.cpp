@@ -2,9 +2,9 @@
 
 namespace fabula::models {
 
-LanguageModel::LanguageModel(ModelConfig config)
+LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data)
     : config_(std::move(config)),
-      head_(heads::make_head(config_, kTokenEmbedding)),
+      head_(heads::make_head(config_, head_data, kTokenEmbedding)),
       parameters_(body_parameters(config_)) {
   for (graph::ParameterSpec& spec : head_->parameters()) parameters_.push_back(std::move(spec));
 }

@@ -10,8 +10,9 @@ namespace fabula::models {
 /// A body and its head: the whole of what a config describes. Holds no weights and no device.
 class LanguageModel {
  public:
-  /// The config needs its vocab_size. Throws kInvalidArgument naming the field that does not fit.
-  explicit LanguageModel(ModelConfig config);
+  /// The config needs its vocab_size; `head_data` is what training starts from or, of a trained model, its token map.
+  /// Throws kInvalidArgument naming the field that does not fit.
+  explicit LanguageModel(ModelConfig config, const heads::HeadData& head_data = {});
 
   const ModelConfig& config() const { return config_; }
   const heads::Head& head() const { return *head_; }

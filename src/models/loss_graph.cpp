@@ -43,8 +43,9 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   const Value hidden = body(graph, model.config(), {batch, sequence, true}, inputs);
   {
     Graph::Scope scope(graph, "loss");
-    result.per_position = model.head().loss(graph, hidden, heads::LossUse::kGradient);
-    result.loss = graph.op1("mean_loss", {result.per_position.loss, graph.input("loss_scale", {1, 4}, DType::kF32)});
+    const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
+    result.per_position = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale);
+    result.loss = result.per_position.mean;
     graph.keep(result.loss);
     keep_sums(result);
   }

@@ -17,7 +17,7 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
     Philox random(seed, ++stream);
     if (spec.init == graph::Init::kNormal)
       for (float& v : values) v = static_cast<float>(random.normal() * spec.init_std);
-    runtime.upload(spec.name, values);
+    runtime.upload(spec.name, spec.init == graph::Init::kValues ? *spec.values : values);
   }
 }
 

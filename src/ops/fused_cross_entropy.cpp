@@ -92,9 +92,9 @@ class Lowering {
     const bool texel = call_.variant() == kMatmulShuffle;
     const std::int64_t position_rows =
         texel ? std::min(cut_.chunk, texel_rows(call_.in(kH), call_.profile())) : cut_.chunk;
-    const std::vector<RowBlock> chunks =
-        sizes_.gradient ? call_.row_blocks({call_.input(kH), call_.output(kDH)}, position_rows)
-                        : call_.row_blocks({call_.input(kH)}, position_rows);
+    const std::vector<RowBlock> chunks = sizes_.gradient
+                                             ? call_.row_blocks({call_.input(kH), call_.output(kDH)}, position_rows)
+                                             : call_.row_blocks({call_.input(kH)}, position_rows);
     blocks_ = sizes_.gradient ? call_.row_blocks({call_.input(kWeight), call_.output(kDWeight)}, cut_.columns)
                               : call_.row_blocks({call_.input(kWeight)}, cut_.columns);
     for (const RowBlock& chunk : chunks) {
@@ -142,19 +142,18 @@ class Lowering {
     const struct {
       std::uint32_t rows, first_row, first_column, columns;
     } push{u32(chunk.size()), u32(chunk.begin), u32(block.begin), u32(block.size())};
-    call_.dispatch(
-        Launch{.shader = "fused_cross_entropy_label",
-               .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLabelLogit)},
-               .groups = LowerCall::grid((chunk.size() + 63) / 64)},
-        push);
+    call_.dispatch(Launch{.shader = "fused_cross_entropy_label",
+                          .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLabelLogit)},
+                          .groups = LowerCall::grid((chunk.size() + 63) / 64)},
+                   push);
   }
 
   void losses(const RowBlock& chunk, const RowBlock& block) {
     const RowLanes row_lanes = lanes(block.size(), chunk.size());
     const struct {
       std::uint32_t rows, first_row, positions, first_column, columns, vocabulary;
-    } push{u32(chunk.size()), u32(chunk.begin), u32(sizes_.positions), u32(block.begin), u32(block.size()),
-           u32(sizes_.vocabulary)};
+    } push{u32(chunk.size()), u32(chunk.begin),  u32(sizes_.positions),
+           u32(block.begin),  u32(block.size()), u32(sizes_.vocabulary)};
     call_.dispatch(Launch{.shader = "fused_cross_entropy",
                           .constants = row_lanes.constants(),
                           .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLabelLogit),

@@ -59,17 +59,16 @@ class Lowering {
   void launch(const RowBlock& m, const RowBlock& n, const RowBlock& k) {
     const bool nt = size_.layout == MatmulLayout::kNT, tn = size_.layout == MatmulLayout::kTN;
     const Window y(call_.output(), m.begin, m.end);
-    MatmulProduct product{
-        .size = {size_.layout, m.size(), n.size(), k.size()},
-        .a = tn ? Window(call_.input(kA), k.begin, k.end) : Window(call_.input(kA), m.begin, m.end),
-        .b = nt ? Window(call_.input(kB), n.begin, n.end) : Window(call_.input(kB), k.begin, k.end),
-        .y = y,
-        .a_ld = call_.in(kA).ld(),
-        .b_ld = call_.in(kB).ld(),
-        .y_ld = call_.out().ld(),
-        .a_column = tn ? m.begin : k.begin,
-        .y_column = n.begin,
-        .bias_column = n.begin};
+    MatmulProduct product{.size = {size_.layout, m.size(), n.size(), k.size()},
+                          .a = tn ? Window(call_.input(kA), k.begin, k.end) : Window(call_.input(kA), m.begin, m.end),
+                          .b = nt ? Window(call_.input(kB), n.begin, n.end) : Window(call_.input(kB), k.begin, k.end),
+                          .y = y,
+                          .a_ld = call_.in(kA).ld(),
+                          .b_ld = call_.in(kB).ld(),
+                          .y_ld = call_.out().ld(),
+                          .a_column = tn ? m.begin : k.begin,
+                          .y_column = n.begin,
+                          .bias_column = n.begin};
     // The first block of K takes bias and residual, every later one adds to what lies in y.
     if (k.begin > 0) {
       product.residual = y;

@@ -10,8 +10,8 @@ namespace fabula::ops {
 struct MatmulProduct {
   MatmulSize size;  ///< of this product
   graph::Window a, b, y;
-  std::int64_t a_ld, b_ld, y_ld;             ///< words from row to row
-  std::int64_t a_column = 0, y_column = 0;   ///< where it starts in a row of a | of y and residual
+  std::int64_t a_ld, b_ld, y_ld;            ///< words from row to row
+  std::int64_t a_column = 0, y_column = 0;  ///< where it starts in a row of a | of y and residual
   std::int64_t bias_column = 0;
   std::optional<graph::Window> bias = {};
   std::optional<graph::Window> residual = {};  ///< shaped as y; may be y itself

@@ -13,6 +13,7 @@
 #include "text/documents.hpp"
 #include "text/tokenizer_files.hpp"
 #include "text/train_bpe.hpp"
+#include "train/head_data.hpp"
 
 namespace fabula::train {
 namespace {
@@ -213,6 +214,7 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
   settle_vocabulary(config, *result.tokenizer);
   result.train = open_tokens_or_text(texts.train, *result.tokenizer, folder / "train.tokens");
   if (!texts.valid.empty()) result.valid = open_tokens_or_text(texts.valid, *result.tokenizer, folder / "valid.tokens");
+  result.head = prepare_head(config, *result.train, run);
   return result;
 }
 

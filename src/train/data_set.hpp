@@ -6,6 +6,7 @@
 #include <string>
 
 #include "formats/model_config.hpp"
+#include "heads/head.hpp"
 #include "text/token_file.hpp"
 
 namespace fabula::train {
@@ -24,6 +25,7 @@ struct DataSet {
   std::unique_ptr<text::TokenFile> train;
   std::unique_ptr<text::TokenFile> valid;  ///< null: no validation
   std::string description;                 ///< for reports
+  heads::HeadData head;                    ///< what the head takes from the training tokens
 };
 
 /// Vocabulary of a tokenizer that is learned because neither flags nor config name one.
@@ -31,8 +33,8 @@ inline constexpr std::uint32_t kDefaultVocabulary = 2048;
 
 /// Opens or makes what a run reads; made files go to RUN/data and are found there again, unless other
 /// texts are given: then they are made anew, and a run that has a checkpoint is refused. Fills config.model.vocab_size
-/// when the config leaves it open; throws kInvalidArgument when the tokenizer has another vocabulary than the config or
-/// a text holds nothing.
+/// when the config leaves it open, and the head's sizes when a map file gives them; throws kInvalidArgument when the
+/// tokenizer has another vocabulary than the config or a text holds nothing.
 DataSet open_data(const DataOptions& options, RunConfig& config, const std::filesystem::path& run);
 
 }  // namespace fabula::train

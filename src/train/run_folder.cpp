@@ -8,6 +8,7 @@
 #include "formats/config_io.hpp"
 #include "formats/hf_names.hpp"
 #include "formats/safetensors.hpp"
+#include "formats/token_map.hpp"
 #include "graph/workload.hpp"
 #include "models/weights.hpp"
 #include "text/tokenizer_files.hpp"
@@ -75,6 +76,8 @@ void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model
   write_safetensors(update.path_of(kOptimizerFile), optimizer, metadata);
   write_file_atomically(update.path_of("config.json"), config_json(config));
   text::write_tokenizer_json(tokenizer, update.path_of("tokenizer.json"));
+  if (const TokenMap* map = model.head().token_map())
+    write_token_map(update.path_of(kTokenMapFile), *map, model.config().vocab_size);
   write_run_state(update.path_of(kStateFile), state);
   update.commit();
 }

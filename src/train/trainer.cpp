@@ -44,8 +44,7 @@ std::string lowering_text(const TrainingPlan& plan) {
 
 std::string describe(const models::LanguageModel& model) {
   const ModelConfig& c = model.config();
-  std::string head = std::string(head_kind_name(c.head.kind)) + " head";
-  if (c.head.kind == HeadKind::kGrouped) head += fmt::format(" ({} groups of {})", c.groups(), c.slots());
+  const std::string head = describe_head(c) + " head";
   return fmt::format(
       "{} {} layers, hidden {}, {} attention heads, {} tokens, {}: {:.2f} M parameters, {:.2f} M in the body",
       family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, head, 1e-6 * double(model.parameter_count()),
@@ -94,7 +93,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       data_(data),
       folder_(folder),
       options_(std::move(options)),
-      model_(config.model),
+      model_(config.model, data.head),
       sequence_(sequence_length(config)),
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
       batches_(open_batches(data, config)),

@@ -73,7 +73,7 @@ class ReferenceMachine final : public Machine {
   }
   std::vector<double> download(const std::string& name) override { return stored_.at(name).f; }
   void set_input(std::size_t graph, const std::string& name, const std::vector<std::uint32_t>& words) override {
-    input(graph, name).u = words;
+    graph::set_words(input(graph, name), words);
   }
   void set_input(std::size_t graph, const std::string& name, const std::vector<float>& data) override {
     input(graph, name).f.assign(data.begin(), data.end());

@@ -36,7 +36,7 @@ inline std::vector<graph::RefTensor<double>> random_values(const graph::Graph& g
   const auto vocabulary = static_cast<std::uint32_t>(model.config().vocab_size);
   for (std::size_t n = 0; n < ids.size(); ++n) ids[n] = random.below(vocabulary), labels[n] = random.below(vocabulary);
   for (const heads::InputWords& input : models::batch_words(model, ids, labels, heads::LossUse::kGradient).inputs)
-    values[static_cast<std::size_t>(graph.find(input.name).id)].u = input.words;
+    graph::set_words(values[static_cast<std::size_t>(graph.find(input.name).id)], input.words);
   return values;
 }
 

@@ -3,11 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "expect_error.hpp"
-#include "heads/grouped.hpp"
+#include "heads/token_groups.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::heads {
@@ -27,6 +28,25 @@ ModelConfig config(HeadKind kind, bool tied = false, bool bias = false, std::int
   config.tie_word_embeddings = tied;
   config.head = {.kind = kind, .bias = bias, .group_size = kind == HeadKind::kGrouped ? group_size : 0};
   return config;
+}
+
+/// Tokens spread over a shortlist and groups of unlike sizes, in no order of ids.
+TokenMap scattered_map(std::int64_t shortlist, std::int64_t groups) {
+  TokenMap map;
+  map.groups.resize(static_cast<std::size_t>(groups));
+  for (std::uint32_t i = 0; i < kVocabulary; ++i) {
+    const std::uint32_t token = i * 12 % kVocabulary;
+    if (i < shortlist)
+      map.shortlist.push_back(token);
+    else
+      map.groups[(i + i / 7) % map.groups.size()].push_back(token);
+  }
+  return map;
+}
+std::size_t largest_group(const TokenMap& map) {
+  std::size_t largest = 0;
+  for (const auto& group : map.groups) largest = std::max(largest, group.size());
+  return largest;
 }
 
 /// A graph of a head with random parameters and hidden vectors.
@@ -51,9 +71,9 @@ class Evaluation {
       const graph::ValueInfo& info = graph_.values()[i];
       if (info.role == graph::Role::kActivation) continue;
       values_[i] = RefTensor<double>(info.shape, info.dtype);
-      if (info.dtype == DType::kU32) {
-        ASSERT_EQ(words_.at(info.name).size(), values_[i].u.size()) << info.name;
-        values_[i].u = words_.at(info.name);
+      if (const auto words = words_.find(info.name); words != words_.end()) {
+        ASSERT_EQ(words->second.size(), static_cast<std::size_t>(info.shape.count())) << info.name;
+        graph::set_words(values_[i], words->second);
       } else {
         ASSERT_EQ(data_.at(info.name).size(), values_[i].f.size()) << info.name;
         values_[i].f = data_.at(info.name);
@@ -84,19 +104,61 @@ std::vector<std::uint32_t> all_labels() {
 struct Kind {
   const char* name;
   HeadKind kind;
-  bool tied, bias;
-  std::int64_t group_size;
+  bool tied = false, bias = false;
+  std::int64_t group_size = 0;
+  HeadModulation modulation = HeadModulation::kScaleShift;
+  std::int64_t shortlist = 0, prototypes = 1;
+  bool scattered = false;
 };
-const Kind kKinds[] = {
-    {"full", HeadKind::kFull, false, false, 0},        {"full_bias", HeadKind::kFull, false, true, 0},
-    {"full_tied", HeadKind::kFull, true, false, 0},    {"full_tied_bias", HeadKind::kFull, true, true, 0},
-    {"grouped_7", HeadKind::kGrouped, false, true, 7}, {"grouped_default", HeadKind::kGrouped, false, true, 0},
-    {"grouped_1", HeadKind::kGrouped, false, true, 1}, {"grouped_31", HeadKind::kGrouped, false, true, 31}};
+constexpr HeadKind kGrouped = HeadKind::kGrouped;
+constexpr HeadModulation kLowRank = HeadModulation::kLowRank, kPerGroup = HeadModulation::kPerGroup;
+const Kind kKinds[] = {{"full", HeadKind::kFull},
+                       {"full_bias", HeadKind::kFull, false, true},
+                       {"full_tied", HeadKind::kFull, true},
+                       {"full_tied_bias", HeadKind::kFull, true, true},
+                       {"fused", HeadKind::kFused},
+                       {"fused_tied_bias", HeadKind::kFused, true, true},
+                       {"grouped_7", kGrouped, false, true, 7},
+                       {"grouped_default", kGrouped, false, true, 0},
+                       {"grouped_1", kGrouped, false, true, 1},
+                       {"grouped_31", kGrouped, false, true, 31},
+                       {"grouped_shortlist_map", kGrouped, false, true, 7, HeadModulation::kScaleShift, 4, 1, true},
+                       {"grouped_tied_shortlist", kGrouped, true, true, 7, HeadModulation::kScaleShift, 4, 2, true},
+                       {"low_rank", kGrouped, false, true, 7, kLowRank},
+                       {"low_rank_prototypes_map", kGrouped, false, true, 9, kLowRank, 0, 3, true},
+                       {"low_rank_shortlist_tied_map", kGrouped, true, true, 6, kLowRank, 5, 1, true},
+                       {"per_group", kGrouped, false, true, 7, kPerGroup},
+                       {"per_group_shortlist_map", kGrouped, false, true, 8, kPerGroup, 3, 2, true},
+                       {"per_group_tied", kGrouped, true, true, 7, kPerGroup, 0, 1, true},
+                       {"per_group_tied_shortlist", kGrouped, true, true, 7, kPerGroup, 6, 1, true},
+                       {"adaptive", HeadKind::kAdaptive, false, false, 0, HeadModulation::kScaleShift, 0, 1, true},
+                       {"adaptive_bias", HeadKind::kAdaptive, false, true, 0, HeadModulation::kScaleShift, 0, 1, true}};
+
+std::unique_ptr<Head> make(const Kind& kind, std::vector<std::uint64_t> counts = {}) {
+  ModelConfig model = config(kind.kind, kind.tied, kind.bias, kind.group_size);
+  model.head.modulation = kind.modulation;
+  model.head.rank = 2;
+  model.head.shortlist = kind.shortlist;
+  model.head.prototypes = kind.prototypes;
+  HeadData data{.map = {}, .counts = std::move(counts)};
+  if (kind.scattered && kind.kind == HeadKind::kAdaptive) {
+    model.head.cutoffs = {5, 11};
+    model.head.div_value = 2;
+    data.map = scattered_map(5, 1);
+    const std::vector<std::uint32_t> all = std::move(data.map->groups[0]);
+    data.map->groups = {{all.begin(), all.begin() + 6}, {all.begin() + 6, all.end()}};
+  } else if (kind.scattered) {
+    model.head.map = GroupMap::kFile;
+    model.head.groups = 6;
+    data.map = scattered_map(kind.shortlist, 6);
+    EXPECT_LE(largest_group(*data.map), static_cast<std::size_t>(kind.group_size));
+  }
+  return make_head(model, data);
+}
 
 class EveryHead : public testing::TestWithParam<Kind> {
  protected:
-  std::unique_ptr<Head> head_ =
-      make_head(config(GetParam().kind, GetParam().tied, GetParam().bias, GetParam().group_size));
+  std::unique_ptr<Head> head_ = make(GetParam());
 };
 
 TEST_P(EveryHead, ProbabilitiesSumToOneAndTheLossIsTheirLogarithm) {
@@ -121,8 +183,9 @@ TEST_P(EveryHead, GradientOfTheWholeHeadMatchesFiniteDifferences) {
   Evaluation eval(*head_, rows, GetParam().tied);
   eval.data()["scale"] = {1.0 / 8, 0, 0, 0};
   eval.data()["one"] = {1};
-  const HeadLoss loss = head_->loss(eval.graph(), eval.h(), LossUse::kGradient);
-  const Value mean = eval.graph().op1("mean_loss", {loss.loss, eval.graph().parameter("scale", {1, 4})});
+  const HeadLoss loss =
+      head_->loss(eval.graph(), eval.h(), LossUse::kGradient, eval.graph().parameter("scale", {1, 4}));
+  const Value mean = loss.mean;
   std::vector<Value> wrt{eval.h()};
   std::vector<std::string> names{"h"};
   for (const graph::ParameterSpec& spec : head_->parameters()) names.push_back(spec.name);
@@ -159,7 +222,7 @@ INSTANTIATE_TEST_SUITE_P(Heads, EveryHead, testing::ValuesIn(kKinds),
 
 TEST(GroupedHead, AccuraciesAreThoseOfTheJointDistribution) {
   const auto head = make_head(config(HeadKind::kGrouped));
-  const TokenGroups groups = TokenGroups::id_ranges(kVocabulary, 7);
+  const TokenGroups groups(consecutive_map(config(HeadKind::kGrouped)), kVocabulary, 7);
   const std::vector<std::uint32_t> labels = all_labels();
   Evaluation eval(*head, kVocabulary);
   const Value log_p = head->log_probs(eval.graph(), eval.h());
@@ -206,6 +269,61 @@ TEST(GroupedHead, ParametersAreThePapersAndNoneOfTheTablesDecays) {
   EXPECT_EQ(count, (224 + 225) * 257 + 2 * 224 * 225);
 }
 
+// The paper's claim for a good start: a model that knows nothing of the context predicts the tokens' frequencies.
+TEST_P(EveryHead, BiasesStartAtTheUnigramDistribution) {
+  std::vector<std::uint64_t> counts;
+  for (std::uint64_t v = 0; v < kVocabulary; ++v) counts.push_back(v % 7 == 3 ? 0 : 1 + v * v % 50);
+  const auto head = make(GetParam(), counts);
+  if (!GetParam().bias) return;
+  Evaluation eval(*head, 1, GetParam().tied);
+  double total = 0;
+  for (const std::uint64_t count : counts) total += static_cast<double>(count) + 0.1;
+  for (auto& [name, values] : eval.data()) std::fill(values.begin(), values.end(), 0);
+  for (const graph::ParameterSpec& spec : head->parameters()) {
+    if (spec.init == graph::Init::kValues) eval.data()[spec.name].assign(spec.values->begin(), spec.values->end());
+    if (spec.init == graph::Init::kOnes) eval.data()[spec.name].assign(static_cast<std::size_t>(spec.shape.count()), 1);
+  }
+  const Value log_p = head->log_probs(eval.graph(), eval.h());
+  eval.set(head->decode_inputs());
+  ASSERT_NO_FATAL_FAILURE(eval.run());
+  for (std::size_t v = 0; v < kVocabulary; ++v)
+    EXPECT_NEAR(std::exp(eval[log_p][v]), (static_cast<double>(counts[v]) + 0.1) / total, 1e-6) << "token " << v;
+}
+
+// Class-based softmax is a full softmax whose other groups are masked, over rows of its own or the embedding's.
+TEST(GroupedHead, PerGroupIsABlockMaskedFullSoftmax) {
+  for (const char* name : {"per_group_shortlist_map", "per_group_tied"}) {
+    const Kind& kind =
+        *std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.name == std::string(name); });
+    const auto head = make(kind);
+    const TokenGroups tokens(*head->token_map(), kVocabulary);
+    const std::vector<std::uint32_t> labels = all_labels();
+    Evaluation eval(*head, kVocabulary, kind.tied);
+    const HeadLoss loss = head->loss(eval.graph(), eval.h(), LossUse::kValue);
+    eval.set(head->batch_inputs(labels, LossUse::kValue));
+    ASSERT_NO_FATAL_FAILURE(eval.run());
+    const std::vector<double>& weight = eval.data()[kind.tied ? "transformer.wte.weight" : "lm_head.token.weight"];
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+      const GroupTarget target = tokens.target(labels[n]);
+      if (target.group == kIgnoredLabel) {
+        EXPECT_EQ(eval[loss.slot_loss][n], 0) << name;
+        EXPECT_EQ(eval[loss.slot_correct][n], 1) << name;
+        continue;
+      }
+      double sum = 0, own = 0;
+      for (std::uint32_t s = 0; s < target.slots; ++s) {
+        const std::uint32_t token = tokens.token(target.group, s);
+        const std::size_t row = kind.tied ? token : tokens.order_of(token);
+        double z = eval.data()["lm_head.shift"][target.group * head->parameters().back().shape.cols + s];
+        for (std::size_t k = 0; k < kHidden; ++k) z += weight[row * kHidden + k] * eval.data()["h"][n * kHidden + k];
+        sum += std::exp(z);
+        if (s == target.slot) own = z;
+      }
+      EXPECT_NEAR(eval[loss.slot_loss][n], std::log(sum) - own, 1e-12) << name << " label " << n;
+    }
+  }
+}
+
 TEST(FullHead, ATiedHeadHasNoMatrixOfItsOwn) {
   EXPECT_TRUE(make_head(config(HeadKind::kFull, true))->parameters().empty());
   const auto untied = make_head(config(HeadKind::kFull, false, true))->parameters();
@@ -226,14 +344,21 @@ TEST(Heads, ATokenBeyondTheVocabularyIsRefusedByPosition) {
 }
 
 TEST(Heads, SizesThatDoNotFitNameTheField) {
-  expect_error(ErrorCode::kInvalidArgument, {"head.group_size is 32", "1 to 31"},
-               [] { make_head(config(HeadKind::kGrouped, false, true, 32)); });
-  ModelConfig groups = config(HeadKind::kGrouped);
-  groups.head.groups = 4;
-  expect_error(ErrorCode::kInvalidArgument, {"head.groups is 4", "need 5"}, [&] { make_head(groups); });
   ModelConfig empty = config(HeadKind::kFull);
   empty.vocab_size = 0;
   expect_error(ErrorCode::kInvalidArgument, {"vocab_size is 0"}, [&] { make_head(empty); });
+  ModelConfig grouped = config(HeadKind::kGrouped);
+  expect_error(ErrorCode::kInvalidArgument, {"5 groups", "head.groups 5", "shortlist of 2", "head.shortlist 0"},
+               [&] { make_head(grouped, {.map = scattered_map(2, 5), .counts = {}}); });
+  expect_error(ErrorCode::kInvalidArgument, {"a group has 31 tokens", "head.group_size is 7", "at least 31"},
+               [&] { make_head(grouped, {.map = scattered_map(0, 1), .counts = {}}); });
+  expect_error(ErrorCode::kInvalidArgument, {"counts of 3 tokens", "vocab_size is 31"}, [&] {
+    make_head(grouped, {.map = {}, .counts = {1, 2, 3}});
+  });
+  ModelConfig adaptive = config(HeadKind::kAdaptive);
+  adaptive.head.cutoffs = {3, 9};
+  expect_error(ErrorCode::kInvalidArgument, {"clusters", "head.cutoffs"},
+               [&] { make_head(adaptive, {.map = scattered_map(3, 3), .counts = {}}); });
 }
 
 }  // namespace

@@ -19,28 +19,36 @@ struct Outcome {
   std::size_t commands = 0;
 };
 
-/// Runs the forward and backward pass of both losses on [n, columns] logits, and decoding, with the given storage
+/// Runs the forward and backward pass of the losses on [n, columns] logits, and decoding, with the given storage
 /// range.
 Outcome run_heads(std::uint64_t max_storage_range) {
-  const std::int64_t n = 300, groups = 150, slots = 225, vocabulary = groups * slots - 70;
+  const std::int64_t n = 300, groups = 150, slots = 225;
   Graph graph(ops::op_table());
   const Value u = graph.parameter("u", {n, slots}), a = graph.parameter("a", {n, groups});
   const Value scale = graph.parameter("scale", {groups, slots}), shift = graph.parameter("shift", {groups, slots});
-  const Value few_u = graph.parameter("few_u", {1, slots}), few_a = graph.parameter("few_a", {1, groups});
   const Value labels = graph.input("labels", {1, n}, DType::kU32),
               targets = graph.input("targets", {1, 4 * n}, DType::kU32);
   const Value plan = graph.input("plan", {1, GroupPlanLayout(n, groups).words}, DType::kU32);
-  const Value sizes = graph.input("sizes", {1, groups}, DType::kU32),
-              place = graph.input("place", {1, vocabulary}, DType::kU32);
+  const Value slot_labels = graph.input("slot_labels", {1, n}, DType::kU32),
+              counts = graph.input("counts", {1, n}, DType::kU32);
+  const Value residual = graph.parameter("residual", {n, slots});
   const Value factor = graph.parameter("factor", {1, 4}), one = graph.parameter("one", {1, 1});
 
   const std::vector<Value> first = graph.op("cross_entropy", {a, labels});
   const std::vector<Value> second = graph.op("grouped_cross_entropy", {u, scale, shift, targets, plan});
-  const Value mean = graph.op1("mean_loss", {graph.op1("add", {first[0], second[0]}), factor});
-  const std::vector<Value> wrt{a, u, scale, shift};
+  const Value z = graph.op1("group_affine", {u, scale, shift, targets, plan, residual});
+  const std::vector<Value> apart = graph.op("cross_entropy", {z, slot_labels, counts});
+  const Value scores = graph.op1("prototype_scores", {a}, {{"plain", 6}, {"prototypes", 3}});
+  const Value score_loss = graph.op1("cross_entropy", {scores, graph.input("score_labels", {1, n}, DType::kU32)});
+  const Value losses =
+      graph.op1("add", {graph.op1("add", {first[0], second[0]}), graph.op1("add", {apart[0], score_loss})});
+  const Value mean = graph.op1("mean_loss", {losses, factor});
+  const std::vector<Value> wrt{a, u, scale, shift, residual};
   std::vector<Value> kept = graph::differentiate(graph, std::vector<graph::Seed>{{mean, one}}, wrt);
-  kept.insert(kept.end(), {mean, first[0], first[2], second[0], second[2], graph.op1("log_softmax", {a}),
-                           graph.op1("grouped_log_probs", {few_a, few_u, scale, shift, sizes, place})});
+  kept.insert(kept.end(),
+              {mean, first[0], first[2], second[0], second[2], z, apart[0], apart[2], scores, graph.op1("row_max", {a}),
+               graph.op1("log_softmax", {a}), graph.op1("slice_rows", {u}, {{"begin", 33}, {"count", 211}}),
+               graph.op1("concat_rows", {u, scale}), graph.op1("concat_columns", {a, scores})});
   for (Value value : kept) graph.keep(value);
 
   vk::DeviceProfile profile = device().profile();
@@ -55,18 +63,23 @@ Outcome run_heads(std::uint64_t max_storage_range) {
     runtime.upload(name, data);
   }
   const auto drawn = reference::random_targets(n, groups, slots, random);
-  std::vector<std::uint32_t> group_labels, group_sizes(groups, slots), places(vocabulary);
-  for (const GroupTarget& target : drawn) group_labels.push_back(target.group);
-  group_sizes.back() = slots - 70;
-  for (std::uint32_t v = 0; v < vocabulary; ++v) places[v] = v;
+  std::vector<std::uint32_t> group_labels, slot_words, count_words, class_words;
+  for (const GroupTarget& target : drawn) {
+    const bool counted = target.group != kIgnoredLabel;
+    group_labels.push_back(target.group);
+    slot_words.push_back(counted ? target.slot : kIgnoredLabel);
+    count_words.push_back(target.slots);
+    class_words.push_back(counted ? target.group / 3 : kIgnoredLabel);
+  }
   const auto set = [&](const char* name, const std::vector<std::uint32_t>& words) {
     runtime.set_input(0, name, std::span<const std::uint32_t>(words));
   };
   set("labels", group_labels);
   set("targets", reference::target_words(drawn));
   set("plan", make_group_plan(drawn, groups));
-  set("sizes", group_sizes);
-  set("place", places);
+  set("slot_labels", slot_words);
+  set("counts", count_words);
+  set("score_labels", class_words);
   runtime.fill_arena(0x7FC0DEAD);
   runtime.submit({0});
   Outcome outcome{.words = {}, .commands = runtime.workload().graphs()[0].program.steps.size()};

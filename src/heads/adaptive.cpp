@@ -1,0 +1,126 @@
+#include "heads/adaptive.hpp"
+
+#include <bit>
+
+#include "heads/labels.hpp"
+#include "heads/unigram.hpp"
+
+namespace fabula::heads {
+using graph::DType;
+using graph::Graph;
+using graph::Value;
+
+namespace {
+constexpr const char* kHeadWeight = "lm_head.head.weight";
+constexpr const char* kHeadBias = "lm_head.head.bias";
+constexpr const char* kClasses = "head.classes";  // [1, N]: the label's class
+constexpr const char* kAlone = "head.alone";      // [1, N] floats: 1 where the label is in the shortlist
+constexpr const char* kStarts = "head.starts";    // [1, clusters + 1]: TokenGroups::starts
+constexpr const char* kEntries = "head.entries";  // [1, 2 V]: TokenGroups::entries
+std::string tail_name(std::size_t cluster, const char* part) {
+  return fmt::format("lm_head.tail.{}.{}", cluster, part);
+}
+std::string labels_name(std::size_t cluster) {  // [1, N]: the label's slot in the cluster
+  return fmt::format("head.tail.{}.labels", cluster);
+}
+}  // namespace
+
+AdaptiveHead::AdaptiveHead(TokenGroups tokens, Options options)
+    : tokens_(std::move(tokens)), options_(std::move(options)) {
+  if (options_.hidden < 1 || options_.projections.size() != clusters())
+    fail(ErrorCode::kInvalidArgument, "adaptive head: hidden size {} and {} projections for {} clusters",
+         options_.hidden, options_.projections.size(), clusters());
+  const LevelLogProbs start = level_log_probs(tokens_, options_.counts);
+  parameters_.push_back(
+      {.name = kHeadWeight, .shape = {tokens_.classes(), options_.hidden}, .init_std = options_.init_std});
+  if (options_.bias) parameters_.push_back(bias_spec(kHeadBias, start.classes, tokens_.classes()));
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < clusters(); ++i) {
+    const auto n = static_cast<std::size_t>(size(i));
+    parameters_.push_back({.name = tail_name(i, "0.weight"),
+                           .shape = {options_.projections[i], options_.hidden},
+                           .init_std = options_.init_std});
+    parameters_.push_back(
+        {.name = tail_name(i, "1.weight"), .shape = {size(i), options_.projections[i]}, .init_std = options_.init_std});
+    if (options_.bias) {
+      const std::span<const double> within(start.within);
+      parameters_.push_back(
+          bias_spec(tail_name(i, "1.bias"), within.empty() ? within : within.subspan(first, n), size(i)));
+    }
+    first += n;
+  }
+  options_.counts = {};
+}
+
+Value AdaptiveHead::class_scores(Graph& graph, Value h) const {
+  const Value weight = graph.parameter(kHeadWeight, {tokens_.classes(), options_.hidden});
+  const Value bias = options_.bias ? graph.parameter(kHeadBias, {1, tokens_.classes()}) : Value{};
+  return graph.op1("matmul", {h, weight, bias}, {{"transpose_b", 1}});
+}
+Value AdaptiveHead::projected(Graph& graph, Value h, std::size_t cluster) const {
+  const Value down = graph.parameter(tail_name(cluster, "0.weight"), {options_.projections[cluster], options_.hidden});
+  return graph.op1("matmul", {h, down}, {{"transpose_b", 1}});
+}
+Value AdaptiveHead::tail_weight(Graph& graph, std::size_t cluster) const {
+  return graph.parameter(tail_name(cluster, "1.weight"), {size(cluster), options_.projections[cluster]});
+}
+Value AdaptiveHead::tail_bias(Graph& graph, std::size_t cluster) const {
+  return options_.bias ? graph.parameter(tail_name(cluster, "1.bias"), {1, size(cluster)}) : Value{};
+}
+
+HeadLoss AdaptiveHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
+  const Graph::Scope scope(graph, "head");
+  const std::int64_t n = graph.shape(h).rows;
+  const bool gradient = use == LossUse::kGradient;
+  const Value classes = graph.input(kClasses, {1, n}, DType::kU32);
+  const std::vector<Value> first = graph.op("cross_entropy", {class_scores(graph, h), classes});
+  HeadLoss result{.group_loss = first[0], .group_correct = first[2]};
+  if (gradient) result.mean = graph.op1("mean_loss", {first[0], scale});
+  result.slot_correct = graph.input(kAlone, {1, n}, DType::kF32);
+  for (std::size_t i = 0; i < clusters(); ++i) {
+    const Value labels = graph.input(labels_name(i), {1, n}, DType::kU32);
+    const std::vector<Value> tail = graph.op(
+        "fused_cross_entropy",
+        {projected(graph, h, i), tail_weight(graph, i), labels, tail_bias(graph, i), gradient ? scale : Value{}});
+    if (gradient) result.mean = graph.op1("add", {result.mean, tail[0]});
+    result.slot_loss = i == 0 ? tail[1] : graph.op1("add", {result.slot_loss, tail[1]});
+    result.slot_correct = graph.op1("add", {result.slot_correct, tail[2]});
+  }
+  result.loss = graph.op1("add", {result.group_loss, result.slot_loss});
+  return result;
+}
+
+std::vector<InputWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse) const {
+  check_labels(labels, vocabulary());
+  std::vector<InputWords> inputs{{kClasses, {}}, {kAlone, {}}};
+  for (std::size_t i = 0; i < clusters(); ++i)
+    inputs.push_back({labels_name(i), std::vector<std::uint32_t>(labels.size(), kIgnoredLabel)});
+  for (std::size_t n = 0; n < labels.size(); ++n) {
+    const GroupTarget target = tokens_.target(labels[n]);
+    const bool in_cluster = target.group != kIgnoredLabel;
+    inputs[0].words.push_back(tokens_.class_of(labels[n]));
+    const bool alone = labels[n] != kIgnoredLabel && !in_cluster;
+    inputs[1].words.push_back(std::bit_cast<std::uint32_t>(alone ? 1.0f : 0.0f));
+    if (in_cluster) inputs[2 + target.group].words[n] = target.slot;
+  }
+  return inputs;
+}
+
+Value AdaptiveHead::log_probs(Graph& graph, Value h) const {
+  const Graph::Scope scope(graph, "head");
+  const Value starts = graph.input(kStarts, {1, static_cast<std::int64_t>(clusters()) + 1}, DType::kU32);
+  const Value entries = graph.input(kEntries, {1, 2 * tokens_.vocabulary()}, DType::kU32);
+  const Value classes = graph.op1("log_softmax", {class_scores(graph, h)});
+  std::vector<Value> tails;
+  for (std::size_t i = 0; i < clusters(); ++i)
+    tails.push_back(graph.op1("matmul", {projected(graph, h, i), tail_weight(graph, i), tail_bias(graph, i)},
+                              {{"transpose_b", 1}}));
+  const Value z = tails.size() == 1 ? tails.front() : graph.op("concat_columns", std::span<const Value>(tails)).front();
+  return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
+}
+
+std::vector<InputWords> AdaptiveHead::decode_inputs() const {
+  return {{kStarts, tokens_.starts()}, {kEntries, tokens_.entries()}};
+}
+
+}  // namespace fabula::heads

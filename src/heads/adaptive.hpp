@@ -1,0 +1,43 @@
+#pragma once
+#include "heads/head.hpp"
+#include "heads/token_groups.hpp"
+
+namespace fabula::heads {
+
+/// Adaptive softmax (Grave et al. 2017, arXiv 1609.04309), as torch.nn.AdaptiveLogSoftmaxWithLoss: the most frequent
+/// tokens are classes of the first level, the others lie in clusters of falling frequency whose logits come from ever
+/// narrower projections of h, computed a chunk at a time and never whole.
+class AdaptiveHead final : public Head {
+ public:
+  struct Options {
+    std::int64_t hidden = 0;                     ///< D
+    std::vector<std::int64_t> projections = {};  ///< numbers that D is projected to, by cluster
+    bool bias = false;                           ///< on every level; torch's class has the first's alone
+    std::span<const std::uint64_t> counts = {};  ///< of tokens, for biases to start from; empty: zeros
+    double init_std = 0.02;
+  };
+  /// The map's groups are the clusters.
+  AdaptiveHead(TokenGroups tokens, Options options);
+
+  HeadKind kind() const override { return HeadKind::kAdaptive; }
+  std::int64_t vocabulary() const override { return tokens_.vocabulary(); }
+  const TokenMap* token_map() const override { return &tokens_.map(); }
+  std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
+  HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
+  std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
+  graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
+  std::vector<InputWords> decode_inputs() const override;
+
+ private:
+  std::size_t clusters() const { return tokens_.map().groups.size(); }
+  std::int64_t size(std::size_t cluster) const { return std::int64_t(tokens_.map().groups[cluster].size()); }
+  graph::Value class_scores(graph::Graph& graph, graph::Value h) const;  ///< [N, K + clusters]
+  graph::Value projected(graph::Graph& graph, graph::Value h, std::size_t cluster) const;
+  graph::Value tail_weight(graph::Graph& graph, std::size_t cluster) const;
+  graph::Value tail_bias(graph::Graph& graph, std::size_t cluster) const;  ///< absent where there is none
+  TokenGroups tokens_;
+  Options options_;
+  std::vector<graph::ParameterSpec> parameters_;
+};
+
+}  // namespace fabula::heads

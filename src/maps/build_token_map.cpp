@@ -1,0 +1,209 @@
+#include "maps/build_token_map.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <queue>
+
+#include "base/fail.hpp"
+#include "base/philox.hpp"
+#include "maps/balanced_clusters.hpp"
+#include "maps/token_counts.hpp"
+
+namespace fabula::maps {
+namespace {
+
+using Groups = std::vector<std::vector<std::uint32_t>>;
+
+std::int64_t ceil_divide(std::int64_t value, std::int64_t by) {
+  return (value + by - 1) / by;
+}
+
+std::int64_t ceil_sqrt(std::int64_t value) {
+  std::int64_t root = 0;
+  while (root * root < value) ++root;
+  return root;
+}
+
+/// What every kind starts from: the resolved options, and the vocabulary cut into shortlist and tail.
+struct Parts {
+  MapOptions options;
+  std::vector<std::uint32_t> shortlist, tail;  ///< in falling frequency
+};
+
+Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
+  Parts parts;
+  parts.options = resolve_map_options(options, static_cast<std::int64_t>(counts.size()));
+  const std::vector<std::uint32_t> order = tokens_by_frequency(counts);
+  const auto middle = order.begin() + options.shortlist;
+  parts.shortlist.assign(order.begin(), middle);
+  parts.tail.assign(middle, order.end());
+  return parts;
+}
+
+// S tokens to a group in the given order; evenly where there are more groups than that needs.
+Groups split(std::span<const std::uint32_t> order, const MapOptions& options) {
+  const auto tokens = static_cast<std::int64_t>(order.size());
+  const bool full = ceil_divide(tokens, options.slots) == options.groups;
+  Groups groups;
+  for (std::int64_t g = 0; g < options.groups; ++g) {
+    const std::int64_t begin = full ? g * options.slots : g * tokens / options.groups,
+                       end = full ? std::min(begin + options.slots, tokens) : (g + 1) * tokens / options.groups;
+    groups.emplace_back(order.begin() + begin, order.begin() + end);
+  }
+  return groups;
+}
+
+Groups random_groups(const Parts& parts) {
+  std::vector<std::uint32_t> order = parts.tail;
+  std::sort(order.begin(), order.end());
+  Philox random(parts.options.seed);
+  for (std::size_t left = order.size(); left > 1; --left)
+    std::swap(order[left - 1], order[random.below(static_cast<std::uint32_t>(left))]);
+  return split(order, parts.options);
+}
+
+// Each token, in falling frequency, goes to the group of least mass that has room. A token that is not in the text
+// weighs a tenth of one that is once, so that those are spread as well.
+Groups frequency_groups(const Parts& parts, std::span<const std::uint64_t> counts) {
+  using Load = std::pair<std::uint64_t, std::size_t>;  // mass, group: of equal masses the first group
+  std::priority_queue<Load, std::vector<Load>, std::greater<>> open;
+  Groups groups(static_cast<std::size_t>(parts.options.groups));
+  for (std::size_t g = 0; g < groups.size(); ++g) open.emplace(0, g);
+  for (const std::uint32_t token : parts.tail) {
+    const auto [mass, g] = open.top();
+    open.pop();
+    groups[g].push_back(token);
+    if (groups[g].size() < static_cast<std::size_t>(parts.options.slots))
+      open.emplace(mass + 10 * counts[token] + 1, g);
+  }
+  return groups;
+}
+
+// Puts tokens that no cluster has asked for where there is room: one into each empty group, then group by group in
+// rising mass, since the tokens that go unseen cost least where few positions look.
+void fill_groups(std::span<const std::uint32_t> tokens, std::int64_t slots, std::span<const std::uint64_t> counts,
+                 Groups& groups) {
+  std::vector<std::uint64_t> masses(groups.size());
+  std::vector<std::size_t> order(groups.size());
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    for (const std::uint32_t token : groups[g]) masses[g] += counts[token];
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t l, std::size_t r) { return masses[l] < masses[r]; });
+  auto next = tokens.begin();
+  for (const std::size_t g : order)
+    if (groups[g].empty() && next != tokens.end()) groups[g].push_back(*next++);
+  for (const std::size_t g : order)
+    while (groups[g].size() < static_cast<std::size_t>(slots) && next != tokens.end()) groups[g].push_back(*next++);
+  ensure(next == tokens.end(), "{} groups of {} have no room for {} more tokens", groups.size(), slots,
+         tokens.end() - next);
+  // A centre may have attracted nobody while every token was seen.
+  for (std::vector<std::uint32_t>& group : groups) {
+    if (!group.empty()) continue;
+    auto& largest = *std::max_element(groups.begin(), groups.end(),
+                                      [](const auto& l, const auto& r) { return l.size() < r.size(); });
+    group.push_back(largest.back());
+    largest.pop_back();
+  }
+}
+
+}  // namespace
+
+MapOptions resolve_map_options(const MapOptions& options, std::int64_t vocabulary) {
+  const std::int64_t tail = vocabulary - options.shortlist;
+  if (options.shortlist < 0 || tail < 1) {
+    fail(ErrorCode::kInvalidArgument,
+         "shortlist is {}, the vocabulary has {} tokens and groups need some; choose 0 to {}", options.shortlist,
+         vocabulary, vocabulary - 1);
+  }
+  MapOptions resolved = options;
+  if (options.slots == 0) resolved.slots = ceil_sqrt(tail);
+  if (resolved.slots < 1 || resolved.slots > tail) {
+    fail(ErrorCode::kInvalidArgument,
+         "group_size is {}, {} tokens are to be grouped (vocabulary {}, shortlist {}); "
+         "choose 1 to {}",
+         options.slots, tail, vocabulary, options.shortlist, tail);
+  }
+  const std::int64_t needed = ceil_divide(tail, resolved.slots),
+                     most = options.kind == GroupMap::kIdRanges ? needed : tail;
+  if (options.groups == 0) resolved.groups = needed;
+  if (resolved.groups < needed || resolved.groups > most) {
+    fail(ErrorCode::kInvalidArgument, "groups is {}, {} tokens in groups of up to {} need {}", options.groups, tail,
+         resolved.slots, most == needed ? fmt::format("{}", needed) : fmt::format("{} to {}", needed, most));
+  }
+  return resolved;
+}
+
+TokenMap build_token_map(const MapOptions& options, std::span<const std::uint64_t> counts) {
+  Parts parts = cut(options, counts);
+  switch (options.kind) {
+    case GroupMap::kIdRanges:
+      std::sort(parts.tail.begin(), parts.tail.end());
+      return {parts.shortlist, split(parts.tail, parts.options)};
+    case GroupMap::kRandom:
+      return {parts.shortlist, random_groups(parts)};
+    case GroupMap::kFrequency:
+      return {parts.shortlist, frequency_groups(parts, counts)};
+    default:
+      fail(ErrorCode::kInvalidArgument, "a map of kind {} is not made from token counts", group_map_name(options.kind));
+  }
+}
+
+TokenMap build_token_map(const MapOptions& options, const text::TokenFile& file) {
+  const std::vector<std::uint64_t> counts = token_counts(file);
+  if (options.kind != GroupMap::kClustered) return build_token_map(options, counts);
+  resolve_map_options(options, file.vocab_size());  // before the work
+  return clustered_map(options, counts, neighbour_vectors(file, counts, options.seed, options.threads));
+}
+
+TokenMap clustered_map(const MapOptions& options, std::span<const std::uint64_t> counts, const TokenVectors& vectors) {
+  const Parts parts = cut(options, counts);
+  std::vector<bool> placed(counts.size());
+  for (const std::uint32_t token : parts.shortlist) placed[token] = true;
+  const auto takes = [&](std::uint32_t token) { return !placed[token]; };
+  const std::int64_t seen = std::count_if(vectors.tokens.begin(), vectors.tokens.end(), takes);
+  Groups groups;
+  if (seen > 0) {
+    const std::vector<float> centres =
+        cluster_centres(vectors, counts, parts.options.groups, options.seed, options.threads);
+    const std::int64_t clusters = static_cast<std::int64_t>(centres.size()) / vectors.dims;
+    const std::int64_t room = std::min(parts.options.slots, ceil_divide(5 * seen, 4 * clusters));
+    groups = assign_balanced(vectors, centres, room, takes);
+  }
+  groups.resize(static_cast<std::size_t>(parts.options.groups));
+  for (const auto& group : groups)
+    for (const std::uint32_t token : group) placed[token] = true;
+  std::vector<std::uint32_t> left;
+  std::copy_if(parts.tail.begin(), parts.tail.end(), std::back_inserter(left), takes);
+  fill_groups(left, parts.options.slots, counts, groups);
+  return {parts.shortlist, std::move(groups)};
+}
+
+TokenMap frequency_clusters(std::span<const std::uint64_t> counts, std::span<const std::int64_t> cutoffs) {
+  const auto vocabulary = static_cast<std::int64_t>(counts.size());
+  std::int64_t before = 0;
+  for (const std::int64_t cutoff : cutoffs) {
+    if (cutoff <= before || cutoff >= vocabulary) {
+      fail(ErrorCode::kInvalidArgument, "cutoffs has {} after {}; cutoffs rise from 1 to {} at most", cutoff, before,
+           vocabulary - 1);
+    }
+    before = cutoff;
+  }
+  if (cutoffs.empty()) fail(ErrorCode::kInvalidArgument, "cutoffs is empty; name 1 rank or more");
+  const std::vector<std::uint32_t> order = tokens_by_frequency(counts);
+  TokenMap map;
+  map.shortlist.assign(order.begin(), order.begin() + cutoffs.front());
+  for (std::size_t i = 0; i < cutoffs.size(); ++i) {
+    const std::int64_t end = i + 1 < cutoffs.size() ? cutoffs[i + 1] : vocabulary;
+    map.groups.emplace_back(order.begin() + cutoffs[i], order.begin() + end);
+  }
+  return map;
+}
+
+double shortlist_mass(const TokenMap& map, std::span<const std::uint64_t> counts) {
+  const auto total = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  std::uint64_t mass = 0;
+  for (const std::uint32_t token : map.shortlist) mass += counts[token];
+  return total > 0 ? static_cast<double>(mass) / static_cast<double>(total) : 0;
+}
+
+}  // namespace fabula::maps

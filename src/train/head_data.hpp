@@ -1,0 +1,20 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+
+#include "formats/model_config.hpp"
+#include "heads/head.hpp"
+#include "text/token_file.hpp"
+
+namespace fabula::train {
+
+/// For a config whose head.map is file: reads head.map_file and fills in those of head.shortlist, group_size and groups
+/// that the config leaves open. Nothing for other configs. Needs vocab_size. Errors: those of read_token_map;
+/// kInvalidArgument naming the key where the file disagrees with what the config says.
+std::optional<TokenMap> adopt_map_file(RunConfig& config);
+
+/// What a run's head starts from: the map of its checkpoint where there is one, else a map made as the config says and,
+/// for biases, the counts of the training tokens. `run` is the run's folder.
+heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, const std::filesystem::path& run);
+
+}  // namespace fabula::train
