@@ -59,6 +59,10 @@ Json bins_json(const FrequencyTable& table) {
 std::string cell(double value, int precision) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, precision) : "-";
 }
+/// Three digits of a number of any size.
+std::string short_cell(double value) {
+  return std::isfinite(value) ? fmt::format("{:.3g}", value) : "-";
+}
 
 std::string totals_text(const FrequencyReport& report) {
   const LabelSums& total = report.table.total();
@@ -89,7 +93,7 @@ std::string bands_text(const FrequencyReport& report) {
       text += fmt::format(" {:>7} {:>8}", cell(100 * sums.mean(&LabelSums::group_correct), 2),
                           cell(100 * sums.mean(&LabelSums::slot_correct), 2));
     text += fmt::format(" {:>7} {:>8}\n", cell(100 * sums.mean(&LabelSums::token_correct), 2),
-                        cell(sums.mean(&LabelSums::probability), 4));
+                        short_cell(sums.mean(&LabelSums::probability)));
   }
   return text;
 }
