@@ -5,8 +5,10 @@ Run by hand when a fixture has to change; the results are part of the repository
     /usr/bin/python3 scripts/make_goldens.py [OUTPUT_FOLDER]
 
 Everything is written here in plain tensor operations from the definitions (Hugging Face's GPT-2 and GPT-Neo; the
-compressed head of arXiv 2411.06371), apart from the C++ side, and computed in double. A fixture is a folder:
+compressed head of arXiv 2411.06371 and its relatives as softmaxes over all V tokens, masked to a class), apart from the
+C++ side, and computed in double; adaptive softmax is torch.nn.AdaptiveLogSoftmaxWithLoss itself. A fixture is a folder:
     config.json              the model and how it is trained
+    token_groups.json        the map of a two-level head, where it is not by consecutive ids
     weights.safetensors      initial weights, names and orientation as Hugging Face has them
     expected.safetensors     ids, labels [2, B*T] (-1: does not count; steps take the batches in turn), rates [steps];
                              of the first batch before any step: log_probs [B, V] of each sequence's last position,
@@ -105,6 +107,42 @@ def body(w, config, ids):
 # --- heads: log-probabilities of all V tokens [..., V] ------------------------------------------------------------
 
 
+class TokenMap:
+    """The tokens of the shortlist, then those of each group in slot order; look-ups by token, 0 where there is none."""
+
+    def __init__(self, vocabulary, shortlist, groups):
+        self.shortlist, self.groups = shortlist, groups
+        self.order = torch.tensor(shortlist + [v for group in groups for v in group])  # shortlist and map order
+        assert sorted(self.order.tolist()) == list(range(vocabulary)), "every token has one place"
+        self.rank = self.order.argsort()  # place of a token in it
+        self.classes = [[v] for v in shortlist] + groups
+        self.class_of, self.group, self.slot, self.row = (torch.zeros(vocabulary, dtype=torch.long) for _ in range(4))
+        for number, tokens in enumerate(self.classes):
+            self.class_of[tokens] = number
+        for number, tokens in enumerate(groups):
+            self.group[tokens] = number
+            self.slot[tokens] = torch.arange(len(tokens))
+        self.row[self.order[len(shortlist):]] = torch.arange(vocabulary - len(shortlist))  # in map order
+
+    @staticmethod
+    def consecutive(vocabulary, slots):
+        every = list(range(vocabulary))
+        return TokenMap(vocabulary, [], [every[begin:begin + slots] for begin in range(0, vocabulary, slots)])
+
+    @staticmethod
+    def scattered(vocabulary, sizes):
+        """Sizes: of the shortlist and of each group. No token is beside its neighbour in id."""
+        assert sum(sizes) == vocabulary
+        tokens = iter([(31 * i + 17) % vocabulary for i in range(vocabulary)])
+        shortlist, *groups = [[next(tokens) for _ in range(size)] for size in sizes]
+        return TokenMap(vocabulary, shortlist, groups)
+
+    def json(self):
+        groups = ",\n  ".join(json.dumps(group) for group in self.groups)
+        return (f'{{"vocab_size": {len(self.order)},\n "shortlist": {json.dumps(self.shortlist)},\n'
+                f' "groups": [\n  {groups}\n ]}}\n')
+
+
 def full_head(w, config, h):
     logits = h @ w.get("lm_head.weight", w["transformer.wte.weight"]).t()
     if "lm_head.bias" in w:
@@ -112,22 +150,86 @@ def full_head(w, config, h):
     return torch.log_softmax(logits, -1)
 
 
-def grouped_head(w, config, h):
-    """log p(v) = log p(g) + log p(s | g), written out over all groups; slots that hold no token have no probability."""
-    scale, shift = w["lm_head.scale"], w["lm_head.shift"]
-    groups, slots = scale.shape
-    log_group = torch.log_softmax(h @ w["lm_head.group.weight"].t() + w["lm_head.group.bias"], -1)
-    u = h @ w["lm_head.shared.weight"].t() + w["lm_head.shared.bias"]
-    z = scale * u.unsqueeze(-2) + shift
-    phantom = torch.arange(groups * slots).view(groups, slots) >= config["vocab_size"]
-    log_slot = torch.log_softmax(z.masked_fill(phantom, float("-inf")), -1)
-    joint = log_group.unsqueeze(-1) + log_slot
-    return joint.flatten(-2)[..., : config["vocab_size"]]
+def class_log_probs(w, config, tokens, h):
+    """[..., K + G]: the shortlist's tokens, then the groups; a group's score is the log-sum-exp of its prototypes."""
+    weight, count = w["lm_head.group.weight"], len(tokens.shortlist)
+    if config["tie_word_embeddings"]:
+        weight = torch.cat([w["transformer.wte.weight"][tokens.shortlist], weight])
+    scores = h @ weight.t() + w["lm_head.group.bias"]
+    prototypes = scores[..., count:].unflatten(-1, (len(tokens.groups), config["head"].get("prototypes", 1)))
+    return torch.log_softmax(torch.cat([scores[..., :count], torch.logsumexp(prototypes, -1)], -1), -1)
 
 
-def log_probs(w, config, ids):
-    head = grouped_head if config["head"]["kind"] == "grouped" else full_head
-    return head(w, config, body(w, config, ids))
+def token_logits(w, config, tokens, h):
+    """A logit for each of the V tokens as if there were no groups. A shortlist token's may be anything."""
+    logits = w["lm_head.shift"][tokens.group, tokens.slot]
+    if config["head"]["modulation"] == "per_group":
+        tied = config["tie_word_embeddings"]
+        matrix = w["transformer.wte.weight"] if tied else w["lm_head.token.weight"][tokens.row]
+        return logits + h @ matrix.t()
+    shared = h @ w["lm_head.shared.weight"].t() + w["lm_head.shared.bias"]
+    logits = logits + w["lm_head.scale"][tokens.group, tokens.slot] * shared[..., tokens.slot]
+    if config["head"]["modulation"] == "low_rank":
+        matrix = w["lm_head.low_rank.up.weight"][tokens.row] @ w["lm_head.low_rank.down.weight"]
+        logits = logits + h @ matrix.t()
+    return logits
+
+
+def grouped_head(w, config, tokens, h):
+    """log p(v) = log p(class) + log p(v | class), the latter a softmax over all V tokens that is masked to the class;
+    a shortlist token is alone in its class."""
+    logits = token_logits(w, config, tokens, h)
+    same_class = tokens.class_of[:, None] == tokens.class_of[None, :]
+    masked = logits.unsqueeze(-2).masked_fill(~same_class, float("-inf"))  # [..., V, V]
+    within = torch.log_softmax(masked, -1).diagonal(dim1=-2, dim2=-1)
+    return class_log_probs(w, config, tokens, h)[..., tokens.class_of] + within
+
+
+def adaptive_module(config):
+    """PyTorch's own. It has no biases in the tail; given to its layers, its methods use them."""
+    head, hidden = config["head"], config["n_embd" if config["model_type"] == "gpt2" else "hidden_size"]
+    module = torch.nn.AdaptiveLogSoftmaxWithLoss(hidden, config["vocab_size"], head["cutoffs"], head["div_value"],
+                                                 head_bias=head["bias"])
+    if head["bias"]:
+        for _, logits in module.tail:
+            logits.bias = torch.nn.Parameter(torch.zeros(logits.out_features))
+    return module
+
+
+def adaptive_head(w, config):
+    """That module with the weights of w in place of its own."""
+    module = adaptive_module(config)
+    for name, _ in list(module.named_parameters()):
+        owner, _, leaf = name.rpartition(".")
+        owner = module.get_submodule(owner)
+        delattr(owner, leaf)
+        setattr(owner, leaf, w["lm_head." + name])
+    return module
+
+
+class Model:
+    """A config and the map of its head, if it has one."""
+
+    def __init__(self, config, sizes=None):
+        self.config, self.kind = config, config["head"]["kind"]
+        vocabulary = config["vocab_size"]
+        self.tokens = TokenMap.scattered(vocabulary, sizes) if sizes else None
+        if self.kind == "grouped" and not sizes:
+            self.tokens = TokenMap.consecutive(vocabulary, config["head"]["group_size"])
+        self.map_is_file = sizes is not None
+
+    def log_probs(self, w, ids):
+        h = body(w, self.config, ids)
+        if self.kind == "adaptive":
+            return adaptive_head(w, self.config).log_prob(h.flatten(0, 1))[:, self.tokens.rank].view(*ids.shape, -1)
+        return grouped_head(w, self.config, self.tokens, h) if self.tokens else full_head(w, self.config, h)
+
+    def loss(self, w, ids, labels):
+        counted = labels != IGNORED
+        if self.kind == "adaptive":
+            h = body(w, self.config, ids)
+            return adaptive_head(w, self.config)(h[counted], self.tokens.rank[labels[counted]]).loss
+        return -token_log_probs(self.log_probs(w, ids), labels).sum() / counted.sum()
 
 
 def token_log_probs(all_log_probs, labels):
@@ -135,15 +237,12 @@ def token_log_probs(all_log_probs, labels):
     return torch.where(labels == IGNORED, torch.zeros_like(chosen), chosen)
 
 
-def loss_of(w, config, ids, labels):
-    return -token_log_probs(log_probs(w, config, ids), labels).sum() / (labels != IGNORED).sum()
-
-
 # --- weights ------------------------------------------------------------------------------------------------------
 
 
-def weight_shapes(config):
-    """Name -> (shape, takes weight decay)."""
+def weight_shapes(model):
+    """Name -> shape."""
+    config = model.config
     gpt2 = config["model_type"] == "gpt2"
     hidden, layers, inner, positions = (
         config[a if gpt2 else b]
@@ -166,18 +265,33 @@ def weight_shapes(config):
         shapes[name + "mlp.c_fc.weight"], shapes[name + "mlp.c_fc.bias"] = oriented(hidden, inner), (inner,)
         shapes[name + "mlp.c_proj.weight"], shapes[name + "mlp.c_proj.bias"] = oriented(inner, hidden), (hidden,)
     shapes["transformer.ln_f.weight"] = shapes["transformer.ln_f.bias"] = (hidden,)
-    head = config["head"]
-    if head["kind"] == "grouped":
-        slots = head["group_size"]
-        groups = -(-vocabulary // slots)
-        shapes["lm_head.group.weight"], shapes["lm_head.group.bias"] = (groups, hidden), (groups,)
-        shapes["lm_head.shared.weight"], shapes["lm_head.shared.bias"] = (slots, hidden), (slots,)
-        shapes["lm_head.scale"] = shapes["lm_head.shift"] = (groups, slots)
-    else:
-        if not config["tie_word_embeddings"]:
+    return {**shapes, **head_shapes(model, hidden)}
+
+
+def head_shapes(model, hidden):
+    config, head, shapes = model.config, model.config["head"], {}
+    vocabulary, tied = config["vocab_size"], config["tie_word_embeddings"]
+    if head["kind"] == "adaptive":
+        return {"lm_head." + name: tuple(value.shape) for name, value in adaptive_module(config).named_parameters()}
+    if head["kind"] != "grouped":
+        if not tied:
             shapes["lm_head.weight"] = (vocabulary, hidden)
-        if head.get("bias"):
+        if head["bias"]:
             shapes["lm_head.bias"] = (vocabulary,)
+        return shapes
+    slots, groups, shortlist = head["group_size"], len(model.tokens.groups), len(model.tokens.shortlist)
+    prototypes = groups * head.get("prototypes", 1)
+    shapes["lm_head.group.weight"] = (prototypes + (0 if tied else shortlist), hidden)
+    shapes["lm_head.group.bias"] = (shortlist + prototypes,)
+    if head["modulation"] != "per_group":
+        shapes["lm_head.shared.weight"], shapes["lm_head.shared.bias"] = (slots, hidden), (slots,)
+        shapes["lm_head.scale"] = (groups, slots)
+    elif not tied:
+        shapes["lm_head.token.weight"] = (vocabulary - shortlist, hidden)
+    shapes["lm_head.shift"] = (groups, slots)
+    if head["modulation"] == "low_rank":
+        shapes["lm_head.low_rank.down.weight"] = (head["rank"], hidden)
+        shapes["lm_head.low_rank.up.weight"] = (vocabulary - shortlist, head["rank"])
     return shapes
 
 
@@ -185,10 +299,10 @@ def takes_decay(name, shape):
     return len(shape) == 2 and name not in ("lm_head.scale", "lm_head.shift")
 
 
-def random_weights(config, generator):
+def random_weights(model, generator):
     """Far from a fresh model's: every bias, norm, scale and shift matters, and the first gradients exceed the clip."""
     weights = {}
-    for name, shape in weight_shapes(config).items():
+    for name, shape in weight_shapes(model).items():
         value = 0.15 * torch.randn(shape, generator=generator)
         if name.endswith("lm_head.scale") or (".ln_" in name and name.endswith(".weight")):
             value = 1 + value
@@ -199,8 +313,8 @@ def random_weights(config, generator):
 # --- training -----------------------------------------------------------------------------------------------------
 
 
-def gradients(w, config, ids, labels):
-    loss = loss_of(w, config, ids, labels)
+def gradients(w, model, ids, labels):
+    loss = model.loss(w, ids, labels)
     return loss, dict(zip(w, torch.autograd.grad(loss, list(w.values()))))
 
 
@@ -208,15 +322,15 @@ def norm_of(grads):
     return math.sqrt(sum(float((g * g).sum()) for g in grads.values()))
 
 
-def adamw_steps(w, config, batches, rates):
+def adamw_steps(w, model, batches, rates):
     """AdamW (Loshchilov and Hutter 2019): decay decoupled from the gradient and scaled by the rate, after clipping."""
-    train = config["train"]
+    train = model.config["train"]
     beta1, beta2, eps = train["beta1"], train["beta2"], train["epsilon"]
     first = {name: torch.zeros_like(value) for name, value in w.items()}
     second = {name: torch.zeros_like(value) for name, value in w.items()}
     losses, norms = [], []
     for step, ((ids, labels), rate) in enumerate(zip(batches, rates), 1):
-        loss, grads = gradients(w, config, ids, labels)
+        loss, grads = gradients(w, model, ids, labels)
         norm = norm_of(grads)
         clip = min(1.0, train["clip_norm"] / (norm + 1e-6))  # as torch.nn.utils.clip_grad_norm_
         losses.append(float(loss))
@@ -234,21 +348,28 @@ def adamw_steps(w, config, batches, rates):
     return losses, norms
 
 
-def make_batch(config, length, generator):
-    """Text-like ids: a few tokens are frequent, so that the embedding's and the groups' sums have long segments."""
-    vocabulary = config["vocab_size"]
+def make_batch(model, length, generator, every_class):
+    """Text-like ids: a few tokens are frequent (those of the shortlist, where there is one), so that the embedding's
+    and the groups' sums have long segments. The last sequence walks through every class where asked to."""
+    vocabulary = model.config["vocab_size"]
     draws = torch.rand((BATCH, length + 1), generator=generator, dtype=torch.float64)
-    tokens = (vocabulary * draws**2).long().clamp(max=vocabulary - 1)
-    tokens[0, 3] = tokens[1, 4] = vocabulary - 1  # the last real slot of the last, partly empty group
+    ranks = (vocabulary * draws**2).long().clamp(max=vocabulary - 1)
+    ranks[0, 3] = ranks[1, 4] = vocabulary - 1  # the last real slot of the last group
+    tokens = model.tokens.order[ranks] if model.map_is_file else ranks
+    if every_class:
+        tokens[-1, 2:2 + len(model.tokens.classes)] = torch.tensor([members[-1] for members in model.tokens.classes])
     ids, labels = tokens[:, :-1].contiguous(), tokens[:, 1:].clone()
     labels[1, 5] = labels[2, 0] = IGNORED
+    if every_class:
+        assert set(model.tokens.class_of[labels[labels != IGNORED]].tolist()) == set(range(len(model.tokens.classes)))
     return ids, labels
 
 
-def write_fixture(folder, config, length, seed):
+def write_fixture(folder, model, length, seed):
     generator = torch.Generator().manual_seed(seed)
-    weights = random_weights(config, generator)
-    alternating = [make_batch(config, length, generator) for _ in range(2)]
+    config = model.config
+    weights = random_weights(model, generator)
+    alternating = [make_batch(model, length, generator, model.map_is_file and i == 0) for i in range(2)]
     batches = [alternating[step % 2] for step in range(STEPS)]
     peak = config["train"]["learning_rate"]
     # As fp32 numbers, which is what the other side reads.
@@ -256,16 +377,19 @@ def write_fixture(folder, config, length, seed):
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    if model.map_is_file:
+        (folder / "token_groups.json").write_text(model.tokens.json())
     write_safetensors(folder / "weights.safetensors", weights)
 
     ids, labels = batches[0]
     with torch.no_grad():
-        every = log_probs(weights, config, ids)
+        every = model.log_probs(weights, ids)
         assert torch.allclose(every.exp().sum(-1), torch.ones((), dtype=torch.float64)), "probabilities must sum to 1"
         chosen = token_log_probs(every, labels).flatten()
-    loss, grads = gradients(weights, config, ids, labels)
+    loss, grads = gradients(weights, model, ids, labels)
+    assert torch.allclose(loss, -chosen.sum() / (labels != IGNORED).sum()), "the loss is of the same probabilities"
     norm = norm_of(grads)
-    losses, norms = adamw_steps(weights, config, batches, [float(rate) for rate in rates])
+    losses, norms = adamw_steps(weights, model, batches, [float(rate) for rate in rates])
     assert max(norms) > config["train"]["clip_norm"] and losses[-1] < losses[1] and losses[-2] < losses[0]
 
     expected = {
@@ -304,15 +428,54 @@ def gpt_neo(hidden, heads, kinds, window, inner, length, head, tied):
 
 FULL = {"kind": "full", "bias": False}
 FULL_BIAS = {"kind": "full", "bias": True}
+FUSED_BIAS = {"kind": "fused", "bias": True}
 GROUPED = {"kind": "grouped", "modulation": "scale_shift", "map": "id_ranges", "group_size": 10}  # 3 phantom slots
 
+
+def grouped(modulation, token_map, sizes, slots, **more):
+    """Sizes: of the shortlist and of each group. Up to `slots` a group: the others are phantoms."""
+    return {"kind": "grouped", "modulation": modulation, "map": token_map, "shortlist": sizes[0],
+            "groups": len(sizes) - 1, "group_size": slots, **more}
+
+
+def adaptive(sizes, div_value, bias):
+    cutoffs = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return {"kind": "adaptive", "bias": bias, "cutoffs": cutoffs, "div_value": div_value}
+
+
+# Sizes of the shortlist and of the groups or clusters. A group of one token has nothing to choose within it.
+LOW_RANK = [0, 10, 12, 9, 1, 11, 12, 10, 12, 11, 9]
+PER_GROUP = [7, 11, 10, 11, 9, 10, 11, 8, 10, 10]
+TIED = [5, 11, 3, 10, 11, 9, 10, 11, 10, 8, 9]
+PROTOTYPES = [6, 10, 9, 10, 8, 2, 9, 10, 7, 9, 8, 9]
+ADAPTIVE = [9, 29, 59]
+ADAPTIVE_BIAS = [12, 38, 47]
+
+# (model, sequence length, seed)
 FIXTURES = {
-    "gpt2_full_tied": (gpt2(32, 4, 2, 48, 24, FULL, True), 24, 1),
-    "gpt2_full_untied_bias": (gpt2(36, 3, 2, 52, 23, FULL_BIAS, False), 23, 2),
-    "gpt2_grouped": (gpt2(36, 3, 3, 50, 23, GROUPED, False), 23, 3),
-    "gpt_neo_full_tied": (gpt_neo(32, 4, ["global", "local"], 7, 48, 24, FULL, True), 24, 4),
-    "gpt_neo_full_untied_bias": (gpt_neo(36, 3, ["local", "global"], 5, 52, 23, FULL_BIAS, False), 23, 5),
-    "gpt_neo_grouped": (gpt_neo(32, 2, ["global", "local", "global", "local"], 9, 40, 24, GROUPED, False), 24, 6),
+    "gpt2_full_tied": (Model(gpt2(32, 4, 2, 48, 24, FULL, True)), 24, 1),
+    "gpt2_full_untied_bias": (Model(gpt2(36, 3, 2, 52, 23, FULL_BIAS, False)), 23, 2),
+    "gpt2_grouped": (Model(gpt2(36, 3, 3, 50, 23, GROUPED, False)), 23, 3),
+    "gpt_neo_full_tied": (Model(gpt_neo(32, 4, ["global", "local"], 7, 48, 24, FULL, True)), 24, 4),
+    "gpt_neo_full_untied_bias": (Model(gpt_neo(36, 3, ["local", "global"], 5, 52, 23, FULL_BIAS, False)), 23, 5),
+    "gpt_neo_grouped": (
+        Model(gpt_neo(32, 2, ["global", "local", "global", "local"], 9, 40, 24, GROUPED, False)), 24, 6),
+    "gpt2_fused_tied_bias": (Model(gpt2(24, 2, 2, 36, 23, FUSED_BIAS, True)), 23, 7),
+    "gpt_neo_low_rank": (
+        Model(gpt_neo(20, 2, ["global", "local"], 7, 32, 24,
+                      grouped("low_rank", "clustered", LOW_RANK, 12, rank=5), False), LOW_RANK), 24, 8),
+    "gpt2_per_group_shortlist": (
+        Model(gpt2(20, 2, 2, 36, 24, grouped("per_group", "frequency", PER_GROUP, 13), False), PER_GROUP), 24, 9),
+    "gpt_neo_per_group_tied_shortlist": (
+        Model(gpt_neo(24, 3, ["local", "global"], 5, 32, 23, grouped("per_group", "random", TIED, 11), True), TIED),
+        23, 10),
+    "gpt2_shortlist_prototypes": (
+        Model(gpt2(24, 3, 2, 32, 24, grouped("scale_shift", "clustered", PROTOTYPES, 10, prototypes=2), False),
+              PROTOTYPES), 24, 11),
+    "gpt_neo_adaptive": (
+        Model(gpt_neo(20, 2, ["global", "local"], 6, 36, 24, adaptive(ADAPTIVE, 3, False), False), ADAPTIVE), 24, 12),
+    "gpt2_adaptive_bias": (
+        Model(gpt2(24, 2, 2, 32, 23, adaptive(ADAPTIVE_BIAS, 4, True), False), ADAPTIVE_BIAS), 23, 13),
 }
 
 
@@ -323,8 +486,8 @@ def main():
     if len(sys.argv) == 2:
         root = Path(sys.argv[1])
     torch.set_num_threads(1)  # sums in one order: the same files on every machine
-    for name, (config, length, seed) in FIXTURES.items():
-        write_fixture(root / name, config, length, seed)
+    for name, (model, length, seed) in FIXTURES.items():
+        write_fixture(root / name, model, length, seed)
 
 
 if __name__ == "__main__":

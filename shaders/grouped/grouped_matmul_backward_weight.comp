@@ -9,7 +9,6 @@
 //! variant grouped_matmul_backward_weight_windows WINDOWS=1
 #include "grid.glsl"
 #include "columns.glsl"
-layout(constant_id = 0) const uint kCut = 0;  // 1: positions or weight rows are cut into blocks, this launch sees one of them
 layout(set = 0, binding = 0) readonly buffer DZ { vec4 d_z[]; };  // positions of this launch, [N, slots]
 layout(set = 0, binding = 1) readonly buffer X { vec4 x[]; };     // positions of this launch, [N, columns]
 layout(set = 0, binding = 2) readonly buffer Plan { uint plan[]; };
@@ -23,17 +22,7 @@ layout(set = 0, binding = 5) readonly buffer Rows { uint rows[]; };  // [groups,
 layout(set = 0, binding = 6) buffer DWeight { vec4 d_weight[]; };    // rows of this launch, [R, columns]
 layout(set = 0, binding = 7) buffer DShift { vec4 d_shift[]; };      // [groups, slots]
 #endif
-layout(push_constant) uniform Push {
-  uint first_position, end_position;  // of this launch
-  uint first_row, end_row;            // of d_weight, of this launch
-  uint windows, window;               // how many, and entries of one
-  uint entries, group_chunks;         // where they begin in plan
-  uint groups, slots;
-  uint columns;
-  uint columns4;                      // vec4s of a row of x and d_weight
-  uint slots4;                        // vec4s of a row of d_z and d_shift
-  uint add;                           // 1: add to what earlier positions gave
-};
+#include "grouped_list.glsl"
 #define A_ALONG_K 0
 #define B_ALONG_K 0
 #define SUM_A
@@ -85,12 +74,6 @@ void fetch_rest(uint k) {
   start_positions(0);
 }
 
-// Entries of the groups before `group`: where the plan's list of it begins.
-uint entries_before(uint group) {
-  uint chunk = plan[group_chunks + group];
-  return chunk == 0 ? 0 : plan[4 * (chunk - 1) + 1] + plan[4 * (chunk - 1) + 2];
-}
-
 // The group that entry is of; `groups`: none.
 uint group_of(uint entry) {
   uint low = 0, high = groups;
@@ -101,8 +84,6 @@ uint group_of(uint entry) {
   }
   return low;
 }
-
-uint real_slots_of(uint group) { return min(plan[4 * plan[group_chunks + group] + 3], slots); }
 
 // Product and a_sum over the list, of the tile at (slot, column).
 void sum_list(uint slot, uint column) {
@@ -126,7 +107,7 @@ vec4 sum_columns() {
 #if WINDOWS
 
 void main() {
-  uint down = (slots + BM - 1) / BM, across = (columns + BN - 1) / BN;
+  uint down = (slots4 * 4 + BM - 1) / BM, across = (columns4 * 4 + BN - 1) / BN;
   uint index = linear_group() / (down * across), tile = linear_group() % (down * across);
   uint slot = tile / across * BM, column = tile % across * BN;
   if (index >= windows) return;
@@ -152,7 +133,7 @@ void main() {
 #else
 
 void main() {
-  uint down = (slots + BM - 1) / BM, across = (columns + BN - 1) / BN;
+  uint down = (slots4 * 4 + BM - 1) / BM, across = (columns4 * 4 + BN - 1) / BN;
   uint group = linear_group() / (down * across), tile = linear_group() % (down * across);
   uint slot = tile / across * BM, column = tile % across * BN;
   if (group >= groups) return;

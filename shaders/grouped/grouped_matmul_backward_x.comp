@@ -4,23 +4,12 @@
 // d_x[n, k] = sum over the real slots s of position n's group g of d_z[n, s] weight[rows[g S + s], k]; 0 for positions in no group. A
 // workgroup computes the positions of one chunk of the plan by 64 columns.
 #include "grid.glsl"
-layout(constant_id = 0) const uint kCut = 0;  // 1: weight rows are cut into blocks, this launch sees one of them
 layout(set = 0, binding = 0) readonly buffer DZ { vec4 d_z[]; };         // positions of this launch, [N, slots]
 layout(set = 0, binding = 1) readonly buffer Weight { vec4 weight[]; };  // rows of this launch, [R, columns]
 layout(set = 0, binding = 2) readonly buffer Rows { uint rows[]; };      // [groups, slots]
 layout(set = 0, binding = 3) readonly buffer Plan { uint plan[]; };
-layout(set = 0, binding = 4) buffer DX { vec4 d_x[]; };                  // positions of this launch, [N, columns]
-layout(push_constant) uniform Push {
-  uint first_position, end_position;  // of this launch
-  uint first_row, end_row;            // of weight, of this launch
-  uint weight_rows;                   // in all
-  uint chunks, entries;               // of the plan
-  uint groups, slots;
-  uint columns;
-  uint columns4;                      // vec4s of a row of weight and d_x
-  uint slots4;                        // vec4s of a row of d_z
-};
 #include "grouped_chunk.glsl"
+#include "grouped_store_x.glsl"
 #define A_ALONG_K 1
 #define B_ALONG_K 0
 #include "grouped_tile.glsl"
@@ -33,9 +22,9 @@ uint b_col4;
 
 // Looked up a step ahead of the load that needs it.
 void find_weight(uint i) {
-  uint row = min(rows[chunk.group * slots + min(b_slot[i], chunk.real_slots - 1)], weight_rows - 1);
-  b_inside[i] = row >= first_row && row < end_row;
-  b_at[i] = (clamp(row, first_row, end_row - 1) - first_row) * columns4 + b_col4;
+  uint row = weight_row(chunk, b_slot[i]);
+  b_inside[i] = row_inside(row);
+  b_at[i] = row_row(row) * columns4 + b_col4;
 }
 
 void start_weight(uint k) {
@@ -74,13 +63,11 @@ void main() {
   uint index = linear_group() / tiles, column = linear_group() % tiles * BN;
   if (index >= chunks) return;
   chunk = read_chunk(index);
-  // A chunk's positions rise.
-  if (chunk.count == 0 || chunk_position(chunk, 0) >= end_position || chunk_position(chunk, BM) < first_position) return;
+  if (skip_chunk(chunk)) return;
   if (chunk.real_slots != 0) {
     b_col4 = min(column / 4 + fetch_col(0, 0), columns4 - 1);  // the same for every i
     [[unroll]] for (uint i = 0; i < FETCHES; ++i) {
-      uint position = clamp(chunk_position(chunk, fetch_row(i, 1)), first_position, end_position - 1);
-      a_at[i] = (position - first_position) * slots4 + fetch_col(i, 1);
+      a_at[i] = position_row(chunk_position(chunk, fetch_row(i, 1))) * slots4 + fetch_col(i, 1);
     }
     start_weight(0);
   }
@@ -88,13 +75,5 @@ void main() {
 
   uint col4 = column / 4 + tile_col4();
   if (col4 >= columns4) return;
-  bvec4 stored = lessThan(4 * col4 + uvec4(0, 1, 2, 3), uvec4(columns));
-  [[unroll]] for (uint i = 0; i < TM; ++i) {
-    uint row = tile_row(i), position = chunk_position(chunk, row);
-    if (row >= chunk.count || position < first_position || position >= end_position) continue;
-    uint at = (position - first_position) * columns4 + col4;
-    vec4 value = mix(vec4(0), sum[i], stored);
-    if (kCut != 0 && first_row != 0) value += d_x[at];  // what earlier blocks of weight gave
-    d_x[at] = value;
-  }
+  [[unroll]] for (uint i = 0; i < TM; ++i) store_d_x(chunk, tile_row(i), col4, sum[i]);
 }

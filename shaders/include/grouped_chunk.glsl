@@ -1,5 +1,19 @@
-// A chunk of a group plan (base/group_plan.hpp): at most 64 positions of one group. Declare `plan`, `entries` (where the pairs
-// position, slot begin in it), `groups` and `slots` (of a group at most) before.
+// What the grouped products by chunk share (grouped_matmul, grouped_matmul_backward_x): push constants, and a chunk of the plan
+// (base/group_plan.hpp), at most 64 positions of one group. Declare the storage buffers `plan` and `rows` before.
+layout(constant_id = 0) const uint kCut = 0;  // 1: positions or weight rows are cut into blocks, this launch sees one of them
+layout(push_constant) uniform Push {
+  uint first_position, end_position;  // of this launch
+  uint first_row, end_row;            // of weight, of this launch
+  uint weight_rows;                   // in all
+  uint chunks;                        // of the plan
+  uint entries;                       // where the pairs (position, slot) begin in it
+  uint groups, slots;                 // slots of a group, at most
+  uint columns;                       // of x and weight
+  uint columns4;                      // vec4s of a row of x and weight
+  uint slots4;                        // vec4s of a row of z and shift
+  uint has_shift;
+};
+
 struct Chunk {
   uint group;       // `groups` or more: the positions are in no group
   uint begin;       // first entry
@@ -12,3 +26,17 @@ Chunk read_chunk(uint chunk) {
   return c;
 }
 uint chunk_position(Chunk chunk, uint i) { return plan[entries + 2 * (chunk.begin + min(i, chunk.count - 1))]; }
+// Has the chunk nothing to do with this launch? Its positions rise.
+bool skip_chunk(Chunk chunk) {
+  return chunk.count == 0 || chunk_position(chunk, 0) >= end_position || chunk_position(chunk, chunk.count) < first_position;
+}
+bool position_inside(uint position) { return position >= first_position && position < end_position; }
+// Its row in this launch's block; positions outside give some row or other.
+uint position_row(uint position) { return clamp(position, first_position, end_position - 1) - first_position; }
+
+// The weight row of a slot; slots that are not real give some row or other.
+uint weight_row(Chunk chunk, uint slot) {
+  return min(rows[chunk.group * slots + min(slot, chunk.real_slots - 1)], weight_rows - 1);
+}
+bool row_inside(uint row) { return row >= first_row && row < end_row; }
+uint row_row(uint row) { return clamp(row, first_row, end_row - 1) - first_row; }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 
 #include "base/fail.hpp"
+#include "base/group_plan.hpp"
 #include "base/log.hpp"
 #include "graph/runtime.hpp"
 #include "ops/op_table.hpp"
@@ -18,7 +20,8 @@ struct OpBench {
   std::string name, op;
   std::vector<OpCase::Input> inputs;
   Attrs attrs;
-  std::vector<std::size_t> zero = {};  ///< inputs that are zero instead of random
+  std::vector<std::size_t> zero = {};                  ///< inputs that are zero instead of random
+  std::vector<std::vector<std::uint32_t>> words = {};  ///< of the word inputs, by input; empty: zero
 };
 
 void add_products(std::vector<OpBench>& list, std::int64_t M, std::int64_t N, std::int64_t K) {
@@ -26,6 +29,43 @@ void add_products(std::vector<OpBench>& list, std::int64_t M, std::int64_t N, st
   list.push_back({"matmul NN " + size, "matmul", {{.shape = {M, K}}, {.shape = {K, N}}}, {}});
   list.push_back({"matmul NT " + size, "matmul", {{.shape = {M, K}}, {.shape = {N, K}}}, {{"transpose_b", 1}}});
   list.push_back({"matmul TN " + size, "matmul", {{.shape = {K, M}}, {.shape = {K, N}}}, {{"transpose_a", 1}}});
+}
+
+/// The second level of a grouped head over `G` groups of S consecutive ids: tokens follow Zipf's law, so about half of
+/// all positions are in the first group, as they are in text.
+void add_grouped_products(std::vector<OpBench>& list, std::int64_t N, std::int64_t D, std::int64_t G, std::int64_t S) {
+  Philox random(7);
+  std::vector<GroupTarget> targets;
+  for (std::int64_t n = 0; n < N; ++n) {
+    const auto token = static_cast<std::uint32_t>(std::pow(double(G * S), random.uniform())) % std::uint32_t(G * S);
+    targets.push_back({token / std::uint32_t(S), token % std::uint32_t(S), std::uint32_t(S)});
+  }
+  std::vector<std::uint32_t> rows;
+  for (std::int64_t row = 0; row < G * S; ++row) rows.push_back(static_cast<std::uint32_t>(row));
+  const auto plan = make_group_plan(targets, static_cast<std::uint32_t>(G));
+  const OpCase::Input x{.shape = {N, D}}, z{.shape = {N, S}}, weight{.shape = {G * S, D}}, shift{.shape = {G, S}};
+  const OpCase::Input row_words{.shape = {1, G * S}, .dtype = DType::kU32};
+  const OpCase::Input plan_words{.shape = {1, static_cast<std::int64_t>(plan.size())}, .dtype = DType::kU32};
+  const std::string size = fmt::format("{}x{}x{} of {} groups", N, S, D, G);
+  const double groups = double(G), weight_rows = double(G * S);
+  list.push_back({"grouped_matmul " + size,
+                  "grouped_matmul",
+                  {x, weight, row_words, shift, plan_words},
+                  {{"groups", groups}},
+                  {},
+                  {{}, {}, rows, {}, plan}});
+  list.push_back({"grouped_matmul_backward_x " + size,
+                  "grouped_matmul_backward_x",
+                  {z, weight, row_words, plan_words},
+                  {},
+                  {},
+                  {{}, {}, rows, plan}});
+  list.push_back({"grouped_matmul_backward_weight " + size,
+                  "grouped_matmul_backward_weight",
+                  {z, x, row_words, plan_words},
+                  {{"groups", groups}, {"weight_rows", weight_rows}},
+                  {},
+                  {{}, {}, rows, plan}});
 }
 
 /// Sizes by device class: a software driver would take minutes over what a discrete GPU does in a millisecond.
@@ -46,6 +86,7 @@ std::vector<OpBench> benchmarks(bool software) {
                   "matmul",
                   {flat(N, D), flat(N, 4 * D)},
                   {{"transpose_a", 1}}});
+  add_grouped_products(list, N, D, 224, 225);
   const Attrs heads{{"batch", double(B)}, {"heads", double(H)}, {"window", 0}, {"scaled", 1}};
   list.push_back({fmt::format("attention {}x{} D {} H {}", B, T, D, H), "attention", {flat(N, 3 * D)}, heads});
   list.push_back({fmt::format("attention_backward {}x{} D {} H {}", B, T, D, H),
@@ -68,11 +109,15 @@ std::string input_name(std::size_t i) {
   return fmt::format("in{}", i);
 }
 
-/// The benchmark's inputs as states of a graph; absent ones stay absent.
+/// The benchmark's inputs: floats as states of a graph, words as inputs; absent ones stay absent.
 std::vector<Value> declare_inputs(Graph& graph, const OpBench& bench) {
   std::vector<Value> inputs;
-  for (std::size_t i = 0; i < bench.inputs.size(); ++i)
-    inputs.push_back(bench.inputs[i].present ? graph.state(input_name(i), bench.inputs[i].shape) : Value{});
+  for (std::size_t i = 0; i < bench.inputs.size(); ++i) {
+    const OpCase::Input& input = bench.inputs[i];
+    inputs.push_back(!input.present               ? Value{}
+                     : input.dtype == DType::kU32 ? graph.input(input_name(i), input.shape, input.dtype)
+                                                  : graph.state(input_name(i), input.shape));
+  }
   return inputs;
 }
 
@@ -94,6 +139,11 @@ Timing time_op(vk::Device& device, const OpBench& bench, const std::string& vari
     Philox random(1);
     for (std::size_t i = 0; i < bench.inputs.size(); ++i) {
       if (!bench.inputs[i].present) continue;
+      if (bench.inputs[i].dtype == DType::kU32) {
+        if (i < bench.words.size() && !bench.words[i].empty())
+          runtime.set_input(0, input_name(i), std::span<const std::uint32_t>(bench.words[i]));
+        continue;
+      }
       std::vector<float> data(static_cast<std::size_t>(bench.inputs[i].shape.count()));
       if (std::find(bench.zero.begin(), bench.zero.end(), i) == bench.zero.end())
         for (float& v : data) v = static_cast<float>(random.uniform() - 0.5);

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "base/fail.hpp"
 #include "ops/matmul_launch.hpp"
 #include "ops/row_lanes.hpp"
@@ -27,14 +29,17 @@ struct Cut {
   std::int64_t columns;  ///< tokens of a block, a multiple of 64 or all of them
 };
 Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {
-  // A larger chunk adds to d_weight less often; 256 MiB keeps that traffic to a few per cent of the logits' own.
-  constexpr std::int64_t kChunkBytes = 256 << 20;
+  // A larger chunk adds to d_weight less often; this keeps that traffic to a few per cent of the logits' own. With the
+  // pieces of products whose K is cut, all scratch stays below 256 MiB.
+  constexpr std::int64_t kChunkBytes = 239 << 20;
   const bool texel = variant == kMatmulShuffle;
   std::int64_t range = std::int64_t(profile.limits.max_storage_range);
   if (texel) range = std::min(range, std::int64_t(profile.limits.max_texel_elements) * 16);
   const auto whole = [](std::int64_t rows) { return std::max<std::int64_t>(rows / 64 * 64, 64); };
   const std::int64_t row_bytes = Shape{1, sizes.vocabulary}.bytes();
-  const std::int64_t chunk = std::min(sizes.positions, whole(kChunkBytes / row_bytes));
+  // No wider than high where a binding holds little: both sides of a block are a product's depth.
+  const auto square = static_cast<std::int64_t>(std::sqrt(static_cast<double>(range) / 4));
+  const std::int64_t chunk = std::min({sizes.positions, whole(kChunkBytes / row_bytes), whole(square)});
   std::int64_t columns = std::min(range / (4 * chunk), kMatmulMaxDepth);
   if (texel) columns = std::min(columns, texel_rows({sizes.vocabulary, sizes.hidden}, profile));
   return {chunk, columns >= sizes.vocabulary ? sizes.vocabulary : whole(columns)};

@@ -1,5 +1,7 @@
 #include "ops/grouped_matmul.hpp"
 
+#include "base/segments.hpp"
+
 namespace fabula::ops {
 using namespace graph;
 
@@ -32,31 +34,25 @@ void infer(InferCall& call) {
   call.output({size.positions, size.slots});
 }
 
-std::uint32_t u32(std::int64_t value) {
-  return static_cast<std::uint32_t>(value);
-}
-
 void lower(LowerCall& call) {
   const GroupedSize size = size_of(call);
   const Value x = call.input(kX), weight = call.input(kWeight), z = call.output();
-  const auto position_blocks = call.row_blocks({x, z}), row_blocks = call.row_blocks({weight});
-  const bool cut = position_blocks.size() > 1 || row_blocks.size() > 1, has_shift = call.has_input(kShift);
+  const GroupedKernel any(call, "grouped_matmul", true);
+  const auto position_blocks = call.row_blocks({x, z}, any.max_rows(kX));
+  const auto row_blocks = call.row_blocks({weight}, any.max_rows(kWeight));
+  const GroupedKernel kernel(call, "grouped_matmul", position_blocks.size() > 1 || row_blocks.size() > 1);
+  const std::int64_t groups = size.plan().chunks * ceil_div(kSegmentChunk, kernel.tile_rows()) *
+                              ceil_div(call.out().ld(), kernel.tile_columns());
+  const Value shift = call.has_input(kShift) ? call.input(kShift) : call.input(kPlan);  // what is absent is not read
   for (const RowBlock& positions : position_blocks) {
     for (const RowBlock& rows : row_blocks) {
-      const struct {
-        std::uint32_t first_position, end_position, first_row, end_row, weight_rows, chunks, entries, groups, slots,
-            depth4, slots4, has_shift;
-      } push{u32(positions.begin),  u32(positions.end),        u32(rows.begin),          u32(rows.end),
-             u32(size.weight_rows), u32(size.plan().chunks),   u32(size.plan().entries), u32(size.groups),
-             u32(size.slots),       u32(call.in(kX).ld() / 4), u32(call.out().ld() / 4), has_shift};
-      const Window block(weight, rows.begin, rows.end);  // what is absent binds it, unread
-      call.dispatch(Launch{.shader = "grouped_matmul",
-                           .constants = {cut},
-                           .bindings = {Window(x, positions.begin, positions.end), block, call.input(kRows),
-                                        has_shift ? Window(call.input(kShift)) : block, call.input(kPlan),
-                                        Window(z, positions.begin, positions.end)},
-                           .groups = LowerCall::grid(size.plan().chunks * grouped_tiles(size.slots))},
-                    push);
+      GroupedPush push = grouped_push(size, positions, rows);
+      push.has_shift = call.has_input(kShift);
+      call.dispatch(
+          kernel.launch({Window(x, positions.begin, positions.end), Window(weight, rows.begin, rows.end),
+                         call.input(kRows), shift, call.input(kPlan), Window(z, positions.begin, positions.end)},
+                        groups),
+          push);
     }
   }
 }
@@ -90,6 +86,7 @@ const OpDef grouped_matmul{
               .flops = size_of(node).flops(),
               .bytes = double(node.in(kX).bytes()) + double(node.in(kWeight).bytes()) + double(node.out().bytes())};
         },
+    .variants = grouped_variants,
 };
 
 }  // namespace fabula::ops

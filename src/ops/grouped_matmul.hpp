@@ -3,9 +3,9 @@
 #include <cstdint>
 
 #include "base/group_plan.hpp"
-#include "graph/op.hpp"
+#include "ops/matmul_plan.hpp"
 
-// What the grouped matrix products share: sizes, and the bound on one launch's windows.
+// What the grouped matrix products share: sizes, kernels, and the bound on the windows of the weight gradient.
 namespace fabula::ops {
 
 /// z[n, s] = sum_k x[n, k] weight[rows[g S + s], k]: x [N, depth], weight [weight_rows, depth], rows [1, groups *
@@ -16,12 +16,79 @@ struct GroupedSize {
   double flops() const { return 2.0 * double(positions) * double(slots) * double(depth); }
 };
 
-constexpr std::int64_t kGroupedTile = 64;  ///< rows and columns of a workgroup's tile
-/// Positions of one batch, and slots of a group: a workgroup steps over either 16 at a time, in 16,384 iterations.
+/// Positions of one batch, and slots of a group: a workgroup steps over either by 16 or
+/// 8 at a time, in 32,768 iterations at most.
 constexpr std::int64_t kGroupedMaxDepth = 1 << 18;
 
-inline std::int64_t grouped_tiles(std::int64_t columns) {
-  return (columns + kGroupedTile - 1) / kGroupedTile;
+/// The push constants of shaders/include/grouped_chunk.glsl.
+struct GroupedPush {
+  std::uint32_t first_position, end_position, first_row, end_row, weight_rows, chunks, entries, groups, slots, columns,
+      columns4, slots4, has_shift;
+};
+
+inline GroupedPush grouped_push(const GroupedSize& size, const graph::RowBlock& positions,
+                                const graph::RowBlock& rows) {
+  const auto u32 = [](std::int64_t value) { return static_cast<std::uint32_t>(value); };
+  return {.first_position = u32(positions.begin),
+          .end_position = u32(positions.end),
+          .first_row = u32(rows.begin),
+          .end_row = u32(rows.end),
+          .weight_rows = u32(size.weight_rows),
+          .chunks = u32(size.plan().chunks),
+          .entries = u32(size.plan().entries),
+          .groups = u32(size.groups),
+          .slots = u32(size.slots),
+          .columns = u32(size.depth),
+          .columns4 = u32((size.depth + 3) / 4),
+          .slots4 = u32((size.slots + 3) / 4),
+          .has_shift = 0};
+}
+
+/// Kernels that can run a grouped product, best first: shuffles on a software driver whose subgroups have the 8 steps
+/// of a round (with 4 lanes it is slower than the tile), else a tile in shared memory.
+inline std::vector<std::string> grouped_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
+  std::vector<std::string> names{std::string(kMatmulTile64)};
+  if (profile.device_class == vk::DeviceClass::kSoftware && profile.features.subgroup_size >= 8 &&
+      matmul_shuffle_fits(node, profile))
+    names.insert(names.begin(), std::string(kMatmulShuffle));
+  return names;
+}
+
+/// A grouped product's kernel `op` in the variant at hand.
+class GroupedKernel {
+ public:
+  GroupedKernel(const graph::LowerCall& call, std::string_view op, bool cut)
+      : call_(call), shuffle_(call.variant() == kMatmulShuffle) {
+    launch_.shader = op;
+    launch_.constants = {cut};
+    if (!shuffle_) return;
+    launch_.shader += "_shuffle";
+    launch_.subgroup_size = call.profile().features.subgroup_size;
+    launch_.constants.push_back(launch_.subgroup_size);
+  }
+  bool shuffle() const { return shuffle_; }
+  /// Of a workgroup's tile.
+  std::int64_t tile_rows() const { return matmul_tile(call_.profile(), call_.variant()).m; }
+  std::int64_t tile_columns() const { return matmul_tile(call_.profile(), call_.variant()).n; }
+  /// Rows of an input that one launch can read; -1: any number.
+  std::int64_t max_rows(std::size_t input) const {
+    return shuffle_ ? texel_rows(call_.in(input), call_.profile()) : -1;
+  }
+  graph::Launch launch(std::vector<graph::Window> bindings, std::int64_t groups) const {
+    graph::Launch launch = launch_;
+    launch.bindings = std::move(bindings);
+    launch.groups = graph::LowerCall::grid(groups);
+    return launch;
+  }
+
+ private:
+  const graph::LowerCall& call_;
+  bool shuffle_;
+  graph::Launch launch_;
+};
+
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
 }
 
 /// Windows over a plan's entries that the weight gradient may sum apart (shaders/grouped): at most 64 of 512 positions

@@ -15,7 +15,9 @@ GroupedSize size_of(const Call& call) {
           .weight_rows = call.attrs().integer("weight_rows")};
 }
 
-GroupedWindows windows_of(const NodeView& node, const vk::DeviceProfile& profile) {
+/// The shuffle kernel has none: a software driver has few cores to share a large group between.
+GroupedWindows windows_of(const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) {
+  if (variant == kMatmulShuffle) return {};
   const std::uint64_t range = std::min<std::uint64_t>(profile.limits.max_storage_range, INT64_MAX);
   return grouped_windows(size_of(node), static_cast<std::int64_t>(range));
 }
@@ -38,7 +40,7 @@ std::uint32_t u32(std::int64_t value) {
   return static_cast<std::uint32_t>(value);
 }
 
-/// The push constants of shaders/grouped/grouped_matmul_backward_weight.comp.
+/// The push constants of shaders/include/grouped_list.glsl.
 struct Push {
   std::uint32_t first_position, end_position, first_row, end_row, windows, window, entries, group_chunks, groups, slots,
       columns, columns4, slots4, add;
@@ -46,9 +48,11 @@ struct Push {
 
 /// The sums of one block of positions: first the windows', then, for every block of weight rows, the groups'.
 void lower_positions(LowerCall& call, const RowBlock& positions, const std::vector<RowBlock>& row_blocks, bool cut) {
+  const GroupedKernel kernel(call, "grouped_matmul_backward_weight", cut);
   const GroupedSize size = size_of(call);
-  const GroupedWindows windows = windows_of(call, call.profile());
-  const std::int64_t tiles = grouped_tiles(size.slots) * grouped_tiles(size.depth);
+  const GroupedWindows windows = windows_of(call, call.profile(), call.variant());
+  const std::int64_t tiles =
+      ceil_div(call.in(kDZ).ld(), kernel.tile_rows()) * ceil_div(call.out().ld(), kernel.tile_columns());
   const Window d_z(call.input(kDZ), positions.begin, positions.end), x(call.input(kX), positions.begin, positions.end);
   Push push{u32(positions.begin),
             u32(positions.end),
@@ -78,18 +82,20 @@ void lower_positions(LowerCall& call, const RowBlock& positions, const std::vect
   for (const RowBlock& rows : row_blocks) {
     push.first_row = u32(rows.begin);
     push.end_row = u32(rows.end);
-    call.dispatch(Launch{.shader = "grouped_matmul_backward_weight",
-                         .constants = {cut},
-                         .bindings = {d_z, x, plan, sums, shift_sums, call.input(kRows),
-                                      Window(call.output(0), rows.begin, rows.end), call.output(1)},
-                         .groups = LowerCall::grid(size.groups * tiles)},
+    const Window d_weight(call.output(0), rows.begin, rows.end);
+    const Value d_shift = call.output(1), out_rows = call.input(kRows);
+    call.dispatch(kernel.shuffle() ? kernel.launch({d_z, x, plan, out_rows, d_weight, d_shift}, size.groups * tiles)
+                                   : kernel.launch({d_z, x, plan, sums, shift_sums, out_rows, d_weight, d_shift},
+                                                   size.groups * tiles),
                   push);
   }
 }
 
 void lower(LowerCall& call) {
   call.clear(call.output(0));  // rows that no group with positions names
-  const auto position_blocks = call.row_blocks({call.input(kDZ), call.input(kX)});
+  const GroupedKernel any(call, "grouped_matmul_backward_weight", true);
+  const auto position_blocks =
+      call.row_blocks({call.input(kDZ), call.input(kX)}, std::min(any.max_rows(kDZ), any.max_rows(kX)));
   const auto row_blocks = call.row_blocks({call.output(0)});
   const bool cut = position_blocks.size() > 1 || row_blocks.size() > 1;
   for (const RowBlock& positions : position_blocks) lower_positions(call, positions, row_blocks, cut);
@@ -112,9 +118,11 @@ const OpDef grouped_matmul_backward_weight{
                       .bytes = double(node.in(kDZ).bytes()) + double(node.in(kX).bytes()) +
                                double(node.out(0).bytes()) + double(node.out(1).bytes())};
         },
-    .scratch = [](const NodeView& node, const vk::DeviceProfile& profile, std::string_view) -> std::vector<Shape> {
+    .variants = grouped_variants,
+    .scratch = [](const NodeView& node, const vk::DeviceProfile& profile,
+                  std::string_view variant) -> std::vector<Shape> {
       const GroupedSize size = size_of(node);
-      const GroupedWindows windows = windows_of(node, profile);
+      const GroupedWindows windows = windows_of(node, profile, variant);
       if (windows.count == 0) return {};
       return {{windows.count * size.slots, size.depth}, {windows.count, size.slots}};
     },

@@ -1,5 +1,7 @@
 #include "ops/grouped_matmul.hpp"
 
+#include "base/segments.hpp"
+
 namespace fabula::ops {
 using namespace graph;
 
@@ -27,30 +29,21 @@ void infer(InferCall& call) {
   call.output({size.positions, size.depth});
 }
 
-std::uint32_t u32(std::int64_t value) {
-  return static_cast<std::uint32_t>(value);
-}
-
 /// Blocks of weight rows add to d_x one after the other.
 void lower(LowerCall& call) {
   const GroupedSize size = size_of(call);
   const Value d_z = call.input(kDZ), weight = call.input(kWeight), d_x = call.output();
-  const auto row_blocks = call.row_blocks({weight});
-  for (const RowBlock& positions : call.row_blocks({d_z, d_x})) {
+  const GroupedKernel any(call, "grouped_matmul_backward_x", true);
+  const auto row_blocks = call.row_blocks({weight}, any.max_rows(kWeight));
+  const GroupedKernel kernel(call, "grouped_matmul_backward_x", row_blocks.size() > 1);
+  const std::int64_t groups = size.plan().chunks * ceil_div(kSegmentChunk, kernel.tile_rows()) *
+                              ceil_div(call.out().ld(), kernel.tile_columns());
+  for (const RowBlock& positions : call.row_blocks({d_z, d_x}, kernel.max_rows(kDZ))) {
     for (const RowBlock& rows : row_blocks) {
-      const struct {
-        std::uint32_t first_position, end_position, first_row, end_row, weight_rows, chunks, entries, groups, slots,
-            columns, columns4, slots4;
-      } push{u32(positions.begin),  u32(positions.end),      u32(rows.begin),          u32(rows.end),
-             u32(size.weight_rows), u32(size.plan().chunks), u32(size.plan().entries), u32(size.groups),
-             u32(size.slots),       u32(size.depth),         u32(call.out().ld() / 4), u32(call.in(kDZ).ld() / 4)};
-      call.dispatch(
-          Launch{.shader = "grouped_matmul_backward_x",
-                 .constants = {row_blocks.size() > 1},
-                 .bindings = {Window(d_z, positions.begin, positions.end), Window(weight, rows.begin, rows.end),
-                              call.input(kRows), call.input(kPlan), Window(d_x, positions.begin, positions.end)},
-                 .groups = LowerCall::grid(size.plan().chunks * grouped_tiles(size.depth))},
-          push);
+      call.dispatch(kernel.launch({Window(d_z, positions.begin, positions.end), Window(weight, rows.begin, rows.end),
+                                   call.input(kRows), call.input(kPlan), Window(d_x, positions.begin, positions.end)},
+                                  groups),
+                    grouped_push(size, positions, rows));
     }
   }
 }
@@ -69,6 +62,7 @@ const OpDef grouped_matmul_backward_x{
               .flops = size_of(node).flops(),
               .bytes = double(node.in(kDZ).bytes()) + double(node.in(kWeight).bytes()) + double(node.out().bytes())};
         },
+    .variants = grouped_variants,
 };
 
 }  // namespace fabula::ops

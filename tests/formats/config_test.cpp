@@ -168,7 +168,10 @@ TEST(Config, WhatWouldChangeTheModelIsRefused) {
   expect_refused(R"({"model_type": "gpt2", "reorder_and_upcast_attn": true})", {"reorder_and_upcast_attn"}, code);
   expect_refused(R"({"model_type": "gpt2", "add_cross_attention": true})", {"add_cross_attention"}, code);
   expect_refused(R"({"model_type": "gpt2", "scale_attn_weights": false})", {"scale_attn_weights"}, code);
-  expect_refused(R"({"model_type": "gpt2", "head": {"kind": "adaptive"}})", {"head.kind", "full, grouped"}, code);
+  expect_refused(R"({"model_type": "gpt2", "head": {"kind": "mixture"}})",
+                 {"head.kind", "full, fused, grouped, adaptive"}, code);
+  expect_refused(R"({"model_type": "gpt2", "head": {"modulation": "mixture"}})",
+                 {"head.modulation", "scale_shift, low_rank, per_group"}, code);
   EXPECT_NO_THROW(parse_config(R"({"model_type": "gpt2", "scale_attn_weights": true, "reorder_and_upcast_attn": false,
                                    "activation_function": "gelu_pytorch_tanh", "n_ctx": 1024})",
                                "c"));
@@ -187,7 +190,7 @@ TEST(Config, ValuesAreChecked) {
   expect_refused(R"({"model_type": "gpt2", "attn_pdrop": 1.0})", {"attn_pdrop", "from 0 to 0.99"});
   expect_refused(R"({"model_type": "gpt2", "tie_word_embeddings": 1})", {"true or false"});
   expect_refused(R"({"model_type": "gpt2", "vocab_size": 224, "head": {"kind": "grouped", "group_size": 300}})",
-                 {"head.group_size is 300", "224 tokens", "0 for 15"});
+                 {"head.group_size is 300", "224 tokens", "null for 15"});
   expect_refused(R"({"model_type": "gpt2", "vocab_size": 224, "head": {"kind": "grouped", "group_size": -1}})",
                  {"head.group_size is -1"});
   expect_refused(
@@ -210,6 +213,51 @@ TEST(Config, ValuesAreChecked) {
   expect_refused(
       R"({"model_type": "gpt_neo", "num_layers": 1, "attention_layers": ["local"], "attention_types": [[["global"], 1]]})",
       {"disagree"});
+}
+
+TEST(Config, HeadsAreCheckedWhole) {
+  const auto refuse = [](const std::string& head, const std::vector<std::string>& parts) {
+    expect_refused(R"({"model_type": "gpt2", "vocab_size": 100, "n_embd": 8, "n_head": 2, "head": {)" + head + "}}",
+                   parts);
+  };
+  refuse(R"("kind": "grouped", "group_size": 0)", {"head.group_size is 0", "from 1 to", "or null"});
+  refuse(R"("kind": "grouped", "group_size": 101)", {"head.group_size is 101", "1 to 100"});
+  refuse(R"("kind": "grouped", "shortlist": 100)", {"head.shortlist is 100", "needs a tail", "0 to 99"});
+  refuse(R"("kind": "grouped", "shortlist": 60, "group_size": 41)",
+         {"head.group_size is 41", "40 beyond the shortlist", "1 to 40"});
+  refuse(R"("kind": "grouped", "modulation": "low_rank", "rank": 9)", {"head.rank is 9", "n_embd is 8", "1 to 8"});
+  refuse(R"("kind": "grouped", "map": "file")", {"head.map is file", "map_file"});
+  refuse(R"("kind": "grouped", "map_file": "x.json")", {"head.map is id_ranges", "map_file"});
+  refuse(R"("kind": "grouped", "prototypes": 0)", {"head.prototypes is 0", "1 to 64"});
+  refuse(R"("kind": "grouped", "map": "random", "group_size": 10, "groups": 9)", {"head.groups 9", "10 to 100"});
+  refuse(R"("kind": "grouped", "group_size": 10, "groups": 11)",
+         {"head.groups 11", "leaves groups empty", "must be 10"});
+  refuse(R"("kind": "adaptive", "cutoffs": [10, 100])", {"head.cutoffs end at 100", "99 at most"});
+  refuse(R"("kind": "adaptive", "cutoffs": [10, 10])", {"head.cutoffs", "rising"});
+  refuse(R"("kind": "adaptive", "cutoffs": 10)", {"head.cutoffs is 10", "list"});
+  expect_refused(R"({"model_type": "gpt2", "tie_word_embeddings": true, "head": {"kind": "adaptive"}})",
+                 {"tie_word_embeddings is true", "adaptive"});
+}
+
+TEST(Config, HeadsSurviveWritingAndLeaveOutWhatMeansNothingToThem) {
+  for (const char* head :
+       {R"("kind": "fused", "bias": true)", R"("kind": "adaptive", "cutoffs": [7, 30], "div_value": 2)",
+        R"("kind": "grouped", "modulation": "low_rank", "rank": 3, "shortlist": 5)",
+        R"("kind": "grouped", "modulation": "per_group", "map": "clustered", "prototypes": 2)"}) {
+    const RunConfig config = parse_config(
+        std::string(R"({"model_type": "gpt2", "vocab_size": 100, "n_embd": 8, "n_head": 2, "head": {)") + head + "}}",
+        "c");
+    const std::string text = config_json(config);
+    const RunConfig again = parse_config(text, "again");
+    EXPECT_EQ(config_json(again), text);
+    EXPECT_EQ(describe_head(again.model), describe_head(config.model));
+    EXPECT_EQ(text.find("rank") != std::string::npos, config.model.head.modulation == HeadModulation::kLowRank);
+    EXPECT_EQ(text.find("cutoffs") != std::string::npos, config.model.head.kind == HeadKind::kAdaptive);
+  }
+  const RunConfig tied = parse_config(R"({"model_type": "gpt2", "vocab_size": 100, "n_embd": 8, "n_head": 2,
+      "tie_word_embeddings": true, "head": {"kind": "grouped", "modulation": "per_group", "shortlist": 36}})",
+                                      "c");
+  EXPECT_EQ(describe_head(tied.model), "grouped per_group, shortlist 36, 8 groups of 8, id_ranges, tied");
 }
 
 TEST(Config, LoadsAFileOrAFolder) {

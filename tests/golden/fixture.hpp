@@ -6,7 +6,9 @@
 
 #include "formats/config_io.hpp"
 #include "formats/safetensors.hpp"
+#include "formats/token_map.hpp"
 #include "graph/parameters.hpp"
+#include "models/language_model.hpp"
 
 namespace fabula::test {
 
@@ -16,9 +18,12 @@ class GoldenFixture {
   explicit GoldenFixture(const std::filesystem::path& folder)
       : config_(load_config(folder)),
         weights_(SafetensorsFile::open(folder / "weights.safetensors")),
-        expected_(SafetensorsFile::open(folder / "expected.safetensors")) {}
+        expected_(SafetensorsFile::open(folder / "expected.safetensors")) {
+    const std::filesystem::path map = folder / kTokenMapFile;
+    if (std::filesystem::exists(map)) head_data_.map = read_token_map(map, config_.model.vocab_size);
+  }
 
-  const ModelConfig& model() const { return config_.model; }
+  models::LanguageModel model() const { return models::LanguageModel(config_.model, head_data_); }
   const TrainConfig& train() const { return config_.train; }
   std::int64_t batch() const { return train().batch_size; }
   std::int64_t sequence() const { return train().sequence_length; }
@@ -46,6 +51,7 @@ class GoldenFixture {
   }
 
   RunConfig config_;
+  heads::HeadData head_data_;
   SafetensorsFile weights_, expected_;
 };
 

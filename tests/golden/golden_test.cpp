@@ -202,7 +202,10 @@ TEST_P(Golden, DeviceAgreesWithPyTorch) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                          testing::Values("gpt2_full_tied", "gpt2_full_untied_bias", "gpt2_grouped", "gpt_neo_full_tied",
-                                         "gpt_neo_full_untied_bias", "gpt_neo_grouped"),
+                                         "gpt_neo_full_untied_bias", "gpt_neo_grouped", "gpt2_fused_tied_bias",
+                                         "gpt_neo_low_rank", "gpt2_per_group_shortlist",
+                                         "gpt_neo_per_group_tied_shortlist", "gpt2_shortlist_prototypes",
+                                         "gpt_neo_adaptive", "gpt2_adaptive_bias"),
                          [](const auto& fixture) { return std::string(fixture.param); });
 
 }  // namespace

@@ -121,7 +121,8 @@ TEST(Differentiate, RecomputingGivesTheSameGradientsInLessMemory) {
           graph.input("segments", {1, SegmentCapacity{positions, model.config().vocab_size}.words()}, DType::kU32);
       inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
       const Value hidden = models::body(graph, model.config(), {batch, sequence, true}, inputs);
-      const Value loss = model.head().loss(graph, hidden, heads::LossUse::kGradient).loss;
+      const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
+      const Value loss = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale).loss;
       std::vector<Value> parameters;
       for (const auto& spec : model.parameters()) parameters.push_back(graph.parameter(spec.name, spec.shape));
       const Value seed = graph.state("d_loss", graph.shape(loss));

@@ -26,15 +26,16 @@ struct Outcome {
 };
 
 /// Three steps of a one-layer model, on a device whose bindings see at most `range` bytes.
-Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t range) {
+Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t range, std::int64_t hidden = 768) {
   RunConfig config = default_config(ModelFamily::kGpt2);
+  config.model.hidden = hidden;
   config.model.vocab_size = vocabulary;
   config.model.n_positions = 32;
   config.model.layers = 1;
   config.model.embd_dropout = config.model.resid_dropout = config.model.attn_dropout = 0;
   config.model.head.kind = head;
   config.model.head.bias = head == HeadKind::kGrouped;
-  config.model.tie_word_embeddings = head == HeadKind::kFull;
+  config.model.tie_word_embeddings = head != HeadKind::kGrouped;
   config.train.batch_size = 2;
   config.train.sequence_length = 21;
   validate_config(config, "this test");
@@ -90,7 +91,7 @@ TEST_P(BindingLimit, TrainsThreeSteps) {
   };
   EXPECT_FALSE(is_zero(0));
   EXPECT_FALSE(is_zero(kVocabulary - 1));
-  // A tied full head touches every row, a grouped one those of the tokens that occur.
+  // A tied head of one level touches every row, a grouped one those of the tokens that occur.
   EXPECT_EQ(is_zero(kVocabulary / 2), GetParam() == HeadKind::kGrouped);
 }
 
@@ -116,7 +117,21 @@ TEST_P(BindingLimit, ChangesOnlyRoundingWhereTablesAreCut) {
   EXPECT_LT(std::sqrt(difference / norm), 1e-4);
 }
 
-INSTANTIATE_TEST_SUITE_P(Heads, BindingLimit, testing::Values(HeadKind::kGrouped, HeadKind::kFull),
+// No binding shows more than 128 MiB of the table or of a chunk's logits, which together are four times that.
+TEST(FusedHead, TrainsAMillionTokens) {
+  constexpr std::int64_t kVocabulary = 1'000'003, kHidden = 48;
+  static_assert(kVocabulary * kHidden * 4 > kRange);
+  const Outcome outcome = train_three_steps(HeadKind::kFused, kVocabulary, kRange, kHidden);
+  EXPECT_NEAR(outcome.losses[0], std::log(kVocabulary), 0.5);
+  EXPECT_LT(outcome.losses[1], outcome.losses[0]);
+  EXPECT_LT(outcome.losses[2], outcome.losses[1]);
+  for (const std::int64_t id : {std::int64_t{0}, kVocabulary / 2, kVocabulary - 1}) {
+    const auto row = outcome.gradient.begin() + id * kHidden;
+    EXPECT_FALSE(std::all_of(row, row + kHidden, [](float g) { return g == 0; })) << "token " << id;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Heads, BindingLimit, testing::Values(HeadKind::kGrouped, HeadKind::kFull, HeadKind::kFused),
                          [](const auto& head) { return std::string(head_kind_name(head.param)); });
 
 }  // namespace

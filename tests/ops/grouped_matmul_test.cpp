@@ -45,6 +45,7 @@ class GroupedMatmulBlocks : public testing::TestWithParam<Setting> {
     const OpEntry& op = ops::op_table().find(name);
     vk::DeviceProfile profile = device().profile();
     profile.limits.max_storage_range = GetParam().range;
+    profile.limits.max_texel_elements = static_cast<std::uint32_t>(GetParam().range / 32);  // cuts elsewhere
     const std::vector<OpCase> cases = op.cases();
     const auto found =
         std::find_if(cases.begin(), cases.end(), [](const OpCase& c) { return c.name == GetParam().op_case; });

@@ -22,20 +22,16 @@ struct Outcome {
 /// Runs the forward and backward pass of the losses on [n, columns] logits, and decoding, with the given storage
 /// range.
 Outcome run_heads(std::uint64_t max_storage_range) {
-  const std::int64_t n = 300, groups = 150, slots = 225, vocabulary = groups * slots - 70;
+  const std::int64_t n = 300, groups = 150, slots = 225;
   Graph graph(ops::op_table());
   const Value u = graph.parameter("u", {n, slots}), a = graph.parameter("a", {n, groups});
   const Value scale = graph.parameter("scale", {groups, slots}), shift = graph.parameter("shift", {groups, slots});
-  const Value few_u = graph.parameter("few_u", {1, slots}), few_a = graph.parameter("few_a", {1, groups});
   const Value labels = graph.input("labels", {1, n}, DType::kU32),
               targets = graph.input("targets", {1, 4 * n}, DType::kU32);
   const Value plan = graph.input("plan", {1, GroupPlanLayout(n, groups).words}, DType::kU32);
   const Value slot_labels = graph.input("slot_labels", {1, n}, DType::kU32),
               counts = graph.input("counts", {1, n}, DType::kU32);
   const Value residual = graph.parameter("residual", {n, slots});
-  const Value places = graph.input("places", {1, 2 * vocabulary}, DType::kU32),
-              starts = graph.input("starts", {1, groups + 1}, DType::kU32),
-              entries = graph.input("entries", {1, 2 * vocabulary}, DType::kU32);
   const Value factor = graph.parameter("factor", {1, 4}), one = graph.parameter("one", {1, 1});
 
   const std::vector<Value> first = graph.op("cross_entropy", {a, labels});
@@ -49,13 +45,10 @@ Outcome run_heads(std::uint64_t max_storage_range) {
   const Value mean = graph.op1("mean_loss", {losses, factor});
   const std::vector<Value> wrt{a, u, scale, shift, residual};
   std::vector<Value> kept = graph::differentiate(graph, std::vector<graph::Seed>{{mean, one}}, wrt);
-  kept.insert(
-      kept.end(),
-      {mean, first[0], first[2], second[0], second[2], z, apart[0], apart[2], scores, graph.op1("row_max", {a}),
-       graph.op1("log_softmax", {a}), graph.op1("slice_rows", {u}, {{"begin", 33}, {"count", 211}}),
-       graph.op1("concat_rows", {u, scale}), graph.op1("concat_columns", {a, scores}),
-       graph.op1("grouped_log_softmax",
-                 {few_a, graph.op1("grouped_all_logits", {few_u, scale, shift, Value{}, places}), starts, entries})});
+  kept.insert(kept.end(),
+              {mean, first[0], first[2], second[0], second[2], z, apart[0], apart[2], scores, graph.op1("row_max", {a}),
+               graph.op1("log_softmax", {a}), graph.op1("slice_rows", {u}, {{"begin", 33}, {"count", 211}}),
+               graph.op1("concat_rows", {u, scale}), graph.op1("concat_columns", {a, scores})});
   for (Value value : kept) graph.keep(value);
 
   vk::DeviceProfile profile = device().profile();
@@ -70,7 +63,7 @@ Outcome run_heads(std::uint64_t max_storage_range) {
     runtime.upload(name, data);
   }
   const auto drawn = reference::random_targets(n, groups, slots, random);
-  std::vector<std::uint32_t> group_labels, place_words, start_words, entry_words, slot_words, count_words, class_words;
+  std::vector<std::uint32_t> group_labels, slot_words, count_words, class_words;
   for (const GroupTarget& target : drawn) {
     const bool counted = target.group != kIgnoredLabel;
     group_labels.push_back(target.group);
@@ -78,12 +71,6 @@ Outcome run_heads(std::uint64_t max_storage_range) {
     count_words.push_back(target.slots);
     class_words.push_back(counted ? target.group / 3 : kIgnoredLabel);
   }
-  for (std::uint32_t v = 0; v < vocabulary; ++v) {
-    place_words.insert(place_words.end(), {v, v});
-    entry_words.insert(entry_words.end(), {v / static_cast<std::uint32_t>(slots), v});
-  }
-  for (std::int64_t g = 0; g <= groups; ++g)
-    start_words.push_back(static_cast<std::uint32_t>(std::min(g * slots, vocabulary)));
   const auto set = [&](const char* name, const std::vector<std::uint32_t>& words) {
     runtime.set_input(0, name, std::span<const std::uint32_t>(words));
   };
@@ -93,9 +80,6 @@ Outcome run_heads(std::uint64_t max_storage_range) {
   set("slot_labels", slot_words);
   set("counts", count_words);
   set("score_labels", class_words);
-  set("places", place_words);
-  set("starts", start_words);
-  set("entries", entry_words);
   runtime.fill_arena(0x7FC0DEAD);
   runtime.submit({0});
   Outcome outcome{.words = {}, .commands = runtime.workload().graphs()[0].program.steps.size()};
