@@ -55,6 +55,12 @@ void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::strin
       ->allow_extra_args(false);
 }
 
+CLI::Option* add_format_flag(CLI::App* sub, std::string& format) {
+  return sub->add_option("-o,--output", format, "a table as md, csv or json")
+      ->check(CLI::IsMember({"md", "csv", "json"}))
+      ->capture_default_str();
+}
+
 void collect_flags(const CLI::App& app, std::vector<std::string>& names) {
   for (const CLI::Option* option : app.get_options())
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
@@ -129,6 +135,7 @@ struct AllArgs {
   CheckArgs check;
   InfoArgs info;
   BenchArgs bench_ops, bench_train;
+  BenchHeadsArgs bench_heads;
 };
 
 void declare_text_commands(CommandLine& line, AllArgs& args) {
@@ -187,7 +194,10 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
 void declare_training_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "plan", "show memory and work of a run before running it", args.plan, plan);
   add_config_flags(sub, args.plan.config, args.plan.overrides);
-  sub->add_flag("--json", args.plan.json, "as JSON");
+  CLI::Option* json = sub->add_flag("--json", args.plan.json, "as JSON");
+  CLI::Option* compare =
+      sub->add_flag("--compare-heads", args.plan.compare_heads, "a table of what every kind of head would cost");
+  add_format_flag(sub, args.plan.format)->needs(compare)->excludes(json);
   add_device_flags(sub, args.plan.device);
 
   sub = line.command(line.app(), "train", "train a model", args.train, train);
@@ -268,6 +278,23 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--config-keys", args.info.keys, "print the reference of all config keys instead");
 }
 
+void add_bench_heads_flags(CLI::App* sub, BenchHeadsArgs& args) {
+  add_config_flags(sub, args.config, args.overrides);
+  const auto list = [sub](const char* name, auto& values, const char* help) {
+    return sub->add_option(name, values, help)->delimiter(',')->allow_extra_args(false);
+  };
+  CLI::Option* vocab = list("--vocab", args.options.vocabularies, "vocabularies: 10000,50257; missing: the config's")
+                           ->check(CLI::Range(2, 1 << 24));
+  list("--group-sizes", args.options.group_sizes, "also the grouped head with groups of these sizes: 64,128,225")
+      ->check(CLI::PositiveNumber);
+  list("--heads", args.options.heads, "only heads whose names contain one of these: full,grouped");
+  sub->add_option("--tokens", args.tokens, "token file: its ids, vocabulary and group maps (repeatable)")
+      ->allow_extra_args(false)
+      ->excludes(vocab);
+  sub->add_option("--steps", args.options.steps, "measured steps, after two to warm up; 0: 5, 3 on a software device")
+      ->check(CLI::Range(0, 10000));
+}
+
 void declare_device_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub =
       line.command(line.app(), "devices", "list Vulkan devices, their limits and features", args.devices, devices);
@@ -285,10 +312,8 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   add_device_flags(sub, args.check.device);
 
   CLI::App* bench = line.app().add_subcommand("bench", "measure speed on this device")->require_subcommand(1);
-  const auto add_format = [](CLI::App* command, BenchArgs& bench_args) {
-    command->add_option("-o,--output", bench_args.format, "md, csv or json")
-        ->check(CLI::IsMember({"md", "csv", "json"}))
-        ->capture_default_str();
+  const auto add_format = [](CLI::App* command, auto& bench_args) {
+    add_format_flag(command, bench_args.format);
     add_device_flags(command, bench_args.device);
   };
   sub = line.command(*bench, "ops", "single ops at training's shapes", args.bench_ops, bench_ops);
@@ -307,6 +332,10 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
   sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, by op, for the config's head");
   add_format(sub, args.bench_train);
+  sub =
+      line.command(*bench, "heads", "memory and speed of every kind of head, one table", args.bench_heads, bench_heads);
+  add_bench_heads_flags(sub, args.bench_heads);
+  add_format(sub, args.bench_heads);
 }
 
 }  // namespace

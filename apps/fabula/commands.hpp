@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/head_bench.hpp"
 #include "infer/sampler.hpp"
 #include "vk/device.hpp"
 
@@ -57,7 +58,8 @@ int data_groups(const DataGroupsArgs& args);
 struct PlanArgs {
   std::string config;
   std::vector<std::string> overrides;
-  bool json = false;
+  bool json = false, compare_heads = false;
+  std::string format = "md";  ///< of the comparison
   vk::DeviceOptions device;
 };
 int plan(const PlanArgs& args);
@@ -124,6 +126,16 @@ struct BenchArgs {
 };
 int bench_ops(const BenchArgs& args);
 int bench_train(const BenchArgs& args);
+
+struct BenchHeadsArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  bench::HeadBenchOptions options;
+  std::vector<std::string> tokens;
+  std::string format = "md";
+  vk::DeviceOptions device;
+};
+int bench_heads(const BenchHeadsArgs& args);
 
 /// Parses the command line and runs the command.
 int run_command_line(int argc, char** argv);

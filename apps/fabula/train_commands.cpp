@@ -4,6 +4,7 @@
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "base/signals.hpp"
+#include "bench/head_costs.hpp"
 #include "bench/train_bench.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
@@ -73,20 +74,19 @@ int plan(const PlanArgs& args) {
     info("vocab_size is open in the config; planning with {}", config.model.vocab_size);
   }
   train::adopt_map_file(config);
-  std::uint64_t device_memory = 0;
-  vk::DeviceProfile profile;
-  {
-    const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
-    profile = device->profile();
-    device_memory = profile.limits.heap_cap > 0 ? profile.limits.heap_cap : device->info().device_memory;
+  const vk::DeviceInfo device = vk::Device::open(args.device)->info();
+  if (args.compare_heads) {
+    fmt::print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));
+    return 0;
   }
+  const vk::DeviceProfile& profile = device.profile;
+  const std::uint64_t device_memory = device.usable_memory();
   const models::LanguageModel model(config.model);
   const train::TrainingPlan planned = train::plan_training(profile, model, config.train);
   const graph::MemoryReport report = planned.workload.report();
   const graph::PlannedGraph& gradients = planned.workload.graphs()[planned.overwrite];
   const graph::PlannedGraph& apply = planned.workload.graphs()[planned.apply];
-  const double flops = graph::total_cost(gradients.graph).flops * static_cast<double>(config.train.grad_accumulation) +
-                       graph::total_cost(apply.graph).flops;
+  const double flops = bench::step_flops(planned, config.train);
   std::uint64_t head_bytes = 0;
   for (const graph::ParameterSpec& spec : model.head().parameters())
     head_bytes += static_cast<std::uint64_t>(spec.shape.bytes());
@@ -174,6 +174,16 @@ int bench_train(const BenchArgs& args) {
   const bench::Table table = args.profile ? bench::profile_train(args.device, config, options)
                                           : bench::bench_train(args.device, config, options);
   fmt::print("{}", bench::print(table, args.format));
+  return 0;
+}
+
+int bench_heads(const BenchHeadsArgs& args) {
+  RunConfig config = load_config(args.config, args.overrides);
+  if (config.model.vocab_size == 0) config.model.vocab_size = train::kDefaultVocabulary;
+  train::adopt_map_file(config);
+  bench::HeadBenchOptions options = args.options;
+  options.tokens.assign(args.tokens.begin(), args.tokens.end());
+  fmt::print("{}", bench::print(bench::bench_heads(args.device, config, options), args.format));
   return 0;
 }
 

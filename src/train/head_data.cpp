@@ -38,7 +38,18 @@ bool is_file_map(const HeadConfig& head) {
   return head.kind == HeadKind::kGrouped && head.map == GroupMap::kFile;
 }
 
-TokenMap make_map(const ModelConfig& model, const text::TokenFile& tokens, std::int64_t seed) {
+}  // namespace
+
+std::optional<TokenMap> adopt_map_file(RunConfig& config) {
+  if (!is_file_map(config.model.head)) return std::nullopt;
+  const std::string file = config.model.head.map_file;
+  TokenMap map = read_token_map(file, config.model.vocab_size);
+  adopt_sizes(config.model.head, map, file);
+  validate_config(config, file);
+  return map;
+}
+
+TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens, std::int64_t seed) {
   const HeadConfig& head = model.head;
   if (head.kind == HeadKind::kAdaptive) return maps::frequency_clusters(maps::token_counts(tokens), model.cutoffs());
   if (!heads::needs_map(head)) return heads::consecutive_map(model);
@@ -51,17 +62,6 @@ TokenMap make_map(const ModelConfig& model, const text::TokenFile& tokens, std::
                                        tokens);
   info("{} map of {} tokens made in {:.1f} s", group_map_name(head.map), model.vocab_size,
        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  return map;
-}
-
-}  // namespace
-
-std::optional<TokenMap> adopt_map_file(RunConfig& config) {
-  if (!is_file_map(config.model.head)) return std::nullopt;
-  const std::string file = config.model.head.map_file;
-  TokenMap map = read_token_map(file, config.model.vocab_size);
-  adopt_sizes(config.model.head, map, file);
-  validate_config(config, file);
   return map;
 }
 
@@ -79,7 +79,7 @@ heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, c
     if (has_checkpoint && heads::needs_map(head))
       fail(ErrorCode::kNotFound, "{} has a checkpoint but no {}: its head means nothing without", run.string(),
            kTokenMapFile);
-    data.map = make_map(config.model, tokens, config.train.seed);
+    data.map = make_token_map(config.model, tokens, config.train.seed);
   }
   if (!has_checkpoint && head.bias && head.bias_init == BiasInit::kUnigram) data.counts = maps::token_counts(tokens);
   return data;

@@ -53,13 +53,20 @@ std::string mib(std::uint64_t bytes) {
   return fmt::format("{} MiB", bytes >> 20);
 }
 
-/// Bytes that the driver still grants in a heap, where it says so.
-std::optional<std::uint64_t> budget_left(const Device::Impl& device, std::uint32_t heap) {
+/// What the driver grants and counts, by heap, where it says so.
+std::optional<VkPhysicalDeviceMemoryBudgetPropertiesEXT> query_budget(const Device::Impl& device) {
   if (!device.profile().features.memory_budget) return std::nullopt;
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget, {}};
   vkGetPhysicalDeviceMemoryProperties2(device.physical.handle, &memory);
-  const std::uint64_t total = budget.heapBudget[heap], used = budget.heapUsage[heap];
+  return budget;
+}
+
+/// Bytes that the driver still grants in a heap, where it says so.
+std::optional<std::uint64_t> budget_left(const Device::Impl& device, std::uint32_t heap) {
+  const auto budget = query_budget(device);
+  if (!budget) return std::nullopt;
+  const std::uint64_t total = budget->heapBudget[heap], used = budget->heapUsage[heap];
   return total > used ? total - used : 0;
 }
 
@@ -116,6 +123,16 @@ Buffer::Impl::~Impl() {
     device->heap_used[heap] -= bytes;
     device->allocated -= bytes;
   }
+}
+
+std::optional<std::uint64_t> Device::memory_in_use() const {
+  const auto budget = query_budget(*impl_);
+  if (!budget) return std::nullopt;
+  const VkPhysicalDeviceMemoryProperties& memory = impl_->physical.memory;
+  std::uint64_t used = 0;
+  for (std::uint32_t heap = 0; heap < memory.memoryHeapCount; ++heap)
+    if ((memory.memoryHeaps[heap].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0) used += budget->heapUsage[heap];
+  return used;
 }
 
 Buffer Device::Impl::allocate(std::uint64_t bytes, MemoryUse use, const std::string& what) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ struct DeviceInfo {
   std::string api_version, device_uuid, driver_uuid;
   std::uint64_t device_memory = 0;  ///< bytes of the largest device-local heap
   DeviceProfile profile;
+  /// Bytes that a job may plan with: that heap, or the limits' cap on it.
+  std::uint64_t usable_memory() const { return profile.limits.heap_cap > 0 ? profile.limits.heap_cap : device_memory; }
   bool usable = true;  ///< has a compute queue and Vulkan 1.1
   std::string why_not;
 };
@@ -152,6 +155,9 @@ class Device {
   /// Bytes that this device's allocate() calls hold now, and the most they held.
   std::uint64_t allocated() const;
   std::uint64_t peak_allocated() const;
+  /// Bytes of device-local memory in use as the driver counts them (VK_EXT_memory_budget), its own needs included;
+  /// absent where it does not say.
+  std::optional<std::uint64_t> memory_in_use() const;
 
   /// Creates (or finds) a pipeline. Throws kInternal for an unknown shader or a wrong number of constants.
   const Pipeline* pipeline(const KernelKey& key);

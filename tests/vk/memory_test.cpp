@@ -123,5 +123,12 @@ TEST(Memory, MoreThanTheHeapIsRefusedAndTheDeviceLivesOn) {
   EXPECT_EQ(download_all<std::uint32_t>(*device, values, 64), std::vector<std::uint32_t>(64, 4));
 }
 
+TEST(MemoryInUse, IsThereWhereTheDriverCounts) {
+  const auto device = Device::open(base_options());
+  EXPECT_EQ(device->memory_in_use().has_value(), device->profile().features.memory_budget);
+  const auto silent = open_lowered(R"({"memory_budget": false})");
+  EXPECT_EQ(silent->memory_in_use(), std::nullopt);
+}
+
 }  // namespace
 }  // namespace fabula::vk

@@ -1,0 +1,103 @@
+#include "bench/head_costs.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/fail.hpp"
+#include "bench/head_list.hpp"
+
+namespace fabula::bench {
+namespace {
+
+constexpr std::string_view kHeadScope = "loss/head/";  // labels of the head's nodes, its backward pass included
+
+double mib(std::uint64_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
+
+std::uint64_t peak_within(const graph::PlannedGraph& planned, std::string_view scope) {
+  const std::vector<graph::Node>& nodes = planned.graph.nodes();
+  std::vector<std::int64_t> change(nodes.size() + 1, 0);  // of the bytes alive, by node
+  for (const graph::Interval& interval : planned.program.arena.intervals) {
+    change.at(static_cast<std::size_t>(interval.first)) += static_cast<std::int64_t>(interval.bytes);
+    if (const auto end = static_cast<std::size_t>(interval.last) + 1; end < change.size())
+      change[end] -= static_cast<std::int64_t>(interval.bytes);
+  }
+  std::int64_t alive = 0, peak = 0;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    alive += change[i];
+    if (nodes[i].label.starts_with(scope)) peak = std::max(peak, alive);
+  }
+  return static_cast<std::uint64_t>(peak);
+}
+
+/// Logits that a position's loss takes, of each level and product.
+std::int64_t logits_of(const ModelConfig& model) {
+  const HeadConfig& head = model.head;
+  if (head.kind == HeadKind::kAdaptive)  // every cluster's, for every position
+    return model.vocab_size + static_cast<std::int64_t>(model.clusters().size());
+  if (head.kind != HeadKind::kGrouped) return model.vocab_size;
+  const std::int64_t rank = head.modulation == HeadModulation::kLowRank ? head.rank : 0;
+  return head.shortlist + model.groups() * head.prototypes + model.slots() + rank;
+}
+
+}  // namespace
+
+double step_flops(const train::TrainingPlan& plan, const TrainConfig& config) {
+  const std::vector<graph::PlannedGraph>& graphs = plan.workload.graphs();
+  return graph::total_cost(graphs[plan.overwrite].graph).flops * static_cast<double>(config.grad_accumulation) +
+         graph::total_cost(graphs[plan.apply].graph).flops;
+}
+
+std::string fit_text(std::uint64_t bytes, std::uint64_t memory) {
+  return bytes <= memory ? "" : fmt::format("does not fit: {:.0f} MiB of {:.0f} MiB", mib(bytes), mib(memory));
+}
+
+std::string fit_text(const Error& error) {
+  if (error.code() != ErrorCode::kOutOfMemory && error.code() != ErrorCode::kUnsupported) throw error;
+  const std::string text = error.what();  // what is wrong comes first, advice after it
+  return (error.code() == ErrorCode::kOutOfMemory ? "does not fit: " : "not possible: ") +
+         text.substr(0, text.find(';'));
+}
+
+StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config) {
+  const models::LanguageModel model(config.model);
+  StepCost cost{.parameters = model.parameter_count(), .logits = logits_of(config.model)};
+  for (const graph::ParameterSpec& spec : model.head().parameters()) cost.head_parameters += spec.shape.count();
+  try {
+    const train::TrainingPlan plan = train::plan_training(profile, model, config.train, false);
+    cost.bytes = plan.workload.report().total();
+    cost.head_peak = peak_within(plan.workload.graphs()[plan.overwrite], kHeadScope);
+    cost.flops = step_flops(plan, config.train);
+    cost.why_not = fit_text(cost.bytes, memory);
+  } catch (const Error& error) {
+    cost.why_not = fit_text(error);
+  }
+  return cost;
+}
+
+Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base) {
+  const ModelConfig& model = base.model;
+  Table table{
+      {"head", "head parameters", "parameters", "step MiB", "head peak MiB", "GFLOP/step", "logits/position", "fits"},
+      {},
+      {}};
+  table.notes = {
+      fmt::format("device: {}, {:.0f} MiB", device.profile.name, mib(device.usable_memory())),
+      fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32", model.layers, model.hidden,
+                  model.heads, model.vocab_size, base.train.batch_size, train::sequence_length(base)),
+      "step: parameters, gradients, optimizer, activations, inputs; head peak: activations alive while the "
+      "head runs, those that the body's gradient waits for included"};
+  for (const HeadVariant& variant : head_variants(base)) {
+    const StepCost cost = step_cost(device.profile, device.usable_memory(), variant.config);
+    const bool planned = cost.bytes > 0;
+    table.rows.push_back({variant.name, std::to_string(cost.head_parameters), std::to_string(cost.parameters),
+                          planned ? fmt::format("{:.1f}", mib(cost.bytes)) : "",
+                          planned ? fmt::format("{:.1f}", mib(cost.head_peak)) : "",
+                          planned ? fmt::format("{:.3f}", 1e-9 * cost.flops) : "", std::to_string(cost.logits),
+                          cost.why_not.empty() ? "yes" : cost.why_not});
+  }
+  return table;
+}
+
+}  // namespace fabula::bench

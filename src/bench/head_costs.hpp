@@ -1,0 +1,35 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "bench/table.hpp"
+#include "fabula/error.hpp"
+#include "formats/model_config.hpp"
+#include "train/trainer.hpp"
+
+namespace fabula::bench {
+
+/// Floating-point operations of a whole training step: its batches and the optimizer.
+double step_flops(const train::TrainingPlan& plan, const TrainConfig& config);
+
+/// What a training step takes with a config's head, from the plan alone. What is not known is 0.
+struct StepCost {
+  std::int64_t head_parameters = 0, parameters = 0;
+  std::int64_t logits = 0;      ///< computed for a position
+  std::uint64_t bytes = 0;      ///< of the whole step
+  std::uint64_t head_peak = 0;  ///< most bytes of activations alive while the head runs, the body's included
+  double flops = 0;
+  std::string why_not = {};  ///< fit_text on a device with `memory` bytes; empty: it fits
+};
+StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config);
+
+/// "does not fit: 300 MiB of 128 MiB", or empty where it fits.
+std::string fit_text(std::uint64_t bytes, std::uint64_t memory);
+/// The same from an error of a plan or an allocation: "not possible: .." where the device or fabula cannot at all.
+/// Errors of other kinds are thrown again.
+std::string fit_text(const Error& error);
+
+/// What each head of head_variants would cost on this device: one row a head, nothing is allocated.
+Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base);
+
+}  // namespace fabula::bench
