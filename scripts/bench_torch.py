@@ -31,14 +31,16 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, args, grouped):
+    def __init__(self, args, head):
         super().__init__()
         self.tokens = nn.Embedding(args.vocab, args.hidden)
         self.positions = nn.Embedding(args.sequence, args.hidden)
         self.blocks = nn.ModuleList(Block(args.hidden, args.heads) for _ in range(args.layers))
         self.norm = nn.LayerNorm(args.hidden)
-        self.grouped = grouped
-        if grouped:
+        self.head = head
+        if head == "adaptive":  # the clusters that fabula's adaptive head takes by default
+            self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(args.hidden, args.vocab, [args.vocab // 25, args.vocab // 5])
+        if head == "grouped":
             self.slots = math.ceil(math.sqrt(args.vocab))
             groups = -(-args.vocab // self.slots)
             self.group, self.slot = nn.Linear(args.hidden, groups), nn.Linear(args.hidden, self.slots)
@@ -49,15 +51,17 @@ class Model(nn.Module):
         for block in self.blocks:
             x = block(x)
         h, y = self.norm(x).flatten(0, 1), labels.flatten()
-        if not self.grouped:
+        if self.head == "adaptive":
+            return self.adaptive(h, y).loss
+        if self.head == "full, tied":
             return F.cross_entropy(h @ self.tokens.weight.T, y)
         g, s = y // self.slots, y % self.slots
         return F.cross_entropy(self.group(h), g) + F.cross_entropy(self.slot(h) * self.scale(g) + self.shift(g), s)
 
 
-def measure(args, grouped):
+def measure(args, head):
     torch.manual_seed(1)
-    model = Model(args, grouped).cuda()
+    model = Model(args, head).cuda()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids, labels = torch.randint(0, args.vocab, (2, args.batch, args.sequence), device="cuda")
     times = []
@@ -71,9 +75,8 @@ def measure(args, grouped):
         torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times[5:])
-    name = "grouped" if grouped else "full, tied"
     peak = torch.cuda.max_memory_allocated() >> 20
-    print(f"| {name} | {1e3 * seconds:.2f} | {args.batch * args.sequence / seconds:.0f} | {peak} |", flush=True)
+    print(f"| {head} | {1e3 * seconds:.2f} | {args.batch * args.sequence / seconds:.0f} | {peak} |", flush=True)
 
 
 def main():
@@ -85,8 +88,8 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = False
     print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}\n")
     print("| head | ms/step | tokens/s | peak MiB |\n|---|---|---|---|")
-    for grouped in (True, False):
-        measure(args, grouped)
+    for head in ("grouped", "full, tied", "adaptive"):
+        measure(args, head)
 
 
 if __name__ == "__main__":
