@@ -235,6 +235,11 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--batches", args.eval.batches, "only the first batches; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  CLI::Option* by_frequency = sub->add_flag("--by-frequency", args.eval.by_frequency,
+                                            "also by the label's frequency, and how reliable the probabilities are");
+  sub->add_option("--counts", args.eval.counts,
+                  "token file or text whose tokens are counted for --by-frequency; missing: the data itself")
+      ->needs(by_frequency);
   sub->add_flag("--json", args.eval.json, "as JSON");
   add_device_flags(sub, args.eval.device);
 

@@ -78,7 +78,8 @@ int train(const TrainArgs& args);
 struct EvalArgs {
   std::string run, data;
   std::int64_t batch_size = 0, sequence = 0, batches = 0;  ///< 0: as the run's config says; all
-  bool json = false;
+  bool by_frequency = false, json = false;
+  std::string counts;  ///< of by_frequency; empty: the data itself
   vk::DeviceOptions device;
 };
 int eval(const EvalArgs& args);

@@ -1,6 +1,5 @@
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
@@ -13,25 +12,17 @@
 #include "formats/config_io.hpp"
 #include "formats/metrics.hpp"
 #include "formats/run_state.hpp"
+#include "frequency_report.hpp"
 #include "infer/evaluate.hpp"
+#include "infer/frequency_eval.hpp"
 #include "infer/generator.hpp"
 #include "infer/model_folder.hpp"
 #include "infer/score.hpp"
+#include "json_output.hpp"
+#include "maps/token_counts.hpp"
 
 namespace fabula::app {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-/// A number for JSON, null where there is none.
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
-/// Bytes that are not UTF-8 show as U+FFFD in JSON.
-std::string dump(const Json& json, int indent = -1) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
 
 /// A token file as it is; a text as a token file made in a temporary folder.
 class EvaluationText {
@@ -52,36 +43,62 @@ class EvaluationText {
   std::optional<text::TokenFile> file_;
 };
 
-}  // namespace
+/// A model, the text it is evaluated on, and a device.
+class EvaluationRun {
+ public:
+  explicit EvaluationRun(const EvalArgs& args)
+      : args_(args),
+        folder_(args.run),
+        data_(args.data, folder_.tokenizer()),
+        batch_(batch_size()),
+        sequence_(length()),
+        source_(data_.file(), static_cast<std::uint32_t>(batch_),
+                static_cast<std::uint32_t>(std::max<std::int64_t>(sequence_, 1)), 0,
+                text::BatchSource::Order::kSequential) {}
 
-int eval(const EvalArgs& args) {
-  const infer::ModelFolder folder(args.run);
-  const EvaluationText data(args.data, folder.tokenizer());
-  const RunConfig& config = folder.config();
-  const std::int64_t B = args.batch_size > 0 ? args.batch_size : config.train.batch_size;
-  std::int64_t T = args.sequence > 0                  ? args.sequence
-                   : config.train.sequence_length > 0 ? config.train.sequence_length
-                                                      : config.model.n_positions;
-  T = std::min(T, static_cast<std::int64_t>(data.file().size()) - 1);
-  const text::BatchSource source(data.file(), static_cast<std::uint32_t>(B),
-                                 static_cast<std::uint32_t>(std::max<std::int64_t>(T, 1)), 0,
-                                 text::BatchSource::Order::kSequential);
-  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  /// Exit status.
+  int totals();
+  int by_frequency();
+
+ private:
+  const models::LanguageModel& model() const { return folder_.model(); }
+  std::int64_t batch_size() const {
+    return args_.batch_size > 0 ? args_.batch_size : folder_.config().train.batch_size;
+  }
+  std::int64_t length() const {
+    const RunConfig& config = folder_.config();
+    const std::int64_t T = args_.sequence > 0                 ? args_.sequence
+                           : config.train.sequence_length > 0 ? config.train.sequence_length
+                                                              : config.model.n_positions;
+    return std::min(T, static_cast<std::int64_t>(data_.file().size()) - 1);
+  }
+  std::uint64_t batches() const { return static_cast<std::uint64_t>(args_.batches); }
+  bool show_progress(std::uint64_t done, std::uint64_t total) {
+    if (progress_.redraws()) progress_.show(fmt::format("batch {} of {}", done, total));
+    return !signals_.requested();
+  }
+
+  const EvalArgs& args_;
+  infer::ModelFolder folder_;
+  EvaluationText data_;
+  std::int64_t batch_, sequence_;
+  text::BatchSource source_;
+  StopSignals signals_;
+  ProgressLine progress_;
+};
+
+int EvaluationRun::totals() {
+  const std::unique_ptr<vk::Device> device = vk::Device::open(args_.device);
   graph::Workload workload(device->profile());
-  const infer::EvaluationGraph graph = infer::add_evaluation_graph(workload, folder.model(), B, T);
+  const infer::EvaluationGraph graph = infer::add_evaluation_graph(workload, model(), batch_, sequence_);
   graph::Runtime runtime(*device, std::move(workload));
-  folder.load_weights(runtime);
-  const StopSignals signals;
-  ProgressLine progress;
+  folder_.load_weights(runtime);
   const infer::Evaluation result =
-      infer::evaluate(runtime, graph, folder.model(), source, static_cast<std::uint64_t>(args.batches),
-                      [&](std::uint64_t done, std::uint64_t total) {
-                        if (progress.redraws()) progress.show(fmt::format("batch {} of {}", done, total));
-                        return !signals.requested();
-                      });
-  progress.end();
-  if (signals.requested()) return 130;
-  if (args.json) {
+      infer::evaluate(runtime, graph, model(), source_, batches(),
+                      [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
+  progress_.end();
+  if (signals_.requested()) return 130;
+  if (args_.json) {
     fmt::print("{}\n", dump({{"loss", result.loss()},
                              {"perplexity", result.perplexity()},
                              {"positions", result.positions},
@@ -97,6 +114,34 @@ int eval(const EvalArgs& args) {
     fmt::print("group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n", 100 * result.group_accuracy(),
                100 * result.token_in_group_accuracy());
   return 0;
+}
+
+int EvaluationRun::by_frequency() {
+  const std::string& counted = args_.counts.empty() ? args_.data : args_.counts;
+  std::vector<std::uint64_t> counts = maps::token_counts(
+      args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_.tokenizer()).file());
+  counts.resize(static_cast<std::size_t>(model().config().vocab_size));  // a model may have more than its tokenizer
+  infer::FrequencyTable table(counts, model().config().vocab_size);
+  const std::unique_ptr<vk::Device> device = vk::Device::open(args_.device);
+  graph::Workload workload(device->profile());
+  const infer::LabelGraphs graphs = infer::add_label_graphs(workload, model(), batch_, sequence_);
+  graph::Runtime runtime(*device, std::move(workload));
+  folder_.load_weights(runtime);
+  infer::evaluate_labels(
+      runtime, graphs, model(), source_, batches(), [&](const infer::LabelResult& result) { table.add(result); },
+      [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
+  progress_.end();
+  if (signals_.requested()) return 130;
+  const FrequencyReport report{table, graphs.has_groups(), counted, args_.counts.empty()};
+  fmt::print("{}", args_.json ? frequency_json(report) : frequency_text(report));
+  return 0;
+}
+
+}  // namespace
+
+int eval(const EvalArgs& args) {
+  EvaluationRun run(args);
+  return args.by_frequency ? run.by_frequency() : run.totals();
 }
 
 int score(const ScoreArgs& args) {

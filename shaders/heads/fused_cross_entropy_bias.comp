@@ -6,15 +6,18 @@
 layout(local_size_x = 16, local_size_y = 8) in;
 layout(set = 0, binding = 0) readonly buffer DLogits { vec4 d_logits[]; };   // [rows, columns] of this call
 layout(set = 0, binding = 1) buffer DBias { vec4 d_bias[]; };                // [1, vocabulary]
+layout(set = 0, binding = 2) readonly buffer Gate { uint gate[]; };          // [1, 1]
 layout(push_constant) uniform Push {
   uint rows;      // of this call
   uint stride4;   // vec4s of a row of d_logits
   uint column4;   // where they stand in d_bias
   uint add;       // 1: add to an earlier chunk's sums
+  uint gate_from; // above 0: nothing is done unless gate[0] is above this
 };
 shared vec4 part[8][16];
 
 void main() {
+  if (gate_from > 0 && gate[0] <= gate_from) return;
   uint k = linear_group() * 16 + gl_LocalInvocationID.x, lane = gl_LocalInvocationID.y;
   vec4 sum = vec4(0.0);
   if (k < stride4)

@@ -8,16 +8,18 @@ layout(set = 0, binding = 0) buffer Logits { vec4 logits[]; };                  
 layout(set = 0, binding = 1) readonly buffer Labels { uint labels[]; };            // [1, positions]
 layout(set = 0, binding = 2) readonly buffer LogSumExp { float log_sum_exp[]; };   // [1, positions]
 layout(set = 0, binding = 3) readonly buffer Scale { float scale[]; };             // [1, 4]
+layout(set = 0, binding = 4) readonly buffer Gate { uint gate[]; };                // [1, 1]
 layout(push_constant) uniform Push {
   uint rows;          // of this call
   uint first_row;     // the position of row 0
   uint first_column;  // the token of column 0
   uint columns;       // of this call
+  uint gate_from;     // above 0: nothing is done unless gate[0] is above this
 };
 
 void main() {
   uint row = row_of_call(), lane = lane_of_row();
-  if (row >= rows) return;
+  if (row >= rows || (gate_from > 0 && gate[0] <= gate_from)) return;
   uint position = first_row + row, label = labels[position];
   uint stride4 = (columns + 3) / 4, base = row * stride4;
   float shift = log_sum_exp[position];

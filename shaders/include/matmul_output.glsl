@@ -14,6 +14,7 @@ layout(set = 0, binding = OUTPUT_BINDING + 2) readonly buffer Residual { vec4 re
 #define LOAD_RESIDUAL(i) residual[i]
 #define kHasResidual has_residual
 #endif
+layout(set = 0, binding = OUTPUT_BINDING + 3) readonly buffer Gate { uint gate[]; };  // [1, 1]
 layout(push_constant) uniform Push {
   uint rows, cols, depth;             // M, N, K of this launch: a block of the node's
   uint a_stride, b_stride, y_stride;  // vec4s from row to row
@@ -22,7 +23,9 @@ layout(push_constant) uniform Push {
   uint splits, split_depth;           // K is cut into `splits` pieces of `split_depth`, a multiple of 64; piece s writes rows
                                       // [s * rows, (s + 1) * rows) of y
   uint has_bias, has_residual;
+  uint gate_from;  // above 0: the launch does nothing unless gate[0] is above this
 };
+bool gate_closed() { return gate_from > 0 && gate[0] <= gate_from; }
 
 vec4 load_bias(uint col4) {
   vec4 words = vec4(0);

@@ -11,7 +11,7 @@ void main() {
   uint id = linear_group() * 128 + gl_LocalInvocationID.x;
   uint across = (cols + 3) / 4;
   uint row = id / across, col4 = id % across;
-  if (row >= rows) return;
+  if (row >= rows || gate_closed()) return;
   vec4 sum = vec4(0);
   uint at = row * y_stride + y_column + col4;
   for (uint s = 0; s < splits; ++s) sum += pieces[s * rows * y_stride + at];

@@ -35,7 +35,7 @@ layout(set = 0, binding = 1) uniform samplerBuffer b;
 
 void main() {
   Tile tile;
-  if (!find_tile(tile)) return;
+  if (gate_closed() || !find_tile(tile)) return;
   uint lane = gl_SubgroupInvocationID;
   uint k_begin = tile.split * split_depth, k_end = min(k_begin + split_depth, depth);
   uint col4 = tile.col / 4 + lane;

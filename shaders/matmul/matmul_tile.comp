@@ -120,7 +120,7 @@ void share(uint stage) {
 
 void main() {
   Tile tile;
-  if (!find_tile(tile)) return;
+  if (gate_closed() || !find_tile(tile)) return;
   uint k_begin = tile.split * split_depth;
   k_end = min(k_begin + split_depth, depth);
   find_fetches(tile, k_begin);

@@ -1,6 +1,8 @@
 #include "heads/adaptive.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <numeric>
 
 #include "heads/labels.hpp"
 #include "heads/unigram.hpp"
@@ -20,8 +22,10 @@ constexpr const char* kEntries = "head.entries";  // [1, 2 V]: TokenGroups::entr
 std::string tail_name(std::size_t cluster, const char* part) {
   return fmt::format("lm_head.tail.{}.{}", cluster, part);
 }
-std::string labels_name(std::size_t cluster) {  // [1, N]: the label's slot in the cluster
-  return fmt::format("head.tail.{}.labels", cluster);
+/// Inputs of a cluster. "labels" [1, N]: the label's slot in it, ignored where the label is elsewhere. With gradients
+/// the positions whose labels lie in it come first: "order" and "inverse" [1, N], "count" [1, 1] of them.
+std::string input_name(std::size_t cluster, const char* part) {
+  return fmt::format("head.tail.{}.{}", cluster, part);
 }
 }  // namespace
 
@@ -78,10 +82,17 @@ HeadLoss AdaptiveHead::loss(Graph& graph, Value h, LossUse use, Value scale) con
   if (gradient) result.mean = graph.op1("mean_loss", {first[0], scale});
   result.slot_correct = graph.input(kAlone, {1, n}, DType::kF32);
   for (std::size_t i = 0; i < clusters(); ++i) {
-    const Value labels = graph.input(labels_name(i), {1, n}, DType::kU32);
+    const auto words = [&](const char* part, std::int64_t columns) {
+      return graph.input(input_name(i, part), {1, columns}, DType::kU32);
+    };
+    Value narrow = projected(graph, h, i), count;
+    if (gradient) {
+      narrow = graph.op1("permute_rows", {narrow, words("order", n), words("inverse", n)});
+      count = words("count", 1);
+    }
     const std::vector<Value> tail = graph.op(
         "fused_cross_entropy",
-        {projected(graph, h, i), tail_weight(graph, i), labels, tail_bias(graph, i), gradient ? scale : Value{}});
+        {narrow, tail_weight(graph, i), words("labels", n), tail_bias(graph, i), gradient ? scale : Value{}, count});
     if (gradient) result.mean = graph.op1("add", {result.mean, tail[0]});
     result.slot_loss = i == 0 ? tail[1] : graph.op1("add", {result.slot_loss, tail[1]});
     result.slot_correct = graph.op1("add", {result.slot_correct, tail[2]});
@@ -90,18 +101,33 @@ HeadLoss AdaptiveHead::loss(Graph& graph, Value h, LossUse use, Value scale) con
   return result;
 }
 
-std::vector<InputWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse) const {
+std::vector<InputWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const {
   check_labels(labels, vocabulary());
-  std::vector<InputWords> inputs{{kClasses, {}}, {kAlone, {}}};
-  for (std::size_t i = 0; i < clusters(); ++i)
-    inputs.push_back({labels_name(i), std::vector<std::uint32_t>(labels.size(), kIgnoredLabel)});
-  for (std::size_t n = 0; n < labels.size(); ++n) {
-    const GroupTarget target = tokens_.target(labels[n]);
-    const bool in_cluster = target.group != kIgnoredLabel;
-    inputs[0].words.push_back(tokens_.class_of(labels[n]));
-    const bool alone = labels[n] != kIgnoredLabel && !in_cluster;
-    inputs[1].words.push_back(std::bit_cast<std::uint32_t>(alone ? 1.0f : 0.0f));
-    if (in_cluster) inputs[2 + target.group].words[n] = target.slot;
+  InputWords classes{kClasses, {}}, alone{kAlone, {}};
+  std::vector<GroupTarget> targets;
+  for (const std::uint32_t label : labels) {
+    targets.push_back(tokens_.target(label));
+    classes.words.push_back(tokens_.class_of(label));
+    const bool is_alone = label != kIgnoredLabel && targets.back().group == kIgnoredLabel;
+    alone.words.push_back(std::bit_cast<std::uint32_t>(is_alone ? 1.0f : 0.0f));
+  }
+  std::vector<InputWords> inputs{std::move(classes), std::move(alone)};
+  for (std::size_t i = 0; i < clusters(); ++i) {
+    const auto is_here = [&](std::uint32_t n) { return targets[n].group == i; };
+    std::vector<std::uint32_t> order(labels.size()), inverse(labels.size()), slots;
+    std::iota(order.begin(), order.end(), 0u);
+    std::uint32_t count = 0;
+    if (use == LossUse::kGradient)
+      count = static_cast<std::uint32_t>(std::stable_partition(order.begin(), order.end(), is_here) - order.begin());
+    for (std::uint32_t at = 0; at < order.size(); ++at) {
+      inverse[order[at]] = at;
+      slots.push_back(is_here(order[at]) ? targets[order[at]].slot : kIgnoredLabel);
+    }
+    inputs.push_back({input_name(i, "labels"), std::move(slots)});
+    if (use != LossUse::kGradient) continue;
+    inputs.push_back({input_name(i, "order"), std::move(order)});
+    inputs.push_back({input_name(i, "inverse"), std::move(inverse)});
+    inputs.push_back({input_name(i, "count"), {count}});
   }
   return inputs;
 }

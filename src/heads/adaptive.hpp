@@ -6,7 +6,8 @@ namespace fabula::heads {
 
 /// Adaptive softmax (Grave et al. 2017, arXiv 1609.04309), as torch.nn.AdaptiveLogSoftmaxWithLoss: the most frequent
 /// tokens are classes of the first level, the others lie in clusters of falling frequency whose logits come from ever
-/// narrower projections of h, computed a chunk at a time and never whole.
+/// narrower projections of h, computed a chunk at a time and never whole. In training a cluster's logits are computed
+/// for the positions whose labels lie in it, and no more than a chunk of others.
 class AdaptiveHead final : public Head {
  public:
   struct Options {

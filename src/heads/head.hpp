@@ -16,7 +16,8 @@
 namespace fabula::heads {
 
 /// What a head computes of N positions with labels; every value but `mean` is [1, N] and zero where the label is
-/// ignored. Values that a kind of head does not have are absent. The first level's classes are the groups (an adaptive
+/// ignored; with LossUse::kGradient they may come in another order, and only their sums mean anything. Values that a
+/// kind of head does not have are absent. The first level's classes are the groups (an adaptive
 /// head's clusters) and the tokens of the shortlist; such a token is alone in its class.
 struct HeadLoss {
   graph::Value mean = {};  ///< LossUse::kGradient: [1, 1], scale[0] times the sum of loss; what is differentiated

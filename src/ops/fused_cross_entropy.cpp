@@ -10,7 +10,7 @@ using namespace graph;
 
 namespace {
 
-enum Input : std::size_t { kH, kWeight, kLabels, kBias, kScale };
+enum Input : std::size_t { kH, kWeight, kLabels, kBias, kScale, kCount };
 enum Output : std::size_t { kMean, kLoss, kCorrect, kDH, kDWeight, kDBias };
 
 struct Sizes {
@@ -102,6 +102,8 @@ class Lowering {
                                              : call_.row_blocks({call_.input(kH)}, position_rows);
     blocks_ = sizes_.gradient ? call_.row_blocks({call_.input(kWeight), call_.output(kDWeight)}, cut_.columns)
                               : call_.row_blocks({call_.input(kWeight)}, cut_.columns);
+    // Chunks without a label that counts are left out, but for the first, which also gives the sums their start.
+    if (sizes_.gradient && call_.has_input(kCount)) call_.clear(call_.output(kDH));
     for (const RowBlock& chunk : chunks) {
       for (const RowBlock& block : blocks_) logits(chunk, block);
       for (const RowBlock& block : blocks_) label_logits(chunk, block);
@@ -126,6 +128,14 @@ class Lowering {
   }
   static std::int64_t ld(const RowBlock& block) { return Shape{1, block.size()}.ld(); }
 
+  bool gated() const { return call_.has_input(kCount); }
+  Window gate() const { return gated() ? call_.input(kCount) : call_.input(kLabels); }  // the latter unread
+  std::uint32_t gate_from(const RowBlock& chunk) const { return gated() ? u32(chunk.begin) : 0; }
+  void set_gate(MatmulProduct& product, const RowBlock& chunk) const {
+    if (!gated()) return;
+    product.gate = call_.input(kCount);
+    product.gate_from = chunk.begin;
+  }
   RowLanes lanes(std::int64_t columns, std::int64_t rows) const {
     return row_lanes(columns, row_variants({rows, columns}, call_.profile()).front());
   }
@@ -140,6 +150,7 @@ class Lowering {
                           .y_ld = ld(block),
                           .bias_column = block.begin};
     if (sizes_.bias) product.bias = Window(call_.input(kBias));
+    set_gate(product, chunk);
     launch_matmul(call_, kernel_of(product.size, call_.profile(), call_.variant()), product);
   }
 
@@ -171,12 +182,12 @@ class Lowering {
   void gradients(const RowBlock& chunk, const RowBlock& block) {
     const RowLanes row_lanes = lanes(block.size(), chunk.size());
     const struct {
-      std::uint32_t rows, first_row, first_column, columns;
-    } push{u32(chunk.size()), u32(chunk.begin), u32(block.begin), u32(block.size())};
+      std::uint32_t rows, first_row, first_column, columns, gate_from;
+    } push{u32(chunk.size()), u32(chunk.begin), u32(block.begin), u32(block.size()), gate_from(chunk)};
     call_.dispatch(Launch{.shader = "fused_cross_entropy_gradient",
                           .constants = row_lanes.constants(),
                           .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLogSumExp),
-                                       call_.input(kScale)},
+                                       call_.input(kScale), gate()},
                           .groups = row_lanes.groups(chunk.size())},
                    push);
     MatmulProduct d_h{.size = {MatmulLayout::kNN, chunk.size(), sizes_.hidden, block.size()},
@@ -187,6 +198,7 @@ class Lowering {
                       .b_ld = call_.in(kWeight).ld(),
                       .y_ld = call_.out(kDH).ld()};
     if (block.begin > 0) d_h.residual = d_h.y;
+    set_gate(d_h, chunk);
     launch_matmul(call_, products_.d_h_kernel, d_h, products_.d_h_split, pieces(products_.d_h_split));
     MatmulProduct d_weight{.size = {MatmulLayout::kTN, block.size(), sizes_.hidden, chunk.size()},
                            .a = logits_of(chunk, block),
@@ -196,6 +208,7 @@ class Lowering {
                            .b_ld = call_.in(kH).ld(),
                            .y_ld = call_.out(kDWeight).ld()};
     if (chunk.begin > 0) d_weight.residual = d_weight.y;
+    set_gate(d_weight, chunk);
     launch_matmul(call_, products_.d_weight_kernel, d_weight, products_.d_weight_split,
                   pieces(products_.d_weight_split));
     if (sizes_.bias) bias_gradient(chunk, block);
@@ -205,10 +218,10 @@ class Lowering {
 
   void bias_gradient(const RowBlock& chunk, const RowBlock& block) {
     const struct {
-      std::uint32_t rows, stride4, column4, add;
-    } push{u32(chunk.size()), u32(ld(block) / 4), u32(block.begin / 4), chunk.begin > 0};
+      std::uint32_t rows, stride4, column4, add, gate_from;
+    } push{u32(chunk.size()), u32(ld(block) / 4), u32(block.begin / 4), chunk.begin > 0, gate_from(chunk)};
     call_.dispatch(Launch{.shader = "fused_cross_entropy_bias",
-                          .bindings = {logits_of(chunk, block), call_.output(kDBias)},
+                          .bindings = {logits_of(chunk, block), call_.output(kDBias), gate()},
                           .groups = LowerCall::grid((ld(block) / 4 + 15) / 16)},
                    push);
   }
@@ -226,6 +239,8 @@ void infer(InferCall& call) {
   call.require(h.cols <= kMatmulMaxDepth, "at most 262144 columns");
   call.require(call.in(kLabels) == row && call.dtype(kLabels) == DType::kU32, "labels is [1, rows of h], u32");
   if (call.has_input(kBias)) call.require(call.in(kBias) == Shape{1, weight.rows}, "bias is [1, rows of weight]");
+  if (call.has_input(kCount))
+    call.require(call.in(kCount) == Shape{1, 1} && call.dtype(kCount) == DType::kU32, "count is [1, 1], u32");
   call.output({1, 1});
   call.output(row);
   call.output(row);
@@ -273,8 +288,8 @@ const OpDef fused_cross_entropy{
     .name = "fused_cross_entropy",
     .formula =
         "mean = scale[0] * sum of loss; loss[n] = log(sum_v exp(z[n, v])) - z[n, labels[n]], z = h weight^T (+ bias), "
-        "never whole in memory; with scale also the mean's gradients",
-    .inputs = {"h", "weight", "labels", "bias?", "scale?"},
+        "never whole in memory; with scale also the mean's gradients; labels from count on are all ignored",
+    .inputs = {"h", "weight", "labels", "bias?", "scale?", "count?"},
     .infer = infer,
     .lower = [](LowerCall& call) { Lowering(call).run(); },
     .grad = grad,

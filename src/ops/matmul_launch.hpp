@@ -15,12 +15,14 @@ struct MatmulProduct {
   std::int64_t bias_column = 0;
   std::optional<graph::Window> bias = {};
   std::optional<graph::Window> residual = {};  ///< shaped as y; may be y itself
+  std::optional<graph::Value> gate = {};       ///< [1, 1] u32: nothing is done unless it is above gate_from (above 0)
+  std::int64_t gate_from = 0;
 };
 
 /// The push constant block of shaders/include/matmul_output.glsl.
 struct MatmulPush {
   std::uint32_t rows, cols, depth, a_stride, b_stride, y_stride, a_column, y_column, bias_column, splits, split_depth,
-      has_bias, has_residual;
+      has_bias, has_residual, gate_from;
 };
 
 /// Launches a product with the kernel `variant`. `split` cuts K; its pieces need the scratch value `pieces`,
@@ -43,14 +45,16 @@ inline void launch_matmul(graph::LowerCall& call, std::string_view variant, cons
                   .splits = u32(splits),
                   .split_depth = u32(splits > 1 ? split.depth : size.k),
                   .has_bias = product.bias && splits == 1,
-                  .has_residual = product.residual && splits == 1};
+                  .has_residual = product.residual && splits == 1,
+                  .gate_from = product.gate ? u32(product.gate_from) : 0};
   const graph::Window unread = product.b;  // bound where there is nothing
   const graph::Window bias = product.bias.value_or(unread), residual = product.residual.value_or(unread);
+  const graph::Window gate = product.gate ? graph::Window(*product.gate) : unread;
   const MatmulTile tile = matmul_tile(call.profile(), variant);
   const std::int64_t tiles = ((size.m + tile.m - 1) / tile.m) * ((size.n + tile.n - 1) / tile.n);
   graph::Launch launch{.shader = "matmul_" + std::string(variant),
                        .bindings = {product.a, product.b, splits == 1 ? product.y : graph::Window(pieces),
-                                    splits == 1 ? bias : unread, splits == 1 ? residual : unread},
+                                    splits == 1 ? bias : unread, splits == 1 ? residual : unread, gate},
                        .groups = graph::LowerCall::grid(tiles * splits)};
   launch.shader += kSuffix[static_cast<std::size_t>(size.layout)];
   if (variant == kMatmulShuffle) {
@@ -62,7 +66,7 @@ inline void launch_matmul(graph::LowerCall& call, std::string_view variant, cons
   push.has_bias = product.bias.has_value();
   push.has_residual = product.residual.has_value();
   call.dispatch({.shader = "matmul_merge",
-                 .bindings = {pieces, product.y, bias, residual},
+                 .bindings = {pieces, product.y, bias, residual, gate},
                  .groups = graph::LowerCall::grid((size.m * ((size.n + 3) / 4) + 127) / 128)},
                 push);
 }

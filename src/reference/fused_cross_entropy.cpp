@@ -87,6 +87,18 @@ OpCase head_case(std::string name, Sizes sizes, bool bias, bool gradient) {
   result.large = sizes.positions * sizes.tokens * sizes.hidden > 60'000'000;
   return result;
 }
+/// The labels of the first `count` positions count, and no others.
+OpCase counted_case(std::string name, Sizes sizes, std::uint32_t count) {
+  OpCase result = head_case(std::move(name), sizes, true, true);
+  result.inputs.push_back({.shape = {1, 1}, .dtype = DType::kU32});
+  result.fill = [fill = result.fill, count](auto& in, Philox& random) {
+    fill(in, random);
+    in[5].u = {count};
+    for (std::size_t n = count; n < in[2].u.size(); ++n) in[2].u[n] = 0xFFFFFFFFu;
+  };
+  result.gradient = result.gradient && count > 0;
+  return result;
+}
 }  // namespace
 
 std::vector<OpCase> fused_cross_entropy_cases() {
@@ -105,6 +117,9 @@ std::vector<OpCase> fused_cross_entropy_cases() {
           non_finite,
           head_case("chunks_257x1000x20", {257, 1000, 20}, true, true),
           head_case("positions_3000x65x9", {3000, 65, 9}, false, true),
+          counted_case("count_none", {70, 33, 5}, 0),
+          counted_case("count_some_3000x9000x5", {3000, 9000, 5}, 100),
+          counted_case("count_all_9x70x5", {9, 70, 5}, 9),
           head_case("vocabulary_70x50257x6", {70, 50257, 6}, true, true)};
 }
 

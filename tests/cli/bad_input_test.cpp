@@ -232,9 +232,19 @@ TEST(BadInput, PromptsAndLengths) {
                  {"the prompt has", "holds 32"});
   expect_refusal(fabula({"eval", run, "--data", scene().path("valid.tokens"), "--sequence", "33"}), 2, {"33", "32"});
   expect_refusal(fabula(scene().train("long_sequence", {"--set", "train.sequence_length=64"})), 2, {"64", "32"});
+  expect_refusal(fabula(eval(run) + Args{"--counts", scene().path("stories.tokens")}), 2, {"--by-frequency"});
   expect_refusal(fabula({"score", run, "--text", ""}), 2, {"empty"});
   expect_refusal(fabula({"generate", run, "--temperature", "-1"}), 2, {"temperature"});
   expect_refusal(fabula({"generate", run, "--top-p", "1.5"}), 2, {"top-p"});
+}
+
+TEST(BadInput, CountsOfAnotherVocabulary) {
+  fabula_ok(
+      {"tokenizer", "train", scene().path("valid.txt"), "--vocab-size", "290", "--out", scene().path("290.json")});
+  fabula_ok({"data", "prepare", scene().path("valid.txt"), "--tokenizer", scene().path("290.json"), "--out",
+             scene().path("290.tokens")});
+  expect_refusal(fabula(eval(scene().finished_run()) + Args{"--by-frequency", "--counts", scene().path("290.tokens")}),
+                 2, {"290.tokens", "vocabulary 290", "vocabulary 300"});
 }
 
 TEST(BadInput, NumbersThatAreNone) {
@@ -246,6 +256,7 @@ TEST(BadInput, NumbersThatAreNone) {
   for (const char* name : {"/model.safetensors", "/optimizer.safetensors", "/state.json"})
     EXPECT_EQ(read(run + name), before.at(run + name)) << name;
   expect_refusal(fabula(eval(run)), 1, {"not finite"});
+  expect_refusal(fabula(eval(run) + Args{"--by-frequency"}), 1, {"not finite"});
   expect_refusal(fabula({"score", run, "--text", "The", "--json"}), 1, {"not finite", "model.safetensors"});
   expect_refusal(fabula({"generate", run, "--json"}), 1, {"finite"});
 }

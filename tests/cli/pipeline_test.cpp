@@ -64,6 +64,66 @@ TEST(Pipeline, EvalSeesTheTrainedModel) {
   EXPECT_EQ(text["loss"], whole["loss"]);
 }
 
+TEST(Pipeline, EvalByFrequencyAddsUpToPlainEval) {
+  const Args eval{"eval", scene().finished_run(), "--data", scene().path("valid.tokens")};
+  const json plain = fabula_ok(eval + Args{"--json"}).json();
+  const json table =
+      fabula_ok(eval + Args{"--by-frequency", "--counts", scene().path("stories.tokens"), "--json"}).json();
+  EXPECT_EQ(table["positions"], plain["positions"]);
+  EXPECT_EQ(table["group_accuracy"], plain["group_accuracy"]);
+  EXPECT_EQ(table["token_in_group_accuracy"], plain["token_in_group_accuracy"]);
+  EXPECT_NEAR(table["loss"].get<double>(), plain["loss"].get<double>(), 1e-5);
+  EXPECT_NEAR(table["group_loss"].get<double>() + table["slot_loss"].get<double>(), plain["loss"].get<double>(), 1e-5);
+  EXPECT_EQ(table["counts_of_the_data_itself"], false);
+  // Bands share out the vocabulary and the positions; their losses add up.
+  int tokens = 0, positions = 0;
+  double loss = 0;
+  for (const json& band : table["bands"]) {
+    tokens += band["tokens"].get<int>();
+    positions += band["positions"].get<int>();
+    if (band["positions"] != 0) loss += band["positions"].get<int>() * band["loss"].get<double>();
+  }
+  EXPECT_EQ(tokens, 300);
+  EXPECT_EQ(positions, plain["positions"].get<int>());
+  EXPECT_NEAR(loss / positions, plain["loss"].get<double>(), 1e-5);
+  // So do the bins, whose right answers are the token accuracy.
+  double binned = 0, right = 0, distance = 0;
+  ASSERT_EQ(table["reliability"].size(), 10u);
+  for (const json& bin : table["reliability"]) {
+    const double count = bin["positions"].get<double>();
+    binned += count;
+    if (count == 0) continue;
+    EXPECT_GE(bin["probability"].get<double>(), bin["from"].get<double>());
+    EXPECT_LE(bin["probability"].get<double>(), bin["to"].get<double>());
+    right += count * bin["right"].get<double>();
+    distance += count * std::abs(bin["right"].get<double>() - bin["probability"].get<double>());
+  }
+  EXPECT_EQ(binned, positions);
+  EXPECT_NEAR(right / positions, table["token_accuracy"].get<double>(), 1e-9);
+  EXPECT_NEAR(distance / positions, table["expected_calibration_error"].get<double>(), 1e-9);
+  EXPECT_GT(table["token_accuracy"].get<double>(), 0.05);
+}
+
+TEST(Pipeline, EvalByFrequencyCountsTheDataItselfUnlessTold) {
+  const Args eval{"eval", scene().finished_run(), "--data", scene().path("valid.tokens"), "--by-frequency"};
+  const json itself = fabula_ok(eval + Args{"--json", "--batches", "2"}).json();
+  EXPECT_EQ(itself["counts_of_the_data_itself"], true);
+  EXPECT_EQ(itself["positions"], 2 * 4 * 16);
+  EXPECT_EQ(itself["bands"].back()["band"], "never seen");
+  EXPECT_EQ(itself["bands"].back()["positions"], 0);
+  EXPECT_TRUE(itself["bands"].back()["loss"].is_null());
+  // One word alone has been counted: nearly all labels are tokens never seen.
+  write(scene().path("word.txt"), "aaaa");
+  const json word = fabula_ok(eval + Args{"--json", "--batches", "2", "--counts", scene().path("word.txt")}).json();
+  EXPECT_EQ(word["loss"], itself["loss"]);
+  EXPECT_EQ(word["bands"].size(), 2u);
+  EXPECT_GT(word["bands"][1]["positions"].get<int>(), 64);
+  const std::string text = fabula_ok(eval).out;
+  for (const char* part :
+       {"the evaluated text itself", "never seen", "expected calibration error", "slot loss", "in group"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+}
+
 TEST(Pipeline, ScoresAddUp) {
   const json score = fabula_ok({"score", scene().finished_run(), "--text",
                                 "Once upon a time, there was a girl. She had a dog and a red ball.", "--json"})

@@ -1,0 +1,20 @@
+#pragma once
+#include <string>
+
+#include "infer/frequency_table.hpp"
+
+namespace fabula::app {
+
+/// What `fabula eval --by-frequency` shows.
+struct FrequencyReport {
+  const infer::FrequencyTable& table;
+  bool has_groups;      ///< a two-level head
+  std::string counted;  ///< the text whose tokens were counted
+  bool counted_itself;  ///< it is the evaluated text
+};
+
+/// As one JSON object, or as text with tables.
+std::string frequency_json(const FrequencyReport& report);
+std::string frequency_text(const FrequencyReport& report);
+
+}  // namespace fabula::app

@@ -1,0 +1,158 @@
+#include "infer/frequency_eval.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/fail.hpp"
+#include "ops/op_table.hpp"
+
+namespace fabula::infer {
+using graph::DType;
+using graph::Graph;
+using graph::Value;
+
+namespace {
+
+constexpr const char* kHidden = "eval.hidden";       // [N, D], handed from graph to graph
+constexpr const char* kRows = "eval.rows";           // [1, R]: the hidden vectors of a chunk
+constexpr const char* kJointLabels = "eval.labels";  // [1, R]
+constexpr std::uint64_t kPartOfHeap = 8;             // logits and log-probabilities are held beside each other
+
+/// Rows of log-probabilities that may be held at once, evened out over the chunks of N positions.
+std::int64_t chunk_rows(const vk::Limits& limits, std::int64_t N, std::int64_t V, std::uint64_t bytes) {
+  bytes = std::min({bytes, limits.max_storage_range, limits.max_allocation});
+  if (limits.heap_cap > 0) bytes = std::min(bytes, limits.heap_cap / kPartOfHeap);
+  const auto most = std::max<std::int64_t>(1, static_cast<std::int64_t>(bytes / sizeof(float)) / V);
+  const std::int64_t chunks = (N + most - 1) / most;
+  return (N + chunks - 1) / chunks;
+}
+
+Graph body_graph(const models::LanguageModel& model, std::int64_t batch, std::int64_t sequence) {
+  Graph graph(ops::op_table());
+  models::BodyInputs inputs;
+  inputs.ids = graph.input("ids", {1, batch * sequence}, DType::kU32);
+  graph.store_as_state(models::body(graph, model.config(), {batch, sequence, false}, inputs), kHidden);
+  return graph;
+}
+
+Graph head_graph(const models::LanguageModel& model, std::int64_t N, LabelGraphs& result) {
+  Graph graph(ops::op_table());
+  const heads::Head& head = model.head();
+  const Value hidden = graph.state(kHidden, {N, model.config().hidden});
+  const Value rows = graph.op1("embedding", {graph.input(kRows, {1, result.rows}, DType::kU32), hidden});
+  result.loss = head.loss(graph, rows, heads::LossUse::kValue);
+  const Value log_p = head.log_probs(graph, rows);
+  const Value labels = graph.input(kJointLabels, {1, result.rows}, DType::kU32);
+  const std::vector<Value> joint = graph.op("cross_entropy", {log_p, labels});
+  result.joint_loss = joint[0];
+  result.joint_correct = joint[2];
+  result.top_log_p = graph.op1("row_max", {log_p});
+  const heads::HeadLoss& loss = result.loss;
+  for (Value value : {loss.loss, loss.group_loss, loss.slot_loss, loss.group_correct, loss.slot_correct,
+                      result.joint_loss, result.joint_correct, result.top_log_p})
+    if (value) graph.keep(value);
+  return graph;
+}
+
+/// The labels of a batch that count, and where they stand in it.
+struct Chunk {
+  std::vector<std::uint32_t> rows, labels;
+};
+std::vector<Chunk> chunks_of(const text::Batch& batch, std::size_t size) {
+  std::vector<Chunk> chunks;
+  for (std::size_t n = 0; n < batch.labels.size(); ++n) {
+    if (batch.labels[n] == kIgnoredLabel) continue;
+    if (chunks.empty() || chunks.back().rows.size() == size) chunks.emplace_back();
+    chunks.back().rows.push_back(static_cast<std::uint32_t>(n));
+    chunks.back().labels.push_back(batch.labels[n]);
+  }
+  return chunks;
+}
+
+class LabelEvaluation {
+ public:
+  LabelEvaluation(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model)
+      : runtime_(runtime), graphs_(graphs), model_(model) {
+    set_head_inputs(model_.head().decode_inputs());
+  }
+
+  void run_body(std::span<const std::uint32_t> ids) {
+    runtime_.set_input(graphs_.body, "ids", ids);
+    runtime_.submit({graphs_.body});
+  }
+
+  /// The results of a chunk of the last body run.
+  std::vector<LabelResult> run_head(Chunk chunk) {
+    const std::size_t count = chunk.labels.size(), size = static_cast<std::size_t>(graphs_.rows);
+    chunk.rows.resize(size, 0);
+    chunk.labels.resize(size, kIgnoredLabel);
+    std::vector<heads::InputWords> inputs = model_.head().batch_inputs(chunk.labels, heads::LossUse::kValue);
+    inputs.push_back({kRows, std::move(chunk.rows)});
+    inputs.push_back({kJointLabels, chunk.labels});
+    set_head_inputs(inputs);
+    runtime_.submit({graphs_.head});
+    const heads::HeadLoss& loss = graphs_.loss;
+    const std::vector<float> losses = read(loss.loss), tops = read(graphs_.top_log_p),
+                             tokens = read(graphs_.joint_correct), groups = read(loss.group_loss),
+                             slots = read(loss.slot_loss), group_hits = read(loss.group_correct),
+                             slot_hits = read(loss.slot_correct);
+    std::vector<LabelResult> results(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!std::isfinite(losses[i]) || !std::isfinite(tops[i]))
+        fail(ErrorCode::kNumeric,
+             "the model's distribution is not finite where the label is {}: loss {}, log p of the "
+             "most probable token {}; look for bad numbers in the weights",
+             chunk.labels[i], losses[i], tops[i]);
+      results[i] = {.label = chunk.labels[i],
+                    .loss = losses[i],
+                    .top_probability = std::min(1.0, std::exp(double{tops[i]})),  // rounding may exceed 1
+                    .token_correct = tokens[i] != 0,
+                    .group_loss = groups[i],
+                    .slot_loss = slots[i],
+                    .group_correct = group_hits[i] == 1,
+                    .slot_correct = slot_hits[i] == 1};
+    }
+    return results;
+  }
+
+ private:
+  void set_head_inputs(const std::vector<heads::InputWords>& inputs) {
+    for (const heads::InputWords& input : inputs)
+      runtime_.set_input(graphs_.head, input.name, std::span<const std::uint32_t>(input.words));
+  }
+  std::vector<float> read(Value value) {
+    return value ? runtime_.read(graphs_.head, value) : std::vector<float>(static_cast<std::size_t>(graphs_.rows), NAN);
+  }
+  graph::Runtime& runtime_;
+  const LabelGraphs& graphs_;
+  const models::LanguageModel& model_;
+};
+
+}  // namespace
+
+LabelGraphs add_label_graphs(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
+                             std::int64_t sequence, std::uint64_t log_prob_bytes) {
+  LabelGraphs result;
+  const std::int64_t N = batch * sequence;
+  result.rows = chunk_rows(workload.profile().limits, N, model.head().vocabulary(), log_prob_bytes);
+  result.body = workload.add("evaluate body", body_graph(model, batch, sequence));
+  result.head = workload.add("evaluate labels", head_graph(model, N, result));
+  return result;
+}
+
+void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
+                     const text::BatchSource& source, std::uint64_t batches,
+                     const std::function<void(const LabelResult&)>& visit,
+                     const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
+  LabelEvaluation evaluation(runtime, graphs, model);
+  const std::uint64_t total = batches > 0 ? std::min(batches, source.batches_per_epoch()) : source.batches_per_epoch();
+  for (std::uint64_t index = 0; index < total; ++index) {
+    const text::Batch batch = source.batch(index);
+    evaluation.run_body(batch.ids);
+    for (Chunk& chunk : chunks_of(batch, static_cast<std::size_t>(graphs.rows)))
+      for (const LabelResult& result : evaluation.run_head(std::move(chunk))) visit(result);
+    if (progress && !progress(index + 1, total)) return;
+  }
+}
+
+}  // namespace fabula::infer

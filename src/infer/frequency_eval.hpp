@@ -1,0 +1,40 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+
+#include "graph/runtime.hpp"
+#include "infer/frequency_table.hpp"
+#include "models/language_model.hpp"
+#include "text/batches.hpp"
+
+namespace fabula::infer {
+
+/// Bytes that the log-probabilities of all tokens may take at once: a binding of every Vulkan device.
+inline constexpr std::uint64_t kLogProbBytes = 128ull << 20;
+
+/// The graphs of an evaluation label by label. One computes the hidden vectors of a batch, the other runs over chunks
+/// of them, since V log-probabilities of every position would be too many.
+struct LabelGraphs {
+  std::size_t body = 0, head = 0;  ///< in the workload
+  std::int64_t rows = 0;           ///< labels in a chunk
+  heads::HeadLoss loss;            ///< kept, [1, rows]
+  graph::Value joint_loss;         ///< the same loss, from the log-probabilities of all tokens; kept as those below
+  graph::Value joint_correct;      ///< 1 where the label is the most probable of all tokens
+  graph::Value top_log_p;          ///< log p of the most probable token
+  bool has_groups() const { return bool(loss.group_loss); }
+};
+
+/// `log_prob_bytes` bounds the log-probabilities held at once, together with what the device allows; at least one row
+/// is held.
+LabelGraphs add_label_graphs(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
+                             std::int64_t sequence, std::uint64_t log_prob_bytes = kLogProbBytes);
+
+/// Evaluates the labels of the first `batches` batches of a sequential source (0: all), in order; ignored ones are left
+/// out. How many are computed at once does not change a result beyond rounding. `progress` (may be empty) is called
+/// after each batch and stops the evaluation by returning false. Throws kNumeric when a distribution is not finite.
+void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
+                     const text::BatchSource& source, std::uint64_t batches,
+                     const std::function<void(const LabelResult&)>& visit,
+                     const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
+
+}  // namespace fabula::infer
