@@ -65,14 +65,20 @@ void print_suggestions(const RunConfig& config, std::uint64_t wanted, std::uint6
     fmt::print("  --set head.kind=fused   (the same numbers; logits over the whole vocabulary never all in memory)\n");
 }
 
+/// A config for commands that read no text: a vocabulary that it leaves open is that of a tokenizer learned by default.
+RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::string>& overrides) {
+  RunConfig config = load_config(path, overrides);
+  if (config.model.vocab_size > 0) return config;
+  config.model.vocab_size = train::kDefaultVocabulary;
+  info("vocab_size is open in the config; taking {}", config.model.vocab_size);
+  validate_config(config, path);
+  return config;
+}
+
 }  // namespace
 
 int plan(const PlanArgs& args) {
-  RunConfig config = load_config(args.config, args.overrides);
-  if (config.model.vocab_size == 0) {
-    config.model.vocab_size = train::kDefaultVocabulary;
-    info("vocab_size is open in the config; planning with {}", config.model.vocab_size);
-  }
+  RunConfig config = load_with_vocabulary(args.config, args.overrides);
   train::adopt_map_file(config);
   const vk::DeviceInfo device = vk::Device::open(args.device)->info();
   if (args.compare_heads) {
@@ -168,8 +174,7 @@ int train(const TrainArgs& args) {
 }
 
 int bench_train(const BenchArgs& args) {
-  RunConfig config = load_config(args.config, args.overrides);
-  if (config.model.vocab_size == 0) config.model.vocab_size = train::kDefaultVocabulary;
+  const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter};
   const bench::Table table = args.profile ? bench::profile_train(args.device, config, options)
                                           : bench::bench_train(args.device, config, options);
@@ -178,9 +183,7 @@ int bench_train(const BenchArgs& args) {
 }
 
 int bench_heads(const BenchHeadsArgs& args) {
-  RunConfig config = load_config(args.config, args.overrides);
-  if (config.model.vocab_size == 0) config.model.vocab_size = train::kDefaultVocabulary;
-  train::adopt_map_file(config);
+  const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   bench::HeadBenchOptions options = args.options;
   options.tokens.assign(args.tokens.begin(), args.tokens.end());
   fmt::print("{}", bench::print(bench::bench_heads(args.device, config, options), args.format));

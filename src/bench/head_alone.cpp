@@ -45,15 +45,11 @@ graph::Workload plan_head_alone(const vk::DeviceProfile& profile, const models::
 HeadAloneBench::HeadAloneBench(vk::Device& device, const models::LanguageModel& model, graph::Workload workload,
                                BenchBatches batches)
     : model_(model), runtime_(device, std::move(workload)), batches_(std::move(batches)) {
-  std::vector<float> values;
-  Philox random(1);
-  for (const auto& [name, stored] : runtime_.workload().stored()) {
-    if (stored.role != graph::Role::kParameter) continue;
-    const double spread = name == kHidden ? 2 : 0.04;  // about a layer norm's output, about fresh weights
-    values.resize(static_cast<std::size_t>(stored.shape.count()));
-    for (float& value : values) value = static_cast<float>(spread * (random.uniform() - 0.5));
-    runtime_.upload(name, values);
-  }
+  upload_weights(runtime_, model);
+  Philox random(2);
+  std::vector<float> hidden(static_cast<std::size_t>(runtime_.workload().stored().find(kHidden)->second.shape.count()));
+  for (float& value : hidden) value = static_cast<float>(random.normal());  // about a layer norm's output
+  runtime_.upload(kHidden, hidden);
 }
 
 double HeadAloneBench::step(std::int64_t number) {

@@ -33,7 +33,10 @@ std::vector<Subject> subjects_of(const RunConfig& config, const HeadBenchOptions
   for (const std::int64_t vocabulary : options.vocabularies)
     subjects.push_back({with_vocabulary(config, vocabulary), nullptr, {}});
   if (subjects.empty()) subjects.push_back({config, nullptr, {}});
-  for (Subject& subject : subjects) subject.variants = variants_of(subject.base, options);
+  for (Subject& subject : subjects) {
+    train::adopt_map_file(subject.base);
+    subject.variants = variants_of(subject.base, options);
+  }
   return subjects;
 }
 

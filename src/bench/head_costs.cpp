@@ -56,14 +56,15 @@ std::string fit_text(std::uint64_t bytes, std::uint64_t memory) {
 std::string fit_text(const Error& error) {
   if (error.code() != ErrorCode::kOutOfMemory && error.code() != ErrorCode::kUnsupported) throw error;
   const std::string text = error.what();  // what is wrong comes first, advice after it
-  return (error.code() == ErrorCode::kOutOfMemory ? "does not fit: " : "not possible: ") +
-         text.substr(0, text.find(';'));
+  return "does not fit: " + text.substr(0, text.find(';'));
 }
 
 StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config) {
   const models::LanguageModel model(config.model);
   StepCost cost{.parameters = model.parameter_count(), .logits = logits_of(config.model)};
   for (const graph::ParameterSpec& spec : model.head().parameters()) cost.head_parameters += spec.shape.count();
+  // What no head could be trained with fails here; what the plan refuses is a matter of size.
+  models::gradient_graph(model, config.train.batch_size, train::sequence_length(config), models::Gradients::kOverwrite);
   try {
     const train::TrainingPlan plan = train::plan_training(profile, model, config.train, false);
     cost.bytes = plan.workload.report().total();

@@ -25,8 +25,8 @@ StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const
 
 /// "does not fit: 300 MiB of 128 MiB", or empty where it fits.
 std::string fit_text(std::uint64_t bytes, std::uint64_t memory);
-/// The same from an error of a plan or an allocation: "not possible: .." where the device or fabula cannot at all.
-/// Errors of other kinds are thrown again.
+/// The same from the error of a plan or an allocation that is too large for the device (kOutOfMemory, kUnsupported);
+/// others are thrown again.
 std::string fit_text(const Error& error);
 
 /// What each head of head_variants would cost on this device: one row a head, nothing is allocated.

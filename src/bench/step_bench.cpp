@@ -1,11 +1,11 @@
 #include "bench/step_bench.hpp"
 
 #include <chrono>
+#include <cmath>
 
 #include "base/log.hpp"
 #include "base/philox.hpp"
 #include "bench/table.hpp"
-#include "models/weights.hpp"
 #include "train/schedule.hpp"
 
 namespace fabula::bench {
@@ -29,6 +29,19 @@ text::Batch BenchBatches::batch(std::int64_t number) const {
   return batch;
 }
 
+void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model) {
+  Philox random(1);
+  std::vector<float> values;
+  for (const graph::ParameterSpec& spec : model.parameters()) {
+    if (!runtime.workload().stored().contains(spec.name)) continue;
+    values.assign(static_cast<std::size_t>(spec.shape.count()), spec.init == graph::Init::kOnes ? 1.0f : 0.0f);
+    const double width = std::sqrt(12.0) * spec.init_std;  // of the uniform distribution with that deviation
+    if (spec.init == graph::Init::kNormal)
+      for (float& value : values) value = static_cast<float>(width * (random.uniform() - 0.5));
+    runtime.upload(spec.name, spec.init == graph::Init::kValues ? *spec.values : values);
+  }
+}
+
 StepBench::StepBench(vk::Device& device, const RunConfig& config, const heads::HeadData& head,
                      const text::TokenFile* tokens, bool timed)
     : config_(config),
@@ -37,7 +50,7 @@ StepBench::StepBench(vk::Device& device, const RunConfig& config, const heads::H
       runtime_(device, std::move(plan_.workload), timed),
       batches_(config, tokens),
       next_words_(words(1)) {
-  models::initialise_weights(runtime_, model_, 1);
+  upload_weights(runtime_, model_);
   for (const char* moment : {"adam.m.", "adam.v."})
     for (const graph::ParameterSpec& spec : model_.parameters())
       runtime_.upload(moment + spec.name, std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));

@@ -26,6 +26,11 @@ class BenchBatches {
   std::optional<text::BatchSource> source_;
 };
 
+/// Fills a model's parameters, those that the runtime has, with weights as good as fresh ones for measuring: as
+/// declared, but uniform where a training run draws from a normal distribution, which takes long for large
+/// vocabularies.
+void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model);
+
 /// One model's training step, as the trainer runs it: the next batch's words are made while the device works.
 class StepBench {
  public:

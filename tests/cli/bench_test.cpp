@@ -83,6 +83,16 @@ TEST(Bench, CompareHeadsSaysWhatDoesNotFit) {
     EXPECT_EQ(row["fits"].get<std::string>().rfind("does not fit: ", 0), 0u) << name << ": " << row["fits"];
 }
 
+TEST(Bench, CompareHeadsBeyondABinding) {
+  auto rows =
+      by_head(fabula_ok(compare({"--json", "--set", "vocab_size=1000000", "--limits", "vulkan-minimum"})).json());
+  EXPECT_NE(rows["full tied"]["fits"].get<std::string>().find("134217728 bytes"), std::string::npos)
+      << rows["full tied"];
+  EXPECT_EQ(rows["full tied"]["step MiB"], "");
+  EXPECT_EQ(rows["fused tied"]["fits"], "yes");
+  EXPECT_EQ(rows["shortlist 512 + scale_shift"]["fits"], "yes");
+}
+
 TEST(Bench, HeadsOfATextAndGroupSizes) {
   const nlohmann::json table =
       fabula_ok(heads({"--tokens", scene().path("stories.tokens"), "--group-sizes", "10,30"})).json();
@@ -141,6 +151,9 @@ TEST(Bench, BadInput) {
   refuse({"--vocabulary", "3"}, {"no flag \"--vocabulary\"", "--vocab"});
   expect_refusal(fabula(heads({"--tokens", scene().path("stories.txt")})), 1, {"stories.txt"});
   expect_refusal(fabula({"plan", scene().path("config.json"), "-o", "csv"}), 2, {"--compare-heads"});
+  expect_refusal(fabula(compare({"--set", "attn_pdrop=0.1"})), 1, {"dropout of attention weights", "attn_pdrop"});
+  expect_refusal(fabula({"plan", scene().path("config.json"), "--set", "head.group_size=3000"}), 2,
+                 {"head.group_size is 3000", "2048"});
   expect_refusal(fabula(compare({"-o", "html"})), 2, {"md", "csv", "json"});
 }
 
