@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 // y = sum over the pieces of K, in their order (+ bias) (+ residual): the second stage of a matmul whose K was split.
 #include "grid.glsl"
+#define GATED_ID 0
 #define OUTPUT_BINDING 1
 #include "matmul_output.glsl"
 layout(local_size_x = 128) in;

@@ -10,6 +10,7 @@
 //! variant matmul_shuffle_nn A_ALONG_K=1 B_ALONG_K=0
 //! variant matmul_shuffle_nt A_ALONG_K=1 B_ALONG_K=1
 //! variant matmul_shuffle_tn A_ALONG_K=0 B_ALONG_K=0
+#define GATED_ID 2
 #define OUTPUT_BINDING 2
 #define RESIDUAL_TEXELS
 #include "matmul_output.glsl"

@@ -25,6 +25,7 @@
 #define THREADS (BM / TM * (BN / TN))
 layout(local_size_x = THREADS) in;
 #include "grid.glsl"
+#define GATED_ID 0
 #define OUTPUT_BINDING 2
 #include "matmul_output.glsl"
 #include "matmul_tiles.glsl"

@@ -23,7 +23,7 @@ std::unique_ptr<Head> make_full(const ModelConfig& config, const HeadData& data,
 std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
   TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size, config.slots());
   if (tokens.shortlist() != config.head.shortlist || tokens.groups() != config.groups()) {
-    fail(ErrorCode::kInvalidArgument,
+    fail(ErrorCode::kFormat,
          "the group map has {} groups and a shortlist of {}; the config asks for head.groups {} and head.shortlist {}",
          tokens.groups(), tokens.shortlist(), config.groups(), config.head.shortlist);
   }
@@ -48,7 +48,7 @@ std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& d
     options.projections.push_back(clusters[i].projection);
     fits = static_cast<std::int64_t>(tokens.map().groups[i].size()) == clusters[i].tokens;
   }
-  if (!fits) fail(ErrorCode::kInvalidArgument, "the group map's clusters are not those of the config's head.cutoffs");
+  if (!fits) fail(ErrorCode::kFormat, "the group map's clusters are not those of the config's head.cutoffs");
   if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
   return std::make_unique<AdaptiveHead>(std::move(tokens), std::move(options));
 }

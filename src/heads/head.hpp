@@ -75,7 +75,8 @@ class Head {
 };
 
 /// The head that a config asks for. `embedding` is the token embedding's tensor name, which a tied head multiplies
-/// with. Throws kInvalidArgument naming the field for sizes or a map that do not fit.
+/// with. Throws kInvalidArgument naming the field for sizes that do not fit, kFormat for a map that is not the
+/// config's.
 std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data = {},
                                 std::string_view embedding = "transformer.wte.weight");
 

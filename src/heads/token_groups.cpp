@@ -14,8 +14,8 @@ TokenGroups::TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slo
   for (const auto& group : map_.groups) largest = std::max(largest, group.size());
   if (slots_ == 0) slots_ = static_cast<std::int64_t>(largest);
   if (static_cast<std::int64_t>(largest) > slots_) {
-    fail(ErrorCode::kInvalidArgument, "group map: a group has {} tokens, head.group_size is {}; it must be at least {}",
-         largest, slots_, largest);
+    fail(ErrorCode::kFormat, "group map: a group has {} tokens, head.group_size is {}; it must be at least {}", largest,
+         slots_, largest);
   }
   if (slots_ * groups() >= kNone) {
     fail(ErrorCode::kInvalidArgument, "head.groups {} x head.group_size {}: the product must be below {}", groups(),

@@ -19,7 +19,7 @@ class TokenGroups {
   static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
 
   /// `slots` S; 0: the largest group's. Throws kFormat for what is not a map of `vocabulary` tokens (check_token_map),
-  /// kInvalidArgument for a group of more than S.
+  /// or a group of more than S.
   TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slots = 0);
 
   const TokenMap& map() const { return map_; }

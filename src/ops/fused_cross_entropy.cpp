@@ -29,9 +29,9 @@ struct Cut {
   std::int64_t columns;  ///< tokens of a block, a multiple of 64 or all of them
 };
 Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {
-  // A larger chunk adds to d_weight less often; this keeps that traffic to a few per cent of the logits' own. With the
-  // pieces of products whose K is cut, all scratch stays below 256 MiB.
-  constexpr std::int64_t kChunkBytes = 239 << 20;
+  // With the pieces of products whose K is cut, all scratch stays below 256 MiB, unless that leaves products of so few
+  // positions that they are slow: then it may take twice what the table takes.
+  constexpr std::int64_t kChunkBytes = 239 << 20, kFewPositions = 1024;
   const bool texel = variant == kMatmulShuffle;
   std::int64_t range = std::int64_t(profile.limits.max_storage_range);
   if (texel) range = std::min(range, std::int64_t(profile.limits.max_texel_elements) * 16);
@@ -39,7 +39,8 @@ Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_vie
   const std::int64_t row_bytes = Shape{1, sizes.vocabulary}.bytes();
   // No wider than high where a binding holds little: both sides of a block are a product's depth.
   const auto square = static_cast<std::int64_t>(std::sqrt(static_cast<double>(range) / 4));
-  const std::int64_t chunk = std::min({sizes.positions, whole(kChunkBytes / row_bytes), whole(square)});
+  const std::int64_t rows = std::max(kChunkBytes / row_bytes, std::min(kFewPositions, 2 * sizes.hidden));
+  const std::int64_t chunk = std::min({sizes.positions, whole(rows), whole(square)});
   std::int64_t columns = std::min(range / (4 * chunk), kMatmulMaxDepth);
   if (texel) columns = std::min(columns, texel_rows({sizes.vocabulary, sizes.hidden}, profile));
   return {chunk, columns >= sizes.vocabulary ? sizes.vocabulary : whole(columns)};
@@ -132,7 +133,7 @@ class Lowering {
   Window gate() const { return gated() ? call_.input(kCount) : call_.input(kLabels); }  // the latter unread
   std::uint32_t gate_from(const RowBlock& chunk) const { return gated() ? u32(chunk.begin) : 0; }
   void set_gate(MatmulProduct& product, const RowBlock& chunk) const {
-    if (!gated()) return;
+    if (gate_from(chunk) == 0) return;
     product.gate = call_.input(kCount);
     product.gate_from = chunk.begin;
   }

@@ -15,7 +15,7 @@ struct MatmulProduct {
   std::int64_t bias_column = 0;
   std::optional<graph::Window> bias = {};
   std::optional<graph::Window> residual = {};  ///< shaped as y; may be y itself
-  std::optional<graph::Value> gate = {};       ///< [1, 1] u32: nothing is done unless it is above gate_from (above 0)
+  std::optional<graph::Value> gate = {};       ///< [1, 1] u32: nothing is done unless it is above gate_from
   std::int64_t gate_from = 0;
 };
 
@@ -50,22 +50,25 @@ inline void launch_matmul(graph::LowerCall& call, std::string_view variant, cons
   const graph::Window unread = product.b;  // bound where there is nothing
   const graph::Window bias = product.bias.value_or(unread), residual = product.residual.value_or(unread);
   const graph::Window gate = product.gate ? graph::Window(*product.gate) : unread;
+  const std::uint32_t gated = product.gate.has_value();
   const MatmulTile tile = matmul_tile(call.profile(), variant);
   const std::int64_t tiles = ((size.m + tile.m - 1) / tile.m) * ((size.n + tile.n - 1) / tile.n);
   graph::Launch launch{.shader = "matmul_" + std::string(variant),
+                       .constants = {gated},
                        .bindings = {product.a, product.b, splits == 1 ? product.y : graph::Window(pieces),
                                     splits == 1 ? bias : unread, splits == 1 ? residual : unread, gate},
                        .groups = graph::LowerCall::grid(tiles * splits)};
   launch.shader += kSuffix[static_cast<std::size_t>(size.layout)];
   if (variant == kMatmulShuffle) {
     launch.subgroup_size = call.profile().features.subgroup_size;
-    launch.constants = {push.has_residual, launch.subgroup_size};
+    launch.constants = {push.has_residual, launch.subgroup_size, gated};
   }
   call.dispatch(launch, push);
   if (splits == 1) return;
   push.has_bias = product.bias.has_value();
   push.has_residual = product.residual.has_value();
   call.dispatch({.shader = "matmul_merge",
+                 .constants = {gated},
                  .bindings = {pieces, product.y, bias, residual, gate},
                  .groups = graph::LowerCall::grid((size.m * ((size.n + 3) / 4) + 127) / 128)},
                 push);

@@ -135,11 +135,18 @@ TEST(BadInput, Safetensors) {
 
 TEST(BadInput, ShapesThatDisagreeWithTheConfig) {
   const std::string run = scene().copy_of_finished_run("disagree");
-  json config = json::parse(read(run + "/config.json"));
+  const json good = json::parse(read(run + "/config.json"));
+  json config = good;
   config["head"]["group_size"] = 20;
   config["head"].erase("groups");
   write(run + "/config.json", config.dump());
+  expect_refusal(fabula(eval(run)), 1, {"group map has 17 groups", "head.groups 15"});
+  std::filesystem::remove(run + "/token_groups.json");  // such a map follows from the config: now the tensors disagree
   expect_refusal(fabula(eval(run)), 1, {"lm_head", "[17", "[15", "group_size"});
+  config = good;
+  config["head"]["map"] = "clustered";
+  write(run + "/config.json", config.dump());
+  expect_refusal(fabula(eval(run)), 1, {"token_groups.json", "which token is in which group"});
 }
 
 TEST(BadInput, OptimizerOfAnotherStep) {

@@ -38,8 +38,9 @@ TEST(Pipeline, PlanFits) {
 TEST(Pipeline, TrainingLearns) {
   const std::vector<json> losses = records(scene().finished_run(), "eval");
   ASSERT_EQ(losses.size(), 4u);  // steps 0, 20, 40, 60
-  EXPECT_NEAR(losses.front()["loss"].get<double>(), std::log(300), 0.2);
-  EXPECT_LT(losses.back()["loss"].get<double>(), losses.front()["loss"].get<double>() - 1);
+  // A fresh model knows the tokens' frequencies and nothing else.
+  EXPECT_LT(losses.front()["loss"].get<double>(), std::log(300) - 0.5);
+  EXPECT_LT(losses.back()["loss"].get<double>(), losses.front()["loss"].get<double>() - 0.4);
   EXPECT_EQ(records(scene().finished_run(), "train").size(), 60u);
   EXPECT_EQ(records(scene().finished_run(), "sample").size(), 2u);
   EXPECT_NE(read(scene().finished_run() + "/report.html").find("<svg"), std::string::npos);

@@ -348,16 +348,16 @@ TEST(Heads, SizesThatDoNotFitNameTheField) {
   empty.vocab_size = 0;
   expect_error(ErrorCode::kInvalidArgument, {"vocab_size is 0"}, [&] { make_head(empty); });
   ModelConfig grouped = config(HeadKind::kGrouped);
-  expect_error(ErrorCode::kInvalidArgument, {"5 groups", "head.groups 5", "shortlist of 2", "head.shortlist 0"},
+  expect_error(ErrorCode::kFormat, {"5 groups", "head.groups 5", "shortlist of 2", "head.shortlist 0"},
                [&] { make_head(grouped, {.map = scattered_map(2, 5), .counts = {}}); });
-  expect_error(ErrorCode::kInvalidArgument, {"a group has 31 tokens", "head.group_size is 7", "at least 31"},
+  expect_error(ErrorCode::kFormat, {"a group has 31 tokens", "head.group_size is 7", "at least 31"},
                [&] { make_head(grouped, {.map = scattered_map(0, 1), .counts = {}}); });
   expect_error(ErrorCode::kInvalidArgument, {"counts of 3 tokens", "vocab_size is 31"}, [&] {
     make_head(grouped, {.map = {}, .counts = {1, 2, 3}});
   });
   ModelConfig adaptive = config(HeadKind::kAdaptive);
   adaptive.head.cutoffs = {3, 9};
-  expect_error(ErrorCode::kInvalidArgument, {"clusters", "head.cutoffs"},
+  expect_error(ErrorCode::kFormat, {"clusters", "head.cutoffs"},
                [&] { make_head(adaptive, {.map = scattered_map(3, 3), .counts = {}}); });
 }
 

@@ -70,7 +70,7 @@ TEST(TokenGroups, AnyMapHasItsLookUps) {
 }
 
 TEST(TokenGroups, MapsThatDoNotFitAreRefused) {
-  expect_error(ErrorCode::kInvalidArgument, {"a group has 3 tokens", "head.group_size is 2", "at least 3"}, [] {
+  expect_error(ErrorCode::kFormat, {"a group has 3 tokens", "head.group_size is 2", "at least 3"}, [] {
     TokenGroups({.shortlist = {}, .groups = {{0, 1, 2}}}, 3, 2);
   });
   expect_error(ErrorCode::kFormat, {"token 1"}, [] { TokenGroups({.shortlist = {1}, .groups = {{0, 1, 2}}}, 3, 3); });
