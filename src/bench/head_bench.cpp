@@ -192,8 +192,16 @@ Table bench_heads(const vk::DeviceOptions& device, const RunConfig& config, cons
   }
   for (const Subject& subject : subjects) {
     Maps maps(subject.tokens);
-    for (const HeadVariant& variant : subject.variants)
-      table.rows.push_back(RowBench(device, variant, maps, subject.tokens, steps).measure().cells());
+    for (const HeadVariant& variant : subject.variants) {
+      try {
+        table.rows.push_back(RowBench(device, variant, maps, subject.tokens, steps).measure().cells());
+      } catch (const Error& error) {  // what was measured so far is not lost
+        log_warn(fmt::format("{}, {} tokens: {}", variant.name, variant.config.model.vocab_size, error.what()));
+        Row row{.head = variant.name, .vocabulary = variant.config.model.vocab_size};
+        row.step_speed = fmt::format("failed: {}", error.what());
+        table.rows.push_back(row.cells());
+      }
+    }
   }
   return table;
 }
