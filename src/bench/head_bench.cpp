@@ -196,8 +196,10 @@ Table bench_heads(const vk::DeviceOptions& device, const RunConfig& config, cons
       try {
         table.rows.push_back(RowBench(device, variant, maps, subject.tokens, steps).measure().cells());
       } catch (const Error& error) {  // what was measured so far is not lost
-        log_warn(fmt::format("{}, {} tokens: {}", variant.name, variant.config.model.vocab_size, error.what()));
-        Row row{.head = variant.name, .vocabulary = variant.config.model.vocab_size};
+        warn("{}, {} tokens: {}", variant.name, variant.config.model.vocab_size, error.what());
+        Row row;
+        row.head = variant.name;
+        row.vocabulary = variant.config.model.vocab_size;
         row.step_speed = fmt::format("failed: {}", error.what());
         table.rows.push_back(row.cells());
       }
