@@ -75,15 +75,18 @@ class EvaluationRun {
   std::uint64_t batches() const { return static_cast<std::uint64_t>(args_.batches); }
   bool show_progress(std::uint64_t done, std::uint64_t total) {
     if (progress_.redraws()) progress_.show(fmt::format("batch {} of {}", done, total));
-    return !signals_.requested();
+    return !stopped();
   }
+  bool stopped() const { return signals_ && signals_->requested(); }
+  /// From here on Ctrl-C is asked for between batches; before it ends the program at once.
+  void watch_signals() { signals_.emplace(); }
 
   const EvalArgs& args_;
   infer::ModelFolder folder_;
   EvaluationText data_;
   std::int64_t batch_, sequence_;
   text::BatchSource source_;
-  StopSignals signals_;
+  std::optional<StopSignals> signals_;
   ProgressLine progress_;
 };
 
@@ -93,11 +96,12 @@ int EvaluationRun::totals() {
   const infer::EvaluationGraph graph = infer::add_evaluation_graph(workload, model(), batch_, sequence_);
   graph::Runtime runtime(*device, std::move(workload));
   folder_.load_weights(runtime);
+  watch_signals();
   const infer::Evaluation result =
       infer::evaluate(runtime, graph, model(), source_, batches(),
                       [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
   progress_.end();
-  if (signals_.requested()) return 130;
+  if (stopped()) return 130;
   if (args_.json) {
     fmt::print("{}\n", dump({{"loss", result.loss()},
                              {"perplexity", result.perplexity()},
@@ -127,11 +131,12 @@ int EvaluationRun::by_frequency() {
   const infer::LabelGraphs graphs = infer::add_label_graphs(workload, model(), batch_, sequence_);
   graph::Runtime runtime(*device, std::move(workload));
   folder_.load_weights(runtime);
+  watch_signals();
   infer::evaluate_labels(
       runtime, graphs, model(), source_, batches(), [&](const infer::LabelResult& result) { table.add(result); },
       [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
   progress_.end();
-  if (signals_.requested()) return 130;
+  if (stopped()) return 130;
   const FrequencyReport report{table, graphs.has_groups(), counted, args_.counts.empty()};
   fmt::print("{}", args_.json ? frequency_json(report) : frequency_text(report));
   return 0;

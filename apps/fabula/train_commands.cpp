@@ -63,23 +63,29 @@ void print_suggestions(const RunConfig& config, std::uint64_t wanted, std::uint6
   fmt::print("  --set train.sequence_length={}   (shorter sequences)\n", train::sequence_length(config) / 2);
   if (config.model.head.kind == HeadKind::kFull)
     fmt::print("  --set head.kind=fused   (the same numbers; logits over the whole vocabulary never all in memory)\n");
+  fmt::print("  --compare-heads   (with this command: what every kind of head would take)\n");
 }
 
-/// A config for commands that read no text: a vocabulary that it leaves open is that of a tokenizer learned by default.
+/// A config for commands that read no text: a vocabulary that it leaves open is that of a tokenizer learned by default;
+/// a map file gives the head's sizes.
 RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::string>& overrides) {
   RunConfig config = load_config(path, overrides);
-  if (config.model.vocab_size > 0) return config;
-  config.model.vocab_size = train::kDefaultVocabulary;
-  info("vocab_size is open in the config; taking {}", config.model.vocab_size);
-  validate_config(config, path);
+  if (config.model.vocab_size == 0) {
+    if (config.model.head.kind == HeadKind::kGrouped && config.model.head.map == GroupMap::kFile)
+      fail(ErrorCode::kInvalidArgument, "{}: head.map is file and vocab_size is open; set vocab_size to the map's",
+           path);
+    config.model.vocab_size = train::kDefaultVocabulary;
+    info("vocab_size is open in the config; taking {}", config.model.vocab_size);
+    validate_config(config, path);
+  }
+  train::adopt_map_file(config);
   return config;
 }
 
 }  // namespace
 
 int plan(const PlanArgs& args) {
-  RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  train::adopt_map_file(config);
+  const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   const vk::DeviceInfo device = vk::Device::open(args.device)->info();
   if (args.compare_heads) {
     fmt::print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));

@@ -1,5 +1,6 @@
 #include "bench/head_bench.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "base/fail.hpp"
@@ -23,7 +24,7 @@ struct Subject {
 std::vector<HeadVariant> variants_of(const RunConfig& base, const HeadBenchOptions& options) {
   std::vector<HeadVariant> variants = head_variants(base);
   for (const std::int64_t size : options.group_sizes) variants.push_back(grouped_variant(base, size));
-  return filter_variants(std::move(variants), options.heads);
+  return variants;
 }
 
 std::vector<Subject> subjects_of(const RunConfig& config, const HeadBenchOptions& options,
@@ -33,10 +34,15 @@ std::vector<Subject> subjects_of(const RunConfig& config, const HeadBenchOptions
   for (const std::int64_t vocabulary : options.vocabularies)
     subjects.push_back({with_vocabulary(config, vocabulary), nullptr, {}});
   if (subjects.empty()) subjects.push_back({config, nullptr, {}});
+  std::vector<std::string> names;  // of all vocabularies: what one is too small for, another may have
   for (Subject& subject : subjects) {
     train::adopt_map_file(subject.base);
     subject.variants = variants_of(subject.base, options);
+    for (const HeadVariant& variant : subject.variants)
+      if (std::find(names.begin(), names.end(), variant.name) == names.end()) names.push_back(variant.name);
   }
+  check_filter(names, options.heads);
+  for (Subject& subject : subjects) subject.variants = filter_variants(std::move(subject.variants), options.heads);
   return subjects;
 }
 
@@ -183,6 +189,7 @@ Table bench_heads(const vk::DeviceOptions& device, const RunConfig& config, cons
   std::vector<std::unique_ptr<text::TokenFile>> files;
   for (const std::filesystem::path& path : options.tokens) files.push_back(std::make_unique<text::TokenFile>(path));
   const std::vector<Subject> subjects = subjects_of(config, options, files);
+  check_body(subjects.front().base);
   Table table{kColumns, {}, {}};
   int steps = options.steps;
   {

@@ -54,17 +54,23 @@ std::string fit_text(std::uint64_t bytes, std::uint64_t memory) {
 }
 
 std::string fit_text(const Error& error) {
-  if (error.code() != ErrorCode::kOutOfMemory && error.code() != ErrorCode::kUnsupported) throw error;
+  const bool refused = error.code() == ErrorCode::kInvalidArgument;
+  if (!refused && error.code() != ErrorCode::kOutOfMemory && error.code() != ErrorCode::kUnsupported) throw error;
   const std::string text = error.what();  // what is wrong comes first, advice after it
-  return "does not fit: " + text.substr(0, text.find(';'));
+  return (refused ? "refused: " : "does not fit: ") + text.substr(0, text.find(';'));
+}
+
+void check_body(RunConfig config) {
+  config.model.head = HeadConfig{.kind = HeadKind::kFused};
+  config.model.tie_word_embeddings = true;
+  models::gradient_graph(models::LanguageModel(config.model), config.train.batch_size, train::sequence_length(config),
+                         models::Gradients::kOverwrite);
 }
 
 StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config) {
   const models::LanguageModel model(config.model);
   StepCost cost{.parameters = model.parameter_count(), .logits = logits_of(config.model)};
   for (const graph::ParameterSpec& spec : model.head().parameters()) cost.head_parameters += spec.shape.count();
-  // What no head could be trained with fails here; what the plan refuses is a matter of size.
-  models::gradient_graph(model, config.train.batch_size, train::sequence_length(config), models::Gradients::kOverwrite);
   try {
     const train::TrainingPlan plan = train::plan_training(profile, model, config.train, false);
     cost.bytes = plan.workload.report().total();
@@ -78,6 +84,7 @@ StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const
 }
 
 Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base) {
+  check_body(base);
   const ModelConfig& model = base.model;
   Table table{
       {"head", "head parameters", "parameters", "step MiB", "head peak MiB", "GFLOP/step", "logits/position", "fits"},

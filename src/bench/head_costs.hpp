@@ -12,6 +12,9 @@ namespace fabula::bench {
 /// Floating-point operations of a whole training step: its batches and the optimizer.
 double step_flops(const train::TrainingPlan& plan, const TrainConfig& config);
 
+/// Throws kInvalidArgument or kUnsupported for a run that no head could be trained with.
+void check_body(RunConfig config);
+
 /// What a training step takes with a config's head, from the plan alone. What is not known is 0.
 struct StepCost {
   std::int64_t head_parameters = 0, parameters = 0;

@@ -89,10 +89,11 @@ std::vector<HeadVariant> head_variants(const RunConfig& base) {
     list.grouped(shortlist + "per_group clustered tied", HeadModulation::kPerGroup, K, true, GroupMap::kClustered);
   }
   std::vector<HeadVariant> variants = list.take();
+  if (!fits(base)) return variants;
   const bool listed = std::any_of(variants.begin(), variants.end(), [&](const HeadVariant& variant) {
     return describe_head(variant.config.model) == describe_head(base.model);
   });
-  if (!listed && fits(base)) variants.insert(variants.begin(), {"configured", base});
+  if (!listed) variants.insert(variants.begin(), {"configured", base});
   return variants;
 }
 
@@ -109,19 +110,19 @@ HeadVariant grouped_variant(const RunConfig& base, std::int64_t group_size) {
   return std::move(variants.front());
 }
 
+void check_filter(const std::vector<std::string>& names, const std::vector<std::string>& parts) {
+  for (const std::string& part : parts) {
+    const auto has = [&](const std::string& name) { return name.find(part) != std::string::npos; };
+    if (std::any_of(names.begin(), names.end(), has)) continue;
+    fail(ErrorCode::kInvalidArgument, "no head has \"{}\" in its name; there are {}", part, fmt::join(names, ", "));
+  }
+}
+
 std::vector<HeadVariant> filter_variants(std::vector<HeadVariant> variants, const std::vector<std::string>& parts) {
   if (parts.empty()) return variants;
-  const auto has = [](const HeadVariant& variant, const std::string& part) {
-    return variant.name.find(part) != std::string::npos;
-  };
-  for (const std::string& part : parts) {
-    if (std::any_of(variants.begin(), variants.end(), [&](const HeadVariant& v) { return has(v, part); })) continue;
-    std::string names;
-    for (const HeadVariant& variant : variants) names += (names.empty() ? "" : ", ") + variant.name;
-    fail(ErrorCode::kInvalidArgument, "no head has \"{}\" in its name; there are {}", part, names);
-  }
-  std::erase_if(variants, [&](const HeadVariant& v) {
-    return std::none_of(parts.begin(), parts.end(), [&](const std::string& part) { return has(v, part); });
+  std::erase_if(variants, [&](const HeadVariant& variant) {
+    return std::none_of(parts.begin(), parts.end(),
+                        [&](const std::string& part) { return variant.name.find(part) != std::string::npos; });
   });
   return variants;
 }

@@ -24,8 +24,10 @@ std::vector<HeadVariant> head_variants(const RunConfig& base);
 /// The paper's head with groups of S, as "grouped S=<S>". Throws kInvalidArgument unless 1 <= S <= V.
 HeadVariant grouped_variant(const RunConfig& base, std::int64_t group_size);
 
-/// Those whose name contains one of the parts; no parts: all. Throws kInvalidArgument, listing the names, for a part
-/// that no name contains.
+/// Throws kInvalidArgument, listing the names, for a part that no name contains.
+void check_filter(const std::vector<std::string>& names, const std::vector<std::string>& parts);
+
+/// Those whose name contains one of the parts; no parts: all.
 std::vector<HeadVariant> filter_variants(std::vector<HeadVariant> variants, const std::vector<std::string>& parts);
 
 /// The same run for another vocabulary: special tokens beyond it are dropped.

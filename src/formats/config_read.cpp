@@ -7,6 +7,7 @@
 
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
+#include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "formats/config_io.hpp"
 #include "formats/config_keys.hpp"
@@ -187,7 +188,8 @@ void ConfigReader::read_key(const ConfigKey& key, const json& value) {
     integer->at(config_) = *number;
   } else if (const auto* list = std::get_if<IntegerListField>(&key.field)) {
     const std::string expected = fmt::format("a list of rising integers from {} to {}", list->min, list->max);
-    if (!value.is_array() || value.size() > kMaxListEntries) fail_value(path, value, expected);
+    if (!value.is_array() || value.size() > kMaxListEntries)
+      fail_value(path, value, expected + fmt::format(", at most {} of them", kMaxListEntries));
     std::vector<std::int64_t>& numbers = list->at(config_);
     numbers.clear();
     for (const json& entry : value) {
@@ -308,6 +310,10 @@ RunConfig ConfigReader::read() {
   }
   read_attention();
   set_dependent_defaults();
+  for (const ConfigKey& key : config_keys())
+    if (given_.contains(key.path(family_)) && !key_applies(key, config_.model.head))
+      warn("{} is ignored: it means nothing to a head of kind {} as configured", where(key.path(family_)),
+           head_kind_name(config_.model.head.kind));
   validate_config(config_, source_);
   return config_;
 }

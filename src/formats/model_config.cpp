@@ -9,14 +9,6 @@
 namespace fabula {
 namespace {
 
-// Smallest S with S * S >= V, in integers: a rounded square root may be one off.
-std::int64_t ceil_sqrt(std::int64_t value) {
-  auto root = static_cast<std::int64_t>(std::sqrt(static_cast<double>(value)));
-  while (root * root < value) ++root;
-  while (root > 1 && (root - 1) * (root - 1) >= value) --root;
-  return root;
-}
-
 std::int64_t ceil_divide(std::int64_t value, std::int64_t by) {
   return (value + by - 1) / by;
 }
@@ -81,6 +73,7 @@ struct Validator {
   }
 
   void check_groups(const HeadConfig& head) const {
+    if (head.map == GroupMap::kFile && head.group_size == 0) return;  // the file's, which is read later
     const std::int64_t vocabulary = model().vocab_size, tail = vocabulary - head.shortlist;
     if (tail < 1) {
       fail(ErrorCode::kInvalidArgument,
@@ -93,11 +86,11 @@ struct Validator {
            "{}: head.group_size is {}, the vocabulary has {} tokens{}; choose 1 to {}, or "
            "null for {}",
            source, head.group_size, vocabulary,
-           head.shortlist > 0 ? fmt::format(" and {} beyond the shortlist", tail) : "", tail, ceil_sqrt(tail));
+           head.shortlist > 0 ? fmt::format(" and {} beyond the shortlist", tail) : "", tail, default_group_size(tail));
     }
     const std::int64_t needed = ceil_divide(tail, model().slots());
     const std::int64_t most = head.map == GroupMap::kIdRanges ? needed : tail;
-    if (head.groups == 0 || (head.groups >= needed && head.groups <= most)) return;
+    if (head.groups == 0 || (head.groups >= needed && head.groups <= most)) return check_table(head);
     // needed * slots < 2^49: no overflow, and head.groups is at most 2^24.
     fail(
         ErrorCode::kInvalidArgument,
@@ -105,6 +98,32 @@ struct Validator {
         source, head.groups, model().slots(), head.groups * model().slots(),
         head.groups < needed ? "is fewer than the" : "leaves groups empty with the", tail,
         most > needed ? fmt::format("{} to {}", needed, most) : std::to_string(needed));
+  }
+
+  // What the grouped matrix products bind whole or count in a kernel's loops.
+  void check_table(const HeadConfig& head) const {
+    constexpr std::int64_t kMostSlots = 1 << 25;
+    if (head.modulation == HeadModulation::kScaleShift) return;
+    if (model().slots() > kMaxGroupedExtent) {
+      fail(ErrorCode::kInvalidArgument, "{}: head.group_size is {}; with modulation {} it is at most {}", source,
+           model().slots(), modulation_name(head.modulation), kMaxGroupedExtent);
+    }
+    if (model().groups() * model().slots() > kMostSlots) {
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.groups {} x head.group_size {} = {} slots; with modulation {} there may be {}: make the groups "
+           "more "
+           "equal",
+           source, model().groups(), model().slots(), model().groups() * model().slots(),
+           modulation_name(head.modulation), kMostSlots);
+    }
+    const std::int64_t T = config.train.sequence_length > 0 ? config.train.sequence_length : model().n_positions;
+    if (config.train.batch_size * T > kMaxGroupedExtent) {
+      fail(ErrorCode::kInvalidArgument,
+           "{}: train.batch_size {} x {} positions = {}; with head.modulation {} at most {} go at once, more by "
+           "train.grad_accumulation",
+           source, config.train.batch_size, T, config.train.batch_size * T, modulation_name(head.modulation),
+           kMaxGroupedExtent);
+    }
   }
 
   void check_adaptive(const HeadConfig& head) const {
@@ -142,9 +161,17 @@ AttentionKind ModelConfig::attention(std::int64_t layer) const {
   return attention_layers.empty() ? AttentionKind::kGlobal : attention_layers.at(static_cast<std::size_t>(layer));
 }
 
+// In integers: a rounded square root may be one off.
+std::int64_t default_group_size(std::int64_t tokens) {
+  auto root = static_cast<std::int64_t>(std::sqrt(static_cast<double>(tokens)));
+  while (root * root < tokens) ++root;
+  while (root > 1 && (root - 1) * (root - 1) >= tokens) --root;
+  return root;
+}
+
 std::int64_t ModelConfig::slots() const {
   ensure(vocab_size > head.shortlist, "the vocabulary's size is not known yet");
-  return head.group_size > 0 ? head.group_size : ceil_sqrt(vocab_size - head.shortlist);
+  return head.group_size > 0 ? head.group_size : default_group_size(vocab_size - head.shortlist);
 }
 
 std::int64_t ModelConfig::groups() const {

@@ -12,6 +12,9 @@ enum class HeadModulation { kScaleShift, kLowRank, kPerGroup };
 enum class GroupMap { kIdRanges, kFrequency, kClustered, kRandom, kFile };
 enum class BiasInit { kUnigram, kZeros };
 
+/// Most positions, and most slots of a group, that the products of low_rank and per_group heads take.
+inline constexpr std::int64_t kMaxGroupedExtent = 1 << 18;
+
 /// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots(), groups() and cutoffs().
 struct HeadConfig {
   HeadKind kind = HeadKind::kFull;
@@ -103,6 +106,9 @@ struct RunConfig {
 
 /// The defaults of a family: what Hugging Face's configuration class of that name assumes, and vocab_size 0.
 RunConfig default_config(ModelFamily family);
+
+/// S of `tokens` tokens in groups where nothing else is said: ceil(sqrt(tokens)).
+std::int64_t default_group_size(std::int64_t tokens);
 
 std::string_view family_name(ModelFamily family);             ///< "gpt2", "gpt_neo"
 std::string_view head_kind_name(HeadKind kind);               ///< "full", "fused", "grouped", "adaptive"

@@ -87,6 +87,14 @@ void check_token_map(const TokenMap& map, std::int64_t vocabulary, std::string_v
   }
 }
 
+std::vector<std::int64_t> even_group_begins(std::int64_t tokens, std::int64_t groups, std::int64_t slots) {
+  const bool full = (tokens + slots - 1) / slots == groups;
+  std::vector<std::int64_t> begins;
+  for (std::int64_t g = 0; g < groups; ++g) begins.push_back(full ? g * slots : g * tokens / groups);
+  begins.push_back(tokens);
+  return begins;
+}
+
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary) {
   std::string text = fmt::format("{{\"vocab_size\": {},\n \"shortlist\": [{}],\n \"groups\": [\n", vocabulary,
                                  fmt::join(map.shortlist, ", "));

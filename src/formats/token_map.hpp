@@ -23,6 +23,10 @@ struct TokenMap {
 /// many there are.
 void check_token_map(const TokenMap& map, std::int64_t vocabulary, std::string_view source);
 
+/// How `tokens` tokens in an order are cut into groups: `slots` a group where that fills `groups` of them, else evenly,
+/// so that none is empty. [groups + 1]: where each begins, and `tokens`.
+std::vector<std::int64_t> even_group_begins(std::int64_t tokens, std::int64_t groups, std::int64_t slots);
+
 /// The text of a map's file: {"vocab_size": V, "shortlist": [..], "groups": [[..], ..]}, one group a line.
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary);
 /// Reads that text. Errors: kFormat naming `source` and the key for what is not such a map (check_token_map included);

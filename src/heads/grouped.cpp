@@ -45,7 +45,18 @@ GroupedHead::GroupedHead(TokenGroups tokens, Options options)
   if (options_.hidden < 1)
     fail(ErrorCode::kInvalidArgument, "grouped head: hidden size {} must be at least 1", options_.hidden);
   declare_parameters();
+  make_constant_inputs();
   options_.counts = {};
+}
+
+void GroupedHead::make_constant_inputs() {
+  if (options_.modulation != HeadModulation::kScaleShift)
+    constant_inputs_.push_back({kRows, tied_tokens() ? tokens_.slot_tokens() : tokens_.slot_orders()});
+  if (!tied_shortlist()) return;
+  constant_inputs_.push_back({kShortlist, tokens_.map().shortlist});
+  SegmentPlan plan = plan_segments(tokens_.map().shortlist, tokens_.vocabulary());
+  constant_gradient_inputs_.push_back({kShortOrder, std::move(plan.order)});
+  constant_gradient_inputs_.push_back({kShortSegments, std::move(plan.segments)});
 }
 
 void GroupedHead::declare_parameters() {
@@ -191,17 +202,12 @@ std::vector<InputWords> GroupedHead::batch_inputs(std::span<const std::uint32_t>
   if (options_.modulation != HeadModulation::kScaleShift) {
     inputs.push_back(std::move(slots));
     inputs.push_back(std::move(counts));
-    inputs.push_back({kRows, tied_tokens() ? tokens_.slot_tokens() : tokens_.slot_orders()});
   }
   if (tokens_.shortlist() > 0) inputs.push_back(std::move(alone));
   if (has_plan(use)) inputs.push_back({kPlan, make_group_plan(targets, static_cast<std::uint32_t>(tokens_.groups()))});
-  if (!tied_shortlist()) return inputs;
-  inputs.push_back({kShortlist, tokens_.map().shortlist});
-  if (use == LossUse::kGradient) {
-    SegmentPlan plan = plan_segments(tokens_.map().shortlist, tokens_.vocabulary());
-    inputs.push_back({kShortOrder, std::move(plan.order)});
-    inputs.push_back({kShortSegments, std::move(plan.segments)});
-  }
+  inputs.insert(inputs.end(), constant_inputs_.begin(), constant_inputs_.end());
+  if (use == LossUse::kGradient)
+    inputs.insert(inputs.end(), constant_gradient_inputs_.begin(), constant_gradient_inputs_.end());
   return inputs;
 }
 

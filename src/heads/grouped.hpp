@@ -44,6 +44,7 @@ class GroupedHead final : public Head {
     return use == LossUse::kGradient || options_.modulation != HeadModulation::kScaleShift;
   }
   void declare_parameters();
+  void make_constant_inputs();
   graph::Value class_scores(graph::Graph& graph, graph::Value h, LossUse use) const;  ///< [N, K + G]
   graph::Value shared_logits(graph::Graph& graph, graph::Value h) const;              ///< u [N, S]
   graph::Value low_rank_vector(graph::Graph& graph, graph::Value h) const;            ///< R h [N, r]
@@ -54,6 +55,7 @@ class GroupedHead final : public Head {
   TokenGroups tokens_;
   Options options_;
   std::vector<graph::ParameterSpec> parameters_;
+  std::vector<InputWords> constant_inputs_, constant_gradient_inputs_;  ///< of a batch, the same for every one
 };
 
 }  // namespace fabula::heads

@@ -48,7 +48,13 @@ std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& d
     options.projections.push_back(clusters[i].projection);
     fits = static_cast<std::int64_t>(tokens.map().groups[i].size()) == clusters[i].tokens;
   }
-  if (!fits) fail(ErrorCode::kFormat, "the group map's clusters are not those of the config's head.cutoffs");
+  if (!fits) {
+    std::vector<std::int64_t> begins{tokens.shortlist()};
+    for (const auto& cluster : tokens.map().groups) begins.push_back(begins.back() + std::int64_t(cluster.size()));
+    begins.pop_back();
+    fail(ErrorCode::kFormat, "the group map's clusters begin at {}, the config's head.cutoffs are {}",
+         fmt::join(begins, " "), fmt::join(config.cutoffs(), " "));
+  }
   if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
   return std::make_unique<AdaptiveHead>(std::move(tokens), std::move(options));
 }

@@ -77,20 +77,20 @@ std::vector<std::uint32_t> TokenGroups::entries() const {
 }
 
 TokenMap consecutive_map(const ModelConfig& config) {
-  std::vector<std::int64_t> begins;  // of the groups
+  std::vector<std::int64_t> begins;  // of the groups, and the end of the last
   if (config.head.kind == HeadKind::kAdaptive) {
     begins = config.cutoffs();
+    begins.push_back(config.vocab_size);
   } else {
-    const std::int64_t K = config.head.shortlist, M = config.vocab_size - K, G = config.groups(), S = config.slots();
-    // More groups than ids need share them evenly, so that none is empty.
-    for (std::int64_t g = 0; g < G; ++g) begins.push_back(K + (G == (M + S - 1) / S ? g * S : g * M / G));
+    const std::int64_t K = config.head.shortlist;
+    begins = even_group_begins(config.vocab_size - K, config.groups(), config.slots());
+    for (std::int64_t& begin : begins) begin += K;
   }
   TokenMap map;
   map.shortlist.resize(static_cast<std::size_t>(begins.front()));
   std::iota(map.shortlist.begin(), map.shortlist.end(), 0u);
-  for (std::size_t g = 0; g < begins.size(); ++g) {
-    const std::int64_t end = g + 1 < begins.size() ? begins[g + 1] : config.vocab_size;
-    std::vector<std::uint32_t>& group = map.groups.emplace_back(static_cast<std::size_t>(end - begins[g]));
+  for (std::size_t g = 0; g + 1 < begins.size(); ++g) {
+    std::vector<std::uint32_t>& group = map.groups.emplace_back(static_cast<std::size_t>(begins[g + 1] - begins[g]));
     std::iota(group.begin(), group.end(), static_cast<std::uint32_t>(begins[g]));
   }
   return map;

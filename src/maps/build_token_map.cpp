@@ -18,12 +18,6 @@ std::int64_t ceil_divide(std::int64_t value, std::int64_t by) {
   return (value + by - 1) / by;
 }
 
-std::int64_t ceil_sqrt(std::int64_t value) {
-  std::int64_t root = 0;
-  while (root * root < value) ++root;
-  return root;
-}
-
 /// What every kind starts from: the resolved options, and the vocabulary cut into shortlist and tail.
 struct Parts {
   MapOptions options;
@@ -40,16 +34,12 @@ Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
   return parts;
 }
 
-// S tokens to a group in the given order; evenly where there are more groups than that needs.
 Groups split(std::span<const std::uint32_t> order, const MapOptions& options) {
-  const auto tokens = static_cast<std::int64_t>(order.size());
-  const bool full = ceil_divide(tokens, options.slots) == options.groups;
+  const std::vector<std::int64_t> begins =
+      even_group_begins(static_cast<std::int64_t>(order.size()), options.groups, options.slots);
   Groups groups;
-  for (std::int64_t g = 0; g < options.groups; ++g) {
-    const std::int64_t begin = full ? g * options.slots : g * tokens / options.groups,
-                       end = full ? std::min(begin + options.slots, tokens) : (g + 1) * tokens / options.groups;
-    groups.emplace_back(order.begin() + begin, order.begin() + end);
-  }
+  for (std::size_t g = 0; g + 1 < begins.size(); ++g)
+    groups.emplace_back(order.begin() + begins[g], order.begin() + begins[g + 1]);
   return groups;
 }
 
@@ -116,7 +106,7 @@ MapOptions resolve_map_options(const MapOptions& options, std::int64_t vocabular
          vocabulary, vocabulary - 1);
   }
   MapOptions resolved = options;
-  if (options.slots == 0) resolved.slots = ceil_sqrt(tail);
+  if (options.slots == 0) resolved.slots = default_group_size(tail);
   if (resolved.slots < 1 || resolved.slots > tail) {
     fail(ErrorCode::kInvalidArgument,
          "group_size is {}, {} tokens are to be grouped (vocabulary {}, shortlist {}); "

@@ -40,7 +40,14 @@ Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_vie
   // No wider than high where a binding holds little: both sides of a block are a product's depth.
   const auto square = static_cast<std::int64_t>(std::sqrt(static_cast<double>(range) / 4));
   const std::int64_t rows = std::max(kChunkBytes / row_bytes, std::min(kFewPositions, 2 * sizes.hidden));
-  const std::int64_t chunk = std::min({sizes.positions, whole(rows), whole(square)});
+  // A chunk's logits lie in one piece of memory.
+  const std::int64_t fit = std::int64_t(profile.limits.max_allocation) / row_bytes;
+  if (fit < std::min<std::int64_t>(sizes.positions, 64)) {
+    fail(ErrorCode::kUnsupported,
+         "a vocabulary of {} tokens: the logits of 64 positions take {} bytes, the device allocates {} at once",
+         sizes.vocabulary, 64 * row_bytes, profile.limits.max_allocation);
+  }
+  const std::int64_t chunk = std::min({sizes.positions, whole(rows), whole(square), whole(fit)});
   std::int64_t columns = std::min(range / (4 * chunk), kMatmulMaxDepth);
   if (texel) columns = std::min(columns, texel_rows({sizes.vocabulary, sizes.hidden}, profile));
   return {chunk, columns >= sizes.vocabulary ? sizes.vocabulary : whole(columns)};

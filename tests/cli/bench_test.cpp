@@ -138,6 +138,26 @@ TEST(Bench, HeadsThatDoNotFitAreNotRun) {
   EXPECT_GT(row["step plan MiB"].get<double>(), 0.0625);
 }
 
+// A head of the config's own, or one that is asked for, need not fit every vocabulary of a sweep.
+TEST(Bench, SweepsGoOnWhereAVocabularyIsTooSmall) {
+  const auto table = fabula_ok(heads({"--vocab", "50,3000", "--set", "head.kind=grouped", "--set", "head.shortlist=600",
+                                      "--heads", "shortlist 512 + scale_shift,configured"}))
+                         .json();
+  std::vector<std::string> rows;
+  for (const auto& row : table["rows"]) rows.push_back(row["head"].get<std::string>() + " " + row["vocabulary"].dump());
+  EXPECT_EQ(rows, (std::vector<std::string>{"configured 3000", "shortlist 512 + scale_shift 3000"}));
+}
+
+TEST(Bench, EveryCommandRespectsAMapFile) {
+  const Args map{
+      "--set", "head.kind=grouped", "--set", "head.map=file", "--set", "head.map_file=" + scene().path("none.json")};
+  const Args config{scene().path("config.json"), "--set", "vocab_size=300"};
+  for (const Args& command : {Args{"plan"}, Args{"bench", "train"}, Args{"bench", "heads"}})
+    expect_refusal(fabula(command + config + map), 1, {"none.json"});
+  expect_refusal(fabula(Args{"plan", scene().path("config.json"), "--set", "vocab_size=null"} + map), 2,
+                 {"vocab_size is open", "map's"});
+}
+
 TEST(Bench, BadInput) {
   const auto refuse = [](const Args& more, const std::vector<std::string>& parts) {
     expect_refusal(fabula(heads(more)), 2, parts);

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/atomic_file.hpp"
@@ -237,6 +238,26 @@ TEST(Config, HeadsAreCheckedWhole) {
   refuse(R"("kind": "adaptive", "cutoffs": 10)", {"head.cutoffs is 10", "list"});
   expect_refused(R"({"model_type": "gpt2", "tie_word_embeddings": true, "head": {"kind": "adaptive"}})",
                  {"tie_word_embeddings is true", "adaptive"});
+}
+
+// What the grouped matrix products cannot do is refused by the config's names, not by a kernel's.
+TEST(Config, LimitsOfGroupedProductsNameTheKeys) {
+  const auto config = [](int vocabulary, const std::string& head, const std::string& train = "") {
+    return fmt::format(
+        R"({{"model_type": "gpt2", "vocab_size": {}, "n_positions": 512, "head": {{"kind": "grouped", {}}},
+                           "train": {{{}}}}})",
+        vocabulary, head, train);
+  };
+  expect_refused(config(600'000, R"("modulation": "per_group", "group_size": 300000)"),
+                 {"head.group_size is 300000", "per_group", "262144"});
+  EXPECT_NO_THROW(parse_config(config(600'000, R"("group_size": 300000)"), "c"));
+  expect_refused(config(50257, R"("modulation": "low_rank", "map": "random", "group_size": 50257, "groups": 700)"),
+                 {"head.groups 700", "head.group_size 50257", "33554432", "more equal"});
+  expect_refused(config(50257, R"("modulation": "per_group")", R"("batch_size": 1024)"),
+                 {"train.batch_size 1024", "262144", "train.grad_accumulation"});
+  EXPECT_NO_THROW(parse_config(config(50257, R"("shortlist": 512)", R"("batch_size": 1024)"), "c"));
+  // The file of such a map says how large its groups are.
+  EXPECT_NO_THROW(parse_config(config(50257, R"("map": "file", "map_file": "m.json", "groups": 100)"), "c"));
 }
 
 TEST(Config, HeadsSurviveWritingAndLeaveOutWhatMeansNothingToThem) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "expect_error.hpp"
 #include "graph/runtime.hpp"
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
@@ -48,10 +49,12 @@ HeadGraph head_graph(const Sizes& sizes, bool fused) {
 }
 
 using Results = std::vector<std::vector<float>>;
-Results run(const Sizes& sizes, bool fused, std::uint64_t max_storage_range) {
+Results run(const Sizes& sizes, bool fused, std::uint64_t max_storage_range,
+            std::uint64_t max_allocation = UINT64_MAX) {
   HeadGraph head = head_graph(sizes, fused);
   vk::DeviceProfile profile = device().profile();
   profile.limits.max_storage_range = std::min(profile.limits.max_storage_range, max_storage_range);
+  profile.limits.max_allocation = std::min(profile.limits.max_allocation, max_allocation);
   graph::Workload workload(profile);
   workload.add("head", std::move(head.graph));
   graph::Runtime runtime(device(), std::move(workload));
@@ -93,6 +96,24 @@ TEST(FusedHead, EqualsTheFullHeadHoweverItIsCut) {
     for (std::size_t i = 2; i < full.size(); ++i)
       EXPECT_LT(relative_difference(fused[i], full[i]), 1e-5) << "gradient " << i - 2;
   }
+}
+
+// A chunk's logits lie in one piece of memory, whatever the piece's size: no block of columns may straddle two.
+TEST(FusedHead, EqualsTheFullHeadInSmallAllocations) {
+  const Sizes sizes{330, 2100, 24};
+  const Results full = run(sizes, false, UINT64_MAX);
+  for (const std::uint64_t allocation : {std::uint64_t{700} << 10, std::uint64_t{1100} << 10}) {
+    const Results fused = run(sizes, true, std::uint64_t{192} << 10, allocation);
+    EXPECT_NEAR(fused[0][0], full[0][0], 1e-5);
+    for (std::size_t i = 2; i < full.size(); ++i)
+      EXPECT_LT(relative_difference(fused[i], full[i]), 1e-5) << "gradient " << i - 2;
+  }
+}
+
+TEST(FusedHead, AVocabularyBeyondAnAllocationIsRefused) {
+  expect_error(ErrorCode::kUnsupported, {"2100 tokens", "at once"}, [] {
+    run({64, 2100, 24}, true, UINT64_MAX, std::uint64_t{256} << 10);
+  });
 }
 
 std::uint64_t planned_bytes(const Sizes& sizes, bool fused) {
