@@ -97,7 +97,7 @@ int data_groups(const DataGroupsArgs& args) {
   maps::resolve_map_options(options, tokens.vocab_size());
   const std::vector<std::uint64_t> counts = maps::token_counts(tokens);
   const TokenMap map = args.embeddings.empty()
-                           ? maps::build_token_map(options, tokens)
+                           ? maps::build_token_map(options, tokens, counts)
                            : maps::clustered_map(options, counts, model_vectors(args.embeddings, tokens, counts));
   write_token_map(args.out, map, tokens.vocab_size());
 

@@ -4,6 +4,7 @@
 
 #include "base/fail.hpp"
 #include "base/philox.hpp"
+#include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::bench {
@@ -54,8 +55,7 @@ HeadAloneBench::HeadAloneBench(vk::Device& device, const models::LanguageModel& 
 
 double HeadAloneBench::step(std::int64_t number) {
   const text::Batch batch = batches_.batch(number);
-  for (const heads::InputWords& input : model_.head().batch_inputs(batch.labels, heads::LossUse::kGradient))
-    runtime_.set_input(kGraph, input.name, std::span<const std::uint32_t>(input.words));
+  models::set_inputs(runtime_, kGraph, model_.head().batch_inputs(batch.labels, heads::LossUse::kGradient));
   const std::vector<float> scale{1.0f / static_cast<float>(batch.labels.size()), 0, 0, 0};
   runtime_.set_input(kGraph, "loss_scale", std::span<const float>(scale));
   const auto start = std::chrono::steady_clock::now();

@@ -9,6 +9,7 @@
 #include "bench/head_costs.hpp"
 #include "bench/head_list.hpp"
 #include "bench/machine.hpp"
+#include "maps/token_counts.hpp"
 #include "train/head_data.hpp"
 
 namespace fabula::bench {
@@ -49,7 +50,9 @@ std::vector<Subject> subjects_of(const RunConfig& config, const HeadBenchOptions
 /// The maps of one text: heads that ask for the same one share it.
 class Maps {
  public:
-  explicit Maps(const text::TokenFile* tokens) : tokens_(tokens) {}
+  explicit Maps(const text::TokenFile* tokens) : tokens_(tokens) {
+    if (tokens != nullptr) counts_ = maps::token_counts(*tokens);
+  }
 
   heads::HeadData of(RunConfig& config) {
     const ModelConfig& model = config.model;
@@ -60,12 +63,14 @@ class Maps {
                                                   model.groups(), model.slots())
                                     : fmt::format("adaptive {}", fmt::join(model.cutoffs(), " "));
     auto it = maps_.find(key);
-    if (it == maps_.end()) it = maps_.emplace(key, train::make_token_map(model, *tokens_, config.train.seed)).first;
+    if (it == maps_.end())
+      it = maps_.emplace(key, train::make_token_map(model, *tokens_, counts_, config.train.seed)).first;
     return {.map = it->second, .counts = {}};
   }
 
  private:
   const text::TokenFile* tokens_;
+  std::vector<std::uint64_t> counts_;
   std::map<std::string, TokenMap> maps_;
 };
 

@@ -34,7 +34,7 @@ std::uint64_t peak_within(const graph::PlannedGraph& planned, std::string_view s
 /// Logits that a position's loss takes, of each level and product.
 std::int64_t logits_of(const ModelConfig& model) {
   const HeadConfig& head = model.head;
-  if (head.kind == HeadKind::kAdaptive)  // every cluster's, for every position
+  if (head.kind == HeadKind::kAdaptive)  // at most: training leaves out chunks of positions whose labels lie elsewhere
     return model.vocab_size + static_cast<std::int64_t>(model.clusters().size());
   if (head.kind != HeadKind::kGrouped) return model.vocab_size;
   const std::int64_t rank = head.modulation == HeadModulation::kLowRank ? head.rank : 0;

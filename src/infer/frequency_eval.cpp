@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/fail.hpp"
+#include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::infer {
@@ -73,7 +74,7 @@ class LabelEvaluation {
  public:
   LabelEvaluation(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model)
       : runtime_(runtime), graphs_(graphs), model_(model) {
-    set_head_inputs(model_.head().decode_inputs());
+    models::set_inputs(runtime_, graphs_.head, model_.head().decode_inputs());
   }
 
   void run_body(std::span<const std::uint32_t> ids) {
@@ -89,7 +90,7 @@ class LabelEvaluation {
     std::vector<heads::InputWords> inputs = model_.head().batch_inputs(chunk.labels, heads::LossUse::kValue);
     inputs.push_back({kRows, std::move(chunk.rows)});
     inputs.push_back({kJointLabels, chunk.labels});
-    set_head_inputs(inputs);
+    models::set_inputs(runtime_, graphs_.head, inputs);
     runtime_.submit({graphs_.head});
     const heads::HeadLoss& loss = graphs_.loss;
     const std::vector<float> losses = read(loss.loss), tops = read(graphs_.top_log_p),
@@ -116,10 +117,6 @@ class LabelEvaluation {
   }
 
  private:
-  void set_head_inputs(const std::vector<heads::InputWords>& inputs) {
-    for (const heads::InputWords& input : inputs)
-      runtime_.set_input(graphs_.head, input.name, std::span<const std::uint32_t>(input.words));
-  }
   std::vector<float> read(Value value) {
     return value ? runtime_.read(graphs_.head, value) : std::vector<float>(static_cast<std::size_t>(graphs_.rows), NAN);
   }

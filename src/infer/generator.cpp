@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::infer {
@@ -33,9 +34,8 @@ GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::
 Generator::Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
                      const text::Tokenizer& tokenizer)
     : runtime_(runtime), graphs_(graphs), model_(model), tokenizer_(tokenizer) {
-  for (const GenerationGraphs::Entry& entry : graphs_.entries)
-    for (const heads::InputWords& input : model_.head().decode_inputs())
-      runtime_.set_input(entry.index, input.name, std::span<const std::uint32_t>(input.words));
+  const std::vector<heads::InputWords> inputs = model_.head().decode_inputs();
+  for (const GenerationGraphs::Entry& entry : graphs_.entries) models::set_inputs(runtime_, entry.index, inputs);
 }
 
 std::vector<float> Generator::log_probs(const std::vector<std::uint32_t>& ids) {

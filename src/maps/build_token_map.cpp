@@ -139,7 +139,11 @@ TokenMap build_token_map(const MapOptions& options, std::span<const std::uint64_
 }
 
 TokenMap build_token_map(const MapOptions& options, const text::TokenFile& file) {
-  const std::vector<std::uint64_t> counts = token_counts(file);
+  return build_token_map(options, file, token_counts(file));
+}
+
+TokenMap build_token_map(const MapOptions& options, const text::TokenFile& file,
+                         std::span<const std::uint64_t> counts) {
   if (options.kind != GroupMap::kClustered) return build_token_map(options, counts);
   resolve_map_options(options, file.vocab_size());  // before the work
   return clustered_map(options, counts, neighbour_vectors(file, counts, options.seed, options.threads));

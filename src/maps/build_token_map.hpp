@@ -29,6 +29,8 @@ MapOptions resolve_map_options(const MapOptions& options, std::int64_t vocabular
 /// probability. kClustered: by clustered_map from the text's own neighbour_vectors, so only for a token file.
 TokenMap build_token_map(const MapOptions& options, std::span<const std::uint64_t> counts);
 TokenMap build_token_map(const MapOptions& options, const text::TokenFile& file);
+/// The same where the file's token_counts are at hand.
+TokenMap build_token_map(const MapOptions& options, const text::TokenFile& file, std::span<const std::uint64_t> counts);
 
 /// Groups of tokens with like vectors: all tokens that have one shape the centres, those beyond the shortlist are
 /// assigned, at most a quarter more to a group than its share; tokens that have none fill the room that is left. Slots

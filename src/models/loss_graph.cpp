@@ -97,9 +97,13 @@ BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t
   return words;
 }
 
-void set_batch(Runtime& runtime, std::size_t graph, const BatchWords& words) {
-  for (const heads::InputWords& input : words.inputs)
+void set_inputs(Runtime& runtime, std::size_t graph, std::span<const heads::InputWords> inputs) {
+  for (const heads::InputWords& input : inputs)
     runtime.set_input(graph, input.name, std::span<const std::uint32_t>(input.words));
+}
+
+void set_batch(Runtime& runtime, std::size_t graph, const BatchWords& words) {
+  set_inputs(runtime, graph, words.inputs);
 }
 
 }  // namespace fabula::models

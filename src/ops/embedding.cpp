@@ -1,16 +1,10 @@
-#include "base/segments.hpp"
-#include "graph/op.hpp"
-
 #include "base/fail.hpp"
+#include "ops/embedding_lower.hpp"
 
 namespace fabula::ops {
 using namespace graph;
 
 namespace {
-struct Push {
-  std::uint32_t positions, position_begin, width, row_begin, row_end, vocabulary;
-};
-
 void infer(InferCall& call) {
   const Shape ids = call.in(0), table = call.in(1);
   call.require(ids.rows == 1 && call.dtype(0) == DType::kU32, "ids are words [1, N]");
@@ -21,22 +15,6 @@ void infer(InferCall& call) {
                  "segments are the words of a SegmentPlan for N positions and V keys");
   }
   call.output({ids.cols, table.cols});
-}
-
-void lower(LowerCall& call) {
-  const Shape &table = call.in(1), &y = call.out();
-  const std::int64_t width = y.ld() / 4;
-  for (const RowBlock& rows : call.row_blocks({call.input(1)})) {
-    for (const RowBlock& block : call.row_blocks({call.output()})) {
-      call.dispatch(
-          {.shader = "embedding",
-           .bindings = {call.input(0), {call.input(1), rows.begin, rows.end}, {call.output(), block.begin, block.end}},
-           .groups = LowerCall::grid((block.size() * width + 127) / 128)},
-          Push{static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(block.begin),
-               static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(rows.begin),
-               static_cast<std::uint32_t>(rows.end), static_cast<std::uint32_t>(table.rows)});
-    }
-  }
 }
 
 void grad(GradCall& call) {
@@ -62,7 +40,7 @@ const OpDef embedding{
     .formula = "y[n] = table[ids[n]], zero where ids[n] >= V",
     .inputs = {"ids", "table", "order?", "segments?"},
     .infer = infer,
-    .lower = lower,
+    .lower = [](LowerCall& call) { lower_row_lookup(call, call.input(0), call.input(1), call.in(1).rows); },
     .grad = grad,
     .cost = [](const NodeView& node) { return Cost{.flops = 0, .bytes = 2.0 * double(node.out().bytes())}; },
 };

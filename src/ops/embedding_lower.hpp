@@ -4,6 +4,22 @@
 
 namespace fabula::ops {
 
+/// y[n] = table[ids[n]], zero where there is no such row; both in row blocks.
+inline void lower_row_lookup(graph::LowerCall& call, graph::Value ids, graph::Value table, std::int64_t table_rows) {
+  using graph::RowBlock;
+  const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
+  const std::int64_t width = call.out().ld() / 4;
+  for (const RowBlock& rows : call.row_blocks({table})) {
+    for (const RowBlock& block : call.row_blocks({call.output()})) {
+      call.dispatch({.shader = "embedding",
+                     .bindings = {ids, {table, rows.begin, rows.end}, {call.output(), block.begin, block.end}},
+                     .groups = graph::LowerCall::grid((block.size() * width + 127) / 128)},
+                    std::array<std::uint32_t, 6>{u32(block.size()), u32(block.begin), u32(width), u32(rows.begin),
+                                                 u32(rows.end), u32(table_rows)});
+    }
+  }
+}
+
 /// Scratch of the sum over segments: a row for each chunk of a token that has more than one.
 inline graph::Shape segment_partials(std::int64_t positions, const graph::Shape& d_table) {
   return {std::max<std::int64_t>(1, SegmentCapacity{positions, d_table.rows}.partials()), d_table.cols};

@@ -277,16 +277,10 @@ void grad(GradCall& call) {
 
 std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
   const Sizes sizes = sizes_of(node);
-  std::vector<std::string> names{std::string(kMatmulTile64)};
-  if (matmul_tile128_fits(profile)) {
-    const MatmulSize size{MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden};
-    names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
-  }
   // Texel views hold a chunk of 64 positions by 64 tokens everywhere; h and weight are read in row blocks.
-  if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_fits(profile) &&
-      texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0)
-    names.insert(names.begin(), std::string(kMatmulShuffle));
-  return names;
+  const bool shuffle_fits =
+      matmul_shuffle_fits(profile) && texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0;
+  return matmul_variants({MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden}, shuffle_fits, profile);
 }
 
 }  // namespace

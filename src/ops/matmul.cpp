@@ -125,7 +125,10 @@ const OpDef matmul{
     .lower = [](LowerCall& call) { Lowering(call).run(); },
     .grad = grad,
     .cost = cost,
-    .variants = matmul_variants,
+    .variants =
+        [](const NodeView& node, const vk::DeviceProfile& profile) {
+          return matmul_variants(matmul_size(node), matmul_shuffle_fits(node, profile), profile);
+        },
     .scratch = [](const NodeView& node, const vk::DeviceProfile& profile,
                   std::string_view variant) -> std::vector<Shape> {
       const MatmulSize size = matmul_size(node);

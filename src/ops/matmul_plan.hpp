@@ -97,14 +97,14 @@ inline bool matmul_tile128_pays(const MatmulSize& size, const vk::DeviceProfile&
          matmul_groups(size, profile, kMatmulTile128) >= 64;
 }
 
-/// Kernels that can run this node, best first: shuffles on a software driver; on a discrete GPU the large tile where it
-/// pays; else the small one.
-inline std::vector<std::string> matmul_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
+/// Kernels that can run a product of this size, best first: shuffles on a software driver; on a discrete GPU the large
+/// tile where it pays; else the small one.
+inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shuffle_fits,
+                                                const vk::DeviceProfile& profile) {
   std::vector<std::string> names{std::string(kMatmulTile64)};
   if (matmul_tile128_fits(profile))
-    names.insert(matmul_tile128_pays(matmul_size(node), profile) ? names.begin() : names.end(),
-                 std::string(kMatmulTile128));
-  if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_fits(node, profile))
+    names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
+  if (profile.device_class == vk::DeviceClass::kSoftware && shuffle_fits)
     names.insert(names.begin(), std::string(kMatmulShuffle));
   return names;
 }

@@ -1,27 +1,7 @@
-#include "graph/op.hpp"
+#include "ops/embedding_lower.hpp"
 
 namespace fabula::ops {
 using namespace graph;
-
-namespace {
-/// The look-up kernel of embedding, on a value in the table's place.
-void lower(LowerCall& call) {
-  struct Push {
-    std::uint32_t positions, position_begin, width, row_begin, row_end, vocabulary;
-  };
-  const std::int64_t rows = call.in(0).rows, width = call.out().ld() / 4;
-  for (const RowBlock& from : call.row_blocks({call.input(0)})) {
-    for (const RowBlock& to : call.row_blocks({call.output()})) {
-      call.dispatch(
-          {.shader = "embedding",
-           .bindings = {call.input(1), {call.input(0), from.begin, from.end}, {call.output(), to.begin, to.end}},
-           .groups = LowerCall::grid((to.size() * width + 127) / 128)},
-          Push{std::uint32_t(to.size()), std::uint32_t(to.begin), std::uint32_t(width), std::uint32_t(from.begin),
-               std::uint32_t(from.end), std::uint32_t(rows)});
-    }
-  }
-}
-}  // namespace
 
 extern const OpDef permute_rows;
 const OpDef permute_rows{
@@ -36,7 +16,7 @@ const OpDef permute_rows{
                          "order and inverse are [1, rows of x], u32");
           call.output(x);
         },
-    .lower = lower,
+    .lower = [](LowerCall& call) { lower_row_lookup(call, call.input(1), call.input(0), call.in(0).rows); },
     .grad =
         [](GradCall& call) {
           call.add_gradient(0, call.op1("permute_rows", {call.d_output(), call.input(2), call.input(1)}));

@@ -11,27 +11,10 @@ using graph::Shape;
 
 template <class T>
 void group_affine_backward(RefCall<T>& call) {
-  const auto &u = *call.in[0], &scale = *call.in[1], &d_z = *call.in[3];
-  const GroupPlanLayout layout(u.shape.rows, scale.shape.rows);
-  const std::vector<std::uint32_t>& plan = call.in[2]->u;
-  std::vector<double> d_scale(scale.f.size()), d_shift(scale.f.size());
-  for (std::int64_t c = 0; c < layout.chunks; ++c) {
-    const std::uint32_t *chunk = plan.data() + 4 * c, group = chunk[0], slots = chunk[3];
-    if (group == kIgnoredLabel) continue;
-    for (std::uint32_t i = 0; i < chunk[2]; ++i) {
-      const std::int64_t n = plan[layout.entries + 2 * (chunk[1] + i)];
-      for (std::uint32_t s = 0; s < slots; ++s) {
-        const double d = d_z.at(n, s);
-        call.out[0]->at(n, s) = static_cast<T>(d * scale.at(group, s));
-        d_scale[group * scale.shape.cols + s] += d * u.at(n, s);
-        d_shift[group * scale.shape.cols + s] += d;
-      }
-    }
-  }
-  for (std::size_t i = 0; i < d_scale.size(); ++i) {
-    call.out[1]->f[i] = static_cast<T>(d_scale[i]);
-    call.out[2]->f[i] = static_cast<T>(d_shift[i]);
-  }
+  const auto& d_z = *call.in[3];
+  group_affine_gradients(call, call.in[2]->u, [&](std::int64_t n, std::int64_t, std::int64_t s, std::int64_t) {
+    return double(d_z.at(n, s));
+  });
 }
 template void group_affine_backward<float>(RefCall<float>&);
 template void group_affine_backward<double>(RefCall<double>&);

@@ -13,28 +13,11 @@ using graph::Shape;
 template <class T>
 void grouped_cross_entropy_backward(RefCall<T>& call) {
   const auto &u = *call.in[0], &scale = *call.in[1], &shift = *call.in[2];
-  const GroupPlanLayout layout(u.shape.rows, scale.shape.rows);
-  const std::vector<std::uint32_t>& plan = call.in[3]->u;
-  std::vector<double> d_scale(scale.f.size()), d_shift(scale.f.size());
-  for (std::int64_t c = 0; c < layout.chunks; ++c) {
-    const std::uint32_t *chunk = plan.data() + 4 * c, group = chunk[0], slots = chunk[3];
-    if (group == kIgnoredLabel) continue;
-    for (std::uint32_t i = 0; i < chunk[2]; ++i) {
-      const std::uint32_t* entry = plan.data() + layout.entries + 2 * (chunk[1] + i);
-      const std::int64_t n = entry[0];
-      for (std::uint32_t s = 0; s < slots; ++s) {
-        const T z = static_cast<T>(scale.at(group, s) * u.at(n, s)) + shift.at(group, s);
-        const double d_z = (std::exp(double(z) - call.in[4]->f[n]) - (s == entry[1] ? 1 : 0)) * call.in[5]->f[n];
-        call.out[0]->at(n, s) = static_cast<T>(d_z * scale.at(group, s));
-        d_scale[group * scale.shape.cols + s] += d_z * u.at(n, s);
-        d_shift[group * scale.shape.cols + s] += d_z;
-      }
-    }
-  }
-  for (std::size_t i = 0; i < d_scale.size(); ++i) {
-    call.out[1]->f[i] = static_cast<T>(d_scale[i]);
-    call.out[2]->f[i] = static_cast<T>(d_shift[i]);
-  }
+  group_affine_gradients(call, call.in[3]->u,
+                         [&](std::int64_t n, std::int64_t group, std::int64_t s, std::int64_t label) {
+                           const T z = static_cast<T>(scale.at(group, s) * u.at(n, s)) + shift.at(group, s);
+                           return (std::exp(double(z) - call.in[4]->f[n]) - (s == label ? 1 : 0)) * call.in[5]->f[n];
+                         });
 }
 template void grouped_cross_entropy_backward<float>(RefCall<float>&);
 template void grouped_cross_entropy_backward<double>(RefCall<double>&);

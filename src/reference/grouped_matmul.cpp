@@ -12,7 +12,7 @@ void grouped_matmul(RefCall<T>& call) {
   auto& z = *call.out[0];
   const std::int64_t slots = z.shape.cols;
   for_each_grouped(call.in[4]->u, {x.shape.rows, call.attrs.integer("groups")},
-                   [&](std::int64_t n, std::int64_t group, std::int64_t real_slots) {
+                   [&](std::int64_t n, std::int64_t group, std::int64_t real_slots, std::int64_t) {
                      for (std::int64_t s = 0; s < real_slots; ++s) {
                        const std::int64_t row = rows[std::size_t(group * slots + s)];
                        double sum = shift ? double(shift->at(group, s)) : 0.0;

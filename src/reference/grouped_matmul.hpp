@@ -10,18 +10,6 @@
 // What the grouped matrix products' references and cases share.
 namespace fabula::reference {
 
-/// Calls visit(position, group, real slots) for every position of a plan that is in a group, in the plan's order.
-template <class Visit>
-void for_each_grouped(const std::vector<std::uint32_t>& plan, const GroupPlanLayout& layout, Visit visit) {
-  for (std::int64_t c = 0; c < layout.chunks; ++c) {
-    const std::uint32_t* chunk = plan.data() + 4 * c;
-    if (chunk[0] == kIgnoredLabel) continue;
-    for (std::uint32_t i = 0; i < chunk[2]; ++i)
-      visit(std::int64_t(plan[std::size_t(layout.entries) + 2 * (chunk[1] + i)]), std::int64_t(chunk[0]),
-            std::int64_t(chunk[3]));
-  }
-}
-
 struct GroupedCase {
   std::string name;
   std::int64_t positions, depth, groups, slots;
@@ -50,9 +38,10 @@ struct GroupedCase {
   void poison(graph::RefTensor<double>& d_z, const std::vector<std::uint32_t>& plan) const {
     graph::RefTensor<double> kept(d_z.shape, graph::DType::kF32);
     std::fill(kept.f.begin(), kept.f.end(), NAN);
-    for_each_grouped(plan, {positions, groups}, [&](std::int64_t n, std::int64_t, std::int64_t real_slots) {
-      for (std::int64_t s = 0; s < real_slots; ++s) kept.at(n, s) = d_z.at(n, s);
-    });
+    for_each_grouped(plan, {positions, groups},
+                     [&](std::int64_t n, std::int64_t, std::int64_t real_slots, std::int64_t) {
+                       for (std::int64_t s = 0; s < real_slots; ++s) kept.at(n, s) = d_z.at(n, s);
+                     });
     d_z = kept;
   }
 };

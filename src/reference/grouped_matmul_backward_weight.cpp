@@ -11,7 +11,7 @@ void grouped_matmul_backward_weight(RefCall<T>& call) {
   const std::int64_t slots = d_z.shape.cols, depth = x.shape.cols;
   std::vector<double> d_weight(call.out[0]->f.size()), d_shift(call.out[1]->f.size());
   for_each_grouped(call.in[3]->u, {d_z.shape.rows, call.attrs.integer("groups")},
-                   [&](std::int64_t n, std::int64_t group, std::int64_t real_slots) {
+                   [&](std::int64_t n, std::int64_t group, std::int64_t real_slots, std::int64_t) {
                      for (std::int64_t s = 0; s < real_slots; ++s) {
                        const std::int64_t row = rows[std::size_t(group * slots + s)];
                        d_shift[std::size_t(group * slots + s)] += d_z.at(n, s);

@@ -11,7 +11,7 @@ void grouped_matmul_backward_x(RefCall<T>& call) {
   auto& d_x = *call.out[0];
   const std::int64_t slots = d_z.shape.cols, groups = std::int64_t(rows.size()) / slots;
   for_each_grouped(call.in[3]->u, {d_z.shape.rows, groups},
-                   [&](std::int64_t n, std::int64_t group, std::int64_t real_slots) {
+                   [&](std::int64_t n, std::int64_t group, std::int64_t real_slots, std::int64_t) {
                      for (std::int64_t k = 0; k < d_x.shape.cols; ++k) {
                        double sum = 0;
                        for (std::int64_t s = 0; s < real_slots; ++s)

@@ -49,9 +49,10 @@ std::optional<TokenMap> adopt_map_file(RunConfig& config) {
   return map;
 }
 
-TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens, std::int64_t seed) {
+TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens, std::span<const std::uint64_t> counts,
+                        std::int64_t seed) {
   const HeadConfig& head = model.head;
-  if (head.kind == HeadKind::kAdaptive) return maps::frequency_clusters(maps::token_counts(tokens), model.cutoffs());
+  if (head.kind == HeadKind::kAdaptive) return maps::frequency_clusters(counts, model.cutoffs());
   if (!heads::needs_map(head)) return heads::consecutive_map(model);
   const auto start = std::chrono::steady_clock::now();
   TokenMap map = maps::build_token_map({.kind = head.map,
@@ -59,7 +60,7 @@ TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens,
                                         .groups = model.groups(),
                                         .slots = model.slots(),
                                         .seed = static_cast<std::uint64_t>(seed)},
-                                       tokens);
+                                       tokens, counts);
   info("{} map of {} tokens made in {:.1f} s", group_map_name(head.map), model.vocab_size,
        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   return map;
@@ -70,6 +71,8 @@ heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, c
   heads::HeadData data;
   const bool has_checkpoint = fs::exists(run / "state.json");
   const fs::path own = run / kTokenMapFile;
+  std::vector<std::uint64_t> counts;
+  if (!has_checkpoint && (head.has_map() || head.bias)) counts = maps::token_counts(tokens);
   if (head.has_map() && has_checkpoint && fs::exists(own)) {
     data.map = read_token_map(own, config.model.vocab_size);
     if (is_file_map(head)) adopt_sizes(config.model.head, *data.map, own.string());
@@ -79,9 +82,9 @@ heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, c
     if (has_checkpoint && heads::needs_map(head))
       fail(ErrorCode::kNotFound, "{} has a checkpoint but no {}: its head means nothing without", run.string(),
            kTokenMapFile);
-    data.map = make_token_map(config.model, tokens, config.train.seed);
+    data.map = make_token_map(config.model, tokens, counts, config.train.seed);
   }
-  if (!has_checkpoint && head.bias && head.bias_init == BiasInit::kUnigram) data.counts = maps::token_counts(tokens);
+  if (!has_checkpoint && head.bias && head.bias_init == BiasInit::kUnigram) data.counts = std::move(counts);
   return data;
 }
 

@@ -13,8 +13,10 @@ namespace fabula::train {
 /// kInvalidArgument naming the key where the file disagrees with what the config says.
 std::optional<TokenMap> adopt_map_file(RunConfig& config);
 
-/// The map of a head with a map, made as the config says from the training tokens; not for head.map file.
-TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens, std::int64_t seed);
+/// The map of a head with a map, made as the config says from the training tokens and their counts; not for head.map
+/// file.
+TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens, std::span<const std::uint64_t> counts,
+                        std::int64_t seed);
 
 /// What a run's head starts from: the map of its checkpoint where there is one, else a map made as the config says and,
 /// for biases, the counts of the training tokens. `run` is the run's folder.
