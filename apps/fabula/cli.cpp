@@ -330,7 +330,12 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
-  sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, by op, for the config's head");
+  CLI::Option* profile =
+      sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, for the config's head");
+  sub->add_option("--by", args.bench_train.by, "rows of the profile: kernel or op")
+      ->check(CLI::IsMember({"kernel", "op"}))
+      ->capture_default_str()
+      ->needs(profile);
   add_format(sub, args.bench_train);
   sub =
       line.command(*bench, "heads", "memory and speed of every kind of head, one table", args.bench_heads, bench_heads);

@@ -122,6 +122,7 @@ struct BenchArgs {
   double seconds = 0.5;
   int steps = 10;
   bool all_variants = false, profile = false;
+  std::string by = "kernel";  ///< rows of the profile
   vk::DeviceOptions device;
 };
 int bench_ops(const BenchArgs& args);

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "base/signals.hpp"
 #include "bench/head_costs.hpp"
+#include "bench/profile.hpp"
 #include "bench/train_bench.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
@@ -182,8 +183,9 @@ int train(const TrainArgs& args) {
 int bench_train(const BenchArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter};
-  const bench::Table table = args.profile ? bench::profile_train(args.device, config, options)
-                                          : bench::bench_train(args.device, config, options);
+  const bench::Table table =
+      args.profile ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})
+                   : bench::bench_train(args.device, config, options);
   fmt::print("{}", bench::print(table, args.format));
   return 0;
 }

@@ -124,8 +124,8 @@ class RowBench {
 
  private:
   std::uint64_t memory() const { return device_->info().usable_memory(); }
-  std::string speed(double seconds) const {
-    return fmt::format("{:.0f}", double(config_.train.batch_size * train::sequence_length(config_)) / seconds);
+  static std::string speed(std::int64_t tokens, double seconds) {
+    return fmt::format("{:.0f}", double(tokens) / seconds);
   }
 
   void whole_step() {
@@ -137,7 +137,7 @@ class RowBench {
     try {
       const std::optional<std::uint64_t> before = device_->memory_in_use();
       StepBench bench(*device_, config_, data_, tokens_);
-      row_.step_speed = speed(median_seconds(name_, steps_, [&](std::int64_t number) { return bench.step(number); }));
+      row_.step_speed = speed(bench.tokens(), bench.measure(name_, steps_).seconds);
       const std::optional<std::uint64_t> after = device_->memory_in_use();
       if (before && after && *after > *before) row_.driver = mib_text(*after - *before);
     } catch (const Error& error) {
@@ -156,8 +156,8 @@ class RowBench {
       row_.head_speed = fit_text(bytes, memory());
       if (!row_.head_speed.empty()) return;
       HeadAloneBench bench(*device_, model, std::move(workload), BenchBatches(config_, tokens_));
-      row_.head_speed = speed(
-          median_seconds(name_ + ", head alone", steps_, [&](std::int64_t number) { return bench.step(number); }));
+      row_.head_speed = speed(positions, median_seconds(name_ + ", head alone", steps_,
+                                                        [&](std::int64_t number) { return bench.step(number); }));
     } catch (const Error& error) {
       row_.head_speed = fit_text(error);
     }

@@ -69,7 +69,7 @@ MemoryReport Workload::report() const {
   }
   report.activations = sum(arena_blocks());
   for (const PlannedGraph& planned : graphs_) {
-    report.inputs += (profile_.unified_memory ? 1 : 2) * sum(planned.input_blocks) + planned.readback_bytes;
+    report.inputs += 3 * sum(planned.input_blocks) + 2 * planned.readback_bytes;  // see Runtime: doubled on the host
     const ArenaPlan& arena = planned.program.arena;
     if (arena.live_peak <= report.activations_live || arena.peak_node < 0) continue;
     report.activations_live = arena.live_peak;

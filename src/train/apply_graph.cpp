@@ -1,6 +1,7 @@
 #include "train/apply_graph.hpp"
 
 #include "graph/workload.hpp"
+#include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::train {
@@ -17,6 +18,8 @@ ApplyGraph apply_graph(std::span<const ParameterSpec> parameters, const TrainCon
     graph.op("sum_squares", {gradients.back(), norms}, {{"row", double(gradients.size() - 1)}});
   }
   result.clip = graph.op1("clip_scale", {norms, limits});
+  graph.op("guard_step",
+           {result.clip, graph.state(models::kLossState, {1, 1}), limits, graph.state(kHaltedState, {1, 1})});
   graph.keep(result.clip);
   const std::string prefix(kOptimizerPrefix);
   for (std::size_t i = 0; i < parameters.size(); ++i) {

@@ -200,11 +200,14 @@ CommandList Device::new_list(const ListOptions& options) {
   return CommandList(std::make_unique<CommandList::Impl>(*impl_, options));
 }
 
-void Device::submit(std::span<CommandList* const> lists) {
-  impl_->submissions->submit(lists);
+std::uint64_t Device::submit(std::span<CommandList* const> lists) {
+  return impl_->submissions->submit(lists);
 }
 void Device::wait() {
   impl_->submissions->wait();
+}
+void Device::wait(std::uint64_t ticket) {
+  impl_->submissions->wait(ticket);
 }
 
 void Device::run(CommandList& list) {

@@ -39,7 +39,6 @@ enum class MemoryUse {
   kDevice,    ///< read and written by kernels
   kUpload,    ///< host writes, device copies from it
   kReadback,  ///< device copies into it, host reads (cached)
-  kShared,    ///< host-visible device memory on unified devices; elsewhere the same as kUpload
 };
 
 class Device;
@@ -127,6 +126,11 @@ class CommandList {
     double seconds;
   };
   std::vector<Timing> timings() const;
+  /// When the last timed run's first command could begin and its last was over, in seconds of the device's clock.
+  struct Span {
+    double begin, end;
+  };
+  std::optional<Span> span() const;
   std::size_t command_count() const;
 
   struct Impl;
@@ -173,10 +177,11 @@ class Device {
 
   /// Submits the lists in order and returns at once; cut into submissions that each stay within the time budget
   /// (measured, adapted), so long lists may wait inside. wait() returns when all is done. Both throw kDeviceLost /
-  /// kOutOfMemory.
-  void submit(std::span<CommandList* const> lists);
+  /// kOutOfMemory. The ticket is for wait(): one run can be waited for while later ones go on.
+  std::uint64_t submit(std::span<CommandList* const> lists);
   void wait();
-  void run(CommandList& list);  ///< submit and wait
+  void wait(std::uint64_t ticket);  ///< 0: nothing to wait for
+  void run(CommandList& list);      ///< submit and wait
 
   /// Blocking copies through staging of bounded size; offset and size in bytes, multiples of 4.
   void upload(const Buffer& to, std::uint64_t offset, std::span<const std::byte> data);
