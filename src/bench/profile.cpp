@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/fail.hpp"
 #include "bench/machine.hpp"
@@ -69,29 +70,30 @@ class StepProfile {
     return {by_op_ ? "" : kernel_name(step), op};
   }
 
-  /// An op's operations and bytes go to the kernel that takes most of its time; its other kernels (partial sums,
-  /// merges) move what they bind.
+  /// Of an op with several kernels each takes operations by its share of the time; the longest takes the op's bytes,
+  /// the others (partial sums, merges) move what they bind.
   void count_work(const graph::PlannedGraph& planned, const std::vector<vk::CommandList::Timing>& timings, int runs) {
     const std::vector<graph::Step>& steps = planned.program.steps;
     for (std::size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
       std::map<std::string, double> seconds;
-      for (; end < steps.size() && steps[end].node == steps[begin].node; ++end)
+      double all = 0;
+      for (; end < steps.size() && steps[end].node == steps[begin].node; ++end) {
         seconds[kernel_name(steps[end])] += timings[end].seconds;
-      const auto main = std::max_element(seconds.begin(), seconds.end(),
-                                         [](const auto& a, const auto& b) { return a.second < b.second; });
+        all += timings[end].seconds;
+      }
+      const auto longest = std::max_element(seconds.begin(), seconds.end(),
+                                            [](const auto& a, const auto& b) { return a.second < b.second; });
       const graph::Node& node = planned.graph.nodes()[static_cast<std::size_t>(steps[begin].node)];
       const graph::Cost cost = graph::cost_of(planned.graph, node);
       bool counted = false;
       for (std::size_t i = begin; i < end; ++i) {
         Share& share = shares_[row_of(planned, steps[i])];
         share.launches += runs;
-        if (!by_op_ && kernel_name(steps[i]) != main->first) {
+        share.cost.flops += runs * cost.flops * (all > 0 ? timings[i].seconds / all : 0);
+        if (!by_op_ && kernel_name(steps[i]) != longest->first)
           share.cost.bytes += runs * bound_bytes(steps[i]);
-        } else if (!counted) {
-          share.cost.flops += runs * cost.flops;
+        else if (!std::exchange(counted, true))
           share.cost.bytes += runs * cost.bytes;
-          counted = true;
-        }
       }
     }
   }

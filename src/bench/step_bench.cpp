@@ -70,11 +70,11 @@ StepTime StepBench::measure(const std::string& name, int steps) {
   const auto take = [&] {
     const train::StepResult result = runner_.finish();
     log(name, result);
-    if (result.number < first) return;
+    if (result.number < first || result.number > last) return;
     seconds.push_back(result.seconds);
     if (result.idle_seconds) idle.push_back(*result.idle_seconds);
   };
-  while (steps_ < last) {
+  while (steps_ <= last) {  // one more, so that the last that counts has a step behind it like the others
     runner_.start(++steps_);
     if (runner_.under_way() > 1) take();
   }

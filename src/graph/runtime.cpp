@@ -176,6 +176,10 @@ void Runtime::wait() {
   device_.wait();
 }
 
+bool Runtime::is_over(std::size_t graph, std::uint64_t run) const {
+  return device_.is_over(recorded_.at(graph).side_of(run).ticket);
+}
+
 Runtime::Side& Runtime::finished(std::size_t graph, std::optional<std::uint64_t> run) {
   Recorded& recorded = recorded_.at(graph);
   const std::uint64_t wanted = run.value_or(recorded.runs);

@@ -47,6 +47,9 @@ class Runtime {
   /// A graph's runs are counted from 1; 0: it has not run.
   std::uint64_t last_run(std::size_t graph) const { return recorded_.at(graph).runs; }
 
+  /// Whether a run (the last one, or the one before it) is over; does not wait.
+  bool is_over(std::size_t graph, std::uint64_t run) const;
+
   /// A kept value of a run, dense: of the last one, or of the one before it. Waits for that run alone.
   std::vector<float> read(std::size_t graph, Value value, std::optional<std::uint64_t> run = {});
   std::vector<std::uint32_t> read_words(std::size_t graph, Value value, std::optional<std::uint64_t> run = {});
@@ -76,6 +79,7 @@ class Runtime {
     std::array<Side, 2> sides;
     std::uint64_t runs = 0;
     Side& side_of(std::uint64_t run) { return sides[run % 2]; }
+    const Side& side_of(std::uint64_t run) const { return sides[run % 2]; }
   };
   vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
   void allocate(const PlannedGraph& planned, Recorded& recorded);

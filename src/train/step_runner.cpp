@@ -63,10 +63,12 @@ void StepRunner::start(std::int64_t number) {
               .handles = micro == 0 ? &plan_.gradient : &plan_.accumulating,
               .run = 0,
               .apply_run = 0,
-              .sent = {}};
+              .sent = {},
+              .over = {}};
     if (parts_.size() == kMostParts) collect();
     set_part_inputs(part.graph, micro_batch);
     if (last) set_update_inputs(number);
+    note_what_is_over();
     part.sent = Clock::now();
     if (last)
       runtime_.submit({part.graph, plan_.apply});
@@ -90,6 +92,11 @@ std::optional<double> StepRunner::idle_before(const Part& part) {
   return idle;
 }
 
+void StepRunner::note_what_is_over() {
+  for (Part& part : parts_)
+    if (!part.over && runtime_.is_over(part.graph, part.run)) part.over = Clock::now();
+}
+
 void StepRunner::collect() {
   const Part part = parts_.front();
   StepResult& result = steps_[static_cast<std::size_t>(part.step - steps_.front().number)];
@@ -106,9 +113,9 @@ void StepRunner::collect() {
     result.halted = clip[3] != 0;
   }
   if (const auto idle = idle_before(part)) result.idle_seconds = result.idle_seconds.value_or(0) + *idle;
-  const Clock::time_point now = Clock::now();
-  result.seconds += std::chrono::duration<double>(now - std::max(part.sent, last_collected_)).count();
-  last_collected_ = now;
+  const Clock::time_point over = part.over.value_or(Clock::now());
+  result.seconds += std::chrono::duration<double>(over - std::max(part.sent, last_over_)).count();
+  last_over_ = over;
   parts_.pop_front();
 }
 

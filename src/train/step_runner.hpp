@@ -47,9 +47,11 @@ class StepRunner {
     const models::LossGraph* handles;
     std::uint64_t run, apply_run;  ///< of `graph` and of the update; 0: no update
     Clock::time_point sent;
+    std::optional<Clock::time_point> over;  ///< seen to be; some software drivers compute within the submission
   };
 
   void collect();  ///< the oldest part, into its step
+  void note_what_is_over();
   models::BatchWords words_of(std::uint64_t micro_batch) const;
   void set_part_inputs(std::size_t graph, std::uint64_t micro_batch);
   void set_update_inputs(std::int64_t number);
@@ -66,7 +68,7 @@ class StepRunner {
   std::deque<Part> parts_;  ///< at most two
   std::deque<StepResult> steps_;
   bool follows_ = false;  ///< a step was sent before
-  Clock::time_point last_collected_{};
+  Clock::time_point last_over_{};
   std::optional<double> last_kernel_;  ///< when the last collected part's kernels were over
 };
 

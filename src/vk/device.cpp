@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 #include "vk/command_list_impl.hpp"
 #include "vk/device_impl.hpp"
 #include "vk/result.hpp"
@@ -177,6 +178,17 @@ Device::~Device() = default;
 const DeviceInfo& Device::info() const {
   return impl_->physical.info;
 }
+void Device::choose_kernels(std::map<std::string, std::string> choices) {
+  impl_->physical.info.profile.kernel_choices = std::move(choices);
+}
+std::filesystem::path Device::cache_file(std::string_view stem, std::string_view extension) const {
+  const std::filesystem::path folder = impl_->pipelines->cache_folder();
+  if (folder.empty()) return {};
+  const PhysicalDevice& physical = impl_->physical;
+  return folder / fmt::format("{}-{:04x}-{:04x}-{}-{:08x}.{}", stem, physical.vendor_id, physical.device_id,
+                              physical.info.device_uuid,
+                              fnv1a(profile().name.data(), profile().name.size()) & 0xffffffffu, extension);
+}
 Buffer Device::allocate(std::uint64_t bytes, MemoryUse use, const std::string& what) {
   return impl_->allocate(bytes, use, what);
 }
@@ -208,6 +220,9 @@ void Device::wait() {
 }
 void Device::wait(std::uint64_t ticket) {
   impl_->submissions->wait(ticket);
+}
+bool Device::is_over(std::uint64_t ticket) const {
+  return impl_->submissions->is_over(ticket);
 }
 
 void Device::run(CommandList& list) {

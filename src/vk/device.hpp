@@ -2,7 +2,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -153,6 +155,11 @@ class Device {
 
   const DeviceInfo& info() const;
   const DeviceProfile& profile() const { return info().profile; }
+  /// Sets DeviceProfile::kernel_choices.
+  void choose_kernels(std::map<std::string, std::string> choices);
+  /// A file beside the pipeline cache for this device and these limits: its name begins with `stem`. Empty: no cache on
+  /// disk.
+  std::filesystem::path cache_file(std::string_view stem, std::string_view extension) const;
 
   /// Throws kOutOfMemory naming the size, the heap's size and budget.
   Buffer allocate(std::uint64_t bytes, MemoryUse use, const std::string& what);
@@ -181,7 +188,8 @@ class Device {
   std::uint64_t submit(std::span<CommandList* const> lists);
   void wait();
   void wait(std::uint64_t ticket);  ///< 0: nothing to wait for
-  void run(CommandList& list);      ///< submit and wait
+  bool is_over(std::uint64_t ticket) const;
+  void run(CommandList& list);  ///< submit and wait
 
   /// Blocking copies through staging of bounded size; offset and size in bytes, multiples of 4.
   void upload(const Buffer& to, std::uint64_t offset, std::span<const std::byte> data);

@@ -131,6 +131,13 @@ void SubmitQueue::wait(std::uint64_t ticket) {
   while (!in_flight_.empty() && in_flight_.front().ticket <= ticket) wait_oldest();
 }
 
+bool SubmitQueue::is_over(std::uint64_t ticket) const {
+  for (auto flight = in_flight_.rbegin(); flight != in_flight_.rend(); ++flight)
+    if (flight->ticket <= ticket)
+      return device_.table.vkGetFenceStatus(device_.logical.device, flight->fence.get()) == VK_SUCCESS;
+  return true;
+}
+
 void SubmitQueue::settle() noexcept {
   // Fences are tried one by one; where a wait fails (a lost device) the driver's own idle wait is what remains.
   bool failed = false;

@@ -33,6 +33,8 @@ class SubmitQueue {
   void wait();
   /// Waits until a ticket's submission is over; 0 is over from the start.
   void wait(std::uint64_t ticket);
+  /// Whether a ticket's submission is over, without waiting.
+  bool is_over(std::uint64_t ticket) const;
   /// Waits like wait(), for destructors: errors end the waiting silently.
   void settle() noexcept;
   /// Submits one command buffer after everything else and waits for it.
