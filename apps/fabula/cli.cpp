@@ -135,6 +135,7 @@ struct AllArgs {
   CheckArgs check;
   InfoArgs info;
   BenchArgs bench_ops, bench_train;
+  TuneArgs tune;
   BenchHeadsArgs bench_heads;
 };
 
@@ -310,6 +311,16 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--quick", args.check.quick, "leave the large cases out");
   sub->add_flag("--json", args.check.json, "as JSON");
   add_device_flags(sub, args.check.device);
+
+  sub =
+      line.command(line.app(), "tune",
+                   "measure the kernels for a config's shapes; train and others then use the fastest", args.tune, tune);
+  add_config_flags(sub, args.tune.config, args.tune.overrides);
+  sub->add_option("--steps", args.tune.steps, "measured steps with each variant, after two to warm up")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  add_format_flag(sub, args.tune.format);
+  add_device_flags(sub, args.tune.device);
 
   CLI::App* bench = line.app().add_subcommand("bench", "measure speed on this device")->require_subcommand(1);
   const auto add_format = [](CLI::App* command, auto& bench_args) {

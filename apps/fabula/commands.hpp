@@ -128,6 +128,15 @@ struct BenchArgs {
 int bench_ops(const BenchArgs& args);
 int bench_train(const BenchArgs& args);
 
+struct TuneArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  int steps = 5;
+  std::string format = "md";
+  vk::DeviceOptions device;
+};
+int tune(const TuneArgs& args);
+
 struct BenchHeadsArgs {
   std::string config;
   std::vector<std::string> overrides;

@@ -5,13 +5,14 @@
 #include "bench/head_list.hpp"
 #include "bench/machine.hpp"
 #include "bench/step_bench.hpp"
+#include "infer/tuned_device.hpp"
 
 namespace fabula::bench {
 namespace {
 
 std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConfig& config, const std::string& name,
                                  int steps) {
-  const std::unique_ptr<vk::Device> device = vk::Device::open(options);  // one a head: peaks are then its own
+  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(options);  // one a head: peaks are then its own
   StepBench bench(*device, config);
   const StepTime time = bench.measure(name, steps);
   return {name,
@@ -26,7 +27,7 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
 
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
   Table table{{"head", "M parameters", "ms/step", "tokens/s", "idle %", "peak MiB"}, {}, {}};
-  table.notes = machine_notes(*vk::Device::open(device));
+  table.notes = machine_notes(*infer::open_tuned_device(device));
   table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32",
                                     config.model.layers, config.model.hidden, config.model.heads,
                                     config.model.vocab_size, config.train.batch_size, train::sequence_length(config)));

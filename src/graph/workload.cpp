@@ -79,6 +79,18 @@ MemoryReport Workload::report() const {
   return report;
 }
 
+std::map<std::string, std::string> Workload::kernel_choices() const {
+  std::map<std::string, std::string> used;
+  if (profile_.kernel_choices.empty()) return used;
+  for (const PlannedGraph& planned : graphs_)
+    for (const Node& node : planned.graph.nodes()) {
+      const std::string signature = node_signature(planned.graph, node, variants_of(planned.graph, node, profile_));
+      const auto choice = profile_.kernel_choices.find(signature);
+      if (choice != profile_.kernel_choices.end()) used.insert(*choice);
+    }
+  return used;
+}
+
 std::uint64_t Workload::digest(std::span<const std::size_t> graphs) const {
   std::uint64_t digest = kFnvOffset;
   for (const std::size_t graph : graphs)

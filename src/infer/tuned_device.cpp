@@ -49,6 +49,23 @@ KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, st
   return choices;
 }
 
+void add_to_tune_file(const std::filesystem::path& path, TuneFile measured) {
+  if (std::filesystem::exists(path)) {
+    try {
+      const TuneFile old = read_tune_file(path);
+      std::string ignored;
+      for (const auto& [signature, variant] : usable_choices(old, measured.device, ignored)) {
+        const TunedNode& node = old.nodes.at(signature);
+        if (measured.nodes.emplace(signature, node).second)
+          for (const std::string& shader : node.shaders) measured.shaders[shader] = shader_digest(shader);
+      }
+    } catch (const Error& error) {
+      info("a damaged tune file is replaced: {}", error.what());
+    }
+  }
+  write_tune_file(path, measured);
+}
+
 std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) {
   std::unique_ptr<vk::Device> device = vk::Device::open(options);
   const std::filesystem::path path = tune_path(*device);
@@ -59,7 +76,9 @@ std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) 
   } catch (const Error& error) {
     note = error.what();
   }
-  if (!note.empty()) info("the tune file {} is not used: {}; fabula tune measures anew", path.string(), note);
+  if (!note.empty())
+    info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(),
+         device->profile().kernel_choices.empty() ? "" : " in part", note);
   return device;
 }
 

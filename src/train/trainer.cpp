@@ -8,11 +8,14 @@
 #include "base/log.hpp"
 #include "formats/config_io.hpp"
 #include "formats/report.hpp"
+#include "formats/tune_file.hpp"
 #include "models/weights.hpp"
 #include "train/schedule.hpp"
 
 namespace fabula::train {
 namespace {
+
+constexpr const char* kChoicesKey = "kernel_choices";  // in RunState::texts
 
 std::string duration_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds + 0.5);
@@ -28,6 +31,19 @@ text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
 std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches) {
   const std::int64_t T = sequence_length(config);
   return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T));
+}
+
+/// The device as a run sees it: one that goes on keeps the kernels that it was started with, whatever was measured
+/// since.
+vk::DeviceProfile profile_for(const vk::Device& device, const RunFolder& folder, Resume resume) {
+  vk::DeviceProfile profile = device.profile();
+  if (resume != Resume::kAuto || !folder.has_state()) return profile;
+  const RunState saved = folder.read_state();
+  const auto choices = saved.texts.find(kChoicesKey);
+  profile.kernel_choices = choices == saved.texts.end()
+                               ? KernelChoices{}
+                               : parse_kernel_choices(choices->second, folder.file("state.json").string());
+  return profile;
 }
 
 std::string describe(const models::LanguageModel& model) {
@@ -54,7 +70,8 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
       batches_(open_batches(data, config)),
       steps_(count_steps(config, batches_)),
-      plan_(plan_training(device.profile(), model_, config.train)),
+      profile_(profile_for(device, folder, options_.resume)),
+      plan_(plan_training(profile_, model_, config.train)),
       lowering_(lowering_text(plan_)),
       runtime_(device, std::move(plan_.workload)),
       step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
@@ -80,10 +97,16 @@ void Trainer::check_resumable(const RunState& saved) const {
     warn(
         "the training settings differ from those that the run was started with; losses will differ from an "
         "uninterrupted run");
+  if (options_.resume == Resume::kForce) return;
   // Kernels depend on shapes too: planned with the old settings, only the device and the program can make a difference.
-  if (saved.lowering == lowering_text(plan_training(device_.profile(), model_, old.train)) ||
-      options_.resume == Resume::kForce)
+  const TrainingPlan planned = plan_training(profile_, model_, old.train);
+  if (saved.lowering == lowering_text(planned)) {
+    if (lowering_text(planned) != lowering_text(plan_training(device_.profile(), model_, old.train)))
+      info(
+          "the run keeps the kernels that it was started with, not those that fabula tune found since; --resume force "
+          "takes these");
     return;
+  }
   const std::string then = saved.device + ", " + saved.driver;
   const std::string now = device_.profile().name + ", " + device_.info().driver;
   fail(ErrorCode::kInvalidArgument,
@@ -243,6 +266,8 @@ void Trainer::save(std::int64_t number) {
   state.device = device_.profile().name;  // with the limits, where they are lowered
   state.driver = device_.info().driver;
   state.texts["data"] = data_.description;
+  if (const auto choices = runtime_.workload().kernel_choices(); !choices.empty())
+    state.texts[kChoicesKey] = kernel_choices_json(choices);
   folder_.save(runtime_, model_, config_, *data_.tokenizer, state);
   saved_step_ = number;
 }

@@ -74,6 +74,7 @@ class Trainer {
   text::BatchSource batches_;
   std::int64_t steps_;
   std::optional<text::BatchSource> valid_batches_;
+  vk::DeviceProfile profile_;  ///< the device's, with the kernel choices of this run
   TrainingPlan plan_;
   std::string lowering_;  ///< RunState::lowering of this device and config
   graph::Runtime runtime_;
