@@ -112,7 +112,7 @@ TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {
       for (Value input : node.inputs)
         if (input) read[static_cast<std::size_t>(input.id)] = true;
     for (const Node& node : planned.graph.nodes()) {
-      bool needed = !node.op->def->mutates.empty();
+      bool needed = !mutated_inputs(planned.graph, node).empty();
       for (Value output : node.outputs) {
         const graph::ValueInfo& info = planned.graph.info(output);
         needed = needed || read[static_cast<std::size_t>(output.id)] || info.keep || info.role == graph::Role::kState;
