@@ -117,9 +117,9 @@ class LowerCall : public NodeView {
   virtual std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows = -1) const = 0;
 
   /// The fewest stretches of memory that hold all of several tensors. `kinds` are lists of values of pairwise equal
-  /// shapes (parameters, their gradients, ...): within a run they lie alike in every kind, so that one index serves all,
-  /// and each kind's stretch can be bound. Words between the tensors are zero in the ParameterStore; a kernel that keeps
-  /// them so may treat a run as one array.
+  /// shapes (parameters, their gradients, ...): within a run they lie alike in every kind, so that one index serves
+  /// all, and each kind's stretch can be bound. Words between the tensors are zero in the ParameterStore; a kernel that
+  /// keeps them so may treat a run as one array.
   virtual std::vector<Run> runs(const std::vector<std::vector<Value>>& kinds) const = 0;
 
   /// Emits a launch; `push` must have exactly the size of the shader's push constant block.

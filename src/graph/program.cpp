@@ -250,9 +250,8 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
     scratch.push_back(node.op->def->scratch ? node.op->def->scratch(NodeView(graph, node), profile, variants.back())
                                             : std::vector<Shape>{});
   }
-  program.arena = plan_arena(graph, scratch,
-                             {.max_block = profile.limits.max_allocation,
-                              .alignment = memory_alignment(profile.limits)});
+  program.arena = plan_arena(
+      graph, scratch, {.max_block = profile.limits.max_allocation, .alignment = memory_alignment(profile.limits)});
   program.placements.resize(graph.values().size());
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const std::int32_t interval = program.arena.interval_of[id];

@@ -38,8 +38,7 @@ void lower(LowerCall& call) {
                   .bindings = {call.input(0), call.input(1)},
                   .groups = LowerCall::grid((vec4_count + 127) / 128)};
     for (const std::vector<Value>& kind : kinds) launch.bindings.push_back(run.window(kind));
-    call.dispatch(launch,
-                  Push{static_cast<std::uint32_t>(vec4_count), static_cast<float>(call.attrs().get("decay"))});
+    call.dispatch(launch, Push{static_cast<std::uint32_t>(vec4_count), static_cast<float>(call.attrs().get("decay"))});
   }
 }
 

@@ -32,7 +32,8 @@ void lower(LowerCall& call) {
   std::int64_t first = 0;
   for (const Run& run : runs) {
     std::int64_t chunks = (run.words / 4 + chunk_vec4s(call.variant()) - 1) / chunk_vec4s(call.variant());
-    if (&run == &runs.back()) chunks = (first + chunks + 3) / 4 * 4 - first;  // the sums are read as vec4s: zeros behind
+    if (&run == &runs.back())
+      chunks = (first + chunks + 3) / 4 * 4 - first;  // the sums are read as vec4s: zeros behind
     call.dispatch({.shader = "sum_squares",
                    .constants = shape.constants(),
                    .bindings = {run.window(kinds[0]), call.scratch(0)},
@@ -71,8 +72,9 @@ Cost cost(const NodeView& node) {
 extern const OpDef clip_scale;
 const OpDef clip_scale{
     .name = "clip_scale",
-    .formula = "{min(1, max_norm / (norm + 1e-6)), norm, 0, 0}, or {0, 0, 0, 1} when not finite; norm^2 = sum of all "
-               "gradients' squares",
+    .formula =
+        "{min(1, max_norm / (norm + 1e-6)), norm, 0, 0}, or {0, 0, 0, 1} when not finite; norm^2 = sum of all "
+        "gradients' squares",
     .inputs = {"limits", "gradients..."},
     .infer = infer,
     .lower = lower,

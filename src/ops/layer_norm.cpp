@@ -37,9 +37,8 @@ void lower(LowerCall& call) {
                                {call.output(1), block.begin, block.end}},
                   .groups = LowerCall::grid((block.size() + shape.rows() - 1) / shape.rows())};
     launch.constants.push_back(shape.lanes > 1 && held <= kMostHeld ? static_cast<std::uint32_t>(held) : 0);
-    call.dispatch(launch,
-                  Push{static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(call.in(0).cols),
-                       static_cast<float>(call.attrs().get("eps"))});
+    call.dispatch(launch, Push{static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(call.in(0).cols),
+                               static_cast<float>(call.attrs().get("eps"))});
   }
 }
 

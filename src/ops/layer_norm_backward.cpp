@@ -8,9 +8,8 @@ constexpr std::int64_t kMostHeldSubgroup = 4, kMostHeldTile = 8;  // vec4s of a 
 
 void infer(InferCall& call) {
   const Shape x = call.in(0);
-  call.require(
-      call.in(1) == Shape{1, x.cols} && call.in(2) == Shape{x.rows, 2} && call.in(3) == x,
-      "x and d_y are [N, D], weight is [1, D], stats [N, 2]");
+  call.require(call.in(1) == Shape{1, x.cols} && call.in(2) == Shape{x.rows, 2} && call.in(3) == x,
+               "x and d_y are [N, D], weight is [1, D], stats [N, 2]");
   call.require(!call.has_input(4) || call.in(4) == x, "d_residual has the shape of x");
   call.output(x);
   call.output({1, x.cols});
@@ -31,8 +30,8 @@ bool is_fused(std::string_view variant, const ReductionShape& shape, std::int64_
   return variant == kSubgroup || (variant == "tile" && shape.held(width) <= kMostHeldTile);
 }
 
-/// Positions whose sums become one row of scratch: a divisor of 64, where row blocks start. Enough chunks to fill a GPU,
-/// not more: each costs two rows written and read again.
+/// Positions whose sums become one row of scratch: a divisor of 64, where row blocks start. Enough chunks to fill a
+/// GPU, not more: each costs two rows written and read again.
 std::int64_t chunk_positions(std::string_view variant, std::int64_t positions) {
   if (variant == "serial") return 64;
   return positions >= 16384 ? 32 : 16;
@@ -111,8 +110,9 @@ void lower(LowerCall& call) {
 extern const OpDef layer_norm_backward;
 const OpDef layer_norm_backward{
     .name = "layer_norm_backward",
-    .formula = "d_x = d_residual + rstd (g - mean(g) - h mean(g h)), g = d_y weight, h = (x - mean) rstd; d_weight = "
-               "sum_n d_y[n] h[n], d_bias = sum_n d_y[n]",
+    .formula =
+        "d_x = d_residual + rstd (g - mean(g) - h mean(g h)), g = d_y weight, h = (x - mean) rstd; d_weight = "
+        "sum_n d_y[n] h[n], d_bias = sum_n d_y[n]",
     .inputs = {"x", "weight", "stats", "d_y", "d_residual?"},
     .infer = infer,
     .lower = lower,

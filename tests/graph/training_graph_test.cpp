@@ -103,6 +103,13 @@ TEST_P(TrainingGraph, HasABarrierBetweenAllThatConflicts) {
   }
 }
 
+TEST_P(TrainingGraph, TheOptimizerTakesFewLaunches) {
+  const train::TrainingPlan training = small_plan(GetParam(), {});
+  const graph::PlannedGraph& apply = training.workload.graphs().at(training.apply);
+  // Squares of all gradients, their sum, parameters with weight decay, those without.
+  EXPECT_EQ(apply.program.steps.size(), 4u);
+}
+
 TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {
   const train::TrainingPlan training = small_plan(GetParam(), {});
   for (const graph::PlannedGraph& planned : training.workload.graphs()) {

@@ -46,7 +46,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"add_position", "whole_table", 2048}, Setting{"add_position_backward", "whole_table", 2048},
                     Setting{"add_position_backward", "single_position", 64 * 64},
                     Setting{"dropout", "mask_129x70", 32 * 1024}, Setting{"clip_scale", "chunks_4200x520", 256 * 1024},
-                    Setting{"clip_scale", "no_clipping_five", 40 * 1024}, Setting{"adamw", "five_tensors", 40 * 1024}, Setting{"scale_by", "odd_130x33", 64 * 144},
+                    Setting{"clip_scale", "no_clipping_five", 40 * 1024}, Setting{"adamw", "five_tensors", 40 * 1024},
+                    Setting{"scale_by", "odd_130x33", 64 * 144},
                     Setting{"concat_rows", "blocks_130x70_and_201", 64 * 288},  // rows move from block to block
                     Setting{"slice_rows", "blocks_of_331x70", 64 * 288},
                     Setting{"concat_columns", "blocks_131x70_and_130", 64 * 800},
