@@ -83,6 +83,7 @@ class Runtime {
   };
   vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
   void allocate(const PlannedGraph& planned, Recorded& recorded);
+  void fill(const vk::Buffer& block, std::uint32_t word);
   void record(const PlannedGraph& planned, Recorded& recorded, bool timed);
   void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side, bool timed);
   /// The side of a run that has not been overwritten yet, when the run is over.
