@@ -31,10 +31,20 @@ struct TimedGraph {
   int runs;
 };
 
-/// "16384x256, 256x768 -> 16384x768" with what the op's attributes say in front.
-std::string shape_text(const std::string& signature) {
-  const std::size_t begin = signature.find(' '), end = signature.rfind("; of ");
-  return signature.substr(begin + 1, end - begin - 1);
+/// Some of the values' shapes, for the table: "16384x256 256x768"; the optimizer takes a hundred.
+std::string shapes_text(const graph::Graph& graph, const std::vector<graph::Value>& values) {
+  constexpr std::size_t kMostShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(values.size(), kMostShown); ++i)
+    text += (i > 0 ? " " : "") + (values[i] ? graph::to_string(graph.shape(values[i])) : std::string("-"));
+  return values.size() > kMostShown ? fmt::format("{} and {} more", text, values.size() - kMostShown) : text;
+}
+
+/// "transpose_b=1 16384x256 768x256 -> 16384x768".
+std::string shape_text(const graph::Graph& graph, const graph::Node& node) {
+  std::string text;
+  for (const auto& [name, value] : node.attrs.entries()) text += fmt::format("{}={} ", name, value);
+  return text + shapes_text(graph, node.inputs) + " -> " + shapes_text(graph, node.outputs);
 }
 
 std::string signature_of(const graph::Graph& graph, const graph::Node& node, const vk::DeviceProfile& profile) {
@@ -110,7 +120,7 @@ class Tuner {
       if (signature.empty()) continue;
       Candidate& candidate = candidates_[signature];
       candidate.op = node.op->def->name;
-      candidate.shape = shape_text(signature);
+      candidate.shape = shape_text(planned.graph, node);
       candidate.variants = graph::variants_of(planned.graph, node, device_.profile());
       candidate.seconds.resize(candidate.variants.size());
       if (round == 0) candidate.runs += runs;

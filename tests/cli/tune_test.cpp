@@ -68,24 +68,24 @@ TEST(Tune, MeasuresEveryVariantOfEveryShape) {
 TEST(Tune, ARunKeepsItsKernels) {
   tune("kept");
   choose_last_variants(tune_file("kept"));
-  fabula_ok(scene().train("plain", kShort));
+  fabula_ok(scene().train("untuned", kShort));
   fabula_ok(scene().train("tuned", kShort + cached("kept")));
-  EXPECT_NE(state_of("tuned")["lowering"], state_of("plain")["lowering"]);
-  EXPECT_FALSE(state_of("plain")["texts"].contains("kernel_choices"));
+  EXPECT_NE(state_of("tuned")["lowering"], state_of("untuned")["lowering"]);
+  EXPECT_FALSE(state_of("untuned")["texts"].contains("kernel_choices"));
   const json choices = json::parse(state_of("tuned")["texts"]["kernel_choices"].get<std::string>());
   EXPECT_GT(choices.size(), 3u);
   // Half of the run with these kernels; measured anew by then; the other half with the same kernels still.
-  fabula_ok(scene().train("halves", kShort + cached("kept") + Args{"--set", "train.steps=4"}));
+  fabula_ok(scene().train("tuned_halves", kShort + cached("kept") + Args{"--set", "train.steps=4"}));
   std::filesystem::remove(tune_file("kept"));
-  const Result rest = fabula_ok(scene().train("halves", kShort + cached("kept") + Args{"--resume", "auto"}));
+  const Result rest = fabula_ok(scene().train("tuned_halves", kShort + cached("kept") + Args{"--resume", "auto"}));
   EXPECT_NE(rest.err.find("keeps the kernels that it was started with"), std::string::npos) << rest.err;
-  EXPECT_EQ(state_of("halves")["lowering"], state_of("tuned")["lowering"]);
-  EXPECT_EQ(state_of("halves")["texts"]["kernel_choices"], state_of("tuned")["texts"]["kernel_choices"]);
+  EXPECT_EQ(state_of("tuned_halves")["lowering"], state_of("tuned")["lowering"]);
+  EXPECT_EQ(state_of("tuned_halves")["texts"]["kernel_choices"], state_of("tuned")["texts"]["kernel_choices"]);
   // The other way round: a run without choices goes on without.
   tune("kept");
   choose_last_variants(tune_file("kept"));
-  fabula_ok(scene().train("plain", kShort + cached("kept") + Args{"--resume", "auto", "--set", "train.steps=9"}));
-  EXPECT_FALSE(state_of("plain")["texts"].contains("kernel_choices"));
+  fabula_ok(scene().train("untuned", kShort + cached("kept") + Args{"--resume", "auto", "--set", "train.steps=9"}));
+  EXPECT_FALSE(state_of("untuned")["texts"].contains("kernel_choices"));
 }
 
 TEST(Tune, FilesThatDoNotHoldAreNotedAndIgnored) {
