@@ -63,7 +63,7 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> valu
     const Shape& shape = shape_of(value);
     ensure(rows < 0 || rows == shape.rows, "{}: row blocks over {} and {} rows", label(), rows, shape.rows);
     rows = shape.rows;
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
       step = std::min(
           step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
@@ -97,7 +97,7 @@ Range NodeLowering::resolve(const Window& window) const {
     if (window.row_begin < piece.row_begin || window.row_begin >= piece.row_end) continue;
     ensure(end <= piece.row_end, "{} binds rows {} to {} across pieces of memory; it must go by row blocks", label(),
            window.row_begin, end);
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     const Range range{placement.pool, piece.block,
                       piece.offset + static_cast<std::uint64_t>(window.row_begin - piece.row_begin) * row_bytes,
                       static_cast<std::uint64_t>(end - window.row_begin) * row_bytes};
@@ -126,7 +126,12 @@ void NodeLowering::emit(const Launch& launch, std::span<const std::byte> push) {
            "{} launches {} workgroups along axis {}, the device allows {}", step.label, launch.groups[a], axis,
            profile_.limits.max_workgroup_count[a]);
   }
-  for (const Window& window : launch.bindings) step.bindings.push_back(resolve(window));
+  for (const Window& window : launch.bindings) {
+    step.bindings.push_back(resolve(window));
+    step.types.push_back(storage_code(shape_of(window.value).dtype));
+  }
+  if (std::all_of(step.types.begin(), step.types.end(), [](std::uint32_t type) { return type == 0; }))
+    step.types.clear();
   program_.steps.push_back(std::move(step));
 }
 
@@ -138,7 +143,7 @@ void NodeLowering::clear(Value value) {
     step.node = index_;
     step.label = label() + ":clear";
     step.bindings.push_back({placement.pool, piece.block, piece.offset,
-                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4)});
+                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.row_bytes())});
     program_.steps.push_back(std::move(step));
   }
 }
@@ -149,6 +154,7 @@ std::uint64_t digest_of(const std::vector<Step>& steps) {
   for (const Step& step : steps) {
     note(step.shader.data(), step.shader.size());
     note(step.constants.data(), step.constants.size() * 4);
+    note(step.types.data(), step.types.size() * 4);
     note(&step.subgroup_size, sizeof step.subgroup_size);
     note(step.groups.data(), sizeof step.groups);
     note(step.push.data(), step.push.size());
