@@ -11,11 +11,14 @@ namespace {
 TEST(Half, EveryNumberSurvivesTheWayThere) {
   for (std::uint32_t bits = 0; bits < 65536; ++bits) {
     const auto half = static_cast<std::uint16_t>(bits);
-    if (std::isnan(half_to_float(half)))
+    if (std::isnan(half_to_float(half))) {
       EXPECT_TRUE(std::isnan(half_to_float(float_to_half(half_to_float(half))))) << bits;
-    else
+    } else {
       EXPECT_EQ(float_to_half(half_to_float(half)), half) << bits;
-    if (!std::isnan(bf16_to_float(half))) EXPECT_EQ(float_to_bf16(bf16_to_float(half)), half) << bits;
+    }
+    if (!std::isnan(bf16_to_float(half))) {
+      EXPECT_EQ(float_to_bf16(bf16_to_float(half)), half) << bits;
+    }
   }
 }
 
