@@ -72,7 +72,7 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::span<const Value> values, st
     const Shape& shape = shape_of(value);
     ensure(rows < 0 || rows == shape.rows, "{}: row blocks over {} and {} rows", label(), rows, shape.rows);
     rows = shape.rows;
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
       step = std::min(
           step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
@@ -149,7 +149,7 @@ Range NodeLowering::resolve_rows(const Window& window) const {
     if (window.row_begin < piece.row_begin || window.row_begin >= piece.row_end) continue;
     ensure(end <= piece.row_end, "{} binds rows {} to {} across pieces of memory; it must go by row blocks", label(),
            window.row_begin, end);
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     const Range range{placement.pool, piece.block,
                       piece.offset + static_cast<std::uint64_t>(window.row_begin - piece.row_begin) * row_bytes,
                       static_cast<std::uint64_t>(end - window.row_begin) * row_bytes};
@@ -178,7 +178,12 @@ void NodeLowering::emit(const Launch& launch, std::span<const std::byte> push) {
            "{} launches {} workgroups along axis {}, the device allows {}", step.label, launch.groups[a], axis,
            profile_.limits.max_workgroup_count[a]);
   }
-  for (const Window& window : launch.bindings) step.bindings.push_back(resolve(window));
+  for (const Window& window : launch.bindings) {
+    step.bindings.push_back(resolve(window));
+    step.types.push_back(storage_code(shape_of(window.value).dtype));
+  }
+  if (std::all_of(step.types.begin(), step.types.end(), [](std::uint32_t type) { return type == 0; }))
+    step.types.clear();
   program_.steps.push_back(std::move(step));
 }
 
@@ -190,7 +195,7 @@ void NodeLowering::clear(Value value) {
     step.node = index_;
     step.label = label() + ":clear";
     step.bindings.push_back({placement.pool, piece.block, piece.offset,
-                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4)});
+                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.row_bytes())});
     program_.steps.push_back(std::move(step));
   }
 }
@@ -201,6 +206,7 @@ std::uint64_t digest_of(const std::vector<Step>& steps) {
   for (const Step& step : steps) {
     note(step.shader.data(), step.shader.size());
     note(step.constants.data(), step.constants.size() * 4);
+    note(step.types.data(), step.types.size() * 4);
     note(&step.subgroup_size, sizeof step.subgroup_size);
     note(step.groups.data(), sizeof step.groups);
     note(step.push.data(), step.push.size());
@@ -228,12 +234,6 @@ std::vector<std::string> variants_of(const Graph& graph, const Node& node, const
   return node.op->def->variants(NodeView(graph, node), profile);
 }
 
-namespace {
-const char* dtype_name(DType dtype) {
-  return dtype == DType::kU32 ? "u32" : "f32";
-}
-}  // namespace
-
 std::string node_signature(const Graph& graph, const Node& node, const std::vector<std::string>& variants) {
   std::string text(node.op->def->name);
   for (const auto& [name, value] : node.attrs.entries()) text += fmt::format(" {}={}", name, value);
@@ -246,7 +246,7 @@ std::string node_signature(const Graph& graph, const Node& node, const std::vect
         continue;
       }
       const Shape& shape = graph.shape(values[i]);
-      text += fmt::format("{}x{} {}", shape.rows, shape.cols, dtype_name(graph.info(values[i]).dtype));
+      text += fmt::format("{}x{} {}", shape.rows, shape.cols, to_string(shape.dtype));
     }
   };
   add_values("; in ", node.inputs);
