@@ -74,12 +74,15 @@ StepTime StepBench::measure(const std::string& name, int steps) {
     seconds.push_back(result.seconds);
     if (result.idle_seconds) idle.push_back(*result.idle_seconds);
   };
-  while (steps_ <= last) {  // one more, so that the last that counts has a step behind it like the others
-    runner_.start(++steps_);
+  std::uint64_t submissions = 0;  // before the first step that counts
+  while (steps_ <= last) {        // one more, so that the last that counts has a step behind it like the others
+    if (++steps_ == first) submissions = runtime_.device().submissions();
+    runner_.start(steps_);
     if (runner_.under_way() > 1) take();
   }
+  const double made = static_cast<double>(runtime_.device().submissions() - submissions);
   while (runner_.under_way() > 0) take();
-  return {median(seconds), idle.empty() ? std::nullopt : std::optional(median(idle))};
+  return {median(seconds), idle.empty() ? std::nullopt : std::optional(median(idle)), made / (steps + 1)};
 }
 
 void StepBench::step() {

@@ -35,6 +35,7 @@ void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model)
 struct StepTime {
   double seconds = 0;
   std::optional<double> idle_seconds;  ///< of it, without any kernel on the device; absent without timestamps
+  double submissions = 0;
 };
 
 /// One model's training steps, run by the trainer's own StepRunner.

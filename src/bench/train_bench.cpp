@@ -20,13 +20,14 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
           fmt::format("{:.2f}", 1e3 * time.seconds),
           fmt::format("{:.0f}", double(bench.tokens()) / time.seconds),
           time.idle_seconds ? fmt::format("{:.2f}", 100 * *time.idle_seconds / time.seconds) : "",
+          fmt::format("{:.1f}", time.submissions),
           fmt::format("{}", device->peak_allocated() >> 20)};
 }
 
 }  // namespace
 
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
-  Table table{{"head", "M parameters", "ms/step", "tokens/s", "idle %", "peak MiB"}, {}, {}};
+  Table table{{"head", "M parameters", "ms/step", "tokens/s", "idle %", "submissions", "peak MiB"}, {}, {}};
   table.notes = machine_notes(*infer::open_tuned_device(device));
   table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32",
                                     config.model.layers, config.model.hidden, config.model.heads,
@@ -39,7 +40,7 @@ Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, cons
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kOutOfMemory) throw;
       info("{}: {}", head.name, error.what());
-      table.rows.push_back({head.name, "", "does not fit", "", "", ""});
+      table.rows.push_back({head.name, "", "does not fit", "", "", "", ""});
     }
   }
   return table;

@@ -13,8 +13,8 @@ struct TrainBenchOptions {
 };
 
 /// Whole training steps (forward, backward, clipping as configured, optimizer) on random token ids, dropout as
-/// configured; one row a head, the body the same. Medians; "idle %" is the time without any kernel between two steps. A
-/// head that does not fit the device's memory says so in its row.
+/// configured; one row a head, the body the same. Medians; "idle %" is the time without any kernel between two steps,
+/// "submissions" those that a step goes out in. A head that does not fit the device's memory says so in its row.
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options);
 
 }  // namespace fabula::bench

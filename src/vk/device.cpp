@@ -232,6 +232,9 @@ void Device::wait() {
 void Device::wait(std::uint64_t ticket) {
   impl_->submissions->wait(ticket);
 }
+std::uint64_t Device::submissions() const {
+  return impl_->submissions->submissions();
+}
 bool Device::is_over(std::uint64_t ticket) const {
   return impl_->submissions->is_over(ticket);
 }

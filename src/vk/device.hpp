@@ -194,7 +194,8 @@ class Device {
   void wait();
   void wait(std::uint64_t ticket);  ///< 0: nothing to wait for
   bool is_over(std::uint64_t ticket) const;
-  void run(CommandList& list);  ///< submit and wait
+  std::uint64_t submissions() const;  ///< made so far
+  void run(CommandList& list);        ///< submit and wait
 
   /// Blocking copies through staging of bounded size; offset and size in bytes, multiples of 4.
   void upload(const Buffer& to, std::uint64_t offset, std::span<const std::byte> data);
