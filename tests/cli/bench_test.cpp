@@ -167,6 +167,7 @@ TEST(Bench, TrainRunsTheTrainersSteps) {
     EXPECT_GT(row["tokens/s"].get<double>(), 0) << row;
     EXPECT_GE(row["idle %"].get<double>(), 0) << row;
     EXPECT_LE(row["idle %"].get<double>(), 100) << row;
+    EXPECT_GE(row["submissions"].get<double>(), 1) << row;
   }
 }
 
