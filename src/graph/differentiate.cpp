@@ -42,6 +42,11 @@ class Differentiator {
         std::count_if(gradients_.begin(), gradients_.end(), [&](const auto& entry) { return entry.second == d; });
     return users == 1 ? d : Value{};
   }
+  Value take(Value value) {
+    const Value d = wanted(value) ? gradient(value) : Value{};
+    gradients_.erase(value);
+    return d;
+  }
   void add(Value value, Value d) {
     if (!d || !wanted(value)) return;
     ensure(graph_.shape(value) == graph_.shape(d), "the gradient of \"{}\" {} came as {}", graph_.info(value).name,
@@ -71,7 +76,8 @@ class Differentiator {
   }
   /// Does a rule of `segment` read what this node makes from a copy? What comes into a segment is kept.
   bool is_recomputed(const Node& node, std::int32_t segment) const {
-    return options_.recompute_segments && segment >= 0 && node.segment == segment && node.op->def->mutates.empty();
+    return options_.recompute_segments && segment >= 0 && node.segment == segment &&
+           mutated_inputs(graph_, node).empty();
   }
   /// The copy of `value`, made once, and with it what it needs of its segment.
   Value recomputed(Value value) {
@@ -125,6 +131,7 @@ class NodeGrad final : public GradCall {
   }
   Value output(std::size_t i) const override { return walk_.saved(node_copy_->outputs.at(i)); }
   Value gradient_so_far(std::size_t i) const override { return walk_.parameter_gradient(node_copy_->inputs.at(i)); }
+  Value take_gradient(std::size_t i) override { return walk_.take(node_copy_->inputs.at(i)); }
   void add_gradient(std::size_t i, Value d) override {
     if (has_input(i)) walk_.add(node_copy_->inputs[i], d);
   }

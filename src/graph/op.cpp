@@ -70,6 +70,11 @@ Value GradCall::op1(std::string_view name, std::initializer_list<Value> inputs, 
   return mutable_graph_->op1(name, inputs, std::move(attrs));
 }
 
+std::vector<std::size_t> mutated_inputs(const Graph& graph, const Node& node) {
+  const OpDef& def = *node.op->def;
+  return def.mutates_of ? def.mutates_of(NodeView(graph, node)) : def.mutates;
+}
+
 std::array<std::uint32_t, 3> LowerCall::grid(std::int64_t groups) {
   constexpr std::int64_t kMax = 65535;
   if (groups <= kMax) return {static_cast<std::uint32_t>(groups), 1, 1};

@@ -61,10 +61,11 @@ class InferCall {
   std::vector<std::pair<Shape, DType>> outputs_;
 };
 
-/// Rows [row_begin, row_end) of a value, to be bound to a kernel.
+/// Rows [row_begin, row_end) of a value, to be bound to a kernel; or all memory from there through a later value.
 struct Window {
   Value value;
   std::int64_t row_begin = 0, row_end = -1;  ///< -1: to the last row
+  Value last = {};                           ///< when given: to row `row_end` of this value, which lies behind `value`
   Window(Value v) : value(v) {}              // NOLINT: a value binds whole
   Window(Value v, std::int64_t begin, std::int64_t end) : value(v), row_begin(begin), row_end(end) {}
 };
@@ -72,6 +73,20 @@ struct Window {
 struct RowBlock {
   std::int64_t begin, end;
   std::int64_t size() const { return end - begin; }
+};
+
+/// Tensors that lie one behind the other (LowerCall::runs): from row `row_begin` of number `first` to row `row_end` of
+/// number `last`. What little lies between them for alignment belongs to the run.
+struct Run {
+  std::size_t first = 0, last = 0;
+  std::int64_t row_begin = 0, row_end = 0;
+  std::int64_t words = 0;
+  /// The run's memory in one kind of value.
+  Window window(std::span<const Value> values) const {
+    Window result(values[first], row_begin, row_end);
+    result.last = values[last];
+    return result;
+  }
 };
 
 /// One kernel launch as an op asks for it; reads and writes are known from the shader's readonly/writeonly.
@@ -100,6 +115,12 @@ class LowerCall : public NodeView {
   /// max_storage_range, in one piece of memory, at an aligned offset. Block starts are multiples of 64 rows; `max_rows`
   /// bounds a block further.
   virtual std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows = -1) const = 0;
+
+  /// The fewest stretches of memory that hold all of several tensors. `kinds` are lists of values of pairwise equal
+  /// shapes (parameters, their gradients, ...): within a run they lie alike in every kind, so that one index serves
+  /// all, and each kind's stretch can be bound. Words between the tensors are zero in the ParameterStore; a kernel that
+  /// keeps them so may treat a run as one array.
+  virtual std::vector<Run> runs(const std::vector<std::vector<Value>>& kinds) const = 0;
 
   /// Emits a launch; `push` must have exactly the size of the shader's push constant block.
   template <class Push>
@@ -131,6 +152,9 @@ class GradCall : public NodeView {
   virtual Value d_output(std::size_t i = 0) const = 0;  ///< absent when nothing downstream depends on that output
   bool is_one(Value value) const;                       ///< was it filled with ones?
   virtual bool wanted(std::size_t i) const = 0;         ///< is the gradient of input i read by anyone?
+  /// The gradient that input i has from other uses so far: the rule takes it over and must add it to what it hands to
+  /// add_gradient, which saves the sum that would be appended otherwise. Absent: there is none yet.
+  virtual Value take_gradient(std::size_t i) = 0;
   /// An input of the forward node, for use in the backward pass: the value itself, or (where memory is dearer) a
   /// recomputed one.
   virtual Value input(std::size_t i) = 0;
@@ -160,10 +184,15 @@ struct OpDef {
   /// Temporary values that lowering needs (alive during this node only).
   std::vector<Shape> (*scratch)(const NodeView&, const vk::DeviceProfile&, std::string_view variant) = nullptr;
   std::vector<std::size_t> mutates = {};  ///< inputs that are written in place
+  /// The same where it depends on how many inputs are given.
+  std::vector<std::size_t> (*mutates_of)(const NodeView&) = nullptr;
   /// Outputs that may take over the memory of an input whose last use this is: {output, input}.
   std::vector<std::pair<std::size_t, std::size_t>> in_place = {};
   bool cheap_to_recompute = false;  ///< the backward pass may evaluate it again instead of keeping its output
 };
+
+/// The inputs that a node writes in place.
+std::vector<std::size_t> mutated_inputs(const Graph& graph, const Node& node);
 
 struct OpEntry {
   const OpDef* def;

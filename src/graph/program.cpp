@@ -32,6 +32,7 @@ class NodeLowering final : public LowerCall {
   }
 
   std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const override;
+  std::vector<Run> runs(const std::vector<std::vector<Value>>& kinds) const override;
   void clear(Value value) override;
 
  private:
@@ -47,7 +48,9 @@ class NodeLowering final : public LowerCall {
     return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))]
         .placement;
   }
+  std::vector<RowBlock> row_blocks(std::span<const Value> values, std::int64_t max_rows) const;
   Range resolve(const Window& window) const;
+  Range resolve_rows(const Window& window) const;
 
   std::int32_t index_;
   const vk::DeviceProfile& profile_;
@@ -57,6 +60,10 @@ class NodeLowering final : public LowerCall {
 };
 
 std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const {
+  return row_blocks(std::span<const Value>(values.begin(), values.size()), max_rows);
+}
+
+std::vector<RowBlock> NodeLowering::row_blocks(std::span<const Value> values, std::int64_t max_rows) const {
   std::int64_t rows = -1, step = INT64_MAX;
   std::vector<std::int64_t> cuts;
   for (Value value : values) {
@@ -86,7 +93,50 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> valu
   return blocks;
 }
 
+std::vector<Run> NodeLowering::runs(const std::vector<std::vector<Value>>& kinds) const {
+  std::vector<Run> result;
+  std::vector<Range> so_far;  // of the last run, by kind
+  for (std::size_t tensor = 0; tensor < kinds.front().size(); ++tensor) {
+    std::vector<Value> alike;
+    for (const std::vector<Value>& kind : kinds) alike.push_back(kind.at(tensor));
+    for (const RowBlock& block : row_blocks(alike, -1)) {
+      std::vector<Range> ranges;
+      for (Value value : alike) ranges.push_back(resolve_rows({value, block.begin, block.end}));
+      bool joins = !so_far.empty();
+      for (std::size_t k = 0; k < ranges.size() && joins; ++k) {
+        const Range &run = so_far[k], &next = ranges[k];
+        joins = next.pool == run.pool && next.block == run.block && next.offset >= run.offset + run.size &&
+                next.offset < run.offset + run.size + memory_alignment(profile_.limits) &&
+                next.offset - run.offset == ranges[0].offset - so_far[0].offset &&
+                next.offset + next.size - run.offset <= profile_.limits.max_storage_range;
+      }
+      if (!joins) {
+        result.push_back({.first = tensor, .row_begin = block.begin});
+        so_far = ranges;
+      }
+      for (std::size_t k = 0; k < ranges.size(); ++k)
+        so_far[k].size = ranges[k].offset + ranges[k].size - so_far[k].offset;
+      result.back().last = tensor;
+      result.back().row_end = block.end;
+      result.back().words = static_cast<std::int64_t>(so_far[0].size / 4);
+    }
+  }
+  return result;
+}
+
 Range NodeLowering::resolve(const Window& window) const {
+  if (!window.last || window.last == window.value) return resolve_rows(window);
+  Range range = resolve_rows({window.value, window.row_begin, -1});
+  const Range last = resolve_rows({window.last, 0, window.row_end});
+  ensure(last.pool == range.pool && last.block == range.block && last.offset >= range.offset + range.size,
+         "{} binds two values as one that do not lie one behind the other", label());
+  range.size = last.offset + last.size - range.offset;
+  ensure(range.size <= profile_.limits.max_storage_range, "{} binds {} bytes, the device allows {}", label(),
+         range.size, profile_.limits.max_storage_range);
+  return range;
+}
+
+Range NodeLowering::resolve_rows(const Window& window) const {
   ensure(window.value.id != -1, "{} binds an absent value", label());
   const Shape& shape = shape_of(window.value);
   const std::int64_t end = window.row_end < 0 ? shape.rows : window.row_end;
@@ -203,9 +253,8 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
     scratch.push_back(node.op->def->scratch ? node.op->def->scratch(NodeView(graph, node), profile, variants.back())
                                             : std::vector<Shape>{});
   }
-  program.arena = plan_arena(graph, scratch,
-                             {.max_block = profile.limits.max_allocation,
-                              .alignment = std::max<std::uint64_t>(profile.limits.storage_alignment, 256)});
+  program.arena = plan_arena(
+      graph, scratch, {.max_block = profile.limits.max_allocation, .alignment = memory_alignment(profile.limits)});
   program.placements.resize(graph.values().size());
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const std::int32_t interval = program.arena.interval_of[id];

@@ -22,6 +22,7 @@ Runtime::Runtime(vk::Device& device, Workload workload, bool timed) : device_(de
     store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters and optimizer state"));
   for (std::uint64_t size : workload_.arena_blocks())
     arena_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "activations"));
+  for (const vk::Buffer& block : store_) fill(block, 0);  // what lies between two tensors stays zero
   recorded_.resize(workload_.graphs().size());
   for (std::size_t g = 0; g < recorded_.size(); ++g) {
     const PlannedGraph& planned = workload_.graphs()[g];
@@ -183,12 +184,14 @@ std::vector<std::uint32_t> Runtime::read_padded(std::size_t graph, Value value) 
 
 void Runtime::fill_arena(std::uint32_t word) {
   wait();
-  for (const vk::Buffer& block : arena_) {
-    vk::CommandList list = device_.new_list({.label = "fill arena"});
-    list.fill({&block, 0, block.size()}, word);
-    list.end();
-    device_.run(list);
-  }
+  for (const vk::Buffer& block : arena_) fill(block, word);
+}
+
+void Runtime::fill(const vk::Buffer& block, std::uint32_t word) {
+  vk::CommandList list = device_.new_list({.label = "fill"});
+  list.fill({&block, 0, block.size()}, word);
+  list.end();
+  device_.run(list);
 }
 
 }  // namespace fabula::graph

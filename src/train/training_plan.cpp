@@ -18,14 +18,15 @@ TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageM
                     .evaluation = {},
                     .generation = {},
                     .recompute = recompute};
+  // First, so that its tensors lie in the order in which it walks them.
+  ApplyGraph apply = apply_graph(model.parameters(), config);
+  plan.clip = apply.clip;
+  plan.apply = plan.workload.add("apply", std::move(apply.graph));
   plan.overwrite = plan.accumulate = plan.workload.add("gradients", std::move(plan.gradient.graph));
   if (config.grad_accumulation > 1) {
     plan.accumulating = models::gradient_graph(model, B, T, Gradients::kAccumulate, backward);
     plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating->graph));
   }
-  ApplyGraph apply = apply_graph(model.parameters(), config);
-  plan.clip = apply.clip;
-  plan.apply = plan.workload.add("apply", std::move(apply.graph));
   if (!with_extras) return plan;
   plan.evaluation = infer::add_evaluation_graph(plan.workload, model, B, T);
   if (config.sample_every > 0)

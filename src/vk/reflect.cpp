@@ -220,6 +220,10 @@ ShaderInterface::Slot storage_slot(const SpirvModule& module, std::uint32_t vari
 
 /// The slot that a variable binds, or nothing for a variable that is no binding.
 std::optional<ShaderInterface::Slot> slot_of(const SpirvModule& module, const SpirvModule::Variable& variable) {
+  // Other variables may be of types that nothing is known of here, as cooperative matrices are.
+  if (variable.storage_class != kStorageBuffer && variable.storage_class != kUniform &&
+      variable.storage_class != kUniformConstant)
+    return std::nullopt;
   const std::uint32_t pointee = part(module.type(variable.pointer_type).operands, 1);
   const SpirvModule::Type& type = module.type(pointee);
   switch (variable.storage_class) {
