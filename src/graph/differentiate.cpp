@@ -104,7 +104,7 @@ class Differentiator {
       for (Value input : node.inputs) {
         if (!input || !dependent_.contains(input)) continue;
         for (Value output : node.outputs)
-          if (graph_.info(output).dtype == DType::kF32) dependent_.insert(output);
+          if (is_float(graph_.shape(output).dtype)) dependent_.insert(output);
         break;
       }
     }

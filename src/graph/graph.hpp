@@ -13,7 +13,6 @@ namespace fabula::graph {
 struct ValueInfo {
   std::string name;  ///< parameters and states: the tensor's name in files; others: for messages and plans
   Shape shape;
-  DType dtype = DType::kF32;
   Role role = Role::kActivation;
   std::int32_t producer = -1;  ///< node index; -1 for parameters, states and inputs
   bool keep = false;           ///< an output of the graph: readable by the host after a run

@@ -50,15 +50,16 @@ class InferCall {
   bool has_input(std::size_t i) const;
   Shape in(std::size_t i) const;
   DType dtype(std::size_t i) const;
-  void output(Shape shape, DType dtype = DType::kF32);
-  std::span<const std::pair<Shape, DType>> outputs() const { return outputs_; }
+  void output(Shape shape) { outputs_.push_back(shape); }
+  void output(Shape shape, DType dtype) { outputs_.push_back({shape.rows, shape.cols, dtype}); }
+  std::span<const Shape> outputs() const { return outputs_; }
   /// Throws kInvalidArgument unless `ok`; the message gets the op's name and every input's shape.
   void require(bool ok, std::string_view what) const;
 
  private:
   const Graph* graph_;
   Node* node_;
-  std::vector<std::pair<Shape, DType>> outputs_;
+  std::vector<Shape> outputs_;
 };
 
 /// Rows [row_begin, row_end) of a value, to be bound to a kernel; or all memory from there through a later value.
@@ -91,10 +92,11 @@ struct Run {
 
 /// One kernel launch as an op asks for it; reads and writes are known from the shader's readonly/writeonly.
 struct Launch {
-  std::string shader;                         ///< variant name
-  std::vector<std::uint32_t> constants = {};  ///< specialization constants 0..n-1
-  std::uint32_t subgroup_size = 0;            ///< required size with full subgroups; 0: any
-  std::vector<Window> bindings = {};          ///< by binding number
+  std::string shader;  ///< variant name
+  std::vector<std::uint32_t> constants =
+      {};                             ///< specialization constants 0..n-1; element types are added by the executor
+  std::uint32_t subgroup_size = 0;    ///< required size with full subgroups; 0: any
+  std::vector<Window> bindings = {};  ///< by binding number
   std::array<std::uint32_t, 3> groups{1, 1, 1};
 };
 
@@ -151,7 +153,8 @@ class GradCall : public NodeView {
   Value op1(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs = {});
   virtual Value d_output(std::size_t i = 0) const = 0;  ///< absent when nothing downstream depends on that output
   bool is_one(Value value) const;                       ///< was it filled with ones?
-  virtual bool wanted(std::size_t i) const = 0;         ///< is the gradient of input i read by anyone?
+  DType dtype_of(Value value) const;
+  virtual bool wanted(std::size_t i) const = 0;  ///< is the gradient of input i read by anyone?
   /// The gradient that input i has from other uses so far: the rule takes it over and must add it to what it hands to
   /// add_gradient, which saves the sum that would be appended otherwise. Absent: there is none yet.
   virtual Value take_gradient(std::size_t i) = 0;
@@ -188,6 +191,10 @@ struct OpDef {
   std::vector<std::size_t> (*mutates_of)(const NodeView&) = nullptr;
   /// Outputs that may take over the memory of an input whose last use this is: {output, input}.
   std::vector<std::pair<std::size_t, std::size_t>> in_place = {};
+  /// Inputs that may be 16-bit, together; the outputs' types follow from infer. Every case is also checked so.
+  std::vector<std::string_view> half = {};
+  /// Roundings of intermediate results to 16 bits, beyond the stored output's, that a variant for 16-bit inputs makes.
+  int half_inner = 0;
   bool cheap_to_recompute = false;  ///< the backward pass may evaluate it again instead of keeping its output
 };
 

@@ -70,7 +70,7 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::span<const Value> values, st
     const Shape& shape = shape_of(value);
     ensure(rows < 0 || rows == shape.rows, "{}: row blocks over {} and {} rows", label(), rows, shape.rows);
     rows = shape.rows;
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
       step = std::min(
           step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
@@ -150,7 +150,7 @@ Range NodeLowering::resolve_rows(const Window& window) const {
            "{} binds rows {} to {} of {}, more than one allocation on this device holds ({} bytes); a smaller "
            "train.batch_size keeps it in one",
            label(), window.row_begin, end, to_string(shape), profile_.limits.max_allocation);
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     const Range range{placement.pool, piece.block,
                       piece.offset + static_cast<std::uint64_t>(window.row_begin - piece.row_begin) * row_bytes,
                       static_cast<std::uint64_t>(end - window.row_begin) * row_bytes};
@@ -179,7 +179,12 @@ void NodeLowering::emit(const Launch& launch, std::span<const std::byte> push) {
            "{} launches {} workgroups along axis {}, the device allows {}", step.label, launch.groups[a], axis,
            profile_.limits.max_workgroup_count[a]);
   }
-  for (const Window& window : launch.bindings) step.bindings.push_back(resolve(window));
+  for (const Window& window : launch.bindings) {
+    step.bindings.push_back(resolve(window));
+    step.types.push_back(storage_code(shape_of(window.value).dtype));
+  }
+  if (std::all_of(step.types.begin(), step.types.end(), [](std::uint32_t type) { return type == 0; }))
+    step.types.clear();
   program_.steps.push_back(std::move(step));
 }
 
@@ -191,7 +196,7 @@ void NodeLowering::clear(Value value) {
     step.node = index_;
     step.label = label() + ":clear";
     step.bindings.push_back({placement.pool, piece.block, piece.offset,
-                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4)});
+                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.row_bytes())});
     program_.steps.push_back(std::move(step));
   }
 }
@@ -202,6 +207,7 @@ std::uint64_t digest_of(const std::vector<Step>& steps) {
   for (const Step& step : steps) {
     note(step.shader.data(), step.shader.size());
     note(step.constants.data(), step.constants.size() * 4);
+    note(step.types.data(), step.types.size() * 4);
     note(&step.subgroup_size, sizeof step.subgroup_size);
     note(step.groups.data(), sizeof step.groups);
     note(step.push.data(), step.push.size());

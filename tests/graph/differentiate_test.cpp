@@ -26,7 +26,7 @@ Values drawn(const Graph& graph) {
   for (std::size_t id = 0; id < values.size(); ++id) {
     const graph::ValueInfo& info = graph.values()[id];
     if (info.producer >= 0) continue;
-    values[id] = graph::RefTensor<double>(info.shape, info.dtype);
+    values[id] = graph::RefTensor<double>(info.shape);
     for (double& x : values[id].f) x = random.normal();
   }
   return values;
