@@ -6,6 +6,7 @@
 #include "bench/head_costs.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
+#include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "train/fit.hpp"
 #include "train/head_data.hpp"
@@ -180,7 +181,7 @@ RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::s
 
 int plan(const PlanArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  const vk::DeviceInfo device = vk::Device::open(args.device)->info();
+  const vk::DeviceInfo device = infer::open_tuned_device(args.device)->info();
   if (args.compare_heads) {
     fmt::print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));
     return 0;

@@ -172,17 +172,18 @@ void require_fit(const BatchFit& fit, const vk::DeviceProfile& profile, const mo
        fmt::join(memory_advice(profile, model, one, memory), "; "));
 }
 
-TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const models::LanguageModel& model, const TrainConfig& config) {
+TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const vk::DeviceProfile& profile,
+                         const models::LanguageModel& model, const TrainConfig& config) {
   // A limit above the device's own memory serves plans for other devices, not a run on this one.
   const std::uint64_t memory = std::min(device.usable_memory(), device.device_memory);
-  TrainingPlan plan = plan_training(device.profile, model, config, {.memory = memory});
+  TrainingPlan plan = plan_training(profile, model, config, {.memory = memory});
   const std::uint64_t bytes = plan.workload.report().total();
   if (bytes > memory)
     fail(ErrorCode::kOutOfMemory,
          "out of device memory: the run takes {} with recompute {}, {} of {} may be used. What needs less: {}. `fabula "
          "plan` shows what takes how much, `fabula plan --fit` which batch sizes fit",
-         size_text(bytes), recompute_name(plan.recompute), size_text(memory), device.profile.name,
-         fmt::join(memory_advice(device.profile, model, config, memory), "; "));
+         size_text(bytes), recompute_name(plan.recompute), size_text(memory), profile.name,
+         fmt::join(memory_advice(profile, model, config, memory), "; "));
   if (plan.recompute != config.recompute && plan.recompute == Recompute::kBlock)
     info("recompute block, so that the run fits: {} of {}", size_text(bytes), size_text(memory));
   return plan;

@@ -45,8 +45,9 @@ std::vector<std::string> memory_advice(const vk::DeviceProfile& profile, const m
 void require_fit(const BatchFit& fit, const vk::DeviceProfile& profile, const models::LanguageModel& model,
                  const TrainConfig& config, std::uint64_t memory);
 
-/// plan_training for a device. Throws kOutOfMemory when the plan exceeds the memory that may be used, saying what
-/// needs less.
-TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const models::LanguageModel& model, const TrainConfig& config);
+/// plan_training for a device, with the kernels of `profile`. Throws kOutOfMemory when the plan exceeds the memory that
+/// may be used, saying what needs less.
+TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const vk::DeviceProfile& profile,
+                         const models::LanguageModel& model, const TrainConfig& config);
 
 }  // namespace fabula::train

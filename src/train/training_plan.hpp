@@ -24,8 +24,6 @@ struct TrainingPlan {
   std::optional<infer::EvaluationGraph> evaluation;  ///< an extra, as the next
   infer::GenerationGraphs generation;
   Recompute recompute = Recompute::kNone;  ///< as planned, never kAuto
-
-  const models::LossGraph& handles(std::size_t graph) const { return graph == overwrite ? gradient : *accumulating; }
 };
 
 struct PlanOptions {

@@ -112,15 +112,15 @@ TEST_F(Fit, AutomaticRecomputationIsTheLastResort) {
   EXPECT_EQ(bytes(12, Recompute::kAuto, none), none);
   EXPECT_EQ(bytes(12, Recompute::kAuto, none - 1), block);
   EXPECT_EQ(bytes(12, Recompute::kNone, none - 1), none);
-  EXPECT_EQ(plan_to_fit(device(none - 1), model_, config_).recompute, Recompute::kBlock);
-  EXPECT_EQ(plan_to_fit(device(none), model_, config_).recompute, Recompute::kNone);
+  EXPECT_EQ(plan_to_fit(device(none - 1), profile_, model_, config_).recompute, Recompute::kBlock);
+  EXPECT_EQ(plan_to_fit(device(none), profile_, model_, config_).recompute, Recompute::kNone);
 }
 
 TEST_F(Fit, APlanThatDoesNotFitSaysWhatWould) {
   const std::uint64_t memory = bytes(12, Recompute::kBlock) - 1;
   const auto refusal = [&](std::vector<std::string> parts) {
     parts.insert(parts.end(), {"out of device memory", "the run takes", "fabula plan --fit"});
-    test::expect_error(ErrorCode::kOutOfMemory, parts, [&] { plan_to_fit(device(memory), model_, config_); });
+    test::expect_error(ErrorCode::kOutOfMemory, parts, [&] { plan_to_fit(device(memory), profile_, model_, config_); });
   };
   refusal(
       {"with recompute block", "--set train.batch_size=8 --set train.grad_accumulation=3", "train.sequence_length=16"});
@@ -130,7 +130,8 @@ TEST_F(Fit, APlanThatDoesNotFitSaysWhatWould) {
   vk::DeviceInfo capped = device(memory);
   capped.profile.limits.heap_cap = 2 * memory;
   config_.recompute = Recompute::kAuto;
-  test::expect_error(ErrorCode::kOutOfMemory, {"out of device memory"}, [&] { plan_to_fit(capped, model_, config_); });
+  test::expect_error(ErrorCode::kOutOfMemory, {"out of device memory"},
+                     [&] { plan_to_fit(capped, profile_, model_, config_); });
 }
 
 }  // namespace
