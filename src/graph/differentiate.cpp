@@ -55,19 +55,43 @@ class Differentiator {
     if (!fresh) it->second = graph_.op1("add", {it->second, d});
   }
 
-  /// `value`, or a recomputed copy of it when its producer says that this is cheap.
-  Value for_backward(Value value) {
-    const std::int32_t producer = value ? graph_.info(value).producer : -1;
-    if (producer < 0 || !options_.recompute_cheap) return value;
+  /// An input of a forward node of `segment` as its rule reads it: the value itself, or a recomputed copy where its
+  /// producer is cheap or of the same segment.
+  Value for_backward(Value value, std::int32_t segment) {
+    const Node* producer = value ? producer_of(value) : nullptr;
+    if (!producer) return value;
+    if (is_recomputed(*producer, segment)) return recomputed(value);
+    return options_.recompute_cheap && producer->op->def->cheap_to_recompute ? recomputed(value) : value;
+  }
+  /// An output of a forward node as its rule reads it: saved, unless its segment is recomputed.
+  Value saved(Value value) {
+    const Node* producer = producer_of(value);
+    return producer && is_recomputed(*producer, producer->segment) ? recomputed(value) : value;
+  }
+
+ private:
+  const Node* producer_of(Value value) const {
+    const std::int32_t producer = graph_.info(value).producer;
+    return producer < 0 ? nullptr : &graph_.nodes()[static_cast<std::size_t>(producer)];
+  }
+  /// Does a rule of `segment` read what this node makes from a copy? What comes into a segment is kept.
+  bool is_recomputed(const Node& node, std::int32_t segment) const {
+    return options_.recompute_segments && segment >= 0 && node.segment == segment &&
+           mutated_inputs(graph_, node).empty();
+  }
+  /// The copy of `value`, made once, and with it what it needs of its segment.
+  Value recomputed(Value value) {
     if (const auto it = recomputed_.find(value); it != recomputed_.end()) return it->second;
-    const Node node = graph_.nodes()[static_cast<std::size_t>(producer)];
-    if (!node.op->def->cheap_to_recompute) return value;
+    Node node = *producer_of(value);  // a copy: appending moves the vector
+    for (Value& input : node.inputs) {
+      const Node* producer = input ? producer_of(input) : nullptr;
+      if (producer && is_recomputed(*producer, node.segment)) input = recomputed(input);
+    }
+    const Graph::Scope scope(graph_, "recompute");
     const std::vector<Value> again = graph_.op(node.op->def->name, std::span<const Value>(node.inputs), node.attrs);
     for (std::size_t k = 0; k < again.size(); ++k) recomputed_[node.outputs[k]] = again[k];
     return recomputed_.at(value);
   }
-
- private:
   bool is_read(Value value) const {
     return std::any_of(graph_.nodes().begin(), graph_.nodes().end(), [&](const Node& node) {
       return std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
@@ -102,8 +126,10 @@ class NodeGrad final : public GradCall {
       : GradCall(graph, node), node_copy_(&node), walk_(walk) {}
   Value d_output(std::size_t i) const override { return walk_.gradient(node_copy_->outputs.at(i)); }
   bool wanted(std::size_t i) const override { return has_input(i) && walk_.wanted(node_copy_->inputs[i]); }
-  Value input(std::size_t i) override { return has_input(i) ? walk_.for_backward(node_copy_->inputs[i]) : Value{}; }
-  Value output(std::size_t i) const override { return node_copy_->outputs.at(i); }
+  Value input(std::size_t i) override {
+    return has_input(i) ? walk_.for_backward(node_copy_->inputs[i], node_copy_->segment) : Value{};
+  }
+  Value output(std::size_t i) const override { return walk_.saved(node_copy_->outputs.at(i)); }
   Value gradient_so_far(std::size_t i) const override { return walk_.parameter_gradient(node_copy_->inputs.at(i)); }
   Value take_gradient(std::size_t i) override { return walk_.take(node_copy_->inputs.at(i)); }
   void add_gradient(std::size_t i, Value d) override {

@@ -89,17 +89,18 @@ void grad(GradCall& call) {
   const Value d_y = call.d_output();
   const Attrs nt{{"transpose_b", 1}}, tn{{"transpose_a", 1}};
   const MatmulLayout layout = matmul_size(call).layout;
-  if (call.wanted(kA)) {
-    const Value b = call.input(kB);
-    call.add_gradient(kA, layout == MatmulLayout::kNN   ? call.op1("matmul", {d_y, b}, nt)
-                          : layout == MatmulLayout::kNT ? call.op1("matmul", {d_y, b})
-                                                        : call.op1("matmul", {b, d_y}, nt));
-  }
+  // The weights' gradient first: a recomputed `a` is done with before d_a takes memory.
   if (call.wanted(kB)) {
     const Value a = call.input(kA);
     call.add_gradient(kB, layout == MatmulLayout::kNN   ? call.op1("matmul", {a, d_y}, tn)
                           : layout == MatmulLayout::kNT ? call.op1("matmul", {d_y, a}, tn)
                                                         : call.op1("matmul", {a, d_y}));
+  }
+  if (call.wanted(kA)) {
+    const Value b = call.input(kB);
+    call.add_gradient(kA, layout == MatmulLayout::kNN   ? call.op1("matmul", {d_y, b}, nt)
+                          : layout == MatmulLayout::kNT ? call.op1("matmul", {d_y, b})
+                                                        : call.op1("matmul", {b, d_y}, nt));
   }
   if (call.wanted(kBias)) call.add_gradient(kBias, call.op1("sum_rows", {d_y}));
   if (call.wanted(kResidual)) call.add_gradient(kResidual, d_y);

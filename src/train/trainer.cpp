@@ -9,6 +9,7 @@
 #include "formats/config_io.hpp"
 #include "formats/report.hpp"
 #include "models/weights.hpp"
+#include "train/fit.hpp"
 #include "train/schedule.hpp"
 
 namespace fabula::train {
@@ -36,12 +37,6 @@ std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batch
   return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T));
 }
 
-/// The kernels that a run's numbers come from, as a digest; samples draw from the weights and change nothing.
-std::string lowering_text(const TrainingPlan& plan) {
-  const std::vector<std::size_t> graphs{plan.overwrite, plan.accumulate, plan.apply, plan.evaluation.index};
-  return fmt::format("{:016x}", plan.workload.digest(graphs));
-}
-
 std::string describe(const models::LanguageModel& model) {
   const ModelConfig& c = model.config();
   return fmt::format(
@@ -54,40 +49,6 @@ std::string describe(const models::LanguageModel& model) {
 
 }  // namespace
 
-std::int64_t sequence_length(const RunConfig& config) {
-  return config.train.sequence_length > 0 ? config.train.sequence_length : config.model.n_positions;
-}
-
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                           const TrainConfig& config, bool with_extras) {
-  using models::Gradients;
-  const std::int64_t B = config.batch_size,
-                     T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
-  TrainingPlan plan{graph::Workload(profile),
-                    0,
-                    0,
-                    0,
-                    models::gradient_graph(model, B, T, Gradients::kOverwrite),
-                    models::gradient_graph(
-                        model, B, T, config.grad_accumulation > 1 ? Gradients::kAccumulate : Gradients::kOverwrite),
-                    {},
-                    {0, models::evaluation_graph(model, B, T)},
-                    {}};
-  // First, so that its tensors lie in the order in which it walks them.
-  ApplyGraph apply = apply_graph(model.parameters(), config);
-  plan.clip = apply.clip;
-  plan.apply = plan.workload.add("apply", std::move(apply.graph));
-  plan.overwrite = plan.workload.add("gradients", std::move(plan.gradient.graph));
-  plan.accumulate = plan.overwrite;
-  if (config.grad_accumulation > 1)
-    plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating.graph));
-  if (!with_extras) return plan;
-  plan.evaluation.index = plan.workload.add("evaluate", std::move(plan.evaluation.handles.graph));
-  if (config.sample_every > 0)
-    plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
-  return plan;
-}
-
 Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder,
                  TrainOptions options)
     : device_(device),
@@ -99,8 +60,8 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       sequence_(sequence_length(config)),
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
       batches_(open_batches(data, config)),
-      plan_(plan_training(device.profile(), model_, config.train)),
-      lowering_(lowering_text(plan_)),
+      plan_(plan_to_fit(device.info(), model_, config.train)),
+      lowering_(lowering_text(device.profile(), model_, config.train)),
       runtime_(device, std::move(plan_.workload)),
       generator_(runtime_, plan_.generation, model_, *data.tokenizer),
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
@@ -117,19 +78,19 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
 
 void Trainer::check_resumable(const RunState& saved) const {
   const RunConfig old = load_config(folder_.path());
-  RunConfig old_model = old;
+  RunConfig old_model = old, old_numbers = old;
   old_model.train = config_.train;
+  old_numbers.train.recompute = config_.train.recompute;
   if (config_json(old_model) != config_json(config_))
     fail(ErrorCode::kInvalidArgument,
          "{} holds a model of another shape than the config; compare its config.json, or choose another folder",
          folder_.path().string());
-  if (config_json(old) != config_json(config_))
+  if (config_json(old_numbers) != config_json(config_))
     warn(
         "the training settings differ from those that the run was started with; losses will differ from an "
         "uninterrupted run");
   // Kernels depend on shapes too: planned with the old settings, only the device and the program can make a difference.
-  if (saved.lowering == lowering_text(plan_training(device_.profile(), model_, old.train)) ||
-      options_.resume == Resume::kForce)
+  if (saved.lowering == lowering_text(device_.profile(), model_, old.train) || options_.resume == Resume::kForce)
     return;
   const std::string then = saved.device + ", " + saved.driver;
   const std::string now = device_.profile().name + ", " + device_.info().driver;
@@ -179,7 +140,7 @@ void Trainer::gradients(std::int64_t number, StepResult& result) {
   const std::int64_t accumulation = config_.train.grad_accumulation;
   for (std::int64_t micro = 0; micro < accumulation; ++micro) {
     const std::size_t graph = micro == 0 ? plan_.overwrite : plan_.accumulate;
-    const models::LossGraph& handles = micro == 0 ? plan_.gradient : plan_.accumulating;
+    const models::LossGraph& handles = plan_.handles(graph);
     ensure(next_words_.counted * accumulation == tokens_per_step_, "a training batch counts {} labels of {}",
            next_words_.counted, tokens_per_step_ / accumulation);
     models::set_batch(runtime_, graph, next_words_);
@@ -278,7 +239,7 @@ void Trainer::validate_model(std::int64_t number) {
   if (!valid_batches_) return;
   bool stopped = false;
   const infer::Evaluation evaluation =
-      infer::evaluate(runtime_, plan_.evaluation, model_, *valid_batches_,
+      infer::evaluate(runtime_, *plan_.evaluation, model_, *valid_batches_,
                       static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
                       [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
   if (stopped) return;  // made up for when the run is resumed

@@ -8,12 +8,9 @@
 #include "base/terminal.hpp"
 #include "formats/metrics.hpp"
 #include "graph/runtime.hpp"
-#include "infer/evaluate.hpp"
-#include "infer/generator.hpp"
-#include "models/loss_graph.hpp"
-#include "train/apply_graph.hpp"
 #include "train/data_set.hpp"
 #include "train/run_folder.hpp"
+#include "train/training_plan.hpp"
 
 namespace fabula::train {
 
@@ -35,23 +32,6 @@ struct TrainOutcome {
   std::optional<double> last_loss;   ///< of the last step of this process
   std::optional<double> valid_loss;  ///< of the last validation
 };
-
-/// The graphs of a training run, planned for a device profile: what Trainer runs and `fabula plan` prints.
-struct TrainingPlan {
-  graph::Workload workload;
-  std::size_t overwrite = 0, accumulate = 0, apply = 0;  ///< graph indices; accumulate only with grad_accumulation > 1
-  models::LossGraph gradient;                            ///< handles of the overwriting graph
-  models::LossGraph accumulating;
-  graph::Value clip;
-  infer::EvaluationGraph evaluation;
-  infer::GenerationGraphs generation;
-};
-/// `with_extras`: also the graphs for validation and samples.
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                           const TrainConfig& config, bool with_extras = true);
-
-/// T of a run: train.sequence_length, else the model's positions.
-std::int64_t sequence_length(const RunConfig& config);
 
 /// One training run. All arguments must outlive it.
 class Trainer {
