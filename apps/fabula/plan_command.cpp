@@ -28,7 +28,7 @@ class PlanReport {
   PlanReport(const vk::DeviceInfo& device, const RunConfig& config)
       : profile_(device.profile),
         config_(config),
-        model_(config.model),
+        model_(config.model, {}, config.train.precision),
         memory_(device.usable_memory()),
         plan_(train::plan_training(profile_, model_, config.train, {.memory = memory_})),
         report_(plan_.workload.report()) {
