@@ -153,7 +153,7 @@ void print_fit_text(const vk::DeviceInfo& device, const train::BatchFit& fit, co
 }
 
 int print_fit(const vk::DeviceInfo& device, const RunConfig& config, bool json) {
-  const models::LanguageModel model(config.model);
+  const models::LanguageModel model(config.model, {}, config.train.precision);
   const train::BatchFit fit = train::fit_batch(device.profile, model, config.train, device.usable_memory());
   train::require_fit(fit, device.profile, model, config.train, device.usable_memory());
   const train::FittingStep step = train::fitting_step(fit, config.train);
