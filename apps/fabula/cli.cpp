@@ -55,7 +55,11 @@ void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::strin
   sub->add_option("config", config, "config.json, or a folder that has one")->required();
   sub->add_option("--set", overrides, "override a config key: --set train.learning_rate=1e-3 (repeatable)")
       ->allow_extra_args(false);
-  // Behind --set: callbacks run in the order of declaration, and this one adds to what --set has filled.
+  // Behind --set: callbacks run in the order of declaration, and these add to what --set has filled.
+  sub->add_option_function<std::string>(
+         "--precision", [&overrides](const std::string& value) { overrides.push_back("train.precision=" + value); },
+         "what activations are stored in, as --set train.precision: fp32, bf16 or fp16")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
   sub->add_option_function<std::string>(
          "--recompute", [&overrides](const std::string& value) { overrides.push_back("train.recompute=" + value); },
          "what the backward pass computes again, as --set train.recompute: none, block, or auto (block if memory "

@@ -29,7 +29,7 @@ class PlanReport {
   PlanReport(const vk::DeviceInfo& device, const RunConfig& config)
       : profile_(device.profile),
         config_(config),
-        model_(config.model),
+        model_(config.model, {}, config.train.precision),
         memory_(device.usable_memory()),
         plan_(train::plan_training(profile_, model_, config.train, {.memory = memory_})),
         report_(plan_.workload.report()) {
@@ -154,7 +154,7 @@ void print_fit_text(const vk::DeviceInfo& device, const train::BatchFit& fit, co
 }
 
 int print_fit(const vk::DeviceInfo& device, const RunConfig& config, bool json) {
-  const models::LanguageModel model(config.model);
+  const models::LanguageModel model(config.model, {}, config.train.precision);
   const train::BatchFit fit = train::fit_batch(device.profile, model, config.train, device.usable_memory());
   train::require_fit(fit, device.profile, model, config.train, device.usable_memory());
   const train::FittingStep step = train::fitting_step(fit, config.train);

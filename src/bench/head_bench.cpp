@@ -149,7 +149,7 @@ class RowBench {
 
   void head_alone() {
     try {
-      const models::LanguageModel model(config_.model, data_);
+      const models::LanguageModel model(config_.model, data_, config_.train.precision);
       const std::int64_t positions = config_.train.batch_size * train::sequence_length(config_);
       graph::Workload workload = plan_head_alone(device_->profile(), model, positions);
       const std::uint64_t bytes = workload.report().total();

@@ -63,12 +63,12 @@ std::string fit_text(const Error& error) {
 void check_body(RunConfig config) {
   config.model.head = HeadConfig{.kind = HeadKind::kFused};
   config.model.tie_word_embeddings = true;
-  models::gradient_graph(models::LanguageModel(config.model), config.train.batch_size, train::sequence_length(config),
+  models::gradient_graph(models::LanguageModel(config.model, {}, config.train.precision), config.train.batch_size, train::sequence_length(config),
                          models::Gradients::kOverwrite);
 }
 
 StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config) {
-  const models::LanguageModel model(config.model);
+  const models::LanguageModel model(config.model, {}, config.train.precision);
   StepCost cost{.parameters = model.parameter_count(), .logits = logits_of(config.model)};
   for (const graph::ParameterSpec& spec : model.head().parameters()) cost.head_parameters += spec.shape.count();
   try {

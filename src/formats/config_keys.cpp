@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, 3> kModulations = {"scale_shift", "low_ra
 constexpr std::array<std::string_view, 5> kMaps = {"id_ranges", "frequency", "clustered", "random", "file"};
 constexpr std::array<std::string_view, 2> kBiasInits = {"unigram", "zeros"};
 constexpr std::array<std::string_view, 3> kRecomputes = {"auto", "none", "block"};
+constexpr std::array<std::string_view, 3> kPrecisions = {"fp32", "bf16", "fp16"};
 constexpr std::array<std::string_view, 2> kActivations = {"gelu_new", "gelu_pytorch_tanh"};
 
 #define FABULA_AT(type, member) (+[](RunConfig& c) -> type& { return c.member; })
@@ -108,6 +109,10 @@ const ConfigKey kKeys[] = {
     {"train", "grad_accumulation", "grad_accumulation",
      IntegerField{FABULA_AT(Int, train.grad_accumulation), 1, 1 << 16},
      "Batches whose gradients are summed before a step."},
+    {"train", "precision", "precision", FABULA_CHOICE(Precision, train.precision, kPrecisions),
+     "What activations and the weights that products read are stored in: half the memory, and faster where the device "
+     "has matrix units for fp16. Weights, optimizer and losses stay fp32; with fp16 the loss is scaled, and the scale "
+     "backs off by itself."},
     {"train", "recompute", "recompute", FABULA_CHOICE(Recompute, train.recompute, kRecomputes),
      "What the backward pass computes again rather than keeps: `block`, each transformer block from its input, which "
      "takes less memory and about a third more work; `auto`: `block` where the run does not fit the device's memory "
@@ -263,6 +268,9 @@ std::string_view modulation_name(HeadModulation modulation) {
 }
 std::string_view group_map_name(GroupMap map) {
   return kMaps[static_cast<std::size_t>(map)];
+}
+std::string_view precision_name(Precision precision) {
+  return kPrecisions[static_cast<std::size_t>(precision)];
 }
 std::string_view recompute_name(Recompute recompute) {
   return kRecomputes[static_cast<std::size_t>(recompute)];

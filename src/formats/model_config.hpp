@@ -13,6 +13,9 @@ enum class GroupMap { kIdRanges, kFrequency, kClustered, kRandom, kFile };
 enum class BiasInit { kUnigram, kZeros };
 /// What the backward pass computes again rather than keeps.
 enum class Recompute { kAuto, kNone, kBlock };
+/// What activations, and the copies of weights that products read, are stored in. Master weights, their gradients, the
+/// optimizer's state, logits, losses and all sums are fp32.
+enum class Precision { kFp32, kBf16, kFp16 };
 
 /// Most positions, and most slots of a group, that the products of low_rank and per_group heads take.
 inline constexpr std::int64_t kMaxGroupedExtent = 1 << 18;
@@ -78,6 +81,7 @@ struct TrainConfig {
   std::int64_t batch_size = 16;
   std::int64_t sequence_length = 0;  ///< 0: the model's n_positions
   std::int64_t grad_accumulation = 1;
+  Precision precision = Precision::kFp32;
   Recompute recompute = Recompute::kAuto;  ///< changes no number
   std::int64_t steps = 0;                  ///< 0: tokens says how long
   std::int64_t tokens = 0;                 ///< 0: epochs says
@@ -118,6 +122,7 @@ std::string_view head_kind_name(HeadKind kind);               ///< "full", "fuse
 std::string_view modulation_name(HeadModulation modulation);  ///< "scale_shift", ...
 std::string_view group_map_name(GroupMap map);                ///< "id_ranges", ...
 std::string_view recompute_name(Recompute recompute);         ///< "auto", "none", "block"
+std::string_view precision_name(Precision precision);         ///< "fp32", "bf16", "fp16"
 /// A head in a few words, its sizes included: "grouped per_group, shortlist 512, 224 groups of 223, clustered, tied".
 std::string describe_head(const ModelConfig& model);
 

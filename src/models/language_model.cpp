@@ -2,11 +2,24 @@
 
 namespace fabula::models {
 
-LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data)
+LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data, Precision precision)
     : config_(std::move(config)),
+      precision_(precision),
       head_(heads::make_head(config_, head_data, kTokenEmbedding)),
       parameters_(body_parameters(config_)) {
   for (graph::ParameterSpec& spec : head_->parameters()) parameters_.push_back(std::move(spec));
+}
+
+graph::DType LanguageModel::dtype() const {
+  switch (precision_) {
+    case Precision::kFp16:
+      return graph::DType::kF16;
+    case Precision::kBf16:
+      return graph::DType::kBF16;
+    case Precision::kFp32:
+      break;
+  }
+  return graph::DType::kF32;
 }
 
 std::int64_t LanguageModel::parameter_count() const {

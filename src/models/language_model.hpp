@@ -12,10 +12,13 @@ class LanguageModel {
  public:
   /// The config needs its vocab_size; `head_data` is what training starts from or, of a trained model, its token map.
   /// Throws kInvalidArgument naming the field that does not fit.
-  explicit LanguageModel(ModelConfig config, const heads::HeadData& head_data = {});
+  explicit LanguageModel(ModelConfig config, const heads::HeadData& head_data = {},
+                         Precision precision = Precision::kFp32);
 
   const ModelConfig& config() const { return config_; }
   const heads::Head& head() const { return *head_; }
+  Precision precision() const { return precision_; }
+  graph::DType dtype() const;  ///< what its loss graphs store activations in
   /// All tensors, the body's first.
   const std::vector<graph::ParameterSpec>& parameters() const { return parameters_; }
   std::int64_t parameter_count() const;       ///< numbers, embeddings and head included
@@ -23,6 +26,7 @@ class LanguageModel {
 
  private:
   ModelConfig config_;
+  Precision precision_;
   std::unique_ptr<heads::Head> head_;
   std::vector<graph::ParameterSpec> parameters_;
 };

@@ -41,7 +41,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
   Graph& graph = result.graph;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
-  const Value hidden = body(graph, model.config(), {batch, sequence, true}, inputs);
+  const Value hidden = body(graph, model.config(), {batch, sequence, true, model.dtype()}, inputs);
   {
     Graph::Scope scope(graph, "loss");
     const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
@@ -73,7 +73,7 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
   Graph& graph = result.graph;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, false);
-  const Value hidden = body(graph, model.config(), {batch, sequence, false}, inputs);
+  const Value hidden = body(graph, model.config(), {batch, sequence, false, model.dtype()}, inputs);
   Graph::Scope scope(graph, "loss");
   result.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
   result.loss = kept_sum(graph, result.per_position.loss);

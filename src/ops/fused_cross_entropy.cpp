@@ -16,18 +16,22 @@ enum Output : std::size_t { kMean, kLoss, kCorrect, kDH, kDWeight, kDBias };
 struct Sizes {
   std::int64_t positions, hidden, vocabulary;
   bool gradient, bias;
+  DType dtype;  ///< of h, weight and the logits' gradients; logits are fp32
+  bool half_gradient() const { return gradient && is_half(dtype); }
 };
 template <class Call>
 Sizes sizes_of(const Call& call) {
-  return {call.in(kH).rows, call.in(kH).cols, call.in(kWeight).rows, call.has_input(kScale), call.has_input(kBias)};
+  return {call.in(kH).rows,       call.in(kH).cols,      call.in(kWeight).rows,
+          call.has_input(kScale), call.has_input(kBias), call.in(kH).dtype};
 }
 
 /// How positions and tokens are cut. A chunk's logits stand in scratch all at once, in blocks of columns one behind the
 /// other, each small enough to be bound.
 struct Cut {
   std::int64_t chunk;    ///< positions, a multiple of 64 or all of them
-  std::int64_t columns;  ///< tokens of a block, a multiple of 64 or all of them
+  std::int64_t columns;  ///< tokens of a block, a multiple of kBlockColumns or all of them
 };
+constexpr std::int64_t kBlockColumns = 128;  ///< blocks begin at aligned offsets, also in 16 bits
 Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {
   // With the pieces of products whose K is cut, all scratch stays below 256 MiB, unless that leaves products of so few
   // positions that they are slow: then it may take twice what the table takes.
@@ -37,9 +41,12 @@ Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_vie
   if (texel) range = std::min(range, std::int64_t(profile.limits.max_texel_elements) * 16);
   const auto whole = [](std::int64_t rows) { return std::max<std::int64_t>(rows / 64 * 64, 64); };
   const std::int64_t row_bytes = Shape{1, sizes.vocabulary}.bytes();
+  const std::int64_t
+      all_bytes =  // of a position's logits and, where they do not take the logits' place, their gradients
+      row_bytes + (sizes.half_gradient() ? Shape{1, sizes.vocabulary, sizes.dtype}.bytes() : 0);
   // No wider than high where a binding holds little: both sides of a block are a product's depth.
   const auto square = static_cast<std::int64_t>(std::sqrt(static_cast<double>(range) / 4));
-  const std::int64_t rows = std::max(kChunkBytes / row_bytes, std::min(kFewPositions, 2 * sizes.hidden));
+  const std::int64_t rows = std::max(kChunkBytes / all_bytes, std::min(kFewPositions, 2 * sizes.hidden));
   // A chunk's logits lie in one piece of memory.
   const std::int64_t fit = std::int64_t(profile.limits.max_allocation) / row_bytes;
   if (fit < std::min<std::int64_t>(sizes.positions, 64)) {
@@ -50,7 +57,9 @@ Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_vie
   const std::int64_t chunk = std::min({sizes.positions, whole(rows), whole(square), whole(fit)});
   std::int64_t columns = std::min(range / (4 * chunk), kMatmulMaxDepth);
   if (texel) columns = std::min(columns, texel_rows({sizes.vocabulary, sizes.hidden}, profile));
-  return {chunk, columns >= sizes.vocabulary ? sizes.vocabulary : whole(columns)};
+  if (is_half(sizes.dtype)) columns = std::min(columns, range / Shape{1, sizes.hidden}.bytes());  // rows of d_weight
+  if (columns >= sizes.vocabulary) return {chunk, sizes.vocabulary};
+  return {chunk, std::max(columns / kBlockColumns * kBlockColumns, kBlockColumns)};
 }
 
 /// How the products of the gradient are computed: for whole chunks and blocks; smaller ones take fewer pieces of K.
@@ -73,19 +82,24 @@ Products products_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::
   return products;
 }
 
-enum Scratch : std::size_t { kLogits, kLabelLogit, kStats, kLogSumExp, kPartials, kPieces };
-constexpr std::int64_t kLogitsRow = 64;  ///< words of a row of the scratch value that holds a chunk's logits
+enum Scratch : std::size_t { kLogits, kLabelLogit, kStats, kLogSumExp, kPartials, kDLogits, kPieces };
+constexpr std::int64_t kRowBytes = 256;  ///< of a row of the scratch values that hold a chunk's logits
 
 std::vector<Shape> scratch(const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) {
   const Sizes sizes = sizes_of(node);
   const Cut cut = cut_of(sizes, profile, variant);
-  const std::int64_t words = cut.chunk * Shape{1, sizes.vocabulary}.ld();
-  std::vector<Shape> shapes{{(words + kLogitsRow - 1) / kLogitsRow, kLogitsRow},
+  const auto chunk_shape = [&](DType dtype) {
+    const std::int64_t elements = cut.chunk * Shape{1, sizes.vocabulary, dtype}.ld();
+    const std::int64_t row = kRowBytes / element_bytes(dtype);
+    return Shape{(elements + row - 1) / row, row, dtype};
+  };
+  std::vector<Shape> shapes{chunk_shape(DType::kF32),
                             {1, cut.chunk},
                             {1, 4 * cut.chunk},
                             {1, sizes.positions},
                             {1, std::max<std::int64_t>(sum_partials({1, sizes.positions}), 1)}};
   if (!sizes.gradient) return shapes;
+  shapes.push_back(sizes.half_gradient() ? chunk_shape(sizes.dtype) : Shape{1, 1});
   const Products products = products_of(sizes, profile, variant);
   std::int64_t rows = 0;
   if (products.d_h_split.count > 1) rows = products.d_h_split.count * cut.chunk;
@@ -129,12 +143,21 @@ class Lowering {
 
   Window h(const RowBlock& chunk) const { return {call_.input(kH), chunk.begin, chunk.end}; }
   Window weight(const RowBlock& block) const { return {call_.input(kWeight), block.begin, block.end}; }
-  /// Blocks before the last are multiples of 64 columns, so that every block begins on a row of the scratch value.
+  /// Blocks begin at multiples of kBlockColumns, so that every block begins on a row of the scratch value.
+  static Window block_of(Value scratch, DType dtype, const RowBlock& chunk, const RowBlock& block) {
+    const std::int64_t row = kRowBytes / element_bytes(dtype), begin = chunk.size() * block.begin / row;
+    const std::int64_t elements = chunk.size() * Shape{1, block.size(), dtype}.ld();
+    return {scratch, begin, begin + (elements + row - 1) / row};
+  }
   Window logits_of(const RowBlock& chunk, const RowBlock& block) const {
-    const std::int64_t begin = chunk.size() * block.begin / kLogitsRow, words = chunk.size() * ld(block);
-    return {call_.scratch(kLogits), begin, begin + (words + kLogitsRow - 1) / kLogitsRow};
+    return block_of(call_.scratch(kLogits), DType::kF32, chunk, block);
   }
   static std::int64_t ld(const RowBlock& block) { return Shape{1, block.size()}.ld(); }
+  /// The logits' gradients: in their place, or in 16 bits beside them.
+  Window d_logits_of(const RowBlock& chunk, const RowBlock& block) const {
+    return block_of(call_.scratch(sizes_.half_gradient() ? kDLogits : kLogits), sizes_.dtype, chunk, block);
+  }
+  std::int64_t d_ld(const RowBlock& block) const { return Shape{1, block.size(), sizes_.dtype}.ld(); }
 
   bool gated() const { return call_.has_input(kCount); }
   Window gate() const { return gated() ? call_.input(kCount) : call_.input(kLabels); }  // the latter unread
@@ -195,24 +218,24 @@ class Lowering {
     call_.dispatch(Launch{.shader = "fused_cross_entropy_gradient",
                           .constants = row_lanes.constants(),
                           .bindings = {logits_of(chunk, block), call_.input(kLabels), call_.scratch(kLogSumExp),
-                                       call_.input(kScale), gate()},
+                                       call_.input(kScale), gate(), d_logits_of(chunk, block)},
                           .groups = row_lanes.groups(chunk.size())},
                    push);
     MatmulProduct d_h{.size = {MatmulLayout::kNN, chunk.size(), sizes_.hidden, block.size()},
-                      .a = logits_of(chunk, block),
+                      .a = d_logits_of(chunk, block),
                       .b = weight(block),
                       .y = {call_.output(kDH), chunk.begin, chunk.end},
-                      .a_ld = ld(block),
+                      .a_ld = d_ld(block),
                       .b_ld = call_.in(kWeight).ld(),
                       .y_ld = call_.out(kDH).ld()};
     if (block.begin > 0) d_h.residual = d_h.y;
     set_gate(d_h, chunk);
     launch_matmul(call_, products_.d_h_kernel, d_h, products_.d_h_split, pieces(products_.d_h_split));
     MatmulProduct d_weight{.size = {MatmulLayout::kTN, block.size(), sizes_.hidden, chunk.size()},
-                           .a = logits_of(chunk, block),
+                           .a = d_logits_of(chunk, block),
                            .b = h(chunk),
                            .y = {call_.output(kDWeight), block.begin, block.end},
-                           .a_ld = ld(block),
+                           .a_ld = d_ld(block),
                            .b_ld = call_.in(kH).ld(),
                            .y_ld = call_.out(kDWeight).ld()};
     if (chunk.begin > 0) d_weight.residual = d_weight.y;
@@ -226,10 +249,10 @@ class Lowering {
 
   void bias_gradient(const RowBlock& chunk, const RowBlock& block) {
     const struct {
-      std::uint32_t rows, stride4, column4, add, gate_from;
-    } push{u32(chunk.size()), u32(ld(block) / 4), u32(block.begin / 4), chunk.begin > 0, gate_from(chunk)};
+      std::uint32_t rows, columns, column4, add, gate_from;
+    } push{u32(chunk.size()), u32(block.size()), u32(block.begin / 4), chunk.begin > 0, gate_from(chunk)};
     call_.dispatch(Launch{.shader = "fused_cross_entropy_bias",
-                          .bindings = {logits_of(chunk, block), call_.output(kDBias), gate()},
+                          .bindings = {d_logits_of(chunk, block), call_.output(kDBias), gate()},
                           .groups = LowerCall::grid((ld(block) / 4 + 15) / 16)},
                    push);
   }
@@ -243,7 +266,7 @@ class Lowering {
 
 void infer(InferCall& call) {
   const Shape h = call.in(kH), weight = call.in(kWeight), row{1, h.rows};
-  call.require(h.cols == weight.cols, "h and weight have the same columns");
+  call.require(h.cols == weight.cols && h.dtype == weight.dtype, "h and weight have the same columns and type");
   call.require(h.cols <= kMatmulMaxDepth, "at most 262144 columns");
   call.require(call.in(kLabels) == row && call.dtype(kLabels) == DType::kU32, "labels is [1, rows of h], u32");
   if (call.has_input(kBias)) call.require(call.in(kBias) == Shape{1, weight.rows}, "bias is [1, rows of weight]");
@@ -255,7 +278,7 @@ void infer(InferCall& call) {
   if (!call.has_input(kScale)) return;
   call.require(call.in(kScale) == Shape{1, 4}, "scale is [1, 4]");
   call.output(h);
-  call.output(weight);
+  call.output(weight, DType::kF32);
   if (call.has_input(kBias)) call.output({1, weight.rows});
 }
 
@@ -278,8 +301,8 @@ void grad(GradCall& call) {
 std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
   const Sizes sizes = sizes_of(node);
   // Texel views hold a chunk of 64 positions by 64 tokens everywhere; h and weight are read in row blocks.
-  const bool shuffle_fits =
-      matmul_shuffle_fits(profile) && texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0;
+  const bool shuffle_fits = !is_half(sizes.dtype) && matmul_shuffle_fits(profile) &&
+                            texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0;
   return matmul_variants({MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden}, shuffle_fits, profile);
 }
 
@@ -305,6 +328,8 @@ const OpDef fused_cross_entropy{
         },
     .variants = variants,
     .scratch = scratch,
+    .half = {"h", "weight"},
+    .half_inner = 1,  // the logits' gradients
 };
 
 }  // namespace fabula::ops

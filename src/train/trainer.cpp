@@ -66,7 +66,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       data_(data),
       folder_(folder),
       options_(std::move(options)),
-      model_(config.model, data.head),
+      model_(config.model, data.head, config.train.precision),
       sequence_(sequence_length(config)),
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
       batches_(open_batches(data, config)),
