@@ -63,8 +63,8 @@ std::string fit_text(const Error& error) {
 void check_body(RunConfig config) {
   config.model.head = HeadConfig{.kind = HeadKind::kFused};
   config.model.tie_word_embeddings = true;
-  models::gradient_graph(models::LanguageModel(config.model, {}, config.train.precision), config.train.batch_size, train::sequence_length(config),
-                         models::Gradients::kOverwrite);
+  models::gradient_graph(models::LanguageModel(config.model, {}, config.train.precision), config.train.batch_size,
+                         train::sequence_length(config), models::Gradients::kOverwrite);
 }
 
 StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config) {

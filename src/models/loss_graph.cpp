@@ -44,7 +44,9 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   const Value hidden = body(graph, model.config(), {batch, sequence, true, model.dtype()}, inputs);
   {
     Graph::Scope scope(graph, "loss");
-    const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
+    Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
+    if (model.precision() == Precision::kFp16)
+      scale = graph.op1("scale_by", {scale, graph.state(kLossScaleState, {1, 4})});
     result.per_position = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale);
     result.loss = result.per_position.mean;
     graph.keep(result.loss);

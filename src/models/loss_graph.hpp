@@ -18,6 +18,9 @@ struct LossGraph {
 
 /// The state [1, 1] that gradient graphs leave a step's loss in, for the update to look at.
 inline constexpr const char* kLossState = "step.loss";
+/// State [1, 4] of fp16 gradient graphs: {scale, steps since it last changed, 0, 0}. The loss, and with it every
+/// gradient, is multiplied by the scale, so that small gradients do not vanish in 16 bits; ops/guard_step.cpp keeps it.
+inline constexpr const char* kLossScaleState = "step.loss_scale";
 
 enum class Gradients {
   kOverwrite,   ///< the states grad.<parameter> are written

@@ -12,7 +12,7 @@ const OpDef scale_by{
     .inputs = {"x", "s"},
     .infer =
         [](InferCall& call) {
-          call.require(call.in(1) == Shape{1, 1}, "s is [1, 1]");
+          call.require(call.in(1).rows == 1, "s is one row, of which the first number counts");
           call.output(call.in(0));
         },
     .lower =

@@ -37,8 +37,10 @@ ApplyGraph apply_graph(std::span<const ParameterSpec> parameters, const TrainCon
   std::vector<Value> clipped{limits};
   clipped.insert(clipped.end(), tensors.grads.begin(), tensors.grads.end());
   result.clip = graph.op("clip_scale", std::span<const Value>(clipped)).front();
-  graph.op("guard_step",
-           {result.clip, graph.state(models::kLossState, {1, 1}), limits, graph.state(kHaltedState, {1, 1})});
+  Value loss_scale;
+  if (config.precision == Precision::kFp16) loss_scale = graph.state(models::kLossScaleState, {1, 4});
+  graph.op("guard_step", {result.clip, graph.state(models::kLossState, {1, 1}), limits,
+                          graph.state(kHaltedState, {1, 1}), loss_scale});
   graph.keep(result.clip);
   const auto update = [&](std::ptrdiff_t begin, std::ptrdiff_t end, double decay) {
     if (begin == end) return;

@@ -20,7 +20,20 @@ StepRunner::StepRunner(graph::Runtime& runtime, const TrainingPlan& plan, const 
       config_(config),
       run_steps_(steps),
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_length(config)),
-      batch_(std::move(batch)) {}
+      batch_(std::move(batch)) {
+  if (config.train.precision == Precision::kFp16) set_loss_scale({});
+}
+
+void StepRunner::set_loss_scale(const LossScale& value) {
+  const std::vector<float> words{static_cast<float>(value.scale), static_cast<float>(value.good_steps), 0, 0};
+  runtime_.upload(models::kLossScaleState, words);
+}
+
+LossScale StepRunner::loss_scale() {
+  std::vector<float> words(4);
+  runtime_.download(models::kLossScaleState, words);
+  return {.scale = words[0], .good_steps = static_cast<std::int64_t>(words[1])};
+}
 
 models::BatchWords StepRunner::words_of(std::uint64_t micro_batch) const {
   const text::Batch data = batch_(micro_batch);
@@ -45,7 +58,8 @@ void StepRunner::set_part_inputs(std::size_t graph, std::uint64_t micro_batch) {
 
 void StepRunner::set_update_inputs(std::int64_t number) {
   const TrainConfig& train = config_.train;
-  const std::vector<float> limits{static_cast<float>(train.clip_norm), follows_ ? 1.0f : 0.0f, 0, 0};
+  const std::vector<float> limits{static_cast<float>(train.clip_norm), follows_ ? 1.0f : 0.0f,
+                                  static_cast<float>(kLossScaleInterval), 0};
   runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
   const std::array<float, 8> hyper = adamw_hyper(train, learning_rate(train, number, run_steps_), number);
   runtime_.set_input(plan_.apply, "hyper", std::span<const float>(hyper));
@@ -110,7 +124,9 @@ void StepRunner::collect() {
   if (part.apply_run > 0) {
     const std::vector<float> clip = runtime_.read(plan_.apply, plan_.clip, part.apply_run);
     result.norm = clip[1];
-    result.halted = clip[3] != 0;
+    result.loss_scale = clip[2];
+    result.loss /= clip[2];
+    result.outcome = static_cast<StepOutcome>(static_cast<int>(clip[3]));
   }
   if (const auto idle = idle_before(part)) result.idle_seconds = result.idle_seconds.value_or(0) + *idle;
   const Clock::time_point over = part.over.value_or(Clock::now());

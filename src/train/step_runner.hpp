@@ -15,8 +15,9 @@ struct StepResult {
   std::int64_t number = 0;
   double loss = 0, norm = 0;
   double token_correct = 0, group_correct = 0, slot_correct = 0;
-  bool halted = false;  ///< the loss, the norm or an earlier step's was not finite: no weight was changed
-  double seconds = 0;   ///< since the step before was over, or since this one was sent when the device was idle
+  StepOutcome outcome = StepOutcome::kApplied;
+  double loss_scale = 1;  ///< that it was computed with; loss and norm are without it
+  double seconds = 0;     ///< since the step before was over, or since this one was sent when the device was idle
   /// Seconds without a kernel between the step before and this one, by the device's clock; with RuntimeOptions::spans.
   std::optional<double> idle_seconds = {};
 };
@@ -29,6 +30,10 @@ class StepRunner {
   /// `steps` is the length of the whole run, for the learning rate. All but `batch` must outlive this.
   StepRunner(graph::Runtime& runtime, const TrainingPlan& plan, const models::LanguageModel& model,
              const RunConfig& config, std::int64_t steps, MakeBatch batch);
+
+  /// The loss scale to go on with, and the one that the steps so far have led to; for fp16 alone. Both wait.
+  void set_loss_scale(const LossScale& value);
+  LossScale loss_scale();
 
   /// Sends step `number`, counted from 1; steps are sent in order. Waits only while more than one micro-batch before it
   /// is still to be computed.

@@ -16,7 +16,8 @@
 namespace fabula::train {
 namespace {
 
-constexpr const char* kChoicesKey = "kernel_choices";  // in RunState::texts
+constexpr const char* kChoicesKey = "kernel_choices";                                          // in RunState::texts
+constexpr const char *kLossScaleKey = "loss_scale", *kGoodStepsKey = "loss_scale_good_steps";  // in RunState::numbers
 
 std::string duration_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds + 0.5);
@@ -130,6 +131,9 @@ void Trainer::start_or_resume() {
   const RunState saved = folder_.read_state();
   check_resumable(saved);
   folder_.load(runtime_, model_, saved);
+  const auto scale = saved.numbers.find(kLossScaleKey), good_steps = saved.numbers.find(kGoodStepsKey);
+  if (config_.train.precision == Precision::kFp16 && scale != saved.numbers.end() && good_steps != saved.numbers.end())
+    step_runner_.set_loss_scale({.scale = static_cast<double>(scale->second), .good_steps = good_steps->second});
   first_step_ = saved_step_ = saved.step;
   best_valid_loss_ = saved.best_val_loss;
   metrics_.emplace(folder_.file("metrics.jsonl"), saved.step);
@@ -139,12 +143,23 @@ void Trainer::start_or_resume() {
 void Trainer::finish_steps(std::size_t left_under_way) {
   while (step_runner_.under_way() > left_under_way) {
     const StepResult result = step_runner_.finish();
+    if (result.outcome == StepOutcome::kSkipped) {
+      outcome_.step = result.number;
+      note_skipped(result);
+      continue;
+    }
     if (!std::isfinite(result.loss)) stop_on_non_finite(result.number, "loss");
-    if (result.halted) stop_on_non_finite(result.number, "gradient norm");
+    if (result.outcome == StepOutcome::kHalted) stop_on_non_finite(result.number, "gradient norm");
     outcome_.step = result.number;
     outcome_.last_loss = result.loss;
     record_step(result);
   }
+}
+
+void Trainer::note_skipped(const StepResult& result) {
+  progress_.end();
+  info("step {}: fp16 overflowed at loss scale {:.0f}; the step is left out, the scale is {:.0f} now", result.number,
+       result.loss_scale, result.loss_scale / 2);
 }
 
 bool Trainer::weights_are_finite() {
@@ -267,6 +282,11 @@ void Trainer::save(std::int64_t number) {
   state.device = device_.profile().name;  // with the limits, where they are lowered
   state.driver = device_.info().driver;
   state.texts["data"] = data_.description;
+  if (config_.train.precision == Precision::kFp16) {
+    const LossScale scale = step_runner_.loss_scale();
+    state.numbers[kLossScaleKey] = static_cast<std::int64_t>(scale.scale);
+    state.numbers[kGoodStepsKey] = scale.good_steps;
+  }
   if (const auto choices = runtime_.workload().kernel_choices(); !choices.empty())
     state.texts[kChoicesKey] = kernel_choices_json(choices);
   folder_.save(runtime_, model_, config_, *data_.tokenizer, state);

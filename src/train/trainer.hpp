@@ -49,6 +49,7 @@ class Trainer {
   void check_resumable(const RunState& saved) const;
   text::Batch batch(std::uint64_t number) const { return batches_.batch(options_.overfit_batch ? 0 : number); }
   void finish_steps(std::size_t left_under_way);
+  void note_skipped(const StepResult& result);
   [[noreturn]] void stop_on_non_finite(std::int64_t number, const std::string& what);
   [[noreturn]] void stop_after_bad_weights(std::int64_t number, const std::string& what);
   std::string what_is_saved() const;

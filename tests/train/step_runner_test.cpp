@@ -107,7 +107,7 @@ TEST_P(StepsAhead, ComputeTheSameBits) {
       EXPECT_EQ(result.norm, other.norm) << "step " << result.number;
       EXPECT_EQ(result.group_correct, other.group_correct) << "step " << result.number;
       EXPECT_GT(result.seconds, 0);
-      EXPECT_FALSE(result.halted);
+      EXPECT_EQ(result.outcome, StepOutcome::kApplied);
     }
   }
   EXPECT_NE(ahead.weights(), before);
@@ -123,7 +123,7 @@ TEST_P(StepsAhead, NothingChangesFromABadStepOn) {
   good.run(1, 2, 1);
   const std::vector<StepResult> results = bad.run(1, 6, 1);
   for (const StepResult& result : results) {
-    EXPECT_EQ(result.halted, result.number >= 3) << "step " << result.number;
+    EXPECT_EQ(result.outcome == StepOutcome::kHalted, result.number >= 3) << "step " << result.number;
     EXPECT_EQ(std::isfinite(result.loss), result.number != 3) << "step " << result.number;
   }
   auto expected = good.weights(), weights = bad.weights();
