@@ -6,6 +6,7 @@
 
 #include "graph/runtime.hpp"
 #include "text/batches.hpp"
+#include "train/apply_graph.hpp"
 #include "train/training_plan.hpp"
 
 namespace fabula::train {
