@@ -12,7 +12,7 @@ namespace {
 class Differentiator {
  public:
   Differentiator(Graph& graph, std::span<const Value> wrt, const DifferentiateOptions& options)
-      : graph_(graph), options_(options), forward_nodes_(graph.nodes().size()) {
+      : graph_(graph), options_(options), forward_nodes_(graph.nodes().size()), wrt_(wrt.begin(), wrt.end()) {
     mark_dependents(wrt);
   }
 
@@ -115,6 +115,7 @@ class Differentiator {
   Graph& graph_;
   DifferentiateOptions options_;
   std::size_t forward_nodes_;
+  std::set<Value> wrt_;
   std::set<Value> dependent_;
   std::map<Value, Value> gradients_;
   std::map<Value, Value> recomputed_;
@@ -153,6 +154,9 @@ void Differentiator::visit(std::size_t index) {
                      scope.empty() ? std::string_view("d") : std::string_view(scope).substr(0, scope.size() - 1));
   NodeGrad call(graph_, node, *this);
   node.op->def->grad(call);
+  // No one asks again: what was handed through to an input is that input's alone.
+  for (Value output : node.outputs)
+    if (!wrt_.contains(output)) gradients_.erase(output);
 }
 
 }  // namespace
