@@ -128,6 +128,20 @@ TEST(Differentiate, NeverWritesOverAGradientThatAnotherValueShares) {
     }
 }
 
+TEST(Differentiate, AGradientHandedThroughACastIsAddedIntoInPlace) {
+  Graph graph(ops::op_table());
+  const Value table = graph.parameter("table", {6, 3}), h = graph.parameter("h", {4, 3});
+  const Value ids = graph.input("ids", {1, 4}, DType::kU32), order = graph.input("order", {1, 4}, DType::kU32);
+  const Value segments = graph.input("segments", {1, SegmentCapacity{4, 6}.words()}, DType::kU32);
+  const Value rows = graph.op1("embedding", {ids, table, order, segments});
+  const Value scores = graph.op1("matmul", {h, graph.op1("cast", {table}, {{"out", 0}})}, {{"transpose_b", 1}});
+  const Value row_seed = graph.state("row_seed", {4, 3}), score_seed = graph.state("score_seed", {4, 6});
+  const std::vector<graph::Seed> seeds{{rows, row_seed}, {scores, score_seed}};
+  ASSERT_TRUE(differentiate(graph, seeds, std::vector<Value>{table}).front());
+  EXPECT_EQ(count_nodes(graph, "embedding_backward_add"), 1u);
+  EXPECT_EQ(count_nodes(graph, "embedding_backward") + count_nodes(graph, "add"), 0u);
+}
+
 /// A whole model's loss and its gradients, dropout on.
 struct Differentiated {
   Graph graph{ops::op_table()};
@@ -171,20 +185,6 @@ std::vector<ModelConfig> recomputed_models() {
   configs.back().attention_layers = {AttentionKind::kGlobal, AttentionKind::kLocal, AttentionKind::kGlobal};
   for (ModelConfig& config : configs) config.layers = 3;
   return configs;
-}
-
-TEST(Differentiate, AGradientHandedThroughACastIsAddedIntoInPlace) {
-  Graph graph(ops::op_table());
-  const Value table = graph.parameter("table", {6, 3}), h = graph.parameter("h", {4, 3});
-  const Value ids = graph.input("ids", {1, 4}, DType::kU32), order = graph.input("order", {1, 4}, DType::kU32);
-  const Value segments = graph.input("segments", {1, SegmentCapacity{4, 6}.words()}, DType::kU32);
-  const Value rows = graph.op1("embedding", {ids, table, order, segments});
-  const Value scores = graph.op1("matmul", {h, graph.op1("cast", {table}, {{"out", 0}})}, {{"transpose_b", 1}});
-  const Value row_seed = graph.state("row_seed", {4, 3}), score_seed = graph.state("score_seed", {4, 6});
-  const std::vector<graph::Seed> seeds{{rows, row_seed}, {scores, score_seed}};
-  ASSERT_TRUE(differentiate(graph, seeds, std::vector<Value>{table}).front());
-  EXPECT_EQ(count_nodes(graph, "embedding_backward_add"), 1u);
-  EXPECT_EQ(count_nodes(graph, "embedding_backward") + count_nodes(graph, "add"), 0u);
 }
 
 TEST(Differentiate, RecomputingGivesTheSameGradientsInLessMemory) {
