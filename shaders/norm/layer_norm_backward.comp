@@ -1,14 +1,16 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
-// d_x = rstd (g - mean(g) - h mean(g h)), g = d_y weight, h = (x - mean) rstd
+// d_x = d_residual + rstd (g - mean(g) - h mean(g h)), g = d_y weight, h = (x - mean) rstd, in two passes over the row.
 #include "columns.glsl"
 #include "grid.glsl"
 #include "row_reduce.glsl"
+layout(constant_id = 2) const bool kResidual = false;
 layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
 layout(set = 0, binding = 1) readonly buffer Weight { vec4 weight[]; };
 layout(set = 0, binding = 2) readonly buffer Stats { vec4 stats[]; };
 layout(set = 0, binding = 3) readonly buffer DY { vec4 d_y[]; };
 layout(set = 0, binding = 4) writeonly buffer DX { vec4 d_x[]; };
+layout(set = 0, binding = 5) readonly buffer DResidual { vec4 d_residual[]; };
 layout(push_constant) uniform Push { uint rows, columns; };
 
 void main() {
@@ -26,6 +28,8 @@ void main() {
                    float(columns);
   for (uint c = row_lane(); c < width; c += kLanes) {
     vec4 h = (x[base + c] - mean_rstd.x) * mean_rstd.y;
-    d_x[base + c] = within_columns((d_y[base + c] * weight[c] - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y, c, columns);
+    vec4 d = within_columns((d_y[base + c] * weight[c] - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y, c, columns);
+    if (kResidual) d += d_residual[base + c];
+    d_x[base + c] = d;
   }
 }

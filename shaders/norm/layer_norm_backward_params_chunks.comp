@@ -9,9 +9,8 @@ layout(constant_id = 0) const uint kChunk = 64;  // positions
 layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
 layout(set = 0, binding = 1) readonly buffer Stats { vec4 stats[]; };
 layout(set = 0, binding = 2) readonly buffer DY { vec4 d_y[]; };
-layout(set = 0, binding = 3) writeonly buffer WeightChunks { vec4 weight_chunks[]; };
-layout(set = 0, binding = 4) writeonly buffer BiasChunks { vec4 bias_chunks[]; };
-layout(push_constant) uniform Push { uint rows, columns, chunk_begin; };
+layout(set = 0, binding = 3) writeonly buffer Sums { vec4 sums[]; };  // a row for each chunk: d_weight, then d_bias
+layout(push_constant) uniform Push { uint rows, columns, first_chunk; };
 
 void main() {
   uint width = (columns + 3) / 4;
@@ -26,6 +25,7 @@ void main() {
     d_bias += d;
     d_weight += d * ((x[row * width + c] - mean_rstd.x) * mean_rstd.y);
   }
-  weight_chunks[(chunk_begin + chunk) * width + c] = within_columns(d_weight, c, columns);
-  bias_chunks[(chunk_begin + chunk) * width + c] = d_bias;
+  uint to = (first_chunk + chunk) * 2 * width + c;
+  sums[to] = within_columns(d_weight, c, columns);
+  sums[to + width] = d_bias;
 }

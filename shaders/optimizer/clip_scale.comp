@@ -1,11 +1,11 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
-// {min(1, max_norm / (norm + 1e-6)), norm, 0, 0} of the gradients whose squares were summed into norms [P, 256];
-// {0, 0, 0, 1} when one of them was not finite. max_norm <= 0: scale 1. One workgroup.
+// {min(1, max_norm / (norm + 1e-6)), norm, 0, 0} of the gradients whose squares sum_squares summed; {0, 0, 0, 1} when one of them was
+// not finite. max_norm <= 0: scale 1. One workgroup.
 #include "numbers.glsl"
 #include "nonfinite.glsl"
 #include "row_reduce.glsl"
-layout(set = 0, binding = 0) readonly buffer Norms { vec4 norms[]; };
+layout(set = 0, binding = 0) readonly buffer Sums { vec4 sums[]; };
 layout(set = 0, binding = 1) readonly buffer Bounds { vec4 limits; };
 layout(set = 0, binding = 2) writeonly buffer Clip { vec4 clip; };
 layout(push_constant) uniform Push { uint vec4_count; };
@@ -14,7 +14,7 @@ void main() {
   vec4 sum = vec4(0);
   bool seen = false;
   for (uint i = row_lane(); i < vec4_count; i += kLanes) {
-    vec4 partial = norms[i];
+    vec4 partial = sums[i];
     seen = seen || any(lessThan(partial, vec4(0)));
     sum += partial;
   }

@@ -1,25 +1,21 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
-// Stage 1: the sum of x^2 of each chunk. A chunk is up to kChunk vec4s of one unit of 64 rows; a unit has `parts` chunks.
-// Chunks beyond the last row give zero; one that meets an infinity or a NaN is marked (nonfinite.glsl).
+// The sum of x^2 of each chunk of chunk4 vec4s. A chunk beyond the end gives zero; one that meets an infinity or a NaN is marked
+// (nonfinite.glsl).
 #include "grid.glsl"
 #include "numbers.glsl"
 #include "nonfinite.glsl"
 #include "row_reduce.glsl"
 layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
 layout(set = 0, binding = 1) writeonly buffer Sums { float sums[]; };
-layout(push_constant) uniform Push { uint rows, width, parts, chunks, first_sum; };
-const uint kUnit = 64, kChunk = 1024;
+layout(push_constant) uniform Push { uint vec4_count, chunk4, chunks, first_sum; };
 
 void main() {
   uint chunk = linear_group() * rows_per_group() + row_in_group();
-  uint unit = chunk / parts;
-  uint begin = unit * kUnit * width + (chunk % parts) * kChunk;
-  uint end = min(min(begin + kChunk, (unit + 1) * kUnit * width), rows * width);
-  if (chunk >= chunks) end = 0;
+  uint end = chunk < chunks ? min((chunk + 1) * chunk4, vec4_count) : 0;
   vec4 sum = vec4(0);
   uint magnitude = 0;
-  for (uint i = begin + row_lane(); i < end; i += kLanes) {
+  for (uint i = chunk * chunk4 + row_lane(); i < end; i += kLanes) {
     vec4 v = x[i];
     sum += v * v;
     magnitude = max(magnitude, magnitude_bits(v));

@@ -29,8 +29,15 @@ void main() {
   uint lane = gl_LocalInvocationID.y;
   uint end = min((number + 1) * chunk, rows);
   vec4 sum = vec4(0);
-  if (col4 < stride)
-    for (uint row = number * chunk + lane; row < end; row += 8) sum += LOAD_X(row * stride + col4);
+  if (col4 < stride) {
+    uint row = number * chunk + lane;
+    for (; row + 56 < end; row += 64) {  // eight loads under way at a time
+      vec4 v[8];
+      [[unroll]] for (uint k = 0; k < 8; ++k) v[k] = LOAD_X((row + 8 * k) * stride + col4);
+      sum += ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+    }
+    for (; row < end; row += 8) sum += LOAD_X(row * stride + col4);
+  }
   part[lane][gl_LocalInvocationID.x] = sum;
   [[unroll]] for (uint half_size = 4; half_size > 0; half_size /= 2) {
     barrier();

@@ -95,13 +95,20 @@ std::vector<OpBench> benchmarks(bool software) {
                   heads});
   list.push_back(
       {fmt::format("layer_norm {}x{}", N, D), "layer_norm", {flat(N, D), flat(1, D), flat(1, D)}, {{"eps", 1e-5}}});
+  list.push_back({fmt::format("layer_norm_backward {}x{}", N, D),
+                  "layer_norm_backward",
+                  {flat(N, D), flat(1, D), flat(N, 2), flat(N, D), flat(N, D)},
+                  {}});
+  for (const std::int64_t columns : {D, 3 * D, 4 * D})
+    list.push_back({fmt::format("sum_rows {}x{}", N, columns), "sum_rows", {flat(N, columns)}, {}});
   list.push_back({fmt::format("gelu {}x{}", N, 4 * D), "gelu", {flat(N, 4 * D)}, {}});
   list.push_back({fmt::format("add {}x{}", N, D), "add", {flat(N, D), flat(N, D)}, {}});
+  list.push_back({fmt::format("clip_scale 50257x{}", D), "clip_scale", {flat(1, 4), flat(50257, D)}, {}});
   list.push_back({fmt::format("adamw 50257x{}", D),
                   "adamw",
-                  {flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D), flat(1, 8), flat(1, 4)},
+                  {flat(1, 8), flat(1, 4), flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D)},
                   {{"decay", 0.1}},
-                  {5}});  // clip's non-finite flag is off
+                  {1}});  // clip's non-finite flag is off
   return list;
 }
 

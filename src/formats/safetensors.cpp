@@ -10,7 +10,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
-#include "formats/float_convert.hpp"
+#include "base/half.hpp"
 #include "formats/json_access.hpp"
 
 namespace fabula {

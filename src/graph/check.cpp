@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/fail.hpp"
+#include "base/half.hpp"
 #include "base/hash.hpp"
 #include "graph/runtime.hpp"
 
@@ -14,22 +15,29 @@ namespace {
 
 constexpr std::uint32_t kPoison = 0x7FC0DEAD;  // a NaN
 
+/// A number as a value of this type holds it.
+float stored(float v, DType dtype) {
+  if (dtype == DType::kF16) return half_to_float(float_to_half(v));
+  if (dtype == DType::kBF16) return bf16_to_float(float_to_bf16(v));
+  return v;
+}
+
 std::vector<RefTensor<double>> make_inputs(const OpEntry& op, const OpCase& op_case) {
   Philox random(fnv1a(std::string(op.def->name) + "/" + op_case.name));
   std::vector<RefTensor<double>> inputs;
   for (const OpCase::Input& input : op_case.inputs) {
-    inputs.emplace_back(input.shape, input.dtype);
+    inputs.emplace_back(input.typed());
     for (double& v : inputs.back().f) v = static_cast<float>(random.normal());
   }
   if (op_case.fill) op_case.fill(inputs, random);
   for (RefTensor<double>& tensor : inputs)
-    for (double& v : tensor.f) v = static_cast<float>(v);
+    for (double& v : tensor.f) v = stored(static_cast<float>(v), tensor.shape.dtype);
   return inputs;
 }
 
 template <class T>
 RefTensor<T> convert(const RefTensor<double>& from) {
-  RefTensor<T> to(from.shape, from.dtype);
+  RefTensor<T> to(from.shape);
   to.u = from.u;
   std::transform(from.f.begin(), from.f.end(), to.f.begin(), [](double v) { return static_cast<T>(v); });
   return to;
@@ -49,7 +57,7 @@ struct Fixture {
       else if (input.dtype == DType::kU32)
         inputs.push_back(graph.input(name, input.shape, input.dtype));
       else
-        inputs.push_back(as_parameters ? graph.parameter(name, input.shape) : graph.state(name, input.shape));
+        inputs.push_back(as_parameters ? graph.parameter(name, input.typed()) : graph.state(name, input.typed()));
     }
     outputs = graph.op(op.def->name, std::span<const Value>(inputs), op_case.attrs);
   }
@@ -59,15 +67,26 @@ bool finite(float v) {
   return (std::bit_cast<std::uint32_t>(v) & 0x7F800000u) != 0x7F800000u;
 }
 
-/// Compares one tensor; notes the first miss and the worst error.
+/// The largest finite number of the type a value is stored in.
+double largest(DType dtype) {
+  return dtype == DType::kF16 ? 65504 : dtype == DType::kBF16 ? 0x1.FEp127 : 3.4028234663852886e38;
+}
+
+/// Compares one tensor; notes the first miss and the worst error. Allowed are the case's own tolerance and, of a 16-bit
+/// value, the error of storing the reference's number, half the distance of subnormal ones, and of `inner` roundings
+/// before that.
 void compare(CheckResult& result, const OpCase& op_case, const std::string& what, std::span<const float> actual,
-             const RefTensor<float>& expected) {
+             const RefTensor<float>& expected, int inner) {
   double scale = 0;
   for (float v : expected.f)
     if (finite(v)) scale = std::max(scale, std::abs(static_cast<double>(v)));
-  const double allowed = op_case.absolute + op_case.relative * scale;
+  const DType dtype = expected.shape.dtype;
+  const double unit = storage_error(dtype), tiny = dtype == DType::kF16 ? 0x1p-24 : 0;
+  const double steady = op_case.absolute + (op_case.relative + inner * unit) * scale + tiny;
   for (std::size_t i = 0; i < actual.size(); ++i) {
-    const float e = expected.f[i], a = actual[i];
+    const float a = actual[i];
+    const float e = std::abs(expected.f[i]) > largest(dtype) ? std::copysign(INFINITY, expected.f[i]) : expected.f[i];
+    const double allowed = steady + (finite(e) ? unit * std::abs(static_cast<double>(e)) : 0);
     const double error = finite(e) && finite(a)   ? std::abs(static_cast<double>(a) - e) / allowed
                          : finite(e) == finite(a) ? 0.0
                                                   : INFINITY;
@@ -83,11 +102,14 @@ void compare(CheckResult& result, const OpCase& op_case, const std::string& what
 void check_padding(CheckResult& result, const std::string& what, const Shape& shape,
                    const std::vector<std::uint32_t>& words) {
   for (std::int64_t row = 0; row < shape.rows && result.ok; ++row)
-    for (std::int64_t col = shape.cols; col < shape.ld() && result.ok; ++col)
-      if (const std::uint32_t word = words[static_cast<std::size_t>(row * shape.ld() + col)]; word != 0) {
-        result.ok = false;
-        result.detail = fmt::format("{}: padding of row {} is 0x{:08x}, not zero", what, row, word);
-      }
+    for (std::int64_t col = shape.cols; col < shape.ld() && result.ok; ++col) {
+      const std::int64_t at = (row * shape.ld() + col) * element_bytes(shape.dtype);
+      std::uint32_t bits = words[static_cast<std::size_t>(at / 4)];
+      if (is_half(shape.dtype)) bits = bits >> (at % 4 * 8) & 0xFFFFu;
+      if (bits == 0) continue;
+      result.ok = false;
+      result.detail = fmt::format("{}: padding of row {} is 0x{:x}, not zero", what, row, bits);
+    }
 }
 
 class VariantCheck {
@@ -124,8 +146,7 @@ class VariantCheck {
     for (std::size_t i = 0; i < expected_in_.size(); ++i)
       call.in.push_back(fixture_.inputs[i] ? &expected_in_[i] : nullptr);
     while (call.in.size() < op_.def->inputs.size()) call.in.push_back(nullptr);
-    for (Value output : fixture_.outputs)
-      expected_out_.emplace_back(fixture_.graph.shape(output), fixture_.graph.info(output).dtype);
+    for (Value output : fixture_.outputs) expected_out_.emplace_back(fixture_.graph.shape(output));
     for (RefTensor<float>& output : expected_out_) call.out.push_back(&output);
     op_.reference_f32(call);
   }
@@ -134,7 +155,7 @@ class VariantCheck {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!fixture_.inputs[i]) continue;
       const std::string name = fmt::format("in{}", i);
-      if (inputs_[i].dtype == DType::kU32)
+      if (inputs_[i].shape.dtype == DType::kU32)
         runtime_->set_input(0, name, std::span<const std::uint32_t>(inputs_[i].u));
       else
         runtime_->upload(name, convert<float>(inputs_[i]).f);
@@ -147,19 +168,19 @@ class VariantCheck {
       outcome.push_back(runtime_->read_padded(0, output));
       if (!judge) continue;
       const std::string what = fmt::format("output {}", i);
-      if (expected_out_[i].dtype == DType::kF32)
-        compare(result_, op_case_, what, runtime_->read(0, output), expected_out_[i]);
+      if (is_float(expected_out_[i].shape.dtype))
+        compare(result_, op_case_, what, runtime_->read(0, output), expected_out_[i], op_.def->half_inner);
       else if (runtime_->read_words(0, output) != expected_out_[i].u && result_.ok) {
         result_.ok = false;
         result_.detail = what + ": words differ";
       }
       check_padding(result_, what, fixture_.graph.shape(output), outcome.back());
     }
-    for (std::size_t i : op_.def->mutates) {
+    for (std::size_t i : mutated_inputs(fixture_.graph, fixture_.graph.nodes().front())) {
       if (i >= fixture_.inputs.size() || !fixture_.inputs[i]) continue;
       std::vector<float> data(static_cast<std::size_t>(inputs_[i].shape.count()));
       runtime_->download(fmt::format("in{}", i), data);
-      if (judge) compare(result_, op_case_, fmt::format("input {}", op_.def->inputs[i]), data, expected_in_[i]);
+      if (judge) compare(result_, op_case_, fmt::format("input {}", i), data, expected_in_[i], 0);
       outcome.emplace_back(data.size());
       std::memcpy(outcome.back().data(), data.data(), data.size() * 4);
     }
@@ -182,8 +203,7 @@ double objective(const OpEntry& op, const OpCase& op_case, const Fixture& fixtur
   for (std::size_t i = 0; i < inputs.size(); ++i) call.in.push_back(fixture.inputs[i] ? &inputs[i] : nullptr);
   while (call.in.size() < op.def->inputs.size()) call.in.push_back(nullptr);
   std::vector<RefTensor<double>> outputs;
-  for (Value output : fixture.outputs)
-    outputs.emplace_back(fixture.graph.shape(output), fixture.graph.info(output).dtype);
+  for (Value output : fixture.outputs) outputs.emplace_back(fixture.graph.shape(output));
   for (RefTensor<double>& output : outputs) call.out.push_back(&output);
   op.reference_f64(call);
   double sum = 0;
@@ -209,10 +229,31 @@ std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, co
   return results;
 }
 
+std::vector<OpCase> cases_of(const OpEntry& op) {
+  constexpr std::size_t kBf16Cases = 2;
+  std::vector<OpCase> cases = op.cases();
+  if (op.def->half.empty()) return cases;
+  const std::size_t own = cases.size();
+  const auto half_input = [&](std::size_t i) {
+    const std::string_view name = op.def->inputs[i];
+    return std::find(op.def->half.begin(), op.def->half.end(), name.substr(0, name.find('?'))) != op.def->half.end();
+  };
+  for (const DType dtype : {DType::kF16, DType::kBF16}) {
+    for (std::size_t c = 0; c < own && !(dtype == DType::kBF16 && c == kBf16Cases); ++c) {
+      OpCase twin = cases[c];
+      twin.name += fmt::format("_{}", to_string(dtype));
+      for (std::size_t i = 0; i < twin.inputs.size(); ++i)
+        if (half_input(i)) twin.inputs[i].dtype = dtype;
+      cases.push_back(std::move(twin));
+    }
+  }
+  return cases;
+}
+
 std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, const OpEntry& op,
                                   const CheckOptions& options) {
   std::vector<CheckResult> results;
-  for (const OpCase& op_case : op.cases()) {
+  for (const OpCase& op_case : cases_of(op)) {
     if (op_case.large && !options.large) continue;
     for (CheckResult& result : check_case(device, table, op, op_case, options)) results.push_back(std::move(result));
   }
@@ -228,11 +269,11 @@ CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase
   const Value seed = graph.state("seed", graph.shape(fixture.outputs[0]));
   std::vector<Value> wrt;
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (fixture.inputs[i] && inputs[i].dtype == DType::kF32) wrt.push_back(fixture.inputs[i]);
+    if (fixture.inputs[i] && is_float(inputs[i].shape.dtype)) wrt.push_back(fixture.inputs[i]);
   const std::vector<Value> gradients = differentiate(graph, std::vector<Seed>{{fixture.outputs[0], seed}}, wrt);
   Philox random(fnv1a(result.op + "/gradient/" + op_case.name));
   std::vector<RefTensor<double>> values(graph.values().size());
-  RefTensor<double> weights(graph.shape(seed), DType::kF32);
+  RefTensor<double> weights(graph.shape(seed));
   for (double& w : weights.f) w = random.normal();
   values[static_cast<std::size_t>(seed.id)] = weights;
   for (std::size_t i = 0; i < inputs.size(); ++i)

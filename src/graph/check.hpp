@@ -21,6 +21,10 @@ struct CheckOptions {
   const vk::DeviceProfile* profile = nullptr;  ///< lowered limits to plan for; null: the device's own
 };
 
+/// Every configuration in which an op is checked: its own cases and, for an op that takes 16-bit values, twins of them
+/// with its `half` inputs in fp16, of the first ones in bf16 too.
+std::vector<OpCase> cases_of(const OpEntry& op);
+
 /// Runs every case and every variant that the device can run against the CPU reference. Memory is poisoned with NaN
 /// before each run, padding must come out zero, repeats must be bit-identical.
 std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, const OpEntry& op,

@@ -42,6 +42,11 @@ class Differentiator {
         std::count_if(gradients_.begin(), gradients_.end(), [&](const auto& entry) { return entry.second == d; });
     return users == 1 ? d : Value{};
   }
+  Value take(Value value) {
+    const Value d = wanted(value) ? gradient(value) : Value{};
+    gradients_.erase(value);
+    return d;
+  }
   void add(Value value, Value d) {
     if (!d || !wanted(value)) return;
     ensure(graph_.shape(value) == graph_.shape(d), "the gradient of \"{}\" {} came as {}", graph_.info(value).name,
@@ -75,7 +80,7 @@ class Differentiator {
       for (Value input : node.inputs) {
         if (!input || !dependent_.contains(input)) continue;
         for (Value output : node.outputs)
-          if (graph_.info(output).dtype == DType::kF32) dependent_.insert(output);
+          if (is_float(graph_.shape(output).dtype)) dependent_.insert(output);
         break;
       }
     }
@@ -100,6 +105,7 @@ class NodeGrad final : public GradCall {
   Value input(std::size_t i) override { return has_input(i) ? walk_.for_backward(node_copy_->inputs[i]) : Value{}; }
   Value output(std::size_t i) const override { return node_copy_->outputs.at(i); }
   Value gradient_so_far(std::size_t i) const override { return walk_.parameter_gradient(node_copy_->inputs.at(i)); }
+  Value take_gradient(std::size_t i) override { return walk_.take(node_copy_->inputs.at(i)); }
   void add_gradient(std::size_t i, Value d) override {
     if (has_input(i)) walk_.add(node_copy_->inputs[i], d);
   }

@@ -73,7 +73,7 @@ class Fuser {
   bool overwritten_between(std::size_t n, std::size_t reader) const {
     for (std::size_t between = n + 1; between < reader; ++between) {
       if (!nodes_[between]) continue;
-      for (std::size_t i : nodes_[between]->op->def->mutates) {
+      for (std::size_t i : mutated_inputs(graph_, *nodes_[between])) {
         const auto& inputs = nodes_[n]->inputs;
         if (i < nodes_[between]->inputs.size() && nodes_[between]->inputs[i] &&
             std::find(inputs.begin(), inputs.end(), nodes_[between]->inputs[i]) != inputs.end())
@@ -97,7 +97,8 @@ class Fuser {
       if (node.inputs.size() <= here) node.inputs.resize(here + 1);
       node.inputs[here] = later.inputs[there];
     }
-    // Where inputs come along they may not be there yet at n; where none do, others may read the product before `reader`.
+    // Where inputs come along they may not be there yet at n; where none do, others may read the product before
+    // `reader`.
     const std::size_t place = fusion.moved.empty() ? n : reader;
     nodes_[n].reset();
     nodes_[reader].reset();

@@ -31,7 +31,7 @@ Value Graph::add(ValueInfo info) {
     const auto [it, fresh] = stored_.emplace(info.name, value);
     if (!fresh) {
       const ValueInfo& old = values_[static_cast<std::size_t>(it->second.id)];
-      ensure(old.shape == info.shape && old.role == info.role && old.dtype == info.dtype,
+      ensure(old.shape == info.shape && old.role == info.role && old.shape.dtype == info.shape.dtype,
              "\"{}\" is declared twice, as {} and as {}", info.name, to_string(old.shape), to_string(info.shape));
       return it->second;
     }
@@ -47,7 +47,7 @@ Value Graph::state(std::string name, Shape shape) {
   return add({.name = std::move(name), .shape = shape, .role = Role::kState});
 }
 Value Graph::input(std::string name, Shape shape, DType dtype) {
-  return add({.name = std::move(name), .shape = shape, .dtype = dtype, .role = Role::kInput});
+  return add({.name = std::move(name), .shape = {shape.rows, shape.cols, dtype}, .role = Role::kInput});
 }
 
 std::vector<Value> Graph::op(std::string_view name, std::span<const Value> inputs, Attrs attrs) {
@@ -61,11 +61,10 @@ std::vector<Value> Graph::op(std::string_view name, std::span<const Value> input
   InferCall call(*this, node);
   entry.def->infer(call);
   const auto index = static_cast<std::int32_t>(nodes_.size());
-  for (const auto& [shape, dtype] : call.outputs()) {
+  for (const Shape& shape : call.outputs()) {
     node.outputs.push_back(
         add({.name = node.label + (node.outputs.empty() ? "" : fmt::format(":{}", node.outputs.size())),
              .shape = shape,
-             .dtype = dtype,
              .producer = index}));
   }
   nodes_.push_back(std::move(node));
@@ -100,8 +99,10 @@ void Graph::replace_nodes(std::vector<Node> nodes) {
   for (const Node& node : nodes_) {
     check_arity(*node.op->def, node.label, node.inputs, node.attrs);
     for (Value input : node.inputs) {
-      const bool exists = !input || info(input).role != Role::kActivation || info(input).producer >= 0;
-      ensure(exists, "{} reads \"{}\", which is not computed", node.label, info(input).name);
+      if (!input) continue;
+      const ValueInfo& read = info(input);
+      ensure(read.role != Role::kActivation || read.producer >= 0, "{} reads \"{}\", which is not computed", node.label,
+             read.name);
     }
   }
 }

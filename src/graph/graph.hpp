@@ -13,7 +13,6 @@ namespace fabula::graph {
 struct ValueInfo {
   std::string name;  ///< parameters and states: the tensor's name in files; others: for messages and plans
   Shape shape;
-  DType dtype = DType::kF32;
   Role role = Role::kActivation;
   std::int32_t producer = -1;  ///< node index; -1 for parameters, states, inputs and what is not computed
   bool keep = false;           ///< an output of the graph: readable by the host after a run
@@ -52,8 +51,8 @@ class Graph {
   /// Lets an activation live in the ParameterStore under `name` instead of the arena (an accumulated gradient, say).
   void store_as_state(Value value, std::string name);
 
-  /// Puts `nodes` in the place of all nodes, in execution order. They write each value at most once; one that is written no
-  /// longer must not be read.
+  /// Puts `nodes` in the place of all nodes, in execution order. They write each value at most once; one that is
+  /// written no longer must not be read.
   void replace_nodes(std::vector<Node> nodes);
 
   /// Prefixes the labels of the nodes appended while it lives.

@@ -24,8 +24,7 @@ void interpret(const Graph& graph, std::vector<RefTensor<T>>& values) {
     }
     while (call.in.size() < node.op->def->inputs.size()) call.in.push_back(nullptr);
     for (Value output : node.outputs) {
-      const ValueInfo& info = graph.info(output);
-      values[static_cast<std::size_t>(output.id)] = RefTensor<T>(info.shape, info.dtype);
+      values[static_cast<std::size_t>(output.id)] = RefTensor<T>(graph.shape(output));
       call.out.push_back(&values[static_cast<std::size_t>(output.id)]);
     }
     evaluate(*node.op, call);

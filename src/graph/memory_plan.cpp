@@ -15,7 +15,7 @@ std::uint64_t align_up(std::uint64_t bytes, std::uint64_t alignment) {
 /// Rows of `shape` that one block of `max_block` bytes can hold, a multiple of kRowQuantum; all rows when they fit.
 std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::uint64_t max_block) {
   if (static_cast<std::uint64_t>(shape.bytes()) <= max_block) return shape.rows;
-  const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+  const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
   const auto rows = static_cast<std::int64_t>(max_block / row_bytes) / kRowQuantum * kRowQuantum;
   if (rows == 0)
     fail(ErrorCode::kOutOfMemory, "\"{}\" {}: {} rows take {} bytes, one allocation on this device may have {}", name,
@@ -107,7 +107,9 @@ bool may_take_over(const Graph& graph, const ArenaPlan& plan, std::size_t n, std
     return value ? plan.interval_of[static_cast<std::size_t>(value.id)] : -1;
   };
   const std::int32_t from = interval_of(node.inputs[in]), to = interval_of(node.outputs[out]);
-  if (from < 0 || to < 0 || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out])) return false;
+  if (from < 0 || to < 0 || graph.shape(node.inputs[in]) != graph.shape(node.outputs[out]) ||
+      graph.shape(node.inputs[in]).dtype != graph.shape(node.outputs[out]).dtype)
+    return false;
   const auto index = static_cast<std::int32_t>(n);
   if (plan.intervals[static_cast<std::size_t>(from)].last != index) return false;
   // An output that took over another input already begins earlier; a second input would lie on it while both are read.
@@ -164,7 +166,7 @@ Placement LinearLayout::place(Pool pool, const std::string& name, const Shape& s
   Placement placement{pool, {}};
   for (std::int64_t row = 0; row < shape.rows; row += step) {
     const std::int64_t end = std::min(shape.rows, row + step);
-    const auto bytes = align_up(static_cast<std::uint64_t>((end - row) * shape.ld() * 4), alignment_);
+    const auto bytes = align_up(static_cast<std::uint64_t>((end - row) * shape.row_bytes()), alignment_);
     if (blocks_.empty() || blocks_.back() + bytes > max_block_) blocks_.push_back(0);
     placement.pieces.push_back({static_cast<std::uint32_t>(blocks_.size() - 1), blocks_.back(), row, end});
     blocks_.back() += bytes;
@@ -207,7 +209,7 @@ ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& 
     const std::int64_t step = rows_per_piece(name, shape, limits.max_block);
     for (std::int64_t row = 0; row < shape.rows; row += step) {
       const std::int64_t end = std::min(shape.rows, row + step);
-      interval.placement.pieces.push_back(blocks.place(static_cast<std::uint64_t>((end - row) * shape.ld() * 4),
+      interval.placement.pieces.push_back(blocks.place(static_cast<std::uint64_t>((end - row) * shape.row_bytes()),
                                                        interval.first, interval.last, row, end));
     }
   }

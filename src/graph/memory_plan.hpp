@@ -1,9 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "graph/graph.hpp"
+#include "vk/limits.hpp"
 
 namespace fabula::graph {
 
@@ -25,6 +27,12 @@ struct Placement {
 /// Rows a block boundary is a multiple of: 64 rows of at least 16 bytes keep every piece and row block 1,024-byte
 /// aligned.
 inline constexpr std::int64_t kRowQuantum = 64;
+
+/// What every value's place is a multiple of, in bytes; at most that much lies unused between two values of a
+/// LinearLayout.
+inline std::uint64_t memory_alignment(const vk::Limits& limits) {
+  return std::max<std::uint64_t>(256, limits.storage_alignment);
+}
 
 /// Memory blocks filled one after the other; no value is freed. For parameters, states and inputs.
 class LinearLayout {

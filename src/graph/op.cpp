@@ -40,10 +40,7 @@ Shape InferCall::in(std::size_t i) const {
   return graph_->shape(node_->inputs.at(i));
 }
 DType InferCall::dtype(std::size_t i) const {
-  return graph_->info(node_->inputs.at(i)).dtype;
-}
-void InferCall::output(Shape shape, DType dtype) {
-  outputs_.emplace_back(shape, dtype);
+  return in(i).dtype;
 }
 
 void InferCall::require(bool ok, std::string_view what) const {
@@ -57,6 +54,9 @@ void InferCall::require(bool ok, std::string_view what) const {
   fail(ErrorCode::kInvalidArgument, "{} needs: {}; got {}", node_->label, what, shapes);
 }
 
+DType GradCall::dtype_of(Value value) const {
+  return graph_->shape(value).dtype;
+}
 bool GradCall::is_one(Value value) const {
   const std::int32_t producer = value ? graph_->info(value).producer : -1;
   if (producer < 0) return false;
@@ -68,6 +68,11 @@ std::vector<Value> GradCall::op(std::string_view name, std::initializer_list<Val
 }
 Value GradCall::op1(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs) {
   return mutable_graph_->op1(name, inputs, std::move(attrs));
+}
+
+std::vector<std::size_t> mutated_inputs(const Graph& graph, const Node& node) {
+  const OpDef& def = *node.op->def;
+  return def.mutates_of ? def.mutates_of(NodeView(graph, node)) : def.mutates;
 }
 
 std::array<std::uint32_t, 3> LowerCall::grid(std::int64_t groups) {

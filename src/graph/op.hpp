@@ -50,21 +50,23 @@ class InferCall {
   bool has_input(std::size_t i) const;
   Shape in(std::size_t i) const;
   DType dtype(std::size_t i) const;
-  void output(Shape shape, DType dtype = DType::kF32);
-  std::span<const std::pair<Shape, DType>> outputs() const { return outputs_; }
+  void output(Shape shape) { outputs_.push_back(shape); }
+  void output(Shape shape, DType dtype) { outputs_.push_back({shape.rows, shape.cols, dtype}); }
+  std::span<const Shape> outputs() const { return outputs_; }
   /// Throws kInvalidArgument unless `ok`; the message gets the op's name and every input's shape.
   void require(bool ok, std::string_view what) const;
 
  private:
   const Graph* graph_;
   Node* node_;
-  std::vector<std::pair<Shape, DType>> outputs_;
+  std::vector<Shape> outputs_;
 };
 
-/// Rows [row_begin, row_end) of a value, to be bound to a kernel.
+/// Rows [row_begin, row_end) of a value, to be bound to a kernel; or all memory from there through a later value.
 struct Window {
   Value value;
   std::int64_t row_begin = 0, row_end = -1;  ///< -1: to the last row
+  Value last = {};                           ///< when given: to row `row_end` of this value, which lies behind `value`
   Window(Value v) : value(v) {}              // NOLINT: a value binds whole
   Window(Value v, std::int64_t begin, std::int64_t end) : value(v), row_begin(begin), row_end(end) {}
 };
@@ -74,12 +76,27 @@ struct RowBlock {
   std::int64_t size() const { return end - begin; }
 };
 
+/// Tensors that lie one behind the other (LowerCall::runs): from row `row_begin` of number `first` to row `row_end` of
+/// number `last`. What little lies between them for alignment belongs to the run.
+struct Run {
+  std::size_t first = 0, last = 0;
+  std::int64_t row_begin = 0, row_end = 0;
+  std::int64_t words = 0;
+  /// The run's memory in one kind of value.
+  Window window(std::span<const Value> values) const {
+    Window result(values[first], row_begin, row_end);
+    result.last = values[last];
+    return result;
+  }
+};
+
 /// One kernel launch as an op asks for it; reads and writes are known from the shader's readonly/writeonly.
 struct Launch {
-  std::string shader;                         ///< variant name
-  std::vector<std::uint32_t> constants = {};  ///< specialization constants 0..n-1
-  std::uint32_t subgroup_size = 0;            ///< required size with full subgroups; 0: any
-  std::vector<Window> bindings = {};          ///< by binding number
+  std::string shader;  ///< variant name
+  std::vector<std::uint32_t> constants =
+      {};                             ///< specialization constants 0..n-1; element types are added by the executor
+  std::uint32_t subgroup_size = 0;    ///< required size with full subgroups; 0: any
+  std::vector<Window> bindings = {};  ///< by binding number
   std::array<std::uint32_t, 3> groups{1, 1, 1};
 };
 
@@ -100,6 +117,12 @@ class LowerCall : public NodeView {
   /// max_storage_range, in one piece of memory, at an aligned offset. Block starts are multiples of 64 rows; `max_rows`
   /// bounds a block further.
   virtual std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows = -1) const = 0;
+
+  /// The fewest stretches of memory that hold all of several tensors. `kinds` are lists of values of pairwise equal
+  /// shapes (parameters, their gradients, ...): within a run they lie alike in every kind, so that one index serves
+  /// all, and each kind's stretch can be bound. Words between the tensors are zero in the ParameterStore; a kernel that
+  /// keeps them so may treat a run as one array.
+  virtual std::vector<Run> runs(const std::vector<std::vector<Value>>& kinds) const = 0;
 
   /// Emits a launch; `push` must have exactly the size of the shader's push constant block.
   template <class Push>
@@ -130,7 +153,11 @@ class GradCall : public NodeView {
   Value op1(std::string_view name, std::initializer_list<Value> inputs, Attrs attrs = {});
   virtual Value d_output(std::size_t i = 0) const = 0;  ///< absent when nothing downstream depends on that output
   bool is_one(Value value) const;                       ///< was it filled with ones?
-  virtual bool wanted(std::size_t i) const = 0;         ///< is the gradient of input i read by anyone?
+  DType dtype_of(Value value) const;
+  virtual bool wanted(std::size_t i) const = 0;  ///< is the gradient of input i read by anyone?
+  /// The gradient that input i has from other uses so far: the rule takes it over and must add it to what it hands to
+  /// add_gradient, which saves the sum that would be appended otherwise. Absent: there is none yet.
+  virtual Value take_gradient(std::size_t i) = 0;
   /// An input of the forward node, for use in the backward pass: the value itself, or (where memory is dearer) a
   /// recomputed one.
   virtual Value input(std::size_t i) = 0;
@@ -146,12 +173,12 @@ class GradCall : public NodeView {
 
 /// A later op that an op's kernels can do at once with their own (graph/fuse.hpp).
 struct Fusion {
-  std::string_view op;               ///< it reads this op's only output ...
-  std::size_t input = 0;             ///< ... as its input of this number, and gives one output of that shape and type
-  std::string_view attr;             ///< what the joined node is marked with
-  double value = 1;                  ///< of attr
-  std::string_view keep_attr = {};   ///< set to 1 where others read the output too; it is the joined node's second
-                                     ///< output then. Empty: such a node is not joined
+  std::string_view op;              ///< it reads this op's only output ...
+  std::size_t input = 0;            ///< ... as its input of this number, and gives one output of that shape and type
+  std::string_view attr;            ///< what the joined node is marked with
+  double value = 1;                 ///< of attr
+  std::string_view keep_attr = {};  ///< set to 1 where others read the output too; it is the joined node's second
+                                    ///< output then. Empty: such a node is not joined
   /// Further inputs of the later op, shaped as the output, and where this op takes them: {there, here}.
   std::vector<std::pair<std::size_t, std::size_t>> moved = {};
 };
@@ -172,11 +199,20 @@ struct OpDef {
   /// Temporary values that lowering needs (alive during this node only).
   std::vector<Shape> (*scratch)(const NodeView&, const vk::DeviceProfile&, std::string_view variant) = nullptr;
   std::vector<std::size_t> mutates = {};  ///< inputs that are written in place
+  /// The same where it depends on how many inputs are given.
+  std::vector<std::size_t> (*mutates_of)(const NodeView&) = nullptr;
   /// Outputs that may take over the memory of an input whose last use this is: {output, input}.
   std::vector<std::pair<std::size_t, std::size_t>> in_place = {};
-  std::vector<Fusion> fusions = {};
+  std::vector<Fusion> fusions = {};  ///< later ops that may be joined with this one
+  /// Inputs that may be 16-bit, together; the outputs' types follow from infer. Every case is also checked so.
+  std::vector<std::string_view> half = {};
+  /// Roundings of intermediate results to 16 bits, beyond the stored output's, that a variant for 16-bit inputs makes.
+  int half_inner = 0;
   bool cheap_to_recompute = false;  ///< the backward pass may evaluate it again instead of keeping its output
 };
+
+/// The inputs that a node writes in place.
+std::vector<std::size_t> mutated_inputs(const Graph& graph, const Node& node);
 
 struct OpEntry {
   const OpDef* def;

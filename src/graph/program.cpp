@@ -32,6 +32,7 @@ class NodeLowering final : public LowerCall {
   }
 
   std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const override;
+  std::vector<Run> runs(const std::vector<std::vector<Value>>& kinds) const override;
   void clear(Value value) override;
 
  private:
@@ -47,7 +48,9 @@ class NodeLowering final : public LowerCall {
     return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))]
         .placement;
   }
+  std::vector<RowBlock> row_blocks(std::span<const Value> values, std::int64_t max_rows) const;
   Range resolve(const Window& window) const;
+  Range resolve_rows(const Window& window) const;
 
   std::int32_t index_;
   const vk::DeviceProfile& profile_;
@@ -57,13 +60,17 @@ class NodeLowering final : public LowerCall {
 };
 
 std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const {
+  return row_blocks(std::span<const Value>(values.begin(), values.size()), max_rows);
+}
+
+std::vector<RowBlock> NodeLowering::row_blocks(std::span<const Value> values, std::int64_t max_rows) const {
   std::int64_t rows = -1, step = INT64_MAX;
   std::vector<std::int64_t> cuts;
   for (Value value : values) {
     const Shape& shape = shape_of(value);
     ensure(rows < 0 || rows == shape.rows, "{}: row blocks over {} and {} rows", label(), rows, shape.rows);
     rows = shape.rows;
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
       step = std::min(
           step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
@@ -86,7 +93,50 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> valu
   return blocks;
 }
 
+std::vector<Run> NodeLowering::runs(const std::vector<std::vector<Value>>& kinds) const {
+  std::vector<Run> result;
+  std::vector<Range> so_far;  // of the last run, by kind
+  for (std::size_t tensor = 0; tensor < kinds.front().size(); ++tensor) {
+    std::vector<Value> alike;
+    for (const std::vector<Value>& kind : kinds) alike.push_back(kind.at(tensor));
+    for (const RowBlock& block : row_blocks(alike, -1)) {
+      std::vector<Range> ranges;
+      for (Value value : alike) ranges.push_back(resolve_rows({value, block.begin, block.end}));
+      bool joins = !so_far.empty();
+      for (std::size_t k = 0; k < ranges.size() && joins; ++k) {
+        const Range &run = so_far[k], &next = ranges[k];
+        joins = next.pool == run.pool && next.block == run.block && next.offset >= run.offset + run.size &&
+                next.offset < run.offset + run.size + memory_alignment(profile_.limits) &&
+                next.offset - run.offset == ranges[0].offset - so_far[0].offset &&
+                next.offset + next.size - run.offset <= profile_.limits.max_storage_range;
+      }
+      if (!joins) {
+        result.push_back({.first = tensor, .row_begin = block.begin});
+        so_far = ranges;
+      }
+      for (std::size_t k = 0; k < ranges.size(); ++k)
+        so_far[k].size = ranges[k].offset + ranges[k].size - so_far[k].offset;
+      result.back().last = tensor;
+      result.back().row_end = block.end;
+      result.back().words = static_cast<std::int64_t>(so_far[0].size / 4);
+    }
+  }
+  return result;
+}
+
 Range NodeLowering::resolve(const Window& window) const {
+  if (!window.last || window.last == window.value) return resolve_rows(window);
+  Range range = resolve_rows({window.value, window.row_begin, -1});
+  const Range last = resolve_rows({window.last, 0, window.row_end});
+  ensure(last.pool == range.pool && last.block == range.block && last.offset >= range.offset + range.size,
+         "{} binds two values as one that do not lie one behind the other", label());
+  range.size = last.offset + last.size - range.offset;
+  ensure(range.size <= profile_.limits.max_storage_range, "{} binds {} bytes, the device allows {}", label(),
+         range.size, profile_.limits.max_storage_range);
+  return range;
+}
+
+Range NodeLowering::resolve_rows(const Window& window) const {
   ensure(window.value.id != -1, "{} binds an absent value", label());
   const Shape& shape = shape_of(window.value);
   const std::int64_t end = window.row_end < 0 ? shape.rows : window.row_end;
@@ -97,7 +147,7 @@ Range NodeLowering::resolve(const Window& window) const {
     if (window.row_begin < piece.row_begin || window.row_begin >= piece.row_end) continue;
     ensure(end <= piece.row_end, "{} binds rows {} to {} across pieces of memory; it must go by row blocks", label(),
            window.row_begin, end);
-    const auto row_bytes = static_cast<std::uint64_t>(shape.ld() * 4);
+    const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     const Range range{placement.pool, piece.block,
                       piece.offset + static_cast<std::uint64_t>(window.row_begin - piece.row_begin) * row_bytes,
                       static_cast<std::uint64_t>(end - window.row_begin) * row_bytes};
@@ -126,7 +176,12 @@ void NodeLowering::emit(const Launch& launch, std::span<const std::byte> push) {
            "{} launches {} workgroups along axis {}, the device allows {}", step.label, launch.groups[a], axis,
            profile_.limits.max_workgroup_count[a]);
   }
-  for (const Window& window : launch.bindings) step.bindings.push_back(resolve(window));
+  for (const Window& window : launch.bindings) {
+    step.bindings.push_back(resolve(window));
+    step.types.push_back(storage_code(shape_of(window.value).dtype));
+  }
+  if (std::all_of(step.types.begin(), step.types.end(), [](std::uint32_t type) { return type == 0; }))
+    step.types.clear();
   program_.steps.push_back(std::move(step));
 }
 
@@ -138,7 +193,7 @@ void NodeLowering::clear(Value value) {
     step.node = index_;
     step.label = label() + ":clear";
     step.bindings.push_back({placement.pool, piece.block, piece.offset,
-                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4)});
+                             static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.row_bytes())});
     program_.steps.push_back(std::move(step));
   }
 }
@@ -149,6 +204,7 @@ std::uint64_t digest_of(const std::vector<Step>& steps) {
   for (const Step& step : steps) {
     note(step.shader.data(), step.shader.size());
     note(step.constants.data(), step.constants.size() * 4);
+    note(step.types.data(), step.types.size() * 4);
     note(&step.subgroup_size, sizeof step.subgroup_size);
     note(step.groups.data(), sizeof step.groups);
     note(step.push.data(), step.push.size());
@@ -200,9 +256,8 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
     scratch.push_back(node.op->def->scratch ? node.op->def->scratch(NodeView(graph, node), profile, variants.back())
                                             : std::vector<Shape>{});
   }
-  program.arena = plan_arena(graph, scratch,
-                             {.max_block = profile.limits.max_allocation,
-                              .alignment = std::max<std::uint64_t>(profile.limits.storage_alignment, 256)});
+  program.arena = plan_arena(
+      graph, scratch, {.max_block = profile.limits.max_allocation, .alignment = memory_alignment(profile.limits)});
   program.placements.resize(graph.values().size());
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const std::int32_t interval = program.arena.interval_of[id];

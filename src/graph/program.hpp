@@ -21,6 +21,7 @@ struct Range {
 struct Step {
   std::string shader;
   std::vector<std::uint32_t> constants;
+  std::vector<std::uint32_t> types;  ///< by binding: storage_code of the value; empty where all are 32-bit
   std::uint32_t subgroup_size = 0;
   std::array<std::uint32_t, 3> groups{1, 1, 1};
   std::vector<std::byte> push;

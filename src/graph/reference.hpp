@@ -11,20 +11,21 @@
 
 namespace fabula::graph {
 
-/// A dense host tensor, rows x cols without padding; floats in `f` or, for DType::kU32, words in `u`.
+/// A dense host tensor, rows x cols without padding; floats in `f`, of whatever type they are on the device, or, for
+/// DType::kU32, words in `u`.
 template <class T>
 struct RefTensor {
   Shape shape;
-  DType dtype = DType::kF32;
   std::vector<T> f;
   std::vector<std::uint32_t> u;
   RefTensor() = default;
-  RefTensor(Shape s, DType d) : shape(s), dtype(d) {
-    if (d == DType::kF32)
+  explicit RefTensor(Shape s) : shape(s) {
+    if (is_float(s.dtype))
       f.assign(static_cast<std::size_t>(s.count()), T(0));
     else
       u.assign(static_cast<std::size_t>(s.count()), 0);
   }
+  RefTensor(Shape s, DType dtype) : RefTensor(Shape{s.rows, s.cols, dtype}) {}
   T& at(std::int64_t row, std::int64_t col) { return f[static_cast<std::size_t>(row * shape.cols + col)]; }
   T at(std::int64_t row, std::int64_t col) const { return f[static_cast<std::size_t>(row * shape.cols + col)]; }
 };
@@ -32,7 +33,7 @@ struct RefTensor {
 /// Fills a tensor from words; a tensor of floats from their bits as fp32.
 template <class T>
 void set_words(RefTensor<T>& tensor, std::span<const std::uint32_t> words) {
-  if (tensor.dtype == DType::kU32) {
+  if (tensor.shape.dtype == DType::kU32) {
     tensor.u.assign(words.begin(), words.end());
   } else {
     tensor.f.clear();
@@ -56,6 +57,7 @@ struct OpCase {
     Shape shape;
     DType dtype = DType::kF32;
     bool present = true;  ///< false: an optional input not given
+    Shape typed() const { return {shape.rows, shape.cols, dtype}; }
   };
   std::string name;  ///< unique in the op, e.g. "odd_33x17x65"
   Attrs attrs = {};

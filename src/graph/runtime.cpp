@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/fail.hpp"
+#include "base/half.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -12,7 +13,30 @@ namespace {
 constexpr std::int64_t kHostChunkBytes = 8 << 20;
 
 std::int64_t rows_per_chunk(const Shape& shape) {
-  return std::max<std::int64_t>(1, kHostChunkBytes / (shape.ld() * 4));
+  return std::max<std::int64_t>(1, kHostChunkBytes / shape.row_bytes());
+}
+
+/// A row of floats as the device stores it, padding included.
+void encode_row(const Shape& shape, const float* from, std::byte* to) {
+  const auto cols = static_cast<std::size_t>(shape.cols);
+  if (!is_half(shape.dtype)) {
+    std::memcpy(to, from, cols * 4);
+  } else {
+    auto* words = reinterpret_cast<std::uint16_t*>(to);
+    std::transform(from, from + cols, words, shape.dtype == DType::kF16 ? float_to_half : float_to_bf16);
+  }
+  const auto used = cols * static_cast<std::size_t>(element_bytes(shape.dtype));
+  std::memset(to + used, 0, static_cast<std::size_t>(shape.row_bytes()) - used);
+}
+
+void decode_row(const Shape& shape, const std::byte* from, float* to) {
+  const auto cols = static_cast<std::size_t>(shape.cols);
+  if (!is_half(shape.dtype)) {
+    std::memcpy(to, from, cols * 4);
+  } else {
+    const auto* words = reinterpret_cast<const std::uint16_t*>(from);
+    std::transform(words, words + cols, to, shape.dtype == DType::kF16 ? half_to_float : bf16_to_float);
+  }
 }
 
 }  // namespace
@@ -22,6 +46,7 @@ Runtime::Runtime(vk::Device& device, Workload workload, bool timed) : device_(de
     store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters and optimizer state"));
   for (std::uint64_t size : workload_.arena_blocks())
     arena_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "activations"));
+  for (const vk::Buffer& block : store_) fill(block, 0);  // what lies between two tensors stays zero
   recorded_.resize(workload_.graphs().size());
   for (std::size_t g = 0; g < recorded_.size(); ++g) {
     const PlannedGraph& planned = workload_.graphs()[g];
@@ -55,7 +80,7 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed
       continue;
     }
     vk::DispatchCall call;
-    call.pipeline = device_.pipeline({step.shader, step.constants, step.subgroup_size});
+    call.pipeline = device_.pipeline({step.shader, step.constants, step.subgroup_size, step.types});
     for (const Range& range : step.bindings) call.bindings.push_back(resolve(recorded, range));
     call.push = step.push;
     call.groups = step.groups;
@@ -67,7 +92,7 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed
     const Shape& shape = planned.graph.shape(value);
     const Placement& placement = planned.program.placements[static_cast<std::size_t>(value.id)];
     for (const Piece& piece : placement.pieces) {
-      const auto bytes = static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.ld() * 4);
+      const auto bytes = static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.row_bytes());
       recorded.list->copy(resolve(recorded, {placement.pool, piece.block, piece.offset, bytes}),
                           {&recorded.readback, to, bytes});
       to += bytes;
@@ -87,28 +112,28 @@ void Runtime::for_each_chunk(std::string_view name, std::size_t count, const Chu
   for (const Piece& piece : it->second.placement.pieces)
     for (std::int64_t row = piece.row_begin; row < piece.row_end; row += step)
       visit(shape, {row, std::min(piece.row_end, row + step)}, store_[piece.block],
-            piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.ld() * 4));
+            piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.row_bytes()));
 }
 
 void Runtime::upload(std::string_view name, std::span<const float> data) {
-  std::vector<float> rows;
+  std::vector<std::byte> rows;
   for_each_chunk(
       name, data.size(), [&](const Shape& shape, RowBlock block, const vk::Buffer& to, std::uint64_t offset) {
-        rows.assign(static_cast<std::size_t>(block.size() * shape.ld()), 0.0f);
+        rows.resize(static_cast<std::size_t>(block.size() * shape.row_bytes()));
         for (std::int64_t r = block.begin; r < block.end; ++r)
-          std::copy_n(data.begin() + r * shape.cols, shape.cols, rows.begin() + (r - block.begin) * shape.ld());
-        device_.upload(to, offset, std::as_bytes(std::span(rows)));
+          encode_row(shape, data.data() + r * shape.cols, rows.data() + (r - block.begin) * shape.row_bytes());
+        device_.upload(to, offset, rows);
       });
 }
 
 void Runtime::download(std::string_view name, std::span<float> data) {
-  std::vector<float> rows;
+  std::vector<std::byte> rows;
   for_each_chunk(
       name, data.size(), [&](const Shape& shape, RowBlock block, const vk::Buffer& from, std::uint64_t offset) {
-        rows.resize(static_cast<std::size_t>(block.size() * shape.ld()));
-        device_.download(from, offset, std::as_writable_bytes(std::span(rows)));
+        rows.resize(static_cast<std::size_t>(block.size() * shape.row_bytes()));
+        device_.download(from, offset, rows);
         for (std::int64_t r = block.begin; r < block.end; ++r)
-          std::copy_n(rows.begin() + (r - block.begin) * shape.ld(), shape.cols, data.begin() + r * shape.cols);
+          decode_row(shape, rows.data() + (r - block.begin) * shape.row_bytes(), data.data() + r * shape.cols);
       });
 }
 
@@ -117,7 +142,8 @@ void Runtime::set_input(std::size_t graph, std::string_view name, std::span<cons
   const Value value = planned.graph.find(name);
   ensure(bool(value), "graph {} has no input \"{}\"", planned.name, name);
   const ValueInfo& info = planned.graph.info(value);
-  ensure(info.role == Role::kInput, "\"{}\" of graph {} is not an input", name, planned.name);
+  ensure(info.role == Role::kInput && !is_half(info.shape.dtype), "\"{}\" of graph {} is not an input of 32-bit words",
+         name, planned.name);
   ensure(static_cast<std::int64_t>(words.size()) == info.shape.count(), "input \"{}\" is {}, {} words were given", name,
          to_string(info.shape), words.size());
   wait();
@@ -163,6 +189,7 @@ const std::uint32_t* Runtime::readback(std::size_t graph, Value value) {
 std::vector<std::uint32_t> Runtime::read_words(std::size_t graph, Value value) {
   const std::uint32_t* from = readback(graph, value);
   const Shape& shape = workload_.graphs()[graph].graph.shape(value);
+  ensure(!is_half(shape.dtype), "\"{}\" holds no words", workload_.graphs()[graph].graph.info(value).name);
   std::vector<std::uint32_t> result(static_cast<std::size_t>(shape.count()));
   for (std::int64_t row = 0; row < shape.rows; ++row)
     std::copy_n(from + row * shape.ld(), shape.cols, result.begin() + row * shape.cols);
@@ -170,25 +197,29 @@ std::vector<std::uint32_t> Runtime::read_words(std::size_t graph, Value value) {
 }
 
 std::vector<float> Runtime::read(std::size_t graph, Value value) {
-  const std::vector<std::uint32_t> words = read_words(graph, value);
-  std::vector<float> result(words.size());
-  std::memcpy(result.data(), words.data(), words.size() * 4);
+  const auto* from = reinterpret_cast<const std::byte*>(readback(graph, value));
+  const Shape& shape = workload_.graphs()[graph].graph.shape(value);
+  std::vector<float> result(static_cast<std::size_t>(shape.count()));
+  for (std::int64_t row = 0; row < shape.rows; ++row)
+    decode_row(shape, from + row * shape.row_bytes(), result.data() + row * shape.cols);
   return result;
 }
 
 std::vector<std::uint32_t> Runtime::read_padded(std::size_t graph, Value value) {
   const std::uint32_t* from = readback(graph, value);
-  return {from, from + workload_.graphs()[graph].graph.shape(value).padded()};
+  return {from, from + workload_.graphs()[graph].graph.shape(value).bytes() / 4};
 }
 
 void Runtime::fill_arena(std::uint32_t word) {
   wait();
-  for (const vk::Buffer& block : arena_) {
-    vk::CommandList list = device_.new_list({.label = "fill arena"});
-    list.fill({&block, 0, block.size()}, word);
-    list.end();
-    device_.run(list);
-  }
+  for (const vk::Buffer& block : arena_) fill(block, word);
+}
+
+void Runtime::fill(const vk::Buffer& block, std::uint32_t word) {
+  vk::CommandList list = device_.new_list({.label = "fill"});
+  list.fill({&block, 0, block.size()}, word);
+  list.end();
+  device_.run(list);
 }
 
 }  // namespace fabula::graph

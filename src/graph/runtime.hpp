@@ -54,6 +54,7 @@ class Runtime {
     std::optional<vk::CommandList> list;
   };
   vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
+  void fill(const vk::Buffer& block, std::uint32_t word);
   void record(const PlannedGraph& planned, Recorded& recorded, bool timed);
   /// Rows of a stored tensor that lie together: where they are on the device.
   using ChunkVisitor = std::function<void(const Shape&, RowBlock, const vk::Buffer&, std::uint64_t offset)>;

@@ -6,8 +6,27 @@
 
 namespace fabula::graph {
 
+std::string_view to_string(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return "fp32";
+    case DType::kF16:
+      return "fp16";
+    case DType::kBF16:
+      return "bf16";
+    case DType::kU32:
+      return "u32";
+  }
+  return "";
+}
+
+double storage_error(DType dtype) {
+  return dtype == DType::kF16 ? 0x1p-10 : dtype == DType::kBF16 ? 0x1p-8 : 0;
+}
+
 std::string to_string(const Shape& shape) {
-  return fmt::format("[{}, {}]", shape.rows, shape.cols);
+  return fmt::format("[{}, {}]{}", shape.rows, shape.cols,
+                     is_half(shape.dtype) ? fmt::format(" {}", to_string(shape.dtype)) : "");
 }
 
 bool Attrs::has(std::string_view name) const {

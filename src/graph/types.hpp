@@ -7,19 +7,40 @@
 
 namespace fabula::graph {
 
-/// Every value is a matrix. In device memory a row takes ld() words, a multiple of 4 (16 bytes); the words behind the
+/// What an element of a value is; 16-bit ones lie two to a word (shaders/include/values.glsl).
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kU32 };
+constexpr bool is_half(DType dtype) {
+  return dtype == DType::kF16 || dtype == DType::kBF16;
+}
+constexpr bool is_float(DType dtype) {
+  return dtype != DType::kU32;
+}
+constexpr std::int64_t element_bytes(DType dtype) {
+  return is_half(dtype) ? 2 : 4;
+}
+/// What shaders know a type by: 0 for 32-bit types, 1 fp16, 2 bf16.
+constexpr std::uint32_t storage_code(DType dtype) {
+  return is_half(dtype) ? std::uint32_t(dtype) : 0;
+}
+std::string_view to_string(DType dtype);
+/// Largest relative error of a number stored in this type, as long as it is neither subnormal nor too large. fp16 has
+/// 11 bits and may be truncated by the device's packing instruction, bf16 has 8 and is rounded to nearest.
+double storage_error(DType dtype);
+
+/// Every value is a matrix. In device memory a row takes ld() elements, a multiple of 16 bytes; the elements behind the
 /// last column are zero, always: every kernel that writes a value writes them so, and every kernel may read them.
 struct Shape {
   std::int64_t rows = 1, cols = 1;
+  DType dtype = DType::kF32;
   std::int64_t count() const { return rows * cols; }
-  std::int64_t ld() const { return (cols + 3) / 4 * 4; }
-  std::int64_t padded() const { return rows * ld(); }  ///< words in device memory
-  std::int64_t bytes() const { return padded() * 4; }  ///< bytes in device memory
-  auto operator<=>(const Shape&) const = default;
+  std::int64_t ld() const { return is_half(dtype) ? (cols + 7) / 8 * 8 : (cols + 3) / 4 * 4; }
+  std::int64_t padded() const { return rows * ld(); }                     ///< elements in device memory
+  std::int64_t row_bytes() const { return ld() * element_bytes(dtype); }  ///< from row to row in device memory
+  std::int64_t bytes() const { return rows * row_bytes(); }               ///< in device memory
+  /// Rows and columns alone: the type of an element is no part of a shape.
+  friend bool operator==(const Shape& a, const Shape& b) { return a.rows == b.rows && a.cols == b.cols; }
 };
 std::string to_string(const Shape& shape);
-
-enum class DType : std::uint8_t { kF32, kU32 };
 
 enum class Role : std::uint8_t {
   kParameter,   ///< trained; lives in the ParameterStore

@@ -8,7 +8,6 @@
 
 namespace fabula::graph {
 namespace {
-constexpr std::uint64_t kAlignment = 256;
 std::uint64_t sum(const std::vector<std::uint64_t>& sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
 }
@@ -17,11 +16,11 @@ std::uint64_t sum(const std::vector<std::uint64_t>& sizes) {
 Workload::Workload(vk::DeviceProfile profile, std::string variant)
     : profile_(std::move(profile)),
       variant_(std::move(variant)),
-      store_(profile_.limits.max_allocation, std::max(kAlignment, profile_.limits.storage_alignment)) {}
+      store_(profile_.limits.max_allocation, memory_alignment(profile_.limits)) {}
 
 std::size_t Workload::add(std::string name, Graph graph) {
   PlannedGraph planned{std::move(name), std::move(graph), {}, {}, 0, {}};
-  const std::uint64_t alignment = std::max(kAlignment, profile_.limits.storage_alignment);
+  const std::uint64_t alignment = memory_alignment(profile_.limits);
   LinearLayout inputs(profile_.limits.max_allocation, alignment);
   const auto place = [&](Value, const ValueInfo& info) {
     if (info.role == Role::kInput) return inputs.place(Pool::kInputs, info.name, info.shape);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "heads/labels.hpp"
+#include "heads/product.hpp"
 #include "heads/unigram.hpp"
 
 namespace fabula::heads {
@@ -59,11 +60,11 @@ AdaptiveHead::AdaptiveHead(TokenGroups tokens, Options options)
 Value AdaptiveHead::class_scores(Graph& graph, Value h) const {
   const Value weight = graph.parameter(kHeadWeight, {tokens_.classes(), options_.hidden});
   const Value bias = options_.bias ? graph.parameter(kHeadBias, {1, tokens_.classes()}) : Value{};
-  return graph.op1("matmul", {h, weight, bias}, {{"transpose_b", 1}});
+  return scores(graph, h, weight, bias);
 }
 Value AdaptiveHead::projected(Graph& graph, Value h, std::size_t cluster) const {
   const Value down = graph.parameter(tail_name(cluster, "0.weight"), {options_.projections[cluster], options_.hidden});
-  return graph.op1("matmul", {h, down}, {{"transpose_b", 1}});
+  return scores(graph, h, down);
 }
 Value AdaptiveHead::tail_weight(Graph& graph, std::size_t cluster) const {
   return graph.parameter(tail_name(cluster, "1.weight"), {size(cluster), options_.projections[cluster]});

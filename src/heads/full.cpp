@@ -1,6 +1,7 @@
 #include "heads/full.hpp"
 
 #include "heads/labels.hpp"
+#include "heads/product.hpp"
 #include "heads/unigram.hpp"
 
 namespace fabula::heads {
@@ -36,7 +37,7 @@ Value FullHead::bias(Graph& graph) const {
   return options_.bias ? graph.parameter(kBias, {1, options_.vocabulary}) : Value{};
 }
 Value FullHead::logits(Graph& graph, Value h) const {
-  return graph.op1("matmul", {h, weight(graph), bias(graph)}, {{"transpose_b", 1}});
+  return scores(graph, h, weight(graph), bias(graph));
 }
 
 HeadLoss FullHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
@@ -44,8 +45,9 @@ HeadLoss FullHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
   const Value labels = graph.input(kLabels, {1, graph.shape(h).rows}, DType::kU32);
   const bool gradient = use == LossUse::kGradient;
   if (options_.fused) {
-    const std::vector<Value> result =
-        graph.op("fused_cross_entropy", {h, weight(graph), labels, bias(graph), gradient ? scale : Value{}});
+    const std::vector<Value> result = graph.op(
+        "fused_cross_entropy",
+        {h, ops::cast_to(graph, weight(graph), graph.shape(h).dtype), labels, bias(graph), gradient ? scale : Value{}});
     return {.mean = gradient ? result[0] : Value{}, .loss = result[1], .token_correct = result[2]};
   }
   const std::vector<Value> result = graph.op("cross_entropy", {logits(graph, h), labels});

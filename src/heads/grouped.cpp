@@ -5,6 +5,7 @@
 
 #include "base/segments.hpp"
 #include "heads/labels.hpp"
+#include "heads/product.hpp"
 #include "heads/unigram.hpp"
 
 namespace fabula::heads {
@@ -111,18 +112,17 @@ Value GroupedHead::class_scores(Graph& graph, Value h, LossUse use) const {
     }
     weight = graph.op1("concat_rows", {graph.op1("embedding", {ids, embedding, order, segments}), weight});
   }
-  const Value scores =
-      graph.op1("matmul", {h, weight, graph.parameter(kGroupBias, {1, K + G * c})}, {{"transpose_b", 1}});
-  if (c == 1) return scores;
-  return graph.op1("prototype_scores", {scores}, {{"plain", double(K)}, {"prototypes", double(c)}});
+  const Value all = scores(graph, h, weight, graph.parameter(kGroupBias, {1, K + G * c}));
+  if (c == 1) return all;
+  return graph.op1("prototype_scores", {all}, {{"plain", double(K)}, {"prototypes", double(c)}});
 }
 
 Value GroupedHead::shared_logits(Graph& graph, Value h) const {
   const Value weight = graph.parameter(kSharedWeight, {tokens_.slots(), options_.hidden});
-  return graph.op1("matmul", {h, weight, graph.parameter(kSharedBias, {1, tokens_.slots()})}, {{"transpose_b", 1}});
+  return scores(graph, h, weight, graph.parameter(kSharedBias, {1, tokens_.slots()}));
 }
 Value GroupedHead::low_rank_vector(Graph& graph, Value h) const {
-  return graph.op1("matmul", {h, graph.parameter(kDown, {options_.rank, options_.hidden})}, {{"transpose_b", 1}});
+  return scores(graph, h, graph.parameter(kDown, {options_.rank, options_.hidden}));
 }
 Value GroupedHead::token_matrix(Graph& graph) const {
   if (tied_tokens()) return graph.parameter(options_.embedding, {tokens_.vocabulary(), options_.hidden});
@@ -156,7 +156,9 @@ GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use)
       break;
     }
     case HeadModulation::kPerGroup:
-      z = graph.op1("grouped_matmul", {h, token_matrix(graph), rows, table(graph, kShift), plan}, groups);
+      z = graph.op1("grouped_matmul",
+                    {ops::cast_to(graph, h, DType::kF32), token_matrix(graph), rows, table(graph, kShift), plan},
+                    groups);
       break;
   }
   const std::vector<Value> result = graph.op(

@@ -16,6 +16,8 @@ struct BlockCall {
 
   /// The parameter `transformer.h.<layer>.<suffix>`.
   graph::Value parameter(const std::string& suffix, graph::Shape parameter_shape) const;
+  /// The same as a product reads it: a copy in 16 bits where activations are.
+  graph::Value weight(const std::string& suffix, graph::Shape parameter_shape) const;
   graph::Value layer_norm(graph::Value x, const std::string& name) const;
   /// residual + dropout(a w + bias); `transposed` for weights stored [out, in]. One product where dropout is off.
   graph::Value project_onto(graph::Value residual, graph::Value a, graph::Value weight, graph::Value bias,

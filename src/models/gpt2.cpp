@@ -33,16 +33,16 @@ void gpt2_block_parameters(const ModelConfig& config, const std::string& prefix,
 Value gpt2_block(const BlockCall& call, Value x) {
   const std::int64_t D = call.config.hidden, F = call.config.feed_forward();
   Graph& graph = call.graph;
-  const Value qkv = graph.op1("matmul", {call.layer_norm(x, "ln_1"), call.parameter("attn.c_attn.weight", {D, 3 * D}),
+  const Value qkv = graph.op1("matmul", {call.layer_norm(x, "ln_1"), call.weight("attn.c_attn.weight", {D, 3 * D}),
                                          call.parameter("attn.c_attn.bias", {1, 3 * D})});
   const Value mixed = graph.op1(
       "attention", {qkv},
       {{"batch", double(call.shape.batch)}, {"heads", double(call.config.heads)}, {"window", 0}, {"scaled", 1}});
-  x = call.project_onto(x, mixed, call.parameter("attn.c_proj.weight", {D, D}),
-                        call.parameter("attn.c_proj.bias", {1, D}), false, 0);
-  const Value inner = graph.op1("matmul", {call.layer_norm(x, "ln_2"), call.parameter("mlp.c_fc.weight", {D, F}),
+  x = call.project_onto(x, mixed, call.weight("attn.c_proj.weight", {D, D}), call.parameter("attn.c_proj.bias", {1, D}),
+                        false, 0);
+  const Value inner = graph.op1("matmul", {call.layer_norm(x, "ln_2"), call.weight("mlp.c_fc.weight", {D, F}),
                                            call.parameter("mlp.c_fc.bias", {1, F})});
-  return call.project_onto(x, graph.op1("gelu", {inner}), call.parameter("mlp.c_proj.weight", {F, D}),
+  return call.project_onto(x, graph.op1("gelu", {inner}), call.weight("mlp.c_proj.weight", {F, D}),
                            call.parameter("mlp.c_proj.bias", {1, D}), false, 1);
 }
 

@@ -37,7 +37,7 @@ Value gpt_neo_block(const BlockCall& call, Value x) {
   Graph& graph = call.graph;
   const Value normed = call.layer_norm(x, "ln_1");
   const auto project = [&](const char* name) {
-    return graph.op1("matmul", {normed, call.parameter(name, {D, D})}, {{"transpose_b", 1}});
+    return graph.op1("matmul", {normed, call.weight(name, {D, D})}, {{"transpose_b", 1}});
   };
   const Value q = project("attn.attention.q_proj.weight"), k = project("attn.attention.k_proj.weight"),
               v = project("attn.attention.v_proj.weight");
@@ -46,13 +46,13 @@ Value gpt_neo_block(const BlockCall& call, Value x) {
   const Value mixed = graph.op1(
       "attention", {q, k, v},
       {{"batch", double(call.shape.batch)}, {"heads", double(call.config.heads)}, {"window", window}, {"scaled", 0}});
-  x = call.project_onto(x, mixed, call.parameter("attn.attention.out_proj.weight", {D, D}),
+  x = call.project_onto(x, mixed, call.weight("attn.attention.out_proj.weight", {D, D}),
                         call.parameter("attn.attention.out_proj.bias", {1, D}), true, 0);
   const Value inner = graph.op1(
       "matmul",
-      {call.layer_norm(x, "ln_2"), call.parameter("mlp.c_fc.weight", {F, D}), call.parameter("mlp.c_fc.bias", {1, F})},
+      {call.layer_norm(x, "ln_2"), call.weight("mlp.c_fc.weight", {F, D}), call.parameter("mlp.c_fc.bias", {1, F})},
       {{"transpose_b", 1}});
-  return call.project_onto(x, graph.op1("gelu", {inner}), call.parameter("mlp.c_proj.weight", {D, F}),
+  return call.project_onto(x, graph.op1("gelu", {inner}), call.weight("mlp.c_proj.weight", {D, F}),
                            call.parameter("mlp.c_proj.bias", {1, D}), true, 1);
 }
 

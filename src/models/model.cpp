@@ -2,12 +2,17 @@
 
 #include "base/fail.hpp"
 #include "models/block.hpp"
+#include "ops/storage.hpp"
 
 namespace fabula::models {
 using namespace graph;
 
 Value BlockCall::parameter(const std::string& suffix, Shape parameter_shape) const {
   return graph.parameter(fmt::format("transformer.h.{}.{}", layer, suffix), parameter_shape);
+}
+
+Value BlockCall::weight(const std::string& suffix, Shape parameter_shape) const {
+  return ops::cast_to(graph, parameter(suffix, parameter_shape), shape.dtype);
 }
 
 Value BlockCall::layer_norm(Value x, const std::string& name) const {
@@ -60,7 +65,9 @@ Value body(Graph& graph, const ModelConfig& config, const BodyShape& shape, cons
   }
   const Value table = graph.parameter(kTokenEmbedding, {config.vocab_size, config.hidden});
   const Value positions = graph.parameter("transformer.wpe.weight", {config.n_positions, config.hidden});
-  Value x = graph.op1("embedding", {inputs.ids, table, inputs.order, inputs.segments});
+  Attrs stored;
+  if (is_half(shape.dtype)) stored.set("out", double(storage_code(shape.dtype)));
+  Value x = graph.op1("embedding", {inputs.ids, table, inputs.order, inputs.segments}, stored);
   x = graph.op1("add_position", {x, positions}, {{"sequence", double(shape.sequence)}});
   if (shape.training && config.embd_dropout > 0) x = dropout(graph, x, {}, inputs, config.embd_dropout, 0);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {

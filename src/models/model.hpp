@@ -13,6 +13,8 @@ struct BodyShape {
   std::int64_t batch = 1;     ///< B
   std::int64_t sequence = 1;  ///< T
   bool training = false;      ///< dropout is on
+  /// What activations and the copies of the weights that products read are stored in.
+  graph::DType dtype = graph::DType::kF32;
 };
 
 /// What a body reads. `order` and `segments` (base/segments.hpp, keyed by token id) are needed where gradients are;

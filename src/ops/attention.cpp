@@ -86,7 +86,7 @@ AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape
 std::int64_t bindable_rows(const std::vector<AttentionBinding>& bindings, std::uint64_t bytes) {
   std::int64_t rows = INT64_MAX;
   for (const AttentionBinding& binding : bindings) {
-    rows = std::min(rows, static_cast<std::int64_t>(bytes / static_cast<std::uint64_t>(binding.shape.ld() * 4)));
+    rows = std::min(rows, static_cast<std::int64_t>(bytes / static_cast<std::uint64_t>(binding.shape.row_bytes())));
   }
   return rows;
 }

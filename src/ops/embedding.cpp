@@ -1,5 +1,6 @@
 #include "base/fail.hpp"
 #include "ops/embedding_lower.hpp"
+#include "ops/storage.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -14,7 +15,7 @@ void infer(InferCall& call) {
     call.require(call.in(3) == Shape{1, SegmentCapacity{ids.cols, table.rows}.words()} && call.dtype(3) == DType::kU32,
                  "segments are the words of a SegmentPlan for N positions and V keys");
   }
-  call.output({ids.cols, table.cols});
+  call.output({ids.cols, table.cols}, storage_type(call.attrs()));
 }
 
 void grad(GradCall& call) {
@@ -39,6 +40,7 @@ const OpDef embedding{
     .name = "embedding",
     .formula = "y[n] = table[ids[n]], zero where ids[n] >= V",
     .inputs = {"ids", "table", "order?", "segments?"},
+    .attrs = {"out"},
     .infer = infer,
     .lower = [](LowerCall& call) { lower_row_lookup(call, call.input(0), call.input(1), call.in(1).rows); },
     .grad = grad,

@@ -21,6 +21,7 @@ const OpDef gelu{
         [](const NodeView& node) {
           return Cost{.flops = 12.0 * double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
         },
+    .half = {"x"},
     .cheap_to_recompute = true,
 };
 

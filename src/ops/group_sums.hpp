@@ -30,7 +30,7 @@ inline GroupPlanLayout group_sums_plan(const graph::NodeView& node) {
 inline std::int64_t group_sums_round(const graph::NodeView& node, const vk::DeviceProfile& profile) {
   constexpr std::uint64_t kScratchBytes = 32ull << 20;
   const std::uint64_t bytes = std::min(kScratchBytes, profile.limits.max_storage_range);
-  const std::int64_t fit = static_cast<std::int64_t>(bytes) / (2 * node.in(1).ld() * 4);
+  const std::int64_t fit = static_cast<std::int64_t>(bytes) / (2 * node.in(1).row_bytes());
   return std::clamp<std::int64_t>(fit, 1, std::max<std::int64_t>(group_sums_plan(node).chunks, 1));
 }
 

@@ -17,30 +17,37 @@ void infer(InferCall& call) {
   call.output({call.in(0).rows, 2});
 }
 
+constexpr std::int64_t kMostHeld = 16;  // vec4s of a row that an invocation keeps in registers
+
 void lower(LowerCall& call) {
-  const Shape& x = call.in(0);
-  const ReductionShape shape = reduction_shape(call.variant(), x.ld() / 4);
+  const std::int64_t width = call.in(0).ld() / 4;
+  const bool subgroup = call.variant() == kSubgroup;
+  const vk::Features& features = call.profile().features;
+  const ReductionShape shape =
+      subgroup ? subgroup_reduction_shape(features, width) : reduction_shape(call.variant(), width);
+  const std::int64_t held = shape.held(width);
   for (const RowBlock& block : call.row_blocks({call.input(0), call.output(0), call.output(1)})) {
-    call.dispatch({.shader = "layer_norm",
-                   .constants = shape.constants(),
-                   .bindings = {{call.input(0), block.begin, block.end},
-                                call.input(1),
-                                call.input(2),
-                                {call.output(0), block.begin, block.end},
-                                {call.output(1), block.begin, block.end}},
-                   .groups = LowerCall::grid((block.size() + shape.rows() - 1) / shape.rows())},
-                  Push{static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(x.cols),
-                       static_cast<float>(call.attrs().get("eps"))});
+    Launch launch{.shader = subgroup ? "layer_norm_subgroup" : "layer_norm",
+                  .constants = shape.constants(),
+                  .subgroup_size = subgroup ? features.subgroup_size : 0,
+                  .bindings = {{call.input(0), block.begin, block.end},
+                               call.input(1),
+                               call.input(2),
+                               {call.output(0), block.begin, block.end},
+                               {call.output(1), block.begin, block.end}},
+                  .groups = LowerCall::grid((block.size() + shape.rows() - 1) / shape.rows())};
+    launch.constants.push_back(shape.lanes > 1 && held <= kMostHeld ? static_cast<std::uint32_t>(held) : 0);
+    call.dispatch(launch, Push{static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(call.in(0).cols),
+                               static_cast<float>(call.attrs().get("eps"))});
   }
 }
 
 void grad(GradCall& call) {
-  const Value x = call.input(0), stats = call.output(1), d_y = call.d_output();
-  if (call.wanted(0)) call.add_gradient(0, call.op1("layer_norm_backward", {x, call.input(1), stats, d_y}));
-  if (!call.wanted(1) && !call.wanted(2)) return;
-  const std::vector<Value> params = call.op("layer_norm_backward_params", {x, stats, d_y});
-  call.add_gradient(1, params[0]);
-  call.add_gradient(2, params[1]);
+  // The residual stream goes around the norm: its gradient comes first and is added here.
+  const Value around = call.take_gradient(0);
+  const std::vector<Value> d =
+      call.op("layer_norm_backward", {call.input(0), call.input(1), call.output(1), call.d_output(), around});
+  for (std::size_t i = 0; i < 3; ++i) call.add_gradient(i, d[i]);
 }
 }  // namespace
 
@@ -57,7 +64,10 @@ const OpDef layer_norm{
         [](const NodeView& node) {
           return Cost{.flops = 8.0 * double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
         },
-    .variants = reduction_variants,
+    .variants =
+        [](const NodeView& node, const vk::DeviceProfile& profile) {
+          return row_reduction_variants(node, profile, node.in(0).ld() / 4, kMostHeld);
+        },
     .cheap_to_recompute = true,
 };
 

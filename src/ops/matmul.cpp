@@ -2,6 +2,7 @@
 
 #include "base/fail.hpp"
 #include "ops/matmul_launch.hpp"
+#include "ops/storage.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -18,15 +19,6 @@ Activation activation_of(const Call& call) {
   return static_cast<Activation>(call.attrs().integer_or("activation", kNone));
 }
 
-/// Attribute "out": how y is stored; as a is, unless it says otherwise.
-constexpr DType kOutTypes[] = {DType::kF32, DType::kF16, DType::kBF16};
-DType output_type(const InferCall& call) {
-  if (!call.attrs().has("out")) return call.dtype(kA);
-  const std::int64_t out = call.attrs().integer("out");
-  call.require(out >= 0 && out < std::int64_t(std::size(kOutTypes)), "out of 0 (fp32), 1 (fp16) or 2 (bf16)");
-  return kOutTypes[out];
-}
-
 void infer(InferCall& call) {
   call.require(call.attrs().integer_or("transpose_a", 0) == 0 || call.attrs().integer_or("transpose_b", 0) == 0,
                "at most one of transpose_a and transpose_b");
@@ -35,8 +27,8 @@ void infer(InferCall& call) {
   call.require((layout == MatmulLayout::kNT ? b.cols : b.rows) == k, "a and b that agree in K");
   call.require(layout != MatmulLayout::kNT || k <= kMatmulMaxDepth,
                "at most 262144 columns where both are stored along K");
-  call.require(is_float(call.dtype(kA)) && is_float(call.dtype(kB)), "a and b of floating-point types");
-  const Shape y{m, n, output_type(call)};
+  call.require(is_float(call.dtype(kA)) && is_float(call.dtype(kB)), "a and b of floats");
+  const Shape y{m, n, storage_type(call.attrs(), call.dtype(kA))};
   if (call.has_input(kBias))
     call.require(call.in(kBias) == Shape{1, n} && call.dtype(kBias) == DType::kF32, "a bias [1,N] of fp32");
   const auto is_like_y = [&](std::size_t i) { return call.in(i) == y && call.dtype(i) == y.dtype; };
@@ -53,9 +45,12 @@ void infer(InferCall& call) {
 
 MatmulActivation kernel_activation(const NodeView& node) {
   switch (activation_of(node)) {
-    case kGelu: return node.output_count() > 1 ? MatmulActivation::kGeluKeep : MatmulActivation::kGelu;
-    case kGeluBackward: return MatmulActivation::kGeluBackward;
-    default: return MatmulActivation::kNone;
+    case kGelu:
+      return node.output_count() > 1 ? MatmulActivation::kGeluKeep : MatmulActivation::kGelu;
+    case kGeluBackward:
+      return MatmulActivation::kGeluBackward;
+    default:
+      return MatmulActivation::kNone;
   }
 }
 
@@ -95,8 +90,8 @@ class Lowering {
                call_.label());
         for (const RowBlock& k : k_blocks) launch(m, n, k);
         if (sums_) {
-          launch_matmul_merge(call_, with_epilogue(product(m, n, {0, size_.k}), m),
-                              Window(sums_, m.begin, m.end), matmul_piece_ld(size_.n), 1);
+          launch_matmul_merge(call_, with_epilogue(product(m, n, {0, size_.k}), m), Window(sums_, m.begin, m.end),
+                              matmul_piece_ld(size_.n), 1);
         }
       }
     }
@@ -188,8 +183,8 @@ void grad(GradCall& call) {
   }
   const Attrs plain, nt{{"transpose_b", 1}}, tn{{"transpose_a", 1}};
   const auto product = [&](Value a, Value b, Attrs attrs, DType type) {
-    const auto stored = static_cast<double>(std::find(std::begin(kOutTypes), std::end(kOutTypes), type) - kOutTypes);
-    if (stored != 0 || is_half(call.in(kA).dtype) || is_half(call.out(kY).dtype)) attrs.set("out", stored);
+    if (is_half(type) || is_half(call.in(kA).dtype) || is_half(call.out(kY).dtype))
+      attrs.set("out", storage_code(type));
     return call.op1("matmul", {a, b}, std::move(attrs));
   };
   const MatmulLayout layout = matmul_size(call).layout;
@@ -223,9 +218,10 @@ Cost cost(const NodeView& node) {
 extern const OpDef matmul;
 const OpDef matmul{
     .name = "matmul",
-    .formula = "y[M,N] = activation(op(a) op(b) (+ bias[1,N]) (+ residual[M,N])); op transposes where the attribute says "
-               "so; activation: 0 none, 1 gelu (keep_pre: its argument is the second output), 2 times gelu'(aux[M,N]); "
-               "out: y's type",
+    .formula =
+        "y[M,N] = activation(op(a) op(b) (+ bias[1,N]) (+ residual[M,N])); op transposes where the attribute says "
+        "so; activation: 0 none, 1 gelu (keep_pre: its argument is the second output), 2 times gelu'(aux[M,N]); "
+        "out: y's type",
     .inputs = {"a", "b", "bias?", "residual?", "aux?"},
     .attrs = {"transpose_a", "transpose_b", "activation", "keep_pre", "out"},
     .infer = infer,
@@ -246,8 +242,9 @@ const OpDef matmul{
       return shapes;
     },
     .in_place = {{kY, kResidual}, {kY, kAux}},
-    .fusions = {{.op = "gelu", .attr = "activation", .value = kGelu, .keep_attr = "keep_pre"},
-                {.op = "gelu_backward", .input = 1, .attr = "activation", .value = kGeluBackward, .moved = {{0, kAux}}}},
+    .fusions =
+        {{.op = "gelu", .attr = "activation", .value = kGelu, .keep_attr = "keep_pre"},
+         {.op = "gelu_backward", .input = 1, .attr = "activation", .value = kGeluBackward, .moved = {{0, kAux}}}},
     .half = {"a", "b", "residual", "aux"},
 };
 

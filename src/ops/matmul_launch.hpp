@@ -26,7 +26,7 @@ struct MatmulProduct {
   std::optional<graph::Window> aux = {};       ///< the same
   std::optional<graph::Window> pre = {};       ///< shaped and stored as y
   MatmulActivation activation = MatmulActivation::kNone;
-  std::optional<graph::Value> gate = {};       ///< [1, 1] u32: nothing is done unless it is above gate_from
+  std::optional<graph::Value> gate = {};  ///< [1, 1] u32: nothing is done unless it is above gate_from
   std::int64_t gate_from = 0;
 };
 

@@ -16,6 +16,8 @@ struct ReductionShape {
   std::uint32_t lanes;                                ///< invocations a row, a power of two
   std::int64_t rows() const { return size / lanes; }  ///< a workgroup
   std::vector<std::uint32_t> constants() const { return {size, lanes}; }
+  /// Vec4s an invocation holds when a row of `width` of them lies in registers.
+  std::int64_t held(std::int64_t width) const { return (width + lanes - 1) / lanes; }
 };
 
 /// Variants of a reduction: "serial" gives a row to one invocation (a software driver runs shared memory and barriers
@@ -30,6 +32,30 @@ inline ReductionShape reduction_shape(std::string_view variant, std::int64_t wid
   if (variant == "serial") return {32, 1};
   const auto half = static_cast<std::uint32_t>(std::clamp<std::int64_t>((width + 1) / 2, 8, 128));
   return {128, std::min(std::bit_ceil(half), 128u)};
+}
+
+/// The variant "subgroup" gives a row to one subgroup, which sums by shuffles and needs neither shared memory nor
+/// barriers.
+inline constexpr std::string_view kSubgroup = "subgroup";
+
+inline ReductionShape subgroup_reduction_shape(const vk::Features& features, std::int64_t width) {
+  return {128, std::min(features.subgroup_size, std::bit_ceil(static_cast<std::uint32_t>(width)))};
+}
+
+/// reduction_variants, and "subgroup" where the device can run it and an invocation holds at most `most` vec4s of a
+/// row.
+inline std::vector<std::string> row_reduction_variants(const graph::NodeView& node, const vk::DeviceProfile& profile,
+                                                       std::int64_t width, std::int64_t most) {
+  std::vector<std::string> variants = reduction_variants(node, profile);
+  const vk::Features& features = profile.features;
+  const std::uint32_t size = features.subgroup_size;
+  const bool sized = features.subgroup_size_control && size >= features.min_subgroup_size &&
+                     size <= features.max_subgroup_size && size >= 4 && size <= 128 && std::has_single_bit(size);
+  if (!features.subgroup_shuffle || !sized || subgroup_reduction_shape(features, width).held(width) > most)
+    return variants;
+  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
+  variants.insert(software ? variants.end() : variants.begin(), std::string(kSubgroup));
+  return variants;
 }
 
 }  // namespace fabula::ops

@@ -5,12 +5,13 @@ using namespace graph;
 
 namespace {
 
-constexpr std::int64_t kChunk = 64;  ///< rows that become one; also what row blocks are multiples of
+/// Rows that become one: where x lies in one row block, and else; row blocks start at multiples of 64.
+constexpr std::int64_t kChunk = 128, kBlockChunk = 64;
 constexpr std::string_view kTexel = "texel", kStorage = "storage";
 constexpr std::int64_t kLastChunk = 256;  ///< as many rows as are summed in one go at the end
 
-std::int64_t chunks(std::int64_t rows) {
-  return (rows + kChunk - 1) / kChunk;
+std::int64_t chunks(std::int64_t rows, std::int64_t chunk) {
+  return (rows + chunk - 1) / chunk;
 }
 
 struct Push {
@@ -25,7 +26,7 @@ void stage(LowerCall& call, const Window& x, std::int64_t rows, Value y, std::in
       Push{std::uint32_t(rows), std::uint32_t(stride), std::uint32_t(chunk), std::uint32_t(y_row)});
 }
 
-/// Chunks of 64 rows until 256 or fewer rows are left, which one last stage sums.
+/// Chunks of rows until 256 or fewer are left, which one last stage sums.
 void lower(LowerCall& call) {
   Value x = call.input(0);
   std::int64_t rows = call.in(0).rows;
@@ -34,10 +35,13 @@ void lower(LowerCall& call) {
     const std::vector<RowBlock> blocks = call.row_blocks({x}, max_rows);
     if (rows <= kLastChunk && blocks.size() == 1) return stage(call, x, rows, call.output(), kLastChunk, 0);
     const Value partial = call.scratch(level);
-    for (const RowBlock& block : blocks)
-      stage(call, {x, block.begin, block.end}, block.size(), partial, kChunk, block.begin / kChunk);
+    const std::int64_t chunk = blocks.size() == 1 ? kChunk : kBlockChunk;
+    for (const RowBlock& block : blocks) {  // scratch may be longer than the rows in use
+      const std::int64_t end = std::min(block.end, rows);
+      if (block.begin < end) stage(call, {x, block.begin, end}, end - block.begin, partial, chunk, block.begin / chunk);
+    }
     x = partial;
-    rows = chunks(rows);
+    rows = chunks(rows, chunk);
   }
 }
 
@@ -68,8 +72,8 @@ const OpDef sum_rows{
     .scratch =
         [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
           std::vector<Shape> levels;
-          for (std::int64_t rows = node.in(0).rows; rows > kChunk; rows = chunks(rows))
-            levels.push_back({chunks(rows), node.in(0).cols});
+          for (std::int64_t rows = node.in(0).rows; rows > kBlockChunk; rows = chunks(rows, kBlockChunk))
+            levels.push_back({chunks(rows, kBlockChunk), node.in(0).cols});
           return levels;
         },
 };

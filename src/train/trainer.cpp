@@ -73,13 +73,14 @@ TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::Langu
                     {},
                     {0, models::evaluation_graph(model, B, T)},
                     {}};
+  // First, so that its tensors lie in the order in which it walks them.
+  ApplyGraph apply = apply_graph(model.parameters(), config);
+  plan.clip = apply.clip;
+  plan.apply = plan.workload.add("apply", std::move(apply.graph));
   plan.overwrite = plan.workload.add("gradients", std::move(plan.gradient.graph));
   plan.accumulate = plan.overwrite;
   if (config.grad_accumulation > 1)
     plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating.graph));
-  ApplyGraph apply = apply_graph(model.parameters(), config);
-  plan.clip = apply.clip;
-  plan.apply = plan.workload.add("apply", std::move(apply.graph));
   if (!with_extras) return plan;
   plan.evaluation.index = plan.workload.add("evaluate", std::move(plan.evaluation.handles.graph));
   if (config.sample_every > 0)

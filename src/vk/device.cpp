@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "vk/command_list_impl.hpp"
+#include "vk/cooperative_matrix.hpp"
 #include "vk/device_impl.hpp"
 #include "vk/result.hpp"
 
@@ -85,10 +86,17 @@ class Creation {
     }
     if (f.cooperative_matrix_nv) {
       extensions_.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
+      coop_nv_.cooperativeMatrix = VK_TRUE;
+      chain(coop_nv_);
+    }
+    if (f.cooperative_matrix_khr) {
+      extensions_.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+      coop_khr_.cooperativeMatrix = VK_TRUE;
+      chain(coop_khr_);
+    }
+    if (f.cooperative_matrix_nv || f.cooperative_matrix_khr) {
       extension_before(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
-      coop_.cooperativeMatrix = VK_TRUE;
       memory_model_.vulkanMemoryModel = VK_TRUE;
-      chain(coop_);
       chain(memory_model_);
     }
   }
@@ -127,7 +135,10 @@ class Creation {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
   VkPhysicalDeviceVulkanMemoryModelFeatures memory_model_{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
-  VkPhysicalDeviceCooperativeMatrixFeaturesNV coop_{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV coop_nv_{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop_khr_{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
 };
 
 }  // namespace

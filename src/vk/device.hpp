@@ -76,18 +76,23 @@ struct ShaderInterface {
   };
   std::vector<Slot> slots;  ///< by binding number, 0..n-1 without gaps, all in set 0
   std::uint32_t push_constant_bytes = 0;
-  std::uint32_t specialization_count = 0;  ///< highest constant_id + 1
+  std::uint32_t specialization_count = 0;  ///< highest constant_id + 1, element types aside
 };
 
 /// Parses a SPIR-V module's interface. Throws kInternal for a shader that breaks fabula's rules (gaps, other sets, over
 /// the limits).
 ShaderInterface reflect(std::span<const std::uint32_t> spirv);
 
+/// The constant_id that says how the elements of binding 0 are stored; binding b's is kElementTypeId + b
+/// (shaders/include/values.glsl).
+inline constexpr std::uint32_t kElementTypeId = 16;
+
 /// A pipeline's identity: the same key gives the same pipeline object.
 struct KernelKey {
-  std::string shader;                    ///< variant name in the shader table
-  std::vector<std::uint32_t> constants;  ///< specialization constants, ids 0..n-1
-  std::uint32_t subgroup_size = 0;       ///< required size with full subgroups; 0: whatever the driver picks
+  std::string shader;                     ///< variant name in the shader table
+  std::vector<std::uint32_t> constants;   ///< specialization constants, ids 0..n-1
+  std::uint32_t subgroup_size = 0;        ///< required size with full subgroups; 0: whatever the driver picks
+  std::vector<std::uint32_t> types = {};  ///< by binding: 0 for 32-bit elements, else a 16-bit type's code
   auto operator<=>(const KernelKey&) const = default;
 };
 

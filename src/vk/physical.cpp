@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/fail.hpp"
+#include "vk/cooperative_matrix.hpp"
 #include "vk/result.hpp"
 
 namespace fabula::vk {
@@ -68,6 +69,8 @@ struct Queried {
   VkPhysicalDeviceVulkanMemoryModelFeatures memory_model{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
   VkPhysicalDeviceCooperativeMatrixFeaturesNV coop_nv{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop_khr{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
 };
 
 /// Asks for every structure that this device's version or extensions allow; the others stay zero.
@@ -91,6 +94,7 @@ Queried query(const PhysicalDevice& device) {
   }
   if (offers(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME)) chain(features, q.memory_model);
   if (device.has_extension(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain(features, q.coop_nv);
+  if (device.has_extension(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain(features, q.coop_khr);
   vkGetPhysicalDeviceProperties2(device.handle, &properties);
   vkGetPhysicalDeviceFeatures2(device.handle, &features);
   q.properties = properties.properties;
@@ -119,20 +123,42 @@ Limits read_limits(const Queried& q) {
   return to;
 }
 
-/// Whether 16x16x16 products of fp16 with fp32 sums at subgroup scope are among what the device offers.
-bool has_fp16_cooperative_matrix_nv(const Instance& instance, const PhysicalDevice& device) {
-  auto list = instance.function<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV>(
-      "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV");
+/// Whether 16x16x16 products of fp16 with fp32 sums at subgroup scope are among what the device lists.
+template <class Shape, class List, class IsWanted>
+bool lists_shape(const PhysicalDevice& device, List list, VkStructureType type, IsWanted is_wanted) {
   if (list == nullptr) return false;
   std::uint32_t count = 0;
   if (list(device.handle, &count, nullptr) < 0) return false;
-  std::vector<VkCooperativeMatrixPropertiesNV> shapes(count, {VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_NV});
+  Shape blank{};
+  blank.sType = type;
+  std::vector<Shape> shapes(count, blank);
   if (list(device.handle, &count, shapes.data()) < 0) return false;
-  return std::any_of(shapes.begin(), shapes.end(), [](const auto& s) {
-    return s.MSize == 16 && s.NSize == 16 && s.KSize == 16 && s.AType == VK_COMPONENT_TYPE_FLOAT16_NV &&
-           s.BType == VK_COMPONENT_TYPE_FLOAT16_NV && s.CType == VK_COMPONENT_TYPE_FLOAT32_NV &&
-           s.DType == VK_COMPONENT_TYPE_FLOAT32_NV && s.scope == VK_SCOPE_SUBGROUP_NV;
-  });
+  return std::any_of(shapes.begin(), shapes.end(),
+                     [&](const Shape& s) { return s.MSize == 16 && s.NSize == 16 && s.KSize == 16 && is_wanted(s); });
+}
+
+bool has_fp16_cooperative_matrix_nv(const Instance& instance, const PhysicalDevice& device) {
+  return lists_shape<VkCooperativeMatrixPropertiesNV>(
+      device,
+      instance.function<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV>(
+          "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV"),
+      VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_NV, [](const auto& s) {
+        return s.AType == VK_COMPONENT_TYPE_FLOAT16_NV && s.BType == VK_COMPONENT_TYPE_FLOAT16_NV &&
+               s.CType == VK_COMPONENT_TYPE_FLOAT32_NV && s.DType == VK_COMPONENT_TYPE_FLOAT32_NV &&
+               s.scope == VK_SCOPE_SUBGROUP_NV;
+      });
+}
+
+bool has_fp16_cooperative_matrix_khr(const Instance& instance, const PhysicalDevice& device) {
+  return lists_shape<VkCooperativeMatrixPropertiesKHR>(
+      device,
+      instance.function<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
+          "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"),
+      VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR, [](const auto& s) {
+        return s.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && s.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+               s.CType == VK_COMPONENT_TYPE_FLOAT32_KHR && s.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+               s.scope == VK_SCOPE_SUBGROUP_KHR && !s.saturatingAccumulation;
+      });
 }
 
 Features read_features(const Instance& instance, const PhysicalDevice& device, const Queried& q) {
@@ -157,8 +183,9 @@ Features read_features(const Instance& instance, const PhysicalDevice& device, c
   VkFormatProperties format{};
   vkGetPhysicalDeviceFormatProperties(device.handle, VK_FORMAT_R32G32B32A32_SFLOAT, &format);
   f.texel_float4 = (format.bufferFeatures & VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT) != 0;
-  f.cooperative_matrix_nv = q.coop_nv.cooperativeMatrix && f.float16 && f.storage_16bit &&
-                            q.memory_model.vulkanMemoryModel && has_fp16_cooperative_matrix_nv(instance, device);
+  const bool coop = f.float16 && q.memory_model.vulkanMemoryModel;
+  f.cooperative_matrix_nv = coop && q.coop_nv.cooperativeMatrix && has_fp16_cooperative_matrix_nv(instance, device);
+  f.cooperative_matrix_khr = coop && q.coop_khr.cooperativeMatrix && has_fp16_cooperative_matrix_khr(instance, device);
   f.timestamps = device.timestamp_bits != 0 && q.properties.limits.timestampPeriod > 0;
   f.memory_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;

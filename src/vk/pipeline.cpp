@@ -137,6 +137,9 @@ void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader,
   ensure(key.constants.size() == shader.interface().specialization_count,
          "shader \"{}\" takes {} specialisation constants, {} were given", name,
          shader.interface().specialization_count, key.constants.size());
+  for (std::uint32_t b = 0; b < key.types.size(); ++b)
+    ensure(key.types[b] == 0 || shader.specialization_ids().contains(kElementTypeId + b),
+           "shader \"{}\" knows binding {} in 32 bits only, a 16-bit value was bound", name, b);
   const std::uint64_t invocations = std::uint64_t{size[0]} * size[1] * size[2];
   ensure(invocations != 0 && invocations <= limits.max_invocations && size[0] <= limits.max_workgroup_size[0] &&
              size[1] <= limits.max_workgroup_size[1] && size[2] <= limits.max_workgroup_size[2],
@@ -180,9 +183,13 @@ std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key) {
   const ShaderModuleHandle module = make_module(device, info, key.shader);
 
   std::vector<VkSpecializationMapEntry> entries;
-  for (std::uint32_t id : info.specialization_ids()) entries.push_back({id, id * 4, 4});
+  std::vector<std::uint32_t> constants = key.constants;
+  constants.resize(kElementTypeId);
+  constants.insert(constants.end(), key.types.begin(), key.types.end());
+  for (std::uint32_t id : info.specialization_ids())
+    if (id < constants.size()) entries.push_back({id, id * 4, 4});
   const VkSpecializationInfo specialization{static_cast<std::uint32_t>(entries.size()), entries.data(),
-                                            key.constants.size() * 4, key.constants.data()};
+                                            constants.size() * 4, constants.data()};
   VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required{
       VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, nullptr, key.subgroup_size};
   VkComputePipelineCreateInfo create{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};

@@ -220,6 +220,10 @@ ShaderInterface::Slot storage_slot(const SpirvModule& module, std::uint32_t vari
 
 /// The slot that a variable binds, or nothing for a variable that is no binding.
 std::optional<ShaderInterface::Slot> slot_of(const SpirvModule& module, const SpirvModule::Variable& variable) {
+  // Other variables may be of types that nothing is known of here, as cooperative matrices are.
+  if (variable.storage_class != kStorageBuffer && variable.storage_class != kUniform &&
+      variable.storage_class != kUniformConstant)
+    return std::nullopt;
   const std::uint32_t pointee = part(module.type(variable.pointer_type).operands, 1);
   const SpirvModule::Type& type = module.type(pointee);
   switch (variable.storage_class) {
@@ -253,7 +257,11 @@ std::vector<ShaderInterface::Slot> read_slots(const SpirvModule& module) {
     const auto set = module.decoration(variable.id, kDescriptorSet), binding = module.decoration(variable.id, kBinding);
     ensure(set && binding, "a bound variable of a shader has no set or binding number");
     ensure(*set == 0, "a shader binds in set {}, only set 0 is used", *set);
-    ensure(by_binding.emplace(*binding, *slot).second, "binding {} of a shader is taken twice", *binding);
+    // A buffer may be declared twice, as words of two kinds (shaders/include/values.glsl), if both say the same of it.
+    const auto [known, fresh] = by_binding.emplace(*binding, *slot);
+    ensure(fresh || (known->second.kind == BindingKind::kStorage && slot->kind == BindingKind::kStorage &&
+                     known->second.access == slot->access),
+           "binding {} of a shader is taken twice, in different ways", *binding);
   }
   std::vector<ShaderInterface::Slot> slots;
   for (const auto& [binding, slot] : by_binding) {
@@ -290,7 +298,8 @@ ShaderInfo::ShaderInfo(std::span<const std::uint32_t> words) : words_(words), mo
            "constant_id {} of a shader is not a 32-bit scalar", spec->second);
     ids_.insert(spec->second);
   }
-  interface_.specialization_count = ids_.empty() ? 0 : *ids_.rbegin() + 1;
+  for (std::uint32_t id : ids_)
+    if (id < kElementTypeId) interface_.specialization_count = id + 1;
 }
 
 std::uint32_t ShaderInfo::storage_buffers() const {

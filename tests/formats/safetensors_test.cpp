@@ -12,8 +12,8 @@
 
 #include "base/atomic_file.hpp"
 #include "base/file_io.hpp"
+#include "base/half.hpp"
 #include "expect_error.hpp"
-#include "formats/float_convert.hpp"
 #include "formats/mutate.hpp"
 #include "temp_dir.hpp"
 

@@ -100,7 +100,7 @@ class ReferenceMachine final : public Machine {
     Run& run = runs_.at(graph);
     const graph::Value value = run.graph.find(name);
     graph::RefTensor<double>& tensor = run.values.at(static_cast<std::size_t>(value.id));
-    tensor = graph::RefTensor<double>(run.graph.shape(value), run.graph.info(value).dtype);
+    tensor = graph::RefTensor<double>(run.graph.shape(value));
     return tensor;
   }
   graph::Shape shape_of(const std::string& name) const {

@@ -26,7 +26,7 @@ Values drawn(const Graph& graph) {
   for (std::size_t id = 0; id < values.size(); ++id) {
     const graph::ValueInfo& info = graph.values()[id];
     if (info.producer >= 0) continue;
-    values[id] = graph::RefTensor<double>(info.shape, info.dtype);
+    values[id] = graph::RefTensor<double>(info.shape);
     for (double& x : values[id].f) x = random.normal();
   }
   return values;
@@ -57,6 +57,29 @@ TEST(Differentiate, AddsGradientsThatMeet) {
     interpret(graph, down);
     const double slope = (at(up, y).f[i] - at(down, y).f[i]) / (2 * step);
     EXPECT_NEAR(at(values, d_x).f[i], at(values, seed).f[i] * slope, 1e-7) << "element " << i;
+  }
+}
+
+TEST(Differentiate, ANormTakesOverTheGradientThatGoesAroundIt) {
+  Graph graph(ops::op_table());
+  const Value x = graph.parameter("x", {3, 5}), weight = graph.parameter("weight", {1, 5}),
+              bias = graph.parameter("bias", {1, 5}), seed = graph.state("seed", {3, 5});
+  const Value y = graph.op1("add", {x, graph.op1("layer_norm", {x, weight, bias}, {{"eps", 1e-5}})});
+  const Value d_x = differentiate(graph, std::vector<graph::Seed>{{y, seed}}, std::vector<Value>{x}).front();
+  EXPECT_EQ(count_nodes(graph, "add"), 1u) << "the forward one alone";
+  Values values = drawn(graph);
+  interpret(graph, values);
+  const double step = 1e-6;
+  for (std::size_t i = 0; i < 15; ++i) {
+    Values up = values, down = values;
+    at(up, x).f[i] += step;
+    at(down, x).f[i] -= step;
+    interpret(graph, up);
+    interpret(graph, down);
+    double slope = 0;
+    for (std::size_t k = 0; k < 15; ++k)
+      slope += at(values, seed).f[k] * (at(up, y).f[k] - at(down, y).f[k]) / (2 * step);
+    EXPECT_NEAR(at(values, d_x).f[i], slope, 1e-7) << "element " << i;
   }
 }
 

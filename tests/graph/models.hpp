@@ -29,7 +29,7 @@ inline std::vector<graph::RefTensor<double>> random_values(const graph::Graph& g
   for (std::size_t id = 0; id < values.size(); ++id) {
     const graph::ValueInfo& info = graph.values()[id];
     if (info.producer >= 0) continue;
-    values[id] = graph::RefTensor<double>(info.shape, info.dtype);
+    values[id] = graph::RefTensor<double>(info.shape);
     for (double& x : values[id].f) x = 0.2 * random.normal();
   }
   std::vector<std::uint32_t> ids(static_cast<std::size_t>(positions)), labels(ids.size());

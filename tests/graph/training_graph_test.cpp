@@ -103,6 +103,13 @@ TEST_P(TrainingGraph, HasABarrierBetweenAllThatConflicts) {
   }
 }
 
+TEST_P(TrainingGraph, TheOptimizerTakesFewLaunches) {
+  const train::TrainingPlan training = small_plan(GetParam(), {});
+  const graph::PlannedGraph& apply = training.workload.graphs().at(training.apply);
+  // Squares of all gradients, their sum, parameters with weight decay, those without.
+  EXPECT_EQ(apply.program.steps.size(), 4u);
+}
+
 TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {
   const train::TrainingPlan training = small_plan(GetParam(), {});
   for (const graph::PlannedGraph& planned : training.workload.graphs()) {
@@ -112,7 +119,7 @@ TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {
       for (Value input : node.inputs)
         if (input) read[static_cast<std::size_t>(input.id)] = true;
     for (const Node& node : planned.graph.nodes()) {
-      bool needed = !node.op->def->mutates.empty();
+      bool needed = !mutated_inputs(planned.graph, node).empty();
       for (Value output : node.outputs) {
         const graph::ValueInfo& info = planned.graph.info(output);
         needed = needed || read[static_cast<std::size_t>(output.id)] || info.keep || info.role == graph::Role::kState;

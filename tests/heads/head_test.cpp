@@ -70,7 +70,7 @@ class Evaluation {
     for (std::size_t i = 0; i < values_.size(); ++i) {
       const graph::ValueInfo& info = graph_.values()[i];
       if (info.role == graph::Role::kActivation) continue;
-      values_[i] = RefTensor<double>(info.shape, info.dtype);
+      values_[i] = RefTensor<double>(info.shape);
       if (const auto words = words_.find(info.name); words != words_.end()) {
         ASSERT_EQ(words->second.size(), static_cast<std::size_t>(info.shape.count())) << info.name;
         graph::set_words(values_[i], words->second);

@@ -26,7 +26,8 @@ struct Outcome {
 };
 
 /// Three steps of a one-layer model, on a device whose bindings see at most `range` bytes.
-Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t range, std::int64_t hidden = 768) {
+Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t range, std::int64_t hidden = 768,
+                          float clip_norm = 1) {
   RunConfig config = default_config(ModelFamily::kGpt2);
   config.model.hidden = hidden;
   config.model.vocab_size = vocabulary;
@@ -56,7 +57,7 @@ Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t 
   for (std::uint32_t n = 0; n < positions; ++n) ids[n] = n % 2 ? static_cast<std::uint32_t>(vocabulary) - n : 7 * n;
   std::rotate_copy(ids.begin(), ids.begin() + 1, ids.end(), labels.begin());
   models::set_batch(runtime, plan.overwrite, models::batch_words(model, ids, labels, heads::LossUse::kGradient));
-  const std::vector<float> scale{1.0f / static_cast<float>(positions), 0, 0, 0}, limits{1, 0, 0, 0};
+  const std::vector<float> scale{1.0f / static_cast<float>(positions), 0, 0, 0}, limits{clip_norm, 0, 0, 0};
   runtime.set_input(plan.overwrite, "loss_scale", std::span<const float>(scale));
   runtime.set_input(plan.apply, "limits", std::span<const float>(limits));
 
@@ -96,13 +97,12 @@ TEST_P(BindingLimit, TrainsThreeSteps) {
 }
 
 TEST_P(BindingLimit, ChangesOnlyRoundingWhereTablesAreCut) {
-  const Outcome whole = train_three_steps(GetParam(), 9001, kRange),
-                cut = train_three_steps(GetParam(), 9001, 16 << 20);
+  // Without clipping: the gradient norm's sum, which depends on the cuts, then changes no weight.
+  const Outcome whole = train_three_steps(GetParam(), 9001, kRange, 768, 0),
+                cut = train_three_steps(GetParam(), 9001, 16 << 20, 768, 0);
   if (GetParam() == HeadKind::kGrouped) {  // only its look-ups are cut, which adds up nothing in another order
     EXPECT_EQ(whole.losses, cut.losses);
-    EXPECT_EQ(whole.norms, cut.norms);
     EXPECT_EQ(whole.gradient, cut.gradient);
-    return;
   }
   for (std::size_t i = 0; i < whole.losses.size(); ++i) {
     EXPECT_NEAR(whole.losses[i], cut.losses[i], 1e-4);

@@ -46,7 +46,7 @@ class GradientTest : public testing::Test {
 void register_dynamic_tests() {
   for (const OpEntry& op : ops::op_table().entries()) {
     const std::string name(op.def->name);
-    for (const OpCase& op_case : op.cases()) {
+    for (const OpCase& op_case : graph::cases_of(op)) {
       if (!(op_case.large && quick()))
         testing::RegisterTest(("values_" + name).c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
                               [&op, op_case]() -> testing::Test* { return new ValueTest(op, op_case); });

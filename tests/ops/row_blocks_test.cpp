@@ -35,7 +35,8 @@ INSTANTIATE_TEST_SUITE_P(
     Ops, RowBlocks,
     testing::Values(Setting{"layer_norm", "even_130x256", 64 * 1024},  // x: blocks of 64, 64, 2
                     Setting{"layer_norm_backward", "even_130x256", 64 * 1024},
-                    Setting{"layer_norm_backward_params", "tall_3001x7", 32 * 1024},
+                    Setting{"layer_norm_backward", "tall_3001x7", 32 * 1024},
+                    Setting{"layer_norm_backward", "residual_130x512", 128 * 1024},
                     Setting{"embedding", "wide_70x200x513", 2064 * 64},           // table and y
                     Setting{"embedding_backward", "wide_70x200x513", 2064 * 64},  // table and d_y
                     Setting{"embedding_backward", "frequent_1500x7x18",
@@ -44,8 +45,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"embedding_backward_add", "frequent_1500x7x18", 64 * 1024},
                     Setting{"add_position", "whole_table", 2048}, Setting{"add_position_backward", "whole_table", 2048},
                     Setting{"add_position_backward", "single_position", 64 * 64},
-                    Setting{"dropout", "mask_129x70", 32 * 1024}, Setting{"sum_squares", "folded_4200x520", 256 * 1024},
-                    Setting{"sum_squares", "chunks_130x257", 80 * 1024}, Setting{"scale_by", "odd_130x33", 64 * 144},
+                    Setting{"dropout", "mask_129x70", 32 * 1024}, Setting{"clip_scale", "chunks_4200x520", 256 * 1024},
+                    Setting{"clip_scale", "no_clipping_five", 40 * 1024}, Setting{"adamw", "five_tensors", 40 * 1024},
+                    Setting{"scale_by", "odd_130x33", 64 * 144},
                     Setting{"concat_rows", "blocks_130x70_and_201", 64 * 288},  // rows move from block to block
                     Setting{"slice_rows", "blocks_of_331x70", 64 * 288},
                     Setting{"concat_columns", "blocks_131x70_and_130", 64 * 800},
