@@ -135,6 +135,7 @@ struct AllArgs {
   CheckArgs check;
   InfoArgs info;
   BenchArgs bench_ops, bench_train;
+  TuneArgs tune;
   BenchHeadsArgs bench_heads;
 };
 
@@ -311,6 +312,16 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--json", args.check.json, "as JSON");
   add_device_flags(sub, args.check.device);
 
+  sub =
+      line.command(line.app(), "tune",
+                   "measure the kernels for a config's shapes; train and others then use the fastest", args.tune, tune);
+  add_config_flags(sub, args.tune.config, args.tune.overrides);
+  sub->add_option("--steps", args.tune.steps, "measured steps with each variant, after two to warm up")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  add_format_flag(sub, args.tune.format);
+  add_device_flags(sub, args.tune.device);
+
   CLI::App* bench = line.app().add_subcommand("bench", "measure speed on this device")->require_subcommand(1);
   const auto add_format = [](CLI::App* command, auto& bench_args) {
     add_format_flag(command, bench_args.format);
@@ -330,7 +341,12 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
-  sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, by op, for the config's head");
+  CLI::Option* profile =
+      sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, for the config's head");
+  sub->add_option("--by", args.bench_train.by, "rows of the profile: kernel or op")
+      ->check(CLI::IsMember({"kernel", "op"}))
+      ->capture_default_str()
+      ->needs(profile);
   add_format(sub, args.bench_train);
   sub =
       line.command(*bench, "heads", "memory and speed of every kind of head, one table", args.bench_heads, bench_heads);

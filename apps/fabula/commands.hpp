@@ -122,10 +122,20 @@ struct BenchArgs {
   double seconds = 0.5;
   int steps = 10;
   bool all_variants = false, profile = false;
+  std::string by = "kernel";  ///< rows of the profile
   vk::DeviceOptions device;
 };
 int bench_ops(const BenchArgs& args);
 int bench_train(const BenchArgs& args);
+
+struct TuneArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  int steps = 5;
+  std::string format = "md";
+  vk::DeviceOptions device;
+};
+int tune(const TuneArgs& args);
 
 struct BenchHeadsArgs {
   std::string config;

@@ -18,6 +18,7 @@
 #include "infer/generator.hpp"
 #include "infer/model_folder.hpp"
 #include "infer/score.hpp"
+#include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "maps/token_counts.hpp"
 
@@ -91,7 +92,7 @@ class EvaluationRun {
 };
 
 int EvaluationRun::totals() {
-  const std::unique_ptr<vk::Device> device = vk::Device::open(args_.device);
+  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
   graph::Workload workload(device->profile());
   const infer::EvaluationGraph graph = infer::add_evaluation_graph(workload, model(), batch_, sequence_);
   graph::Runtime runtime(*device, std::move(workload));
@@ -126,7 +127,7 @@ int EvaluationRun::by_frequency() {
       args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_.tokenizer()).file());
   counts.resize(static_cast<std::size_t>(model().config().vocab_size));  // a model may have more than its tokenizer
   infer::FrequencyTable table(counts, model().config().vocab_size);
-  const std::unique_ptr<vk::Device> device = vk::Device::open(args_.device);
+  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
   graph::Workload workload(device->profile());
   const infer::LabelGraphs graphs = infer::add_label_graphs(workload, model(), batch_, sequence_);
   graph::Runtime runtime(*device, std::move(workload));
@@ -152,7 +153,7 @@ int eval(const EvalArgs& args) {
 int score(const ScoreArgs& args) {
   const infer::ModelFolder folder(args.run);
   const std::string text = args.file.empty() ? args.text : read_file(args.file);
-  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   const std::vector<infer::TokenScore> scores = infer::score(*device, folder, text);
   double sum = 0;
   Json list = Json::array();
@@ -185,7 +186,7 @@ int score(const ScoreArgs& args) {
 int generate(const GenerateArgs& args) {
   infer::validate(args.sampler);
   const infer::ModelFolder folder(args.run);
-  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   graph::Workload workload(device->profile());
   const infer::GenerationGraphs graphs =
       infer::add_generation_graphs(workload, folder.model(), folder.config().model.n_positions);

@@ -5,9 +5,12 @@
 #include "base/log.hpp"
 #include "base/signals.hpp"
 #include "bench/head_costs.hpp"
+#include "bench/profile.hpp"
 #include "bench/train_bench.hpp"
+#include "bench/tune.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
+#include "infer/tuned_device.hpp"
 #include "train/head_data.hpp"
 #include "train/trainer.hpp"
 
@@ -86,7 +89,7 @@ RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::s
 
 int plan(const PlanArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  const vk::DeviceInfo device = vk::Device::open(args.device)->info();
+  const vk::DeviceInfo device = infer::open_tuned_device(args.device)->info();
   if (args.compare_heads) {
     fmt::print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));
     return 0;
@@ -144,7 +147,7 @@ int plan(const PlanArgs& args) {
 
 int train(const TrainArgs& args) {
   RunConfig config = load_config(args.config, args.overrides);
-  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   train::RunFolder folder(args.out);
   folder.check_usable(args.resume != "never");
   const train::DataOptions data_options{args.data, args.valid, args.tokenizer, args.corpus_seed, args.corpus_stories};
@@ -182,9 +185,26 @@ int train(const TrainArgs& args) {
 int bench_train(const BenchArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter};
-  const bench::Table table = args.profile ? bench::profile_train(args.device, config, options)
-                                          : bench::bench_train(args.device, config, options);
+  const bench::Table table =
+      args.profile ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})
+                   : bench::bench_train(args.device, config, options);
   fmt::print("{}", bench::print(table, args.format));
+  return 0;
+}
+
+int tune(const TuneArgs& args) {
+  const RunConfig config = load_with_vocabulary(args.config, args.overrides);
+  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  const std::filesystem::path path = infer::tune_path(*device);
+  if (path.empty())
+    fail(ErrorCode::kInvalidArgument,
+         "there is no folder to keep the choices in: --cache-dir is none, or HOME is not set");
+  bench::TuneResult result = bench::tune(*device, config, {.steps = args.steps});
+  infer::add_to_tune_file(path, result.file);
+  device->save_pipeline_cache();
+  result.table.notes.push_back("kept in " + path.string());
+  fmt::print("{}", bench::print(result.table, args.format));
+  if (args.format == "md") fmt::print("\n{}\n", result.gain);
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "bench/head_costs.hpp"
 #include "bench/head_list.hpp"
 #include "bench/machine.hpp"
+#include "infer/tuned_device.hpp"
 #include "maps/token_counts.hpp"
 #include "train/head_data.hpp"
 
@@ -105,7 +106,7 @@ const std::vector<std::string> kColumns{"head",           "vocabulary",    "head
 class RowBench {
  public:
   RowBench(const vk::DeviceOptions& options, HeadVariant variant, Maps& maps, const text::TokenFile* tokens, int steps)
-      : device_(vk::Device::open(options)),
+      : device_(infer::open_tuned_device(options)),
         config_(std::move(variant.config)),
         name_(std::move(variant.name)),
         data_(maps.of(config_)),
@@ -124,8 +125,8 @@ class RowBench {
 
  private:
   std::uint64_t memory() const { return device_->info().usable_memory(); }
-  std::string speed(double seconds) const {
-    return fmt::format("{:.0f}", double(config_.train.batch_size * train::sequence_length(config_)) / seconds);
+  static std::string speed(std::int64_t tokens, double seconds) {
+    return fmt::format("{:.0f}", double(tokens) / seconds);
   }
 
   void whole_step() {
@@ -137,7 +138,7 @@ class RowBench {
     try {
       const std::optional<std::uint64_t> before = device_->memory_in_use();
       StepBench bench(*device_, config_, data_, tokens_);
-      row_.step_speed = speed(median_seconds(name_, steps_, [&](std::int64_t number) { return bench.step(number); }));
+      row_.step_speed = speed(bench.tokens(), bench.measure(name_, steps_).seconds);
       const std::optional<std::uint64_t> after = device_->memory_in_use();
       if (before && after && *after > *before) row_.driver = mib_text(*after - *before);
     } catch (const Error& error) {
@@ -156,8 +157,8 @@ class RowBench {
       row_.head_speed = fit_text(bytes, memory());
       if (!row_.head_speed.empty()) return;
       HeadAloneBench bench(*device_, model, std::move(workload), BenchBatches(config_, tokens_));
-      row_.head_speed = speed(
-          median_seconds(name_ + ", head alone", steps_, [&](std::int64_t number) { return bench.step(number); }));
+      row_.head_speed = speed(positions, median_seconds(name_ + ", head alone", steps_,
+                                                        [&](std::int64_t number) { return bench.step(number); }));
     } catch (const Error& error) {
       row_.head_speed = fit_text(error);
     }
@@ -198,7 +199,7 @@ Table bench_heads(const vk::DeviceOptions& device, const RunConfig& config, cons
   Table table{kColumns, {}, {}};
   int steps = options.steps;
   {
-    const std::unique_ptr<vk::Device> opened = vk::Device::open(device);
+    const std::unique_ptr<vk::Device> opened = infer::open_tuned_device(device);
     if (steps == 0) steps = opened->profile().device_class == vk::DeviceClass::kSoftware ? 3 : 5;
     table.notes = notes_of(*opened, config, options, steps);
   }

@@ -7,8 +7,12 @@
 namespace fabula::bench {
 
 std::vector<std::string> machine_notes(const vk::Device& device) {
-  return {fmt::format("device: {} ({})", device.profile().name, device.info().driver), "processor: " + processor_text(),
-          "fabula " FABULA_VERSION " (" FABULA_COMMIT ")"};
+  std::vector<std::string> notes{fmt::format("device: {} ({})", device.profile().name, device.info().driver),
+                                 "processor: " + processor_text(), "fabula " FABULA_VERSION " (" FABULA_COMMIT ")"};
+  if (!device.profile().kernel_choices.empty())
+    notes.push_back(
+        fmt::format("kernels: {} choices as fabula tune measured them", device.profile().kernel_choices.size()));
+  return notes;
 }
 
 }  // namespace fabula::bench

@@ -1,16 +1,15 @@
 #include "bench/step_bench.hpp"
 
-#include <chrono>
 #include <cmath>
 
 #include "base/log.hpp"
 #include "base/philox.hpp"
 #include "bench/table.hpp"
-#include "train/schedule.hpp"
 
 namespace fabula::bench {
-
-using Clock = std::chrono::steady_clock;
+namespace {
+constexpr std::int64_t kScheduleSteps = 1 << 20;  // of the learning rate's schedule: longer than any measurement
+}  // namespace
 
 BenchBatches::BenchBatches(const RunConfig& config, const text::TokenFile* tokens)
     : vocabulary_(static_cast<std::uint32_t>(config.model.vocab_size)),
@@ -47,37 +46,48 @@ StepBench::StepBench(vk::Device& device, const RunConfig& config, const heads::H
     : config_(config),
       model_(config.model, head),
       plan_(train::plan_training(device.profile(), model_, config.train, false)),
-      runtime_(device, std::move(plan_.workload), timed),
+      runtime_(device, std::move(plan_.workload), {.timed = timed, .spans = true}),
       batches_(config, tokens),
-      next_words_(words(1)) {
+      runner_(runtime_, plan_, model_, config, kScheduleSteps,
+              [this](std::uint64_t number) { return batches_.batch(static_cast<std::int64_t>(number)); }) {
   upload_weights(runtime_, model_);
   for (const char* moment : {"adam.m.", "adam.v."})
     for (const graph::ParameterSpec& spec : model_.parameters())
       runtime_.upload(moment + spec.name, std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
-  const std::vector<float> limits{static_cast<float>(config.train.clip_norm), 0, 0, 0};
-  runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
 }
 
-models::BatchWords StepBench::words(std::int64_t number) const {
-  const text::Batch batch = batches_.batch(number);
-  return models::batch_words(model_, batch.ids, batch.labels, heads::LossUse::kGradient);
+std::int64_t StepBench::tokens() const {
+  return config_.train.batch_size * config_.train.grad_accumulation * train::sequence_length(config_);
 }
 
-double StepBench::step(std::int64_t number) {
-  const auto start = Clock::now();
-  models::set_batch(runtime_, plan_.overwrite, next_words_);
-  const std::vector<float> scale{1.0f / static_cast<float>(tokens()), 0, 0, 0};
-  runtime_.set_input(plan_.overwrite, "loss_scale", std::span<const float>(scale));
-  if (config_.model.embd_dropout > 0 || config_.model.resid_dropout > 0) {
-    const std::vector<std::uint32_t> seed{1, 0, static_cast<std::uint32_t>(number), 0};
-    runtime_.set_input(plan_.overwrite, "seed", std::span<const std::uint32_t>(seed));
+void StepBench::log(const std::string& name, const train::StepResult& result) const {
+  info("{}: step {} took {:.1f} ms", name, result.number, 1e3 * result.seconds);
+}
+
+StepTime StepBench::measure(const std::string& name, int steps) {
+  std::vector<double> seconds, idle;
+  const std::int64_t last = steps_ + kWarmUpSteps + steps, first = steps_ + kWarmUpSteps + 1;
+  const auto take = [&] {
+    const train::StepResult result = runner_.finish();
+    log(name, result);
+    if (result.number < first || result.number > last) return;
+    seconds.push_back(result.seconds);
+    if (result.idle_seconds) idle.push_back(*result.idle_seconds);
+  };
+  std::uint64_t submissions = 0;  // before the first step that counts
+  while (steps_ <= last) {        // one more, so that the last that counts has a step behind it like the others
+    if (++steps_ == first) submissions = runtime_.device().submissions();
+    runner_.start(steps_);
+    if (runner_.under_way() > 1) take();
   }
-  const std::array<float, 8> hyper = train::adamw_hyper(config_.train, 1e-4, number);
-  runtime_.set_input(plan_.apply, "hyper", std::span<const float>(hyper));
-  runtime_.submit({plan_.overwrite, plan_.apply});
-  next_words_ = words(number + 1);
-  runtime_.wait();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  const double made = static_cast<double>(runtime_.device().submissions() - submissions);
+  while (runner_.under_way() > 0) take();
+  return {median(seconds), idle.empty() ? std::nullopt : std::optional(median(idle)), made / (steps + 1)};
+}
+
+void StepBench::step() {
+  runner_.start(++steps_);
+  log("profile", runner_.finish());
 }
 
 double median_seconds(const std::string& name, int steps, const std::function<double(std::int64_t)>& step) {

@@ -6,7 +6,7 @@
 
 #include "graph/runtime.hpp"
 #include "text/batches.hpp"
-#include "train/trainer.hpp"
+#include "train/step_runner.hpp"
 
 namespace fabula::bench {
 
@@ -31,30 +31,40 @@ class BenchBatches {
 /// vocabularies.
 void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model);
 
-/// One model's training step, as the trainer runs it: the next batch's words are made while the device works.
+/// What steps of a kind take, medians.
+struct StepTime {
+  double seconds = 0;
+  std::optional<double> idle_seconds;  ///< of it, without any kernel on the device; absent without timestamps
+  double submissions = 0;
+};
+
+/// One model's training steps, run by the trainer's own StepRunner.
 class StepBench {
  public:
   /// Throws kOutOfMemory with the sizes before anything runs. The config must outlive this.
   StepBench(vk::Device& device, const RunConfig& config, const heads::HeadData& head = {},
             const text::TokenFile* tokens = nullptr, bool timed = false);
 
-  std::int64_t tokens() const { return config_.train.batch_size * train::sequence_length(config_); }
+  std::int64_t tokens() const;  ///< of a step
   const models::LanguageModel& model() const { return model_; }
   const graph::Runtime& runtime() const { return runtime_; }
-  std::vector<std::size_t> graphs() const { return {plan_.overwrite, plan_.apply}; }
+  const train::TrainingPlan& plan() const { return plan_; }
 
-  /// Step `number`, counted from 1; its seconds.
-  double step(std::int64_t number);
+  /// Runs `steps` steps behind the warm-up, as a training run does: the device is one step ahead of the host.
+  StepTime measure(const std::string& name, int steps);
+  /// The next step, alone; for timings of its kernels.
+  void step();
 
  private:
-  models::BatchWords words(std::int64_t number) const;
+  void log(const std::string& name, const train::StepResult& result) const;
 
   const RunConfig& config_;
   models::LanguageModel model_;
   train::TrainingPlan plan_;
   graph::Runtime runtime_;
   BenchBatches batches_;
-  models::BatchWords next_words_;
+  train::StepRunner runner_;
+  std::int64_t steps_ = 0;  ///< sent so far
 };
 
 /// Median seconds of `steps` steps behind the warm-up; `name` is for progress.

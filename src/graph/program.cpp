@@ -1,5 +1,7 @@
 #include "graph/program.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "base/fail.hpp"
@@ -218,7 +220,11 @@ std::string choose_variant(const Graph& graph, const Node& node, const vk::Devic
   const std::vector<std::string> variants = variants_of(graph, node, profile);
   ensure(!variants.empty(), "{} has no kernel variant for {}", node.label, profile.name);
   if (!forced.empty() && std::find(variants.begin(), variants.end(), forced) != variants.end()) return forced;
-  return variants.front();
+  if (profile.kernel_choices.empty() || variants.size() == 1) return variants.front();
+  const auto chosen = profile.kernel_choices.find(node_signature(graph, node, variants));
+  const bool good = chosen != profile.kernel_choices.end() &&
+                    std::find(variants.begin(), variants.end(), chosen->second) != variants.end();
+  return good ? chosen->second : variants.front();
 }
 
 }  // namespace
@@ -226,6 +232,26 @@ std::string choose_variant(const Graph& graph, const Node& node, const vk::Devic
 std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile) {
   if (!node.op->def->variants) return {""};
   return node.op->def->variants(NodeView(graph, node), profile);
+}
+
+std::string node_signature(const Graph& graph, const Node& node, const std::vector<std::string>& variants) {
+  std::string text(node.op->def->name);
+  for (const auto& [name, value] : node.attrs.entries()) text += fmt::format(" {}={}", name, value);
+  const auto add_values = [&](const char* title, const std::vector<Value>& values) {
+    text += title;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      text += i > 0 ? ", " : "";
+      if (!values[i]) {
+        text += "-";
+        continue;
+      }
+      const Shape& shape = graph.shape(values[i]);
+      text += fmt::format("{}x{} {}", shape.rows, shape.cols, to_string(shape.dtype));
+    }
+  };
+  add_values("; in ", node.inputs);
+  add_values("; out ", node.outputs);
+  return text + fmt::format("; of {}", fmt::join(variants, ", "));
 }
 
 Cost cost_of(const Graph& graph, const Node& node) {

@@ -41,7 +41,8 @@ struct Program {
 };
 
 struct ProgramOptions {
-  std::string variant;  ///< forces this kernel variant for every node that lists it; empty: each node's first
+  /// Forces this kernel variant for every node that lists it; empty: the profile's choice, else each node's first.
+  std::string variant;
   /// Where parameters, states and inputs lie.
   std::function<Placement(Value, const ValueInfo&)> place;
 };
@@ -52,6 +53,10 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
 
 /// The variants of one node on a device, best first (one empty name where the op has no choice).
 std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile);
+
+/// What a measured choice of kernels is kept under: op, attributes, shapes with element types, and the variants to
+/// choose from. Equal signatures run equal kernels equally fast.
+std::string node_signature(const Graph& graph, const Node& node, const std::vector<std::string>& variants);
 
 /// Flops and bytes of all nodes.
 Cost total_cost(const Graph& graph);

@@ -41,24 +41,31 @@ void decode_row(const Shape& shape, const std::byte* from, float* to) {
 
 }  // namespace
 
-Runtime::Runtime(vk::Device& device, Workload workload, bool timed) : device_(device), workload_(std::move(workload)) {
+Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options)
+    : device_(device), workload_(std::move(workload)) {
   for (std::uint64_t size : workload_.store_blocks())
     store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters and optimizer state"));
   for (std::uint64_t size : workload_.arena_blocks())
     arena_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "activations"));
   for (const vk::Buffer& block : store_) fill(block, 0);  // what lies between two tensors stays zero
   recorded_.resize(workload_.graphs().size());
+  for (std::size_t g = 0; g < recorded_.size(); ++g) allocate(workload_.graphs()[g], recorded_[g]);
   for (std::size_t g = 0; g < recorded_.size(); ++g) {
-    const PlannedGraph& planned = workload_.graphs()[g];
-    Recorded& recorded = recorded_[g];
-    for (std::uint64_t size : planned.input_blocks) {
-      recorded.inputs.push_back(device_.allocate(size, vk::MemoryUse::kShared, planned.name + " inputs"));
-      if (!recorded.inputs.back().mapped())
-        recorded.staging.push_back(device_.allocate(size, vk::MemoryUse::kUpload, planned.name + " staging"));
-    }
+    record(workload_.graphs()[g], recorded_[g], options.timed);
+    for (Side& side : recorded_[g].sides) record_copies(workload_.graphs()[g], recorded_[g], side, options.spans);
+  }
+}
+
+void Runtime::allocate(const PlannedGraph& planned, Recorded& recorded) {
+  for (std::uint64_t size : planned.input_blocks) {
+    recorded.inputs.push_back(device_.allocate(size, vk::MemoryUse::kDevice, planned.name + " inputs"));
+    recorded.next_inputs.emplace_back(size / 4, 0u);
+  }
+  for (Side& side : recorded.sides) {
+    for (std::uint64_t size : planned.input_blocks)
+      side.staging.push_back(device_.allocate(size, vk::MemoryUse::kUpload, planned.name + " staging"));
     if (planned.readback_bytes > 0)
-      recorded.readback = device_.allocate(planned.readback_bytes, vk::MemoryUse::kReadback, planned.name + " results");
-    record(planned, recorded, timed);
+      side.readback = device_.allocate(planned.readback_bytes, vk::MemoryUse::kReadback, planned.name + " results");
   }
 }
 
@@ -71,9 +78,6 @@ vk::BufferRange Runtime::resolve(const Recorded& recorded, const Range& range) c
 
 void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed) {
   recorded.list.emplace(device_.new_list({.label = planned.name, .timed = timed}));
-  for (std::size_t i = 0; i < recorded.staging.size(); ++i)
-    recorded.list->copy({&recorded.staging[i], 0, recorded.staging[i].size()},
-                        {&recorded.inputs[i], 0, recorded.inputs[i].size()});
   for (const Step& step : planned.program.steps) {
     if (step.shader.empty()) {
       recorded.list->fill(resolve(recorded, step.bindings.front()), 0);
@@ -87,18 +91,31 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed
     call.label = step.label;
     recorded.list->dispatch(call);
   }
+  recorded.list->end();
+}
+
+void Runtime::record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side, bool timed) {
+  if (!recorded.inputs.empty()) {
+    side.inputs.emplace(device_.new_list({.label = planned.name, .timed = timed}));
+    for (std::size_t i = 0; i < recorded.inputs.size(); ++i)
+      side.inputs->copy({&side.staging[i], 0, side.staging[i].size()},
+                        {&recorded.inputs[i], 0, recorded.inputs[i].size()});
+    side.inputs->end();
+  }
+  if (planned.kept.empty()) return;
+  side.results.emplace(device_.new_list({.label = planned.name, .timed = timed}));
   for (const auto& [value, offset] : planned.kept) {
     std::uint64_t to = offset;
     const Shape& shape = planned.graph.shape(value);
     const Placement& placement = planned.program.placements[static_cast<std::size_t>(value.id)];
     for (const Piece& piece : placement.pieces) {
       const auto bytes = static_cast<std::uint64_t>((piece.row_end - piece.row_begin) * shape.row_bytes());
-      recorded.list->copy(resolve(recorded, {placement.pool, piece.block, piece.offset, bytes}),
-                          {&recorded.readback, to, bytes});
+      side.results->copy(resolve(recorded, {placement.pool, piece.block, piece.offset, bytes}),
+                         {&side.readback, to, bytes});
       to += bytes;
     }
   }
-  recorded.list->end();
+  side.results->end();
 }
 
 void Runtime::for_each_chunk(std::string_view name, std::size_t count, const ChunkVisitor& visit) {
@@ -146,12 +163,8 @@ void Runtime::set_input(std::size_t graph, std::string_view name, std::span<cons
          name, planned.name);
   ensure(static_cast<std::int64_t>(words.size()) == info.shape.count(), "input \"{}\" is {}, {} words were given", name,
          to_string(info.shape), words.size());
-  wait();
-  Recorded& recorded = recorded_[graph];
   for (const Piece& piece : planned.program.placements[static_cast<std::size_t>(value.id)].pieces) {
-    void* base = recorded.inputs[piece.block].mapped();
-    if (!base) base = recorded.staging.at(piece.block).mapped();
-    auto* to = static_cast<std::uint32_t*>(base) + piece.offset / 4;
+    std::uint32_t* to = recorded_[graph].next_inputs[piece.block].data() + piece.offset / 4;
     for (std::int64_t row = piece.row_begin; row < piece.row_end; ++row, to += info.shape.ld()) {
       std::copy_n(words.begin() + row * info.shape.cols, info.shape.cols, to);
       std::fill(to + info.shape.cols, to + info.shape.ld(), 0u);
@@ -167,27 +180,60 @@ void Runtime::set_input(std::size_t graph, std::string_view name, std::span<cons
 
 void Runtime::submit(std::initializer_list<std::size_t> graphs) {
   std::vector<vk::CommandList*> lists;
-  for (std::size_t graph : graphs) lists.push_back(&*recorded_.at(graph).list);
-  in_flight_ = true;
-  device_.submit(lists);
+  std::vector<Side*> sides;
+  for (const std::size_t graph : graphs) {
+    Recorded& recorded = recorded_.at(graph);
+    Side& side = recorded.side_of(++recorded.runs);
+    ensure(std::count(graphs.begin(), graphs.end(), graph) == 1, "graph {} is submitted twice at once",
+           workload_.graphs()[graph].name);
+    device_.wait(side.ticket);
+    for (std::size_t i = 0; i < side.staging.size(); ++i)
+      std::memcpy(side.staging[i].mapped(), recorded.next_inputs[i].data(), recorded.next_inputs[i].size() * 4);
+    if (side.inputs) lists.push_back(&*side.inputs);
+    lists.push_back(&*recorded.list);
+    if (side.results) lists.push_back(&*side.results);
+    sides.push_back(&side);
+  }
+  const std::uint64_t ticket = device_.submit(lists);
+  for (Side* side : sides) side->ticket = ticket;
 }
 
 void Runtime::wait() {
-  if (!in_flight_) return;
   device_.wait();
-  in_flight_ = false;
 }
 
-const std::uint32_t* Runtime::readback(std::size_t graph, Value value) {
-  wait();
+bool Runtime::is_over(std::size_t graph, std::uint64_t run) const {
+  return device_.is_over(recorded_.at(graph).side_of(run).ticket);
+}
+
+Runtime::Side& Runtime::finished(std::size_t graph, std::optional<std::uint64_t> run) {
+  Recorded& recorded = recorded_.at(graph);
+  const std::uint64_t wanted = run.value_or(recorded.runs);
+  ensure(wanted >= 1 && wanted <= recorded.runs && wanted + recorded.sides.size() > recorded.runs,
+         "run {} of graph {} is not there; its last one is {}", wanted, workload_.graphs()[graph].name, recorded.runs);
+  Side& side = recorded.side_of(wanted);
+  device_.wait(side.ticket);
+  return side;
+}
+
+std::optional<vk::CommandList::Span> Runtime::kernel_span(std::size_t graph, std::uint64_t run) {
+  const Side& side = finished(graph, run);
+  if (!side.inputs || !side.results) return std::nullopt;
+  const auto before = side.inputs->span(), behind = side.results->span();
+  if (!before || !behind) return std::nullopt;
+  return vk::CommandList::Span{before->end, behind->begin};
+}
+
+const std::uint32_t* Runtime::readback(std::size_t graph, Value value, std::optional<std::uint64_t> run) {
+  const Side& side = finished(graph, run);
   for (const auto& [kept, offset] : workload_.graphs().at(graph).kept)
-    if (kept == value) return static_cast<const std::uint32_t*>(recorded_[graph].readback.mapped()) + offset / 4;
+    if (kept == value) return static_cast<const std::uint32_t*>(side.readback.mapped()) + offset / 4;
   fail(ErrorCode::kInternal, "\"{}\" of graph {} is not kept", workload_.graphs()[graph].graph.info(value).name,
        workload_.graphs()[graph].name);
 }
 
-std::vector<std::uint32_t> Runtime::read_words(std::size_t graph, Value value) {
-  const std::uint32_t* from = readback(graph, value);
+std::vector<std::uint32_t> Runtime::read_words(std::size_t graph, Value value, std::optional<std::uint64_t> run) {
+  const std::uint32_t* from = readback(graph, value, run);
   const Shape& shape = workload_.graphs()[graph].graph.shape(value);
   ensure(!is_half(shape.dtype), "\"{}\" holds no words", workload_.graphs()[graph].graph.info(value).name);
   std::vector<std::uint32_t> result(static_cast<std::size_t>(shape.count()));
@@ -196,8 +242,8 @@ std::vector<std::uint32_t> Runtime::read_words(std::size_t graph, Value value) {
   return result;
 }
 
-std::vector<float> Runtime::read(std::size_t graph, Value value) {
-  const auto* from = reinterpret_cast<const std::byte*>(readback(graph, value));
+std::vector<float> Runtime::read(std::size_t graph, Value value, std::optional<std::uint64_t> run) {
+  const auto* from = reinterpret_cast<const std::byte*>(readback(graph, value, run));
   const Shape& shape = workload_.graphs()[graph].graph.shape(value);
   std::vector<float> result(static_cast<std::size_t>(shape.count()));
   for (std::int64_t row = 0; row < shape.rows; ++row)
@@ -206,7 +252,7 @@ std::vector<float> Runtime::read(std::size_t graph, Value value) {
 }
 
 std::vector<std::uint32_t> Runtime::read_padded(std::size_t graph, Value value) {
-  const std::uint32_t* from = readback(graph, value);
+  const std::uint32_t* from = readback(graph, value, {});
   return {from, from + workload_.graphs()[graph].graph.shape(value).bytes() / 4};
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -14,11 +15,18 @@
 
 namespace fabula::graph {
 
-/// A workload on a device: its memory, and its graphs recorded once and replayed.
+struct RuntimeOptions {
+  bool timed = false;  ///< a timestamp around every command, for timings(): each then runs alone
+  bool spans = false;  ///< timestamps around each graph's kernels, for kernel_span()
+};
+
+/// A workload on a device: its memory, and its graphs recorded once and replayed. Inputs and results are doubled on the
+/// host's side: a graph's next run can be prepared and submitted while the last one is under way, and its results read
+/// until the run after the next is submitted.
 class Runtime {
  public:
   /// Allocates everything and records every graph. Throws kOutOfMemory with the sizes before anything runs.
-  Runtime(vk::Device& device, Workload workload, bool timed = false);
+  Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options = {});
 
   const Workload& workload() const { return workload_; }
   vk::Device& device() { return device_; }
@@ -27,18 +35,24 @@ class Runtime {
   void upload(std::string_view name, std::span<const float> data);
   void download(std::string_view name, std::span<float> data);
 
-  /// An input of one graph, dense: its words (of floats, their bits) or its numbers. Waits for work in flight, whose
-  /// inputs must not change under it.
+  /// An input of one graph, dense: its words (of floats, their bits) or its numbers, for the runs submitted from now
+  /// on. Does not wait: runs under way have their own copy.
   void set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words);
   void set_input(std::size_t graph, std::string_view name, std::span<const float> data);
 
-  /// Runs graphs in order; returns at once.
+  /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over.
   void submit(std::initializer_list<std::size_t> graphs);
   void wait();
 
-  /// A kept value of the graph's last run, dense. Waits.
-  std::vector<float> read(std::size_t graph, Value value);
-  std::vector<std::uint32_t> read_words(std::size_t graph, Value value);
+  /// A graph's runs are counted from 1; 0: it has not run.
+  std::uint64_t last_run(std::size_t graph) const { return recorded_.at(graph).runs; }
+
+  /// Whether a run (the last one, or the one before it) is over; does not wait.
+  bool is_over(std::size_t graph, std::uint64_t run) const;
+
+  /// A kept value of a run, dense: of the last one, or of the one before it. Waits for that run alone.
+  std::vector<float> read(std::size_t graph, Value value, std::optional<std::uint64_t> run = {});
+  std::vector<std::uint32_t> read_words(std::size_t graph, Value value, std::optional<std::uint64_t> run = {});
 
   /// Fills the arena with a bit pattern: checks poison it, so that a read of what nobody wrote shows.
   void fill_arena(std::uint32_t word);
@@ -46,28 +60,45 @@ class Runtime {
   std::vector<std::uint32_t> read_padded(std::size_t graph, Value value);
 
   std::vector<vk::CommandList::Timing> timings(std::size_t graph) const { return recorded_.at(graph).list->timings(); }
+  /// When a run's first kernel could begin and its last was over, in seconds of the device's clock; absent without
+  /// RuntimeOptions::spans, without timestamps, and for a graph without inputs or results.
+  std::optional<vk::CommandList::Span> kernel_span(std::size_t graph, std::uint64_t run);
 
  private:
-  struct Recorded {
-    std::vector<vk::Buffer> inputs, staging;  ///< staging only where inputs cannot be mapped
+  /// What a run does not share with the next one.
+  struct Side {
+    std::vector<vk::Buffer> staging;  ///< by input block
     vk::Buffer readback;
+    std::optional<vk::CommandList> inputs, results;  ///< the copies before and behind the kernels
+    std::uint64_t ticket = 0;                        ///< of its last submission
+  };
+  struct Recorded {
+    std::vector<vk::Buffer> inputs;
+    std::vector<std::vector<std::uint32_t>> next_inputs;  ///< what the next run reads, by input block
     std::optional<vk::CommandList> list;
+    std::array<Side, 2> sides;
+    std::uint64_t runs = 0;
+    Side& side_of(std::uint64_t run) { return sides[run % 2]; }
+    const Side& side_of(std::uint64_t run) const { return sides[run % 2]; }
   };
   vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
+  void allocate(const PlannedGraph& planned, Recorded& recorded);
   void fill(const vk::Buffer& block, std::uint32_t word);
   void record(const PlannedGraph& planned, Recorded& recorded, bool timed);
+  void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side, bool timed);
+  /// The side of a run that has not been overwritten yet, when the run is over.
+  Side& finished(std::size_t graph, std::optional<std::uint64_t> run);
   /// Rows of a stored tensor that lie together: where they are on the device.
   using ChunkVisitor = std::function<void(const Shape&, RowBlock, const vk::Buffer&, std::uint64_t offset)>;
   /// Visits a parameter or state in chunks of bounded size, after work in flight; `count` numbers are on the host's
   /// side.
   void for_each_chunk(std::string_view name, std::size_t count, const ChunkVisitor& visit);
-  const std::uint32_t* readback(std::size_t graph, Value value);
+  const std::uint32_t* readback(std::size_t graph, Value value, std::optional<std::uint64_t> run);
 
   vk::Device& device_;
   Workload workload_;
   std::vector<vk::Buffer> store_, arena_;
   std::vector<Recorded> recorded_;
-  bool in_flight_ = false;
 };
 
 }  // namespace fabula::graph

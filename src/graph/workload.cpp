@@ -68,7 +68,7 @@ MemoryReport Workload::report() const {
   }
   report.activations = sum(arena_blocks());
   for (const PlannedGraph& planned : graphs_) {
-    report.inputs += (profile_.unified_memory ? 1 : 2) * sum(planned.input_blocks) + planned.readback_bytes;
+    report.inputs += 3 * sum(planned.input_blocks) + 2 * planned.readback_bytes;  // see Runtime: doubled on the host
     const ArenaPlan& arena = planned.program.arena;
     if (arena.live_peak <= report.activations_live || arena.peak_node < 0) continue;
     report.activations_live = arena.live_peak;
@@ -76,6 +76,18 @@ MemoryReport Workload::report() const {
     report.peak_node = planned.graph.nodes()[static_cast<std::size_t>(arena.peak_node)].label;
   }
   return report;
+}
+
+std::map<std::string, std::string> Workload::kernel_choices() const {
+  std::map<std::string, std::string> used;
+  if (profile_.kernel_choices.empty()) return used;
+  for (const PlannedGraph& planned : graphs_)
+    for (const Node& node : planned.graph.nodes()) {
+      const std::string signature = node_signature(planned.graph, node, variants_of(planned.graph, node, profile_));
+      const auto choice = profile_.kernel_choices.find(signature);
+      if (choice != profile_.kernel_choices.end()) used.insert(*choice);
+    }
+  return used;
 }
 
 std::uint64_t Workload::digest(std::span<const std::size_t> graphs) const {

@@ -54,6 +54,8 @@ class Workload {
     Placement placement;
   };
   const std::map<std::string, Stored, std::less<>>& stored() const { return stored_; }
+  /// Those of the profile's kernel choices that a node of some graph has.
+  std::map<std::string, std::string> kernel_choices() const;
   /// Digest over some graphs, in this order: see Program::digest.
   std::uint64_t digest(std::span<const std::size_t> graphs) const;
 

@@ -62,6 +62,10 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
     else
       graph.op("add_into", {graph.state(name, model.parameters()[i].shape), d[i]});
   }
+  if (gradients == Gradients::kOverwrite)
+    graph.store_as_state(result.loss, kLossState);
+  else
+    graph.op("add_into", {graph.state(kLossState, {1, 1}), result.loss});
   fuse(graph);
   return result;
 }

@@ -16,6 +16,9 @@ struct LossGraph {
   graph::Value token_correct, group_correct, slot_correct;  ///< sums; absent where the head has none
 };
 
+/// The state [1, 1] that gradient graphs leave a step's loss in, for the update to look at.
+inline constexpr const char* kLossState = "step.loss";
+
 enum class Gradients {
   kOverwrite,   ///< the states grad.<parameter> are written
   kAccumulate,  ///< they are added to

@@ -15,15 +15,15 @@ std::int64_t chunks(std::int64_t rows, std::int64_t chunk) {
 }
 
 struct Push {
-  std::uint32_t rows, stride, chunk, y_row;
+  std::uint32_t rows, columns, chunk, y_row;
 };
 
 void stage(LowerCall& call, const Window& x, std::int64_t rows, Value y, std::int64_t chunk, std::int64_t y_row) {
-  const std::int64_t stride = call.in(0).ld() / 4;
+  const std::int64_t stride = call.out().ld() / 4;
   const std::int64_t groups = (rows + chunk - 1) / chunk * ((stride + 15) / 16);
   call.dispatch(
       {.shader = "sum_rows_" + std::string(call.variant()), .bindings = {x, y}, .groups = LowerCall::grid(groups)},
-      Push{std::uint32_t(rows), std::uint32_t(stride), std::uint32_t(chunk), std::uint32_t(y_row)});
+      Push{std::uint32_t(rows), std::uint32_t(call.out().cols), std::uint32_t(chunk), std::uint32_t(y_row)});
 }
 
 /// Chunks of rows until 256 or fewer are left, which one last stage sums.
@@ -64,7 +64,7 @@ const OpDef sum_rows{
     .variants =
         [](const NodeView& node, const vk::DeviceProfile& profile) {
           std::vector<std::string> names{std::string(kStorage)};
-          if (prefers_texels(profile) && texel_rows(node.in(0), profile) > 0)
+          if (node.in(0).dtype == DType::kF32 && prefers_texels(profile) && texel_rows(node.in(0), profile) > 0)
             names.insert(names.begin(), std::string(kTexel));
           return names;
         },
@@ -76,6 +76,7 @@ const OpDef sum_rows{
             levels.push_back({chunks(rows, kBlockChunk), node.in(0).cols});
           return levels;
         },
+    .half = {"x"},
 };
 
 }  // namespace fabula::ops

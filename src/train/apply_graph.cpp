@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "graph/workload.hpp"
+#include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::train {
@@ -36,6 +37,8 @@ ApplyGraph apply_graph(std::span<const ParameterSpec> parameters, const TrainCon
   std::vector<Value> clipped{limits};
   clipped.insert(clipped.end(), tensors.grads.begin(), tensors.grads.end());
   result.clip = graph.op("clip_scale", std::span<const Value>(clipped)).front();
+  graph.op("guard_step",
+           {result.clip, graph.state(models::kLossState, {1, 1}), limits, graph.state(kHaltedState, {1, 1})});
   graph.keep(result.clip);
   const auto update = [&](std::ptrdiff_t begin, std::ptrdiff_t end, double decay) {
     if (begin == end) return;

@@ -8,17 +8,14 @@
 #include "base/log.hpp"
 #include "formats/config_io.hpp"
 #include "formats/report.hpp"
+#include "formats/tune_file.hpp"
 #include "models/weights.hpp"
 #include "train/schedule.hpp"
 
 namespace fabula::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+constexpr const char* kChoicesKey = "kernel_choices";  // in RunState::texts
 
 std::string duration_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds + 0.5);
@@ -36,10 +33,17 @@ std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batch
   return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T));
 }
 
-/// The kernels that a run's numbers come from, as a digest; samples draw from the weights and change nothing.
-std::string lowering_text(const TrainingPlan& plan) {
-  const std::vector<std::size_t> graphs{plan.overwrite, plan.accumulate, plan.apply, plan.evaluation.index};
-  return fmt::format("{:016x}", plan.workload.digest(graphs));
+/// The device as a run sees it: one that goes on keeps the kernels that it was started with, whatever was measured
+/// since.
+vk::DeviceProfile profile_for(const vk::Device& device, const RunFolder& folder, Resume resume) {
+  vk::DeviceProfile profile = device.profile();
+  if (resume != Resume::kAuto || !folder.has_state()) return profile;
+  const RunState saved = folder.read_state();
+  const auto choices = saved.texts.find(kChoicesKey);
+  profile.kernel_choices = choices == saved.texts.end()
+                               ? KernelChoices{}
+                               : parse_kernel_choices(choices->second, folder.file("state.json").string());
+  return profile;
 }
 
 std::string describe(const models::LanguageModel& model) {
@@ -54,40 +58,6 @@ std::string describe(const models::LanguageModel& model) {
 
 }  // namespace
 
-std::int64_t sequence_length(const RunConfig& config) {
-  return config.train.sequence_length > 0 ? config.train.sequence_length : config.model.n_positions;
-}
-
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                           const TrainConfig& config, bool with_extras) {
-  using models::Gradients;
-  const std::int64_t B = config.batch_size,
-                     T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
-  TrainingPlan plan{graph::Workload(profile),
-                    0,
-                    0,
-                    0,
-                    models::gradient_graph(model, B, T, Gradients::kOverwrite),
-                    models::gradient_graph(
-                        model, B, T, config.grad_accumulation > 1 ? Gradients::kAccumulate : Gradients::kOverwrite),
-                    {},
-                    {0, models::evaluation_graph(model, B, T)},
-                    {}};
-  // First, so that its tensors lie in the order in which it walks them.
-  ApplyGraph apply = apply_graph(model.parameters(), config);
-  plan.clip = apply.clip;
-  plan.apply = plan.workload.add("apply", std::move(apply.graph));
-  plan.overwrite = plan.workload.add("gradients", std::move(plan.gradient.graph));
-  plan.accumulate = plan.overwrite;
-  if (config.grad_accumulation > 1)
-    plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating.graph));
-  if (!with_extras) return plan;
-  plan.evaluation.index = plan.workload.add("evaluate", std::move(plan.evaluation.handles.graph));
-  if (config.sample_every > 0)
-    plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
-  return plan;
-}
-
 Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder,
                  TrainOptions options)
     : device_(device),
@@ -99,17 +69,17 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       sequence_(sequence_length(config)),
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
       batches_(open_batches(data, config)),
-      plan_(plan_training(device.profile(), model_, config.train)),
+      steps_(count_steps(config, batches_)),
+      profile_(profile_for(device, folder, options_.resume)),
+      plan_(plan_training(profile_, model_, config.train)),
       lowering_(lowering_text(plan_)),
       runtime_(device, std::move(plan_.workload)),
+      step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
       generator_(runtime_, plan_.generation, model_, *data.tokenizer),
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
-  steps_ = count_steps(config, batches_);
   if (data.valid && config.train.eval_every > 0)
     valid_batches_.emplace(*data.valid, static_cast<std::uint32_t>(config.train.batch_size),
                            static_cast<std::uint32_t>(sequence_), 0, text::BatchSource::Order::kSequential);
-  const std::vector<float> limits{static_cast<float>(config.train.clip_norm), 0, 0, 0};
-  runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
   if (config.train.sample_every > 0)
     generator_.encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
   start_or_resume();
@@ -127,10 +97,16 @@ void Trainer::check_resumable(const RunState& saved) const {
     warn(
         "the training settings differ from those that the run was started with; losses will differ from an "
         "uninterrupted run");
+  if (options_.resume == Resume::kForce) return;
   // Kernels depend on shapes too: planned with the old settings, only the device and the program can make a difference.
-  if (saved.lowering == lowering_text(plan_training(device_.profile(), model_, old.train)) ||
-      options_.resume == Resume::kForce)
+  const TrainingPlan planned = plan_training(profile_, model_, old.train);
+  if (saved.lowering == lowering_text(planned)) {
+    if (lowering_text(planned) != lowering_text(plan_training(device_.profile(), model_, old.train)))
+      info(
+          "the run keeps the kernels that it was started with, not those that fabula tune found since; --resume force "
+          "takes these");
     return;
+  }
   const std::string then = saved.device + ", " + saved.driver;
   const std::string now = device_.profile().name + ", " + device_.info().driver;
   fail(ErrorCode::kInvalidArgument,
@@ -159,54 +135,15 @@ void Trainer::start_or_resume() {
   info("resuming after step {} of {}", first_step_, steps_);
 }
 
-models::BatchWords Trainer::words_of(std::uint64_t batch) const {
-  const text::Batch data = batches_.batch(options_.overfit_batch ? 0 : batch);
-  return models::batch_words(model_, data.ids, data.labels, heads::LossUse::kGradient);
-}
-
-void Trainer::set_step_inputs(std::size_t graph, std::int64_t number, std::int64_t micro) {
-  const std::vector<float> scale{1.0f / static_cast<float>(tokens_per_step_), 0, 0, 0};
-  runtime_.set_input(graph, "loss_scale", std::span<const float>(scale));
-  if (config_.model.embd_dropout == 0 && config_.model.resid_dropout == 0) return;
-  const auto seed = static_cast<std::uint64_t>(config_.train.seed);
-  const auto draw = static_cast<std::uint64_t>((number - 1) * config_.train.grad_accumulation + micro);
-  const std::vector<std::uint32_t> words{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
-                                         static_cast<std::uint32_t>(draw), static_cast<std::uint32_t>(draw >> 32)};
-  runtime_.set_input(graph, "seed", std::span<const std::uint32_t>(words));
-}
-
-void Trainer::gradients(std::int64_t number, StepResult& result) {
-  const std::int64_t accumulation = config_.train.grad_accumulation;
-  for (std::int64_t micro = 0; micro < accumulation; ++micro) {
-    const std::size_t graph = micro == 0 ? plan_.overwrite : plan_.accumulate;
-    const models::LossGraph& handles = micro == 0 ? plan_.gradient : plan_.accumulating;
-    ensure(next_words_.counted * accumulation == tokens_per_step_, "a training batch counts {} labels of {}",
-           next_words_.counted, tokens_per_step_ / accumulation);
-    models::set_batch(runtime_, graph, next_words_);
-    set_step_inputs(graph, number, micro);
-    runtime_.submit({graph});
-    next_words_ = words_of(static_cast<std::uint64_t>((number - 1) * accumulation + micro + 1));
-    const auto sum_of = [&](graph::Value value) {
-      return value ? static_cast<double>(runtime_.read(graph, value).front()) : 0.0;
-    };
-    result.loss += sum_of(handles.loss);
-    result.token_correct += sum_of(handles.token_correct);
-    result.group_correct += sum_of(handles.group_correct);
-    result.slot_correct += sum_of(handles.slot_correct);
+void Trainer::finish_steps(std::size_t left_under_way) {
+  while (step_runner_.under_way() > left_under_way) {
+    const StepResult result = step_runner_.finish();
+    if (!std::isfinite(result.loss)) stop_on_non_finite(result.number, "loss");
+    if (result.halted) stop_on_non_finite(result.number, "gradient norm");
+    outcome_.step = result.number;
+    outcome_.last_loss = result.loss;
+    record_step(result);
   }
-}
-
-Trainer::StepResult Trainer::step(std::int64_t number) {
-  StepResult result;
-  gradients(number, result);
-  if (!std::isfinite(result.loss)) stop_on_non_finite(number, "loss");
-  const std::array<float, 8> hyper = adamw_hyper(config_.train, learning_rate(config_.train, number, steps_), number);
-  runtime_.set_input(plan_.apply, "hyper", std::span<const float>(hyper));
-  runtime_.submit({plan_.apply});
-  const std::vector<float> clip = runtime_.read(plan_.apply, plan_.clip);
-  if (clip[3] != 0) stop_on_non_finite(number, "gradient norm");
-  result.norm = clip[1];
-  return result;
 }
 
 bool Trainer::weights_are_finite() {
@@ -224,7 +161,8 @@ std::string Trainer::what_is_saved() const {
   return fmt::format("the checkpoint in {} is of step {}", folder_.path().string(), saved_step_);
 }
 
-// Step `number` has changed nothing: the weights are those after the step before, good as far as numbers go.
+// Step `number` has changed nothing, nor has one sent after it: the weights are those after the step before, good as
+// far as numbers go.
 void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
   progress_.end();
   const bool sound = weights_are_finite();
@@ -245,7 +183,9 @@ void Trainer::stop_after_bad_weights(std::int64_t number, const std::string& wha
        what_is_saved());
 }
 
-void Trainer::record_step(std::int64_t number, const StepResult& result, double seconds) {
+void Trainer::record_step(const StepResult& result) {
+  const std::int64_t number = result.number;
+  const double seconds = result.seconds;
   MetricsRecord record{std::string(kTrainRecord), number, {}, {}};
   const auto positions = static_cast<double>(tokens_per_step_);
   record.values = {{"loss", result.loss},
@@ -326,6 +266,8 @@ void Trainer::save(std::int64_t number) {
   state.device = device_.profile().name;  // with the limits, where they are lowered
   state.driver = device_.info().driver;
   state.texts["data"] = data_.description;
+  if (const auto choices = runtime_.workload().kernel_choices(); !choices.empty())
+    state.texts[kChoicesKey] = kernel_choices_json(choices);
   folder_.save(runtime_, model_, config_, *data_.tokenizer, state);
   saved_step_ = number;
 }
@@ -348,8 +290,8 @@ void Trainer::report() {
 
 // Validation and sample where they are due. `again`: only those that a run stopped in their midst has left out.
 void Trainer::look_at_model(std::int64_t number, bool again) {
-  const auto due = [&](std::int64_t every) { return every > 0 && (number % every == 0 || number == steps_); };
-  bool validate = due(config_.train.eval_every), sample = number > 0 && due(config_.train.sample_every);
+  bool validate = is_due(config_.train.eval_every, number),
+       sample = number > 0 && is_due(config_.train.sample_every, number);
   if (again)
     for (const MetricsRecord& record : read_metrics(folder_.file("metrics.jsonl"))) {
       if (record.step != number) continue;
@@ -375,16 +317,15 @@ TrainOutcome Trainer::run() {
   info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);
   if (first_step_ >= steps_) info("step {} is done already; a larger train.steps continues the run", first_step_);
   look_at_model(first_step_, first_step_ > 0);
-  if (first_step_ < steps_) next_words_ = words_of(static_cast<std::uint64_t>(first_step_ * train.grad_accumulation));
   for (std::int64_t number = first_step_ + 1; number <= steps_; ++number) {
-    const auto start = Clock::now();
-    const StepResult result = step(number);
-    outcome_.step = number;
-    outcome_.last_loss = result.loss;
-    record_step(number, result, seconds_since(start));
-    look_at_model(number, false);
+    step_runner_.start(number);
+    if (is_due(train.eval_every, number) || is_due(train.sample_every, number)) {
+      finish_steps(0);
+      look_at_model(number, false);
+    }
     const bool stop = stop_requested() && number < steps_;
-    if (save_is_due(number) || stop) {
+    if (stop || save_is_due(number)) {
+      finish_steps(0);
       save(number);
       report();
     }
@@ -392,6 +333,7 @@ TrainOutcome Trainer::run() {
       outcome_.interrupted = true;
       break;
     }
+    finish_steps(1);
   }
   progress_.end();
   return outcome_;

@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -8,12 +7,10 @@
 #include "base/terminal.hpp"
 #include "formats/metrics.hpp"
 #include "graph/runtime.hpp"
-#include "infer/evaluate.hpp"
-#include "infer/generator.hpp"
-#include "models/loss_graph.hpp"
-#include "train/apply_graph.hpp"
 #include "train/data_set.hpp"
 #include "train/run_folder.hpp"
+#include "train/step_runner.hpp"
+#include "train/training_plan.hpp"
 
 namespace fabula::train {
 
@@ -26,7 +23,7 @@ enum class Resume {
 struct TrainOptions {
   Resume resume = Resume::kNever;
   bool overfit_batch = false;            ///< train on the first batch alone: a quick test that a model can learn at all
-  std::function<bool()> stop_requested;  ///< asked after every step and during validation; true: save and return
+  std::function<bool()> stop_requested;  ///< asked after sending a step and in validation; true: save and return
 };
 
 struct TrainOutcome {
@@ -36,50 +33,31 @@ struct TrainOutcome {
   std::optional<double> valid_loss;  ///< of the last validation
 };
 
-/// The graphs of a training run, planned for a device profile: what Trainer runs and `fabula plan` prints.
-struct TrainingPlan {
-  graph::Workload workload;
-  std::size_t overwrite = 0, accumulate = 0, apply = 0;  ///< graph indices; accumulate only with grad_accumulation > 1
-  models::LossGraph gradient;                            ///< handles of the overwriting graph
-  models::LossGraph accumulating;
-  graph::Value clip;
-  infer::EvaluationGraph evaluation;
-  infer::GenerationGraphs generation;
-};
-/// `with_extras`: also the graphs for validation and samples.
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                           const TrainConfig& config, bool with_extras = true);
-
-/// T of a run: train.sequence_length, else the model's positions.
-std::int64_t sequence_length(const RunConfig& config);
-
 /// One training run. All arguments must outlive it.
 class Trainer {
  public:
   /// Plans, allocates, then loads or initialises; nothing is written before that succeeded.
   Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder, TrainOptions options);
 
-  /// Trains to the last step, or until asked to stop. Throws kNumeric, after saving the last good state, for a loss or
-  /// gradient norm that is not finite, naming the step.
+  /// Trains to the last step, or until asked to stop. The device works one step ahead of what is recorded, except where
+  /// the model is looked at or saved. Throws kNumeric, after saving the last good state, for a loss or gradient norm
+  /// that is not finite, naming the step.
   TrainOutcome run();
 
  private:
-  struct StepResult {
-    double loss = 0, norm = 0;
-    double token_correct = 0, group_correct = 0, slot_correct = 0;
-  };
   void start_or_resume();
   void check_resumable(const RunState& saved) const;
-  StepResult step(std::int64_t number);
-  void gradients(std::int64_t number, StepResult& result);
-  models::BatchWords words_of(std::uint64_t batch) const;
-  void set_step_inputs(std::size_t graph, std::int64_t number, std::int64_t micro);
+  text::Batch batch(std::uint64_t number) const { return batches_.batch(options_.overfit_batch ? 0 : number); }
+  void finish_steps(std::size_t left_under_way);
   [[noreturn]] void stop_on_non_finite(std::int64_t number, const std::string& what);
   [[noreturn]] void stop_after_bad_weights(std::int64_t number, const std::string& what);
   std::string what_is_saved() const;
   bool weights_are_finite();
   bool stop_requested() const { return options_.stop_requested && options_.stop_requested(); }
-  void record_step(std::int64_t number, const StepResult& result, double seconds);
+  void record_step(const StepResult& result);
+  bool is_due(std::int64_t every, std::int64_t number) const {
+    return every > 0 && (number % every == 0 || number == steps_);
+  }
   void look_at_model(std::int64_t number, bool again);
   void validate_model(std::int64_t number);
   void show_sample(std::int64_t number);
@@ -92,19 +70,21 @@ class Trainer {
   RunFolder& folder_;
   TrainOptions options_;
   models::LanguageModel model_;
-  std::int64_t sequence_, tokens_per_step_, steps_;
+  std::int64_t sequence_, tokens_per_step_;
   text::BatchSource batches_;
+  std::int64_t steps_;
   std::optional<text::BatchSource> valid_batches_;
+  vk::DeviceProfile profile_;  ///< the device's, with the kernel choices of this run
   TrainingPlan plan_;
   std::string lowering_;  ///< RunState::lowering of this device and config
   graph::Runtime runtime_;
+  StepRunner step_runner_;
   infer::Generator generator_;
   std::optional<MetricsWriter> metrics_;
   ProgressLine progress_;
-  models::BatchWords next_words_;  ///< of the next micro-batch, prepared while the device works
-  std::int64_t first_step_ = 0;    ///< steps done before this process
-  std::int64_t saved_step_ = -1;   ///< of the checkpoint in the folder; -1: there is none
-  double recent_seconds_ = 0;      ///< of a step, smoothed, for the ETA
+  std::int64_t first_step_ = 0;   ///< steps done before this process
+  std::int64_t saved_step_ = -1;  ///< of the checkpoint in the folder; -1: there is none
+  double recent_seconds_ = 0;     ///< of a step, smoothed, for the ETA
   TrainOutcome outcome_;
   double best_valid_loss_;
 };

@@ -14,16 +14,13 @@ constexpr VkMemoryPropertyFlags kCached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 
 /// Property sets to look for, best first.
 std::vector<VkMemoryPropertyFlags> wishes(MemoryUse use, bool unified) {
-  if (unified && use != MemoryUse::kUpload && use != MemoryUse::kReadback) {
-    return {kLocal | kHost | kCached, kLocal | kHost, kLocal, 0};
-  }
+  if (unified && use == MemoryUse::kDevice) return {kLocal | kHost | kCached, kLocal | kHost, kLocal, 0};
   switch (use) {
     case MemoryUse::kDevice:
       return {kLocal, 0};
     case MemoryUse::kReadback:
       return {kHost | kCached, kHost};
     case MemoryUse::kUpload:
-    case MemoryUse::kShared:
       return {kHost};
   }
   return {};

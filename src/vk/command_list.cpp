@@ -281,26 +281,45 @@ std::size_t CommandList::command_count() const {
   return impl_->labels.size();
 }
 
+std::uint64_t CommandList::Impl::tick_mask() const {
+  const std::uint32_t bits = device.physical.timestamp_bits;
+  return bits >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
+}
+
+std::vector<std::uint64_t> CommandList::Impl::ticks(const Segment& segment) const {
+  std::vector<std::uint64_t> result(segment.count + 1);
+  const VkResult read =
+      device.table.vkGetQueryPoolResults(device.logical.device, segment.queries.get(), 0, segment.count + 1,
+                                         result.size() * 8, result.data(), 8, VK_QUERY_RESULT_64_BIT);
+  check(read, "reading timestamps");
+  if (read == VK_NOT_READY) return {};
+  for (std::uint64_t& tick : result) tick &= tick_mask();
+  return result;
+}
+
 std::vector<CommandList::Timing> CommandList::timings() const {
   const Impl& list = *impl_;
   std::vector<Timing> result;
   if (!list.options.timed) return result;
-  const std::uint32_t bits = list.device.physical.timestamp_bits;
-  const std::uint64_t mask = bits >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
   for (const Segment& segment : list.segments) {
-    std::vector<std::uint64_t> ticks(segment.count + 1);
-    const VkResult read =
-        list.device.table.vkGetQueryPoolResults(list.device.logical.device, segment.queries.get(), 0, segment.count + 1,
-                                                ticks.size() * 8, ticks.data(), 8, VK_QUERY_RESULT_64_BIT);
-    check(read, "reading timestamps");
-    if (read == VK_NOT_READY) return {};  // not run yet
+    const std::vector<std::uint64_t> ticks = list.ticks(segment);
+    if (ticks.empty()) return {};  // not run yet
     for (std::uint32_t i = 0; i < segment.count; ++i) {
       const double nanoseconds =
-          static_cast<double>((ticks[i + 1] - ticks[i]) & mask) * list.device.physical.timestamp_period;
+          static_cast<double>((ticks[i + 1] - ticks[i]) & list.tick_mask()) * list.device.physical.timestamp_period;
       result.push_back({list.labels[result.size()], nanoseconds * 1e-9});
     }
   }
   return result;
+}
+
+std::optional<CommandList::Span> CommandList::span() const {
+  const Impl& list = *impl_;
+  if (!list.options.timed || list.segments.empty()) return std::nullopt;
+  const std::vector<std::uint64_t> first = list.ticks(list.segments.front()), last = list.ticks(list.segments.back());
+  if (first.empty() || last.empty()) return std::nullopt;
+  const double seconds = 1e-9 * list.device.physical.timestamp_period;  // of a tick
+  return Span{static_cast<double>(first.front()) * seconds, static_cast<double>(last.back()) * seconds};
 }
 
 }  // namespace fabula::vk

@@ -34,6 +34,9 @@ struct CommandList::Impl {
   VkBufferView view(const BufferRange& range);
   VkDescriptorSet descriptor_set(const Pipeline& pipeline, const DispatchCall& call);
   void close_segment();
+  std::uint64_t tick_mask() const;  ///< of the bits that timestamps count in
+  /// Timestamps of a timed segment's last run; empty before its first.
+  std::vector<std::uint64_t> ticks(const Segment& segment) const;
 
  private:
   void open_segment();

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "base/fail.hpp"
+#include "base/hash.hpp"
 #include "vk/command_list_impl.hpp"
 #include "vk/cooperative_matrix.hpp"
 #include "vk/device_impl.hpp"
@@ -188,6 +189,17 @@ Device::~Device() = default;
 const DeviceInfo& Device::info() const {
   return impl_->physical.info;
 }
+void Device::choose_kernels(std::map<std::string, std::string> choices) {
+  impl_->physical.info.profile.kernel_choices = std::move(choices);
+}
+std::filesystem::path Device::cache_file(std::string_view stem, std::string_view extension) const {
+  const std::filesystem::path folder = impl_->pipelines->cache_folder();
+  if (folder.empty()) return {};
+  const PhysicalDevice& physical = impl_->physical;
+  return folder / fmt::format("{}-{:04x}-{:04x}-{}-{:08x}.{}", stem, physical.vendor_id, physical.device_id,
+                              physical.info.device_uuid,
+                              fnv1a(profile().name.data(), profile().name.size()) & 0xffffffffu, extension);
+}
 Buffer Device::allocate(std::uint64_t bytes, MemoryUse use, const std::string& what) {
   return impl_->allocate(bytes, use, what);
 }
@@ -211,11 +223,20 @@ CommandList Device::new_list(const ListOptions& options) {
   return CommandList(std::make_unique<CommandList::Impl>(*impl_, options));
 }
 
-void Device::submit(std::span<CommandList* const> lists) {
-  impl_->submissions->submit(lists);
+std::uint64_t Device::submit(std::span<CommandList* const> lists) {
+  return impl_->submissions->submit(lists);
 }
 void Device::wait() {
   impl_->submissions->wait();
+}
+void Device::wait(std::uint64_t ticket) {
+  impl_->submissions->wait(ticket);
+}
+std::uint64_t Device::submissions() const {
+  return impl_->submissions->submissions();
+}
+bool Device::is_over(std::uint64_t ticket) const {
+  return impl_->submissions->is_over(ticket);
 }
 
 void Device::run(CommandList& list) {

@@ -2,7 +2,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,7 +41,6 @@ enum class MemoryUse {
   kDevice,    ///< read and written by kernels
   kUpload,    ///< host writes, device copies from it
   kReadback,  ///< device copies into it, host reads (cached)
-  kShared,    ///< host-visible device memory on unified devices; elsewhere the same as kUpload
 };
 
 class Device;
@@ -132,6 +133,11 @@ class CommandList {
     double seconds;
   };
   std::vector<Timing> timings() const;
+  /// When the last timed run's first command could begin and its last was over, in seconds of the device's clock.
+  struct Span {
+    double begin, end;
+  };
+  std::optional<Span> span() const;
   std::size_t command_count() const;
 
   struct Impl;
@@ -154,6 +160,11 @@ class Device {
 
   const DeviceInfo& info() const;
   const DeviceProfile& profile() const { return info().profile; }
+  /// Sets DeviceProfile::kernel_choices.
+  void choose_kernels(std::map<std::string, std::string> choices);
+  /// A file beside the pipeline cache for this device and these limits: its name begins with `stem`. Empty: no cache on
+  /// disk.
+  std::filesystem::path cache_file(std::string_view stem, std::string_view extension) const;
 
   /// Throws kOutOfMemory naming the size, the heap's size and budget.
   Buffer allocate(std::uint64_t bytes, MemoryUse use, const std::string& what);
@@ -178,10 +189,13 @@ class Device {
 
   /// Submits the lists in order and returns at once; cut into submissions that each stay within the time budget
   /// (measured, adapted), so long lists may wait inside. wait() returns when all is done. Both throw kDeviceLost /
-  /// kOutOfMemory.
-  void submit(std::span<CommandList* const> lists);
+  /// kOutOfMemory. The ticket is for wait(): one run can be waited for while later ones go on.
+  std::uint64_t submit(std::span<CommandList* const> lists);
   void wait();
-  void run(CommandList& list);  ///< submit and wait
+  void wait(std::uint64_t ticket);  ///< 0: nothing to wait for
+  bool is_over(std::uint64_t ticket) const;
+  std::uint64_t submissions() const;  ///< made so far
+  void run(CommandList& list);        ///< submit and wait
 
   /// Blocking copies through staging of bounded size; offset and size in bytes, multiples of 4.
   void upload(const Buffer& to, std::uint64_t offset, std::span<const std::byte> data);

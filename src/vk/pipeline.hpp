@@ -31,6 +31,7 @@ class PipelineStore {
   const Pipeline* get(const KernelKey& key);
   const ShaderInfo& shader(const std::string& name);
   void save_cache();
+  std::filesystem::path cache_folder() const { return cache_.path().parent_path(); }
 
  private:
   std::unique_ptr<Pipeline> create(const KernelKey& key);

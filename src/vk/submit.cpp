@@ -29,7 +29,7 @@ double SubmitQueue::predict(const Segment& segment) const {
   return segment.seconds.value_or(budget_ / ramp_);
 }
 
-void SubmitQueue::submit(std::span<CommandList* const> lists) {
+std::uint64_t SubmitQueue::submit(std::span<CommandList* const> lists) {
   std::vector<Segment*> batch;
   std::string labels;
   double predicted = 0;
@@ -49,6 +49,7 @@ void SubmitQueue::submit(std::span<CommandList* const> lists) {
     }
   }
   if (!batch.empty()) flush(batch, labels);
+  return submissions_;
 }
 
 FenceHandle SubmitQueue::take_fence() {
@@ -91,8 +92,8 @@ void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) 
   check(result, "submitting \"" + label + "\"");
   made.segments = std::move(batch);
   batch.clear();
+  made.ticket = ++submissions_;
   in_flight_.push_back(std::move(made));
-  ++submissions_;
 }
 
 void SubmitQueue::wait_oldest() {
@@ -124,6 +125,17 @@ void SubmitQueue::learn(const InFlight& done, double seconds, bool upper_bound_o
 
 void SubmitQueue::wait() {
   while (!in_flight_.empty()) wait_oldest();
+}
+
+void SubmitQueue::wait(std::uint64_t ticket) {
+  while (!in_flight_.empty() && in_flight_.front().ticket <= ticket) wait_oldest();
+}
+
+bool SubmitQueue::is_over(std::uint64_t ticket) const {
+  for (auto flight = in_flight_.rbegin(); flight != in_flight_.rend(); ++flight)
+    if (flight->ticket <= ticket)
+      return device_.table.vkGetFenceStatus(device_.logical.device, flight->fence.get()) == VK_SUCCESS;
+  return true;
 }
 
 void SubmitQueue::settle() noexcept {

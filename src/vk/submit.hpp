@@ -28,8 +28,13 @@ class SubmitQueue {
   SubmitQueue(Device::Impl& device, double budget_seconds);
   ~SubmitQueue();
 
-  void submit(std::span<CommandList* const> lists);
+  /// The ticket of the last submission made: wait() for it, and the lists have run.
+  std::uint64_t submit(std::span<CommandList* const> lists);
   void wait();
+  /// Waits until a ticket's submission is over; 0 is over from the start.
+  void wait(std::uint64_t ticket);
+  /// Whether a ticket's submission is over, without waiting.
+  bool is_over(std::uint64_t ticket) const;
   /// Waits like wait(), for destructors: errors end the waiting silently.
   void settle() noexcept;
   /// Submits one command buffer after everything else and waits for it.
@@ -45,6 +50,7 @@ class SubmitQueue {
     std::string label;
     std::chrono::steady_clock::time_point submitted;
     double predicted = 0;
+    std::uint64_t ticket = 0;
   };
 
   double predict(const Segment& segment) const;

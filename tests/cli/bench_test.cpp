@@ -158,6 +158,44 @@ TEST(Bench, EveryCommandRespectsAMapFile) {
                  {"vocab_size is open", "map's"});
 }
 
+TEST(Bench, TrainRunsTheTrainersSteps) {
+  const nlohmann::json table = fabula_ok({"bench", "train", scene().path("config.json"), "--set", "vocab_size=300",
+                                          "--steps", "2", "--set", "train.grad_accumulation=2", "-o", "json"})
+                                   .json();
+  ASSERT_EQ(table["rows"].size(), 2u);
+  for (const nlohmann::json& row : table["rows"]) {
+    EXPECT_GT(row["tokens/s"].get<double>(), 0) << row;
+    EXPECT_GE(row["idle %"].get<double>(), 0) << row;
+    EXPECT_LE(row["idle %"].get<double>(), 100) << row;
+    EXPECT_GE(row["submissions"].get<double>(), 1) << row;
+  }
+}
+
+TEST(Bench, ProfileByKernelAndByOp) {
+  const Args profile{"bench", "train",    scene().path("config.json"), "--set", "vocab_size=300", "--steps", "2", "-o",
+                     "json",  "--profile"};
+  const nlohmann::json kernels = fabula_ok(profile).json(), ops = fabula_ok(profile + Args{"--by", "op"}).json();
+  std::map<std::string, int> launches;
+  double share = 0;
+  for (const nlohmann::json& row : kernels["rows"]) {
+    launches[row["op"].get<std::string>()] += row["launches"].get<int>();
+    share += row["% of step"].get<double>();
+    EXPECT_GT(row["ms"].get<double>(), 0) << row;
+    EXPECT_TRUE(row["roof"] == "memory" || row["roof"] == "arithmetic") << row;
+    EXPECT_TRUE(row["% of roof"].is_number()) << row;
+  }
+  EXPECT_NEAR(share, 100, 5);
+  ASSERT_EQ(ops["rows"].size(), launches.size());
+  for (const nlohmann::json& row : ops["rows"]) {
+    EXPECT_EQ(row["launches"], launches.at(row["op"])) << row;
+    EXPECT_FALSE(row.contains("kernel"));
+  }
+  EXPECT_TRUE(launches.count("adamw") && launches.count("matmul")) << ops;
+  EXPECT_NE(kernels["notes"].dump().find("roof of this device"), std::string::npos);
+  EXPECT_NE(kernels["notes"].dump().find("causal"), std::string::npos);
+  expect_refusal(fabula({"bench", "train", scene().path("config.json"), "--by", "op"}), 2, {"--profile"});
+}
+
 TEST(Bench, BadInput) {
   const auto refuse = [](const Args& more, const std::vector<std::string>& parts) {
     expect_refusal(fabula(heads(more)), 2, parts);

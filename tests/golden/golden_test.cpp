@@ -135,6 +135,7 @@ class GoldenRun {
   }
 
   void start() {
+    machine_->upload(train::kHaltedState, {0});
     for (const graph::ParameterSpec& spec : model_.parameters()) {
       machine_->upload(spec.name, fixture_.weight(spec.name));
       const std::vector<float> zeros(static_cast<std::size_t>(spec.shape.count()));

@@ -106,8 +106,8 @@ TEST_P(TrainingGraph, HasABarrierBetweenAllThatConflicts) {
 TEST_P(TrainingGraph, TheOptimizerTakesFewLaunches) {
   const train::TrainingPlan training = small_plan(GetParam(), {});
   const graph::PlannedGraph& apply = training.workload.graphs().at(training.apply);
-  // Squares of all gradients, their sum, parameters with weight decay, those without.
-  EXPECT_EQ(apply.program.steps.size(), 4u);
+  // Squares of all gradients, their sum, whether it may go on, parameters with weight decay, those without.
+  EXPECT_EQ(apply.program.steps.size(), 5u);
 }
 
 TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {

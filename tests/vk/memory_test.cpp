@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(Memory, Transfer, testing::Values(false, true),
 
 TEST(Memory, HostSidesAreMapped) {
   const auto device = Device::open(base_options());
-  for (MemoryUse use : {MemoryUse::kUpload, MemoryUse::kReadback, MemoryUse::kShared}) {
+  for (MemoryUse use : {MemoryUse::kUpload, MemoryUse::kReadback}) {
     const Buffer buffer = device->allocate(100, use, "host");
     ASSERT_NE(buffer.mapped(), nullptr);
     EXPECT_GE(buffer.size(), 100u);

@@ -1,0 +1,212 @@
+#include "bench/tune.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "base/fail.hpp"
+#include "base/log.hpp"
+#include "bench/machine.hpp"
+#include "bench/step_bench.hpp"
+#include "infer/evaluate.hpp"
+#include "infer/tuned_device.hpp"
+
+namespace fabula::bench {
+namespace {
+
+constexpr double kClearlyFaster = 0.98;  // of the default's time: less could be chance
+
+/// A shape of an op that has a choice of kernels.
+struct Candidate {
+  std::string op, shape;
+  std::vector<std::string> variants;
+  std::vector<std::vector<double>> seconds;  ///< of one node, by variant
+  std::set<std::string> shaders;
+  int runs = 0;  ///< a training step
+};
+using Candidates = std::map<std::string, Candidate>;  // by signature
+
+/// A graph that is timed, and how often it runs in a training step.
+struct TimedGraph {
+  const graph::PlannedGraph* planned;
+  int runs;
+};
+
+/// Some of the values' shapes, for the table: "16384x256 256x768"; the optimizer takes a hundred.
+std::string shapes_text(const graph::Graph& graph, const std::vector<graph::Value>& values) {
+  constexpr std::size_t kMostShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(values.size(), kMostShown); ++i)
+    text += (i > 0 ? " " : "") + (values[i] ? graph::to_string(graph.shape(values[i])) : std::string("-"));
+  return values.size() > kMostShown ? fmt::format("{} and {} more", text, values.size() - kMostShown) : text;
+}
+
+/// "transpose_b=1 16384x256 768x256 -> 16384x768".
+std::string shape_text(const graph::Graph& graph, const graph::Node& node) {
+  std::string text;
+  for (const auto& [name, value] : node.attrs.entries()) text += fmt::format("{}={} ", name, value);
+  return text + shapes_text(graph, node.inputs) + " -> " + shapes_text(graph, node.outputs);
+}
+
+std::string signature_of(const graph::Graph& graph, const graph::Node& node, const vk::DeviceProfile& profile) {
+  const std::vector<std::string> variants = graph::variants_of(graph, node, profile);
+  return variants.size() > 1 ? graph::node_signature(graph, node, variants) : std::string();
+}
+
+class Tuner {
+ public:
+  Tuner(vk::Device& device, RunConfig config, const TuneOptions& options)
+      : device_(device), config_(std::move(config)), options_(options) {
+    device_.choose_kernels({});
+    config_.train.sample_every = 0;
+  }
+
+  /// Runs everything with variant number `round` wherever there are so many; false when no node has.
+  bool measure(std::size_t round) {
+    KernelChoices choices;
+    for (const auto& [signature, candidate] : candidates_)
+      choices[signature] = candidate.variants[std::min(round, candidate.variants.size() - 1)];
+    const bool any = round == 0 || std::any_of(candidates_.begin(), candidates_.end(),
+                                               [&](const auto& entry) { return round < entry.second.variants.size(); });
+    if (!any) return false;
+    device_.choose_kernels(choices);
+    info("tuning: round {}", round + 1);
+    measure_steps(round);
+    measure_evaluation(round);
+    device_.choose_kernels({});
+    return true;
+  }
+
+  const Candidates& candidates() const { return candidates_; }
+
+ private:
+  void measure_steps(std::size_t round) {
+    StepBench bench(device_, config_, {}, nullptr, true);
+    const train::TrainingPlan& plan = bench.plan();
+    const auto& graphs = bench.runtime().workload().graphs();
+    std::map<std::size_t, int> runs{{plan.overwrite, 1}, {plan.apply, 1}};
+    if (plan.accumulate != plan.overwrite)
+      runs[plan.accumulate] = static_cast<int>(config_.train.grad_accumulation) - 1;
+    for (const auto& [graph, count] : runs) begin(graphs[graph], round, count);
+    for (int step = 1; step <= kWarmUpSteps + options_.steps; ++step) {
+      bench.step();
+      if (step <= kWarmUpSteps) continue;
+      for (const auto& [graph, count] : runs) take(graphs[graph], bench.runtime().timings(graph), round);
+    }
+  }
+
+  void measure_evaluation(std::size_t round) {
+    const models::LanguageModel model(config_.model);
+    graph::Workload workload(device_.profile());
+    const std::int64_t T = train::sequence_length(config_);
+    const infer::EvaluationGraph evaluation = infer::add_evaluation_graph(workload, model, config_.train.batch_size, T);
+    graph::Runtime runtime(device_, std::move(workload), {.timed = true});
+    upload_weights(runtime, model);
+    const text::Batch batch = BenchBatches(config_, nullptr).batch(0);
+    models::set_batch(runtime, evaluation.index,
+                      models::batch_words(model, batch.ids, batch.labels, heads::LossUse::kValue));
+    const graph::PlannedGraph& planned = runtime.workload().graphs()[evaluation.index];
+    begin(planned, round, 0);
+    for (int run = 1; run <= kWarmUpSteps + options_.steps; ++run) {
+      runtime.submit({evaluation.index});
+      runtime.wait();
+      if (run > kWarmUpSteps) take(planned, runtime.timings(evaluation.index), round);
+    }
+  }
+
+  /// Notes what a graph has to choose, in the first round, and what it runs.
+  void begin(const graph::PlannedGraph& planned, std::size_t round, int runs) {
+    for (const graph::Node& node : planned.graph.nodes()) {
+      const std::string signature = signature_of(planned.graph, node, device_.profile());
+      if (signature.empty()) continue;
+      Candidate& candidate = candidates_[signature];
+      candidate.op = node.op->def->name;
+      candidate.shape = shape_text(planned.graph, node);
+      candidate.variants = graph::variants_of(planned.graph, node, device_.profile());
+      candidate.seconds.resize(candidate.variants.size());
+      if (round == 0) candidate.runs += runs;
+    }
+  }
+
+  /// Adds the times of a graph's last run.
+  void take(const graph::PlannedGraph& planned, const std::vector<vk::CommandList::Timing>& timings,
+            std::size_t round) {
+    const std::vector<graph::Step>& steps = planned.program.steps;
+    ensure(timings.size() == steps.size(), "{} timings of {} launches", timings.size(), steps.size());
+    std::vector<double> seconds(planned.graph.nodes().size(), 0.0);
+    for (std::size_t i = 0; i < steps.size(); ++i)
+      seconds[static_cast<std::size_t>(steps[i].node)] += timings[i].seconds;
+    for (std::size_t n = 0; n < seconds.size(); ++n) {
+      const std::string signature = signature_of(planned.graph, planned.graph.nodes()[n], device_.profile());
+      const auto candidate = candidates_.find(signature);
+      if (signature.empty() || round >= candidate->second.variants.size()) continue;
+      candidate->second.seconds[round].push_back(seconds[n]);
+      for (const graph::Step& step : steps)
+        if (step.node == static_cast<std::int32_t>(n) && !step.shader.empty())
+          candidate->second.shaders.insert(step.shader);
+    }
+  }
+
+  vk::Device& device_;
+  RunConfig config_;
+  TuneOptions options_;
+  Candidates candidates_;
+};
+
+struct Choice {
+  std::size_t chosen = 0;
+  std::vector<double> seconds;  ///< medians, by variant; 0 where none was taken
+  double gain() const { return seconds.front() - seconds[chosen]; }
+};
+
+Choice choose(const Candidate& candidate) {
+  Choice choice;
+  for (const std::vector<double>& seconds : candidate.seconds)
+    choice.seconds.push_back(seconds.empty() ? 0 : median(seconds));
+  double best = kClearlyFaster * choice.seconds.front();
+  for (std::size_t v = 1; v < choice.seconds.size(); ++v) {
+    if (choice.seconds[v] <= 0 || choice.seconds[v] >= best) continue;
+    choice.chosen = v;
+    best = choice.seconds[v];
+  }
+  return choice;
+}
+
+std::vector<std::string> row_text(const Candidate& candidate, const Choice& choice) {
+  std::string times;
+  for (std::size_t v = 0; v < choice.seconds.size(); ++v)
+    times += fmt::format("{}{} {:.4f}", v > 0 ? ", " : "", candidate.variants[v], 1e3 * choice.seconds[v]);
+  return {candidate.op,
+          candidate.shape,
+          std::to_string(candidate.runs),
+          times,
+          candidate.variants[choice.chosen],
+          fmt::format("{:.1f}", 100 * choice.gain() / choice.seconds.front())};
+}
+
+}  // namespace
+
+TuneResult tune(vk::Device& device, const RunConfig& config, const TuneOptions& options) {
+  if (!device.profile().features.timestamps)
+    fail(ErrorCode::kUnsupported, "{} has no timestamps: its kernels cannot be timed", device.profile().name);
+  Tuner tuner(device, config, options);
+  for (std::size_t round = 0; tuner.measure(round);) ++round;
+  TuneResult result{{{"op", "shape", "runs a step", "ms by variant", "chosen", "gain %"}, {}, machine_notes(device)},
+                    {infer::tuned_device(device.info()), {}, {}},
+                    {}};
+  double gain = 0;  // seconds a training step
+  for (const auto& [signature, candidate] : tuner.candidates()) {
+    const Choice choice = choose(candidate);
+    result.table.rows.push_back(row_text(candidate, choice));
+    gain += candidate.runs * choice.gain();
+    TunedNode& node = result.file.nodes[signature];
+    node = {candidate.variants[choice.chosen],
+            choice.seconds[choice.chosen],
+            choice.seconds.front(),
+            {candidate.shaders.begin(), candidate.shaders.end()}};
+    for (const std::string& shader : candidate.shaders) result.file.shaders[shader] = infer::shader_digest(shader);
+  }
+  result.gain = fmt::format("predicted gain: {:.3f} ms a training step", 1e3 * gain);
+  return result;
+}
+
+}  // namespace fabula::bench

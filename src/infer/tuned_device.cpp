@@ -1,0 +1,85 @@
+#include "infer/tuned_device.hpp"
+
+#include "base/fail.hpp"
+#include "base/hash.hpp"
+#include "base/log.hpp"
+#include "vk/shader_table.hpp"
+
+namespace fabula::infer {
+
+TunedDevice tuned_device(const vk::DeviceInfo& info) {
+  return {info.profile.name, info.device_uuid, info.driver_uuid, info.driver};
+}
+
+std::filesystem::path tune_path(const vk::Device& device) {
+  return device.cache_file("tune", "json");
+}
+
+std::string shader_digest(const std::string& name) {
+  const vk::ShaderBinary* shader = vk::find_shader(name);
+  if (shader == nullptr) return {};
+  return fmt::format(
+      "{:016x}", fnv1a(shader->begin, static_cast<std::size_t>(shader->end - shader->begin) * sizeof(std::uint32_t)));
+}
+
+KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, std::string& note) {
+  note.clear();
+  if (file.device != device) {
+    const bool same_device = file.device.name == device.name && file.device.device_uuid == device.device_uuid;
+    note = same_device ? fmt::format("it was measured with driver {}, this is {}", file.device.driver, device.driver)
+                       : fmt::format("it was measured on {}, this is {}", file.device.name, device.name);
+    return {};
+  }
+  KernelChoices choices;
+  std::size_t stale = 0;
+  for (const auto& [signature, node] : file.nodes) {
+    bool same = true;
+    for (const std::string& shader : node.shaders) {
+      const auto digest = file.shaders.find(shader);
+      same = same && digest != file.shaders.end() && digest->second == shader_digest(shader);
+    }
+    if (same)
+      choices[signature] = node.variant;
+    else
+      ++stale;
+  }
+  if (stale > 0)
+    note = fmt::format("{} of its {} choices were measured with other kernels than this fabula's", stale,
+                       file.nodes.size());
+  return choices;
+}
+
+void add_to_tune_file(const std::filesystem::path& path, TuneFile measured) {
+  if (std::filesystem::exists(path)) {
+    try {
+      const TuneFile old = read_tune_file(path);
+      std::string ignored;
+      for (const auto& [signature, variant] : usable_choices(old, measured.device, ignored)) {
+        const TunedNode& node = old.nodes.at(signature);
+        if (measured.nodes.emplace(signature, node).second)
+          for (const std::string& shader : node.shaders) measured.shaders[shader] = shader_digest(shader);
+      }
+    } catch (const Error& error) {
+      info("a damaged tune file is replaced: {}", error.what());
+    }
+  }
+  write_tune_file(path, measured);
+}
+
+std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) {
+  std::unique_ptr<vk::Device> device = vk::Device::open(options);
+  const std::filesystem::path path = tune_path(*device);
+  if (path.empty() || !std::filesystem::exists(path)) return device;
+  std::string note;
+  try {
+    device->choose_kernels(usable_choices(read_tune_file(path), tuned_device(device->info()), note));
+  } catch (const Error& error) {
+    note = error.what();
+  }
+  if (!note.empty())
+    info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(),
+         device->profile().kernel_choices.empty() ? "" : " in part", note);
+  return device;
+}
+
+}  // namespace fabula::infer

@@ -1,0 +1,130 @@
+#include "train/step_runner.hpp"
+
+#include <algorithm>
+
+#include "base/fail.hpp"
+#include "train/schedule.hpp"
+
+namespace fabula::train {
+namespace {
+
+constexpr std::size_t kMostParts = 2;  // one runs while the next waits: what Runtime keeps inputs and results for
+
+}  // namespace
+
+StepRunner::StepRunner(graph::Runtime& runtime, const TrainingPlan& plan, const models::LanguageModel& model,
+                       const RunConfig& config, std::int64_t steps, MakeBatch batch)
+    : runtime_(runtime),
+      plan_(plan),
+      model_(model),
+      config_(config),
+      run_steps_(steps),
+      tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_length(config)),
+      batch_(std::move(batch)) {}
+
+models::BatchWords StepRunner::words_of(std::uint64_t micro_batch) const {
+  const text::Batch data = batch_(micro_batch);
+  models::BatchWords words = models::batch_words(model_, data.ids, data.labels, heads::LossUse::kGradient);
+  ensure(words.counted * config_.train.grad_accumulation == tokens_per_step_, "a training batch counts {} labels of {}",
+         words.counted, tokens_per_step_ / config_.train.grad_accumulation);
+  return words;
+}
+
+void StepRunner::set_part_inputs(std::size_t graph, std::uint64_t micro_batch) {
+  if (next_ != micro_batch) next_words_ = words_of(micro_batch);
+  models::set_batch(runtime_, graph, next_words_);
+  const std::vector<float> scale{1.0f / static_cast<float>(tokens_per_step_), 0, 0, 0};
+  runtime_.set_input(graph, "loss_scale", std::span<const float>(scale));
+  if (config_.model.embd_dropout == 0 && config_.model.resid_dropout == 0) return;
+  const auto seed = static_cast<std::uint64_t>(config_.train.seed);
+  const std::vector<std::uint32_t> words{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
+                                         static_cast<std::uint32_t>(micro_batch),
+                                         static_cast<std::uint32_t>(micro_batch >> 32)};
+  runtime_.set_input(graph, "seed", std::span<const std::uint32_t>(words));
+}
+
+void StepRunner::set_update_inputs(std::int64_t number) {
+  const TrainConfig& train = config_.train;
+  const std::vector<float> limits{static_cast<float>(train.clip_norm), follows_ ? 1.0f : 0.0f, 0, 0};
+  runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
+  const std::array<float, 8> hyper = adamw_hyper(train, learning_rate(train, number, run_steps_), number);
+  runtime_.set_input(plan_.apply, "hyper", std::span<const float>(hyper));
+  follows_ = true;
+}
+
+void StepRunner::start(std::int64_t number) {
+  const std::int64_t accumulation = config_.train.grad_accumulation;
+  steps_.push_back({.number = number});
+  for (std::int64_t micro = 0; micro < accumulation; ++micro) {
+    const auto micro_batch = static_cast<std::uint64_t>((number - 1) * accumulation + micro);
+    const bool last = micro + 1 == accumulation;
+    Part part{.step = number,
+              .graph = micro == 0 ? plan_.overwrite : plan_.accumulate,
+              .handles = micro == 0 ? &plan_.gradient : &plan_.accumulating,
+              .run = 0,
+              .apply_run = 0,
+              .sent = {},
+              .over = {}};
+    if (parts_.size() == kMostParts) collect();
+    set_part_inputs(part.graph, micro_batch);
+    if (last) set_update_inputs(number);
+    note_what_is_over();
+    part.sent = Clock::now();
+    if (last)
+      runtime_.submit({part.graph, plan_.apply});
+    else
+      runtime_.submit({part.graph});
+    part.run = runtime_.last_run(part.graph);
+    if (last) part.apply_run = runtime_.last_run(plan_.apply);
+    parts_.push_back(part);
+    if (last && number == run_steps_) return;
+    next_words_ = words_of(micro_batch + 1);
+    next_ = micro_batch + 1;
+  }
+}
+
+std::optional<double> StepRunner::idle_before(const Part& part) {
+  const auto span = runtime_.kernel_span(part.graph, part.run);
+  const auto last = part.apply_run > 0 ? runtime_.kernel_span(plan_.apply, part.apply_run) : span;
+  std::optional<double> idle;
+  if (span && last_kernel_) idle = std::max(0.0, span->begin - *last_kernel_);
+  last_kernel_ = last ? std::optional(last->end) : std::nullopt;
+  return idle;
+}
+
+void StepRunner::note_what_is_over() {
+  for (Part& part : parts_)
+    if (!part.over && runtime_.is_over(part.graph, part.run)) part.over = Clock::now();
+}
+
+void StepRunner::collect() {
+  const Part part = parts_.front();
+  StepResult& result = steps_[static_cast<std::size_t>(part.step - steps_.front().number)];
+  const auto sum_of = [&](graph::Value value) {
+    return value ? static_cast<double>(runtime_.read(part.graph, value, part.run).front()) : 0.0;
+  };
+  result.loss += sum_of(part.handles->loss);
+  result.token_correct += sum_of(part.handles->token_correct);
+  result.group_correct += sum_of(part.handles->group_correct);
+  result.slot_correct += sum_of(part.handles->slot_correct);
+  if (part.apply_run > 0) {
+    const std::vector<float> clip = runtime_.read(plan_.apply, plan_.clip, part.apply_run);
+    result.norm = clip[1];
+    result.halted = clip[3] != 0;
+  }
+  if (const auto idle = idle_before(part)) result.idle_seconds = result.idle_seconds.value_or(0) + *idle;
+  const Clock::time_point over = part.over.value_or(Clock::now());
+  result.seconds += std::chrono::duration<double>(over - std::max(part.sent, last_over_)).count();
+  last_over_ = over;
+  parts_.pop_front();
+}
+
+StepResult StepRunner::finish() {
+  ensure(!steps_.empty(), "no step is under way");
+  while (!parts_.empty() && parts_.front().step == steps_.front().number) collect();
+  const StepResult result = steps_.front();
+  steps_.pop_front();
+  return result;
+}
+
+}  // namespace fabula::train

@@ -1,0 +1,75 @@
+#pragma once
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <optional>
+
+#include "graph/runtime.hpp"
+#include "text/batches.hpp"
+#include "train/training_plan.hpp"
+
+namespace fabula::train {
+
+/// What the host learns of an optimizer step once the device has done it.
+struct StepResult {
+  std::int64_t number = 0;
+  double loss = 0, norm = 0;
+  double token_correct = 0, group_correct = 0, slot_correct = 0;
+  bool halted = false;  ///< the loss, the norm or an earlier step's was not finite: no weight was changed
+  double seconds = 0;   ///< since the step before was over, or since this one was sent when the device was idle
+  /// Seconds without a kernel between the step before and this one, by the device's clock; with RuntimeOptions::spans.
+  std::optional<double> idle_seconds = {};
+};
+
+/// Runs optimizer steps (gradients of every micro-batch, then the update) so that the device always has work: while it
+/// computes a step, the host sends the next one and prepares the batch after that; results come one step later.
+class StepRunner {
+ public:
+  using MakeBatch = std::function<text::Batch(std::uint64_t micro_batch)>;  ///< micro-batches count from 0
+  /// `steps` is the length of the whole run, for the learning rate. All but `batch` must outlive this.
+  StepRunner(graph::Runtime& runtime, const TrainingPlan& plan, const models::LanguageModel& model,
+             const RunConfig& config, std::int64_t steps, MakeBatch batch);
+
+  /// Sends step `number`, counted from 1; steps are sent in order. Waits only while more than one micro-batch before it
+  /// is still to be computed.
+  void start(std::int64_t number);
+  /// Steps sent whose result has not been handed out.
+  std::size_t under_way() const { return steps_.size(); }
+  /// The result of the oldest of them; waits for it.
+  StepResult finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  /// A micro-batch that the device has been given, with the update behind it when it is a step's last.
+  struct Part {
+    std::int64_t step;
+    std::size_t graph;
+    const models::LossGraph* handles;
+    std::uint64_t run, apply_run;  ///< of `graph` and of the update; 0: no update
+    Clock::time_point sent;
+    std::optional<Clock::time_point> over;  ///< seen to be; some software drivers compute within the submission
+  };
+
+  void collect();  ///< the oldest part, into its step
+  void note_what_is_over();
+  models::BatchWords words_of(std::uint64_t micro_batch) const;
+  void set_part_inputs(std::size_t graph, std::uint64_t micro_batch);
+  void set_update_inputs(std::int64_t number);
+  std::optional<double> idle_before(const Part& part);
+
+  graph::Runtime& runtime_;
+  const TrainingPlan& plan_;
+  const models::LanguageModel& model_;
+  const RunConfig& config_;
+  std::int64_t run_steps_, tokens_per_step_;
+  MakeBatch batch_;
+  models::BatchWords next_words_;  ///< of micro-batch next_; prepared while the device works
+  std::optional<std::uint64_t> next_;
+  std::deque<Part> parts_;  ///< at most two
+  std::deque<StepResult> steps_;
+  bool follows_ = false;  ///< a step was sent before
+  Clock::time_point last_over_{};
+  std::optional<double> last_kernel_;  ///< when the last collected part's kernels were over
+};
+
+}  // namespace fabula::train
