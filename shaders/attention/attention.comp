@@ -5,19 +5,19 @@
 //! variant attention_split SPLIT=1
 // out = softmax(q k^T scale, causal, window) v, with a running maximum (FlashAttention); log_sum_exp is kept for the backward pass.
 #include "grid.glsl"
+#include "values.glsl"
 #include "attention.glsl"
 #include "attention_tile.glsl"
-layout(set = 0, binding = 0) readonly buffer Q { vec4 q_words[]; };
-layout(set = 0, binding = 1) readonly buffer K { vec4 k_words[]; };
-layout(set = 0, binding = 2) readonly buffer V { vec4 v_words[]; };
-layout(set = 0, binding = 3) writeonly buffer Out { float attended[]; };
+READ_VALUES(0, Q, q_words)
+READ_VALUES(1, K, k_words)
+READ_VALUES(2, V, v_words)
 layout(set = 0, binding = 4) writeonly buffer LogSumExp { float log_sum_exp[]; };
 shared vec4 k_tile[TILE * HEAD4];
 shared vec4 v_tile[TILE * HEAD4];
 HEAD_READER(read_q, q_words)
 HEAD_READER(read_k, k_words)
 HEAD_READER(read_v, v_words)
-HEAD_WRITER(write_out, attended)
+HEAD_WRITER(3, Out, attended)
 
 void main() {
   Place at;
@@ -86,14 +86,15 @@ void main() {
   if (position < positions) {
     uint row = sequence_row + position;
     float inverse = 1 / sum;
-    [[unroll]] for (uint e = 0; e < PART; ++e) write_out(row * out_ld + head_word, part + C * e, acc[e] * inverse);
+    [[unroll]] for (uint e = 0; e < PART; ++e) write_attended(row * out_ld + head_word, part + C * e, acc[e] * inverse);
     if (part == 0) {
       log_sum_exp[row * log_sum_exp_ld + at.head] = (maximum + log2(sum)) * kLn2;
       // The padding. No loop that cannot be unrolled: it would keep the one around it, and so every array, from being resolved.
       [[unroll]] for (uint x = 0; x < 3; ++x) {
         bool last = at.head == heads - 1;
         if (last && heads + x < log_sum_exp_ld) log_sum_exp[row * log_sum_exp_ld + heads + x] = 0;
-        if (last && heads * HEAD + x < out_ld) attended[row * out_ld + heads * HEAD + x] = 0;
+        uint word = row * out_ld + heads * HEAD + x;
+        if (last && TYPE_OF(3) == kFp32 && heads * HEAD + x < out_ld) attended_fp32[word / 4][word % 4] = 0;
       }
     }
   }

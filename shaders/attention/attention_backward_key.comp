@@ -5,15 +5,14 @@
 //! variant attention_backward_key_split SPLIT=1
 // d_v_j = sum_i p_ij d_out_i, d_k_j = scale sum_i p_ij (d_out_i v_j - delta_i) q_i over the queries i that see key j.
 #include "grid.glsl"
+#include "values.glsl"
 #include "attention.glsl"
 #include "attention_tile.glsl"
-layout(set = 0, binding = 0) readonly buffer Q { vec4 q_words[]; };
-layout(set = 0, binding = 1) readonly buffer K { vec4 k_words[]; };
-layout(set = 0, binding = 2) readonly buffer V { vec4 v_words[]; };
-layout(set = 0, binding = 3) readonly buffer DOut { vec4 d_out_words[]; };
+READ_VALUES(0, Q, q_words)
+READ_VALUES(1, K, k_words)
+READ_VALUES(2, V, v_words)
+READ_VALUES(3, DOut, d_out_words)
 layout(set = 0, binding = 4) readonly buffer Stats { vec2 stats[]; };  // (log_sum_exp / ln 2, delta)
-layout(set = 0, binding = 5) writeonly buffer DK { float d_k[]; };
-layout(set = 0, binding = 6) writeonly buffer DV { float d_v[]; };
 shared vec4 q_tile[TILE * HEAD4];
 shared vec4 d_out_tile[TILE * HEAD4];
 shared vec2 stats_tile[TILE];
@@ -21,8 +20,8 @@ HEAD_READER(read_q, q_words)
 HEAD_READER(read_k, k_words)
 HEAD_READER(read_v, v_words)
 HEAD_READER(read_d_out, d_out_words)
-HEAD_WRITER(write_d_k, d_k)
-HEAD_WRITER(write_d_v, d_v)
+HEAD_WRITER(5, DK, d_k)
+HEAD_WRITER(6, DV, d_v)
 
 void main() {
   Place at;

@@ -6,16 +6,16 @@
 // d_q = scale sum_j p_j (d_out v_j - delta) k_j with p_j = exp(scale q k_j - log_sum_exp), delta = sum(d_out * out).
 // Leaves (log_sum_exp / ln 2, delta) of every row and head in `stats` for attention_backward_key.
 #include "grid.glsl"
+#include "values.glsl"
 #include "attention.glsl"
 #include "attention_tile.glsl"
-layout(set = 0, binding = 0) readonly buffer Q { vec4 q_words[]; };
-layout(set = 0, binding = 1) readonly buffer K { vec4 k_words[]; };
-layout(set = 0, binding = 2) readonly buffer V { vec4 v_words[]; };
-layout(set = 0, binding = 3) readonly buffer Out { vec4 out_words[]; };
-layout(set = 0, binding = 4) readonly buffer DOut { vec4 d_out_words[]; };
+READ_VALUES(0, Q, q_words)
+READ_VALUES(1, K, k_words)
+READ_VALUES(2, V, v_words)
+READ_VALUES(3, Out, out_words)
+READ_VALUES(4, DOut, d_out_words)
 layout(set = 0, binding = 5) readonly buffer LogSumExp { float log_sum_exp[]; };
 layout(set = 0, binding = 6) writeonly buffer Stats { vec2 stats[]; };
-layout(set = 0, binding = 7) writeonly buffer DQ { float d_q[]; };
 shared vec4 k_tile[TILE * HEAD4];
 shared vec4 v_tile[TILE * HEAD4];
 HEAD_READER(read_q, q_words)
@@ -23,7 +23,7 @@ HEAD_READER(read_k, k_words)
 HEAD_READER(read_v, v_words)
 HEAD_READER(read_out, out_words)
 HEAD_READER(read_d_out, d_out_words)
-HEAD_WRITER(write_d_q, d_q)
+HEAD_WRITER(7, DQ, d_q)
 
 void main() {
   Place at;

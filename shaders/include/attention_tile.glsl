@@ -30,23 +30,35 @@ float sum_of_parts(float x) {
   return x;
 }
 
-// Defines `vec4 name(uint word, uint d)`: words [4d, 4d + 4) of the head that begins at `word` of a buffer of vec4, zero past its end.
-#define HEAD_READER(name, buffer)                                                                               \
+// Defines `vec4 name(uint word, uint d)`: elements [4d, 4d + 4) of the head that begins at element `word` of a value read by values(),
+// zero past its end.
+#define HEAD_READER(name, values)                                                                               \
   vec4 name(uint word, uint d) {                                                                                \
     vec4 part = vec4(0);                                                                                        \
     if (HEAD % 4 == 0) {                                                                                        \
-      if (4 * d < HEAD) part = buffer[word / 4 + d];                                                            \
+      if (4 * d < HEAD) part = values(word / 4 + d);                                                            \
     } else {                                                                                                    \
       [[unroll]] for (uint c = 0; c < 4; ++c) {                                                                 \
-        if (4 * d + c < HEAD) part[c] = buffer[(word + 4 * d + c) / 4][(word + 4 * d + c) % 4];                 \
+        if (4 * d + c < HEAD) part[c] = values((word + 4 * d + c) / 4)[(word + 4 * d + c) % 4];                 \
       }                                                                                                         \
     }                                                                                                           \
     return part;                                                                                                \
   }
-// Defines `void name(uint word, uint d, vec4 part)`: the reverse, into a buffer of floats.
-#define HEAD_WRITER(name, buffer)                                                                               \
-  void name(uint word, uint d, vec4 part) {                                                                     \
+// Declares binding b and defines `void write_name(uint word, uint d, vec4 part)`: the reverse. 16-bit heads of odd sizes share words with
+// their neighbours, so each sets its half of a word that was zero.
+#define HEAD_WRITER(b, Name, name)                                                                              \
+  MODIFY_VALUES(b, Name, name)                                                                                  \
+  layout(set = 0, binding = b) buffer Name##Bits { uint name##_bits[]; };                                       \
+  void write_##name(uint word, uint d, vec4 part) {                                                             \
+    if (HEAD % 4 == 0) {                                                                                        \
+      if (4 * d < HEAD) set_##name(word / 4 + d, part);                                                         \
+      return;                                                                                                   \
+    }                                                                                                           \
+    uvec2 packed = pack_values(part, TYPE_OF(b));                                                               \
     [[unroll]] for (uint c = 0; c < 4; ++c) {                                                                   \
-      if (4 * d + c < HEAD) buffer[word + 4 * d + c] = part[c];                                                 \
+      uint x = word + 4 * d + c;                                                                                \
+      if (4 * d + c >= HEAD) continue;                                                                          \
+      if (TYPE_OF(b) == kFp32) name##_fp32[x / 4][x % 4] = part[c];                                             \
+      else atomicOr(name##_bits[x / 2], (packed[c / 2] >> 16 * (c % 2) & 0xFFFFu) << 16 * (x % 2));             \
     }                                                                                                           \
   }

@@ -68,11 +68,23 @@ void add_grouped_products(std::vector<OpBench>& list, std::int64_t N, std::int64
                   {{}, {}, rows, plan}});
 }
 
+void add_attention(std::vector<OpBench>& list, std::int64_t B, std::int64_t T, std::int64_t D, std::int64_t H,
+                   DType dtype) {
+  const std::int64_t N = B * T;
+  const OpCase::Input absent{.shape = {1, 1}, .present = false}, statistics{.shape = {N, H}};
+  const OpCase::Input qkv{.shape = {N, 3 * D}, .dtype = dtype}, out{.shape = {N, D}, .dtype = dtype};
+  const std::string size =
+      fmt::format("{}x{} D {} H {}{}", B, T, D, H, is_half(dtype) ? fmt::format(" {}", to_string(dtype)) : "");
+  const Attrs attrs{{"batch", double(B)}, {"heads", double(H)}, {"window", 0}, {"scaled", 1}};
+  list.push_back({"attention " + size, "attention", {qkv}, attrs});
+  list.push_back(
+      {"attention_backward " + size, "attention_backward", {qkv, absent, absent, out, statistics, out}, attrs});
+}
+
 /// Sizes by device class: a software driver would take minutes over what a discrete GPU does in a millisecond.
 std::vector<OpBench> benchmarks(bool software) {
   std::vector<OpBench> list;
   const std::int64_t B = software ? 8 : 32, T = software ? 256 : 512, D = software ? 128 : 256, N = B * T, H = 8;
-  const OpCase::Input absent{.shape = {1, 1}, .present = false};
   const auto flat = [](std::int64_t rows, std::int64_t cols) { return OpCase::Input{.shape = {rows, cols}}; };
   add_products(list, 4096, 512, 256);  // M x N x K
   if (!software) {
@@ -87,12 +99,11 @@ std::vector<OpBench> benchmarks(bool software) {
                   {flat(N, D), flat(N, 4 * D)},
                   {{"transpose_a", 1}}});
   add_grouped_products(list, N, D, 224, 225);
-  const Attrs heads{{"batch", double(B)}, {"heads", double(H)}, {"window", 0}, {"scaled", 1}};
-  list.push_back({fmt::format("attention {}x{} D {} H {}", B, T, D, H), "attention", {flat(N, 3 * D)}, heads});
-  list.push_back({fmt::format("attention_backward {}x{} D {} H {}", B, T, D, H),
-                  "attention_backward",
-                  {flat(N, 3 * D), absent, absent, flat(N, D), flat(N, H), flat(N, D)},
-                  heads});
+  add_attention(list, B, T, D, H, DType::kF32);
+  if (!software) {
+    add_attention(list, B, T, D, H, DType::kF16);
+    for (const DType dtype : {DType::kF32, DType::kF16}) add_attention(list, B, T, 2 * D, H, dtype);
+  }
   list.push_back(
       {fmt::format("layer_norm {}x{}", N, D), "layer_norm", {flat(N, D), flat(1, D), flat(1, D)}, {{"eps", 1e-5}}});
   list.push_back({fmt::format("layer_norm_backward {}x{}", N, D),
@@ -123,7 +134,7 @@ std::vector<Value> declare_inputs(Graph& graph, const OpBench& bench) {
     const OpCase::Input& input = bench.inputs[i];
     inputs.push_back(!input.present               ? Value{}
                      : input.dtype == DType::kU32 ? graph.input(input_name(i), input.shape, input.dtype)
-                                                  : graph.state(input_name(i), input.shape));
+                                                  : graph.state(input_name(i), input.typed()));
   }
   return inputs;
 }

@@ -57,6 +57,7 @@ std::vector<Value> Graph::op(std::string_view name, std::span<const Value> input
   node.label = scope_ + std::string(name);
   node.inputs.assign(inputs.begin(), inputs.end());
   node.attrs = std::move(attrs);
+  node.segment = segment_;
   check_arity(*entry.def, node.label, inputs, node.attrs);
   InferCall call(*this, node);
   entry.def->infer(call);
@@ -113,6 +114,13 @@ Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), length
 }
 Graph::Scope::~Scope() {
   graph_.scope_.resize(length_);
+}
+
+Graph::Segment::Segment(Graph& graph) : graph_(graph), outer_(graph.segment_) {
+  graph_.segment_ = graph_.segments_++;
+}
+Graph::Segment::~Segment() {
+  graph_.segment_ = outer_;
 }
 
 const ValueInfo& Graph::info(Value value) const {

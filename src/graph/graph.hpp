@@ -24,6 +24,7 @@ struct Node {
   std::vector<Value> inputs;  ///< absent entries are optional inputs not given
   std::vector<Value> outputs;
   Attrs attrs;
+  std::int32_t segment = -1;  ///< see Graph::Segment; -1: in none
 };
 
 /// A static computation for one shape: nodes in execution order, appended by op(). It holds no memory and no device.
@@ -68,6 +69,20 @@ class Graph {
     std::size_t length_;
   };
 
+  /// The nodes appended while it lives form one segment: what a backward pass may compute again as a whole from the
+  /// values that come into it (a transformer block, say).
+  class Segment {
+   public:
+    explicit Segment(Graph& graph);
+    ~Segment();
+    Segment(const Segment&) = delete;
+    Segment& operator=(const Segment&) = delete;
+
+   private:
+    Graph& graph_;
+    std::int32_t outer_;
+  };
+
   const OpTable& table() const { return *table_; }
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<ValueInfo>& values() const { return values_; }
@@ -82,6 +97,7 @@ class Graph {
   std::vector<ValueInfo> values_;
   std::map<std::string, Value, std::less<>> stored_;  ///< parameters, states and inputs by name: one value each
   std::string scope_;
+  std::int32_t segment_ = -1, segments_ = 0;  ///< the one being built; how many there are
 };
 
 struct Seed {
@@ -91,6 +107,9 @@ struct Seed {
 
 struct DifferentiateOptions {
   bool recompute_cheap = true;  ///< evaluate OpDef::cheap_to_recompute ops again rather than keep their outputs
+  /// Evaluate what the backward pass reads of a Graph::Segment again from the values that come into the segment, which
+  /// alone are kept. The same nodes on the same values: every gradient stays bit-identical.
+  bool recompute_segments = false;
 };
 
 /// Appends the backward pass. Returns the gradients of `wrt`, in order; absent where the outputs do not depend on it.

@@ -37,7 +37,8 @@ void keep_sums(LossGraph& result) {
 
 }  // namespace
 
-LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients) {
+LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients,
+                         const DifferentiateOptions& options) {
   LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
   Graph& graph = result.graph;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
@@ -53,7 +54,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   std::vector<Value> parameters;
   for (const ParameterSpec& spec : model.parameters()) parameters.push_back(graph.parameter(spec.name, spec.shape));
   const Value one = graph.op1("fill", {}, {{"rows", 1}, {"cols", 1}, {"value", 1}});
-  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters);
+  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters, options);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const std::string name = std::string(kGradientPrefix) + model.parameters()[i].name;
     ensure(bool(d[i]), "the loss does not depend on \"{}\"", model.parameters()[i].name);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/fail.hpp"
+#include "ops/attention_block.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -47,6 +48,15 @@ bool texel_fits(const AttentionShape& shape, const vk::DeviceProfile& profile) {
   return lanes > 0 && lanes <= kTexelLanes && rows * row_texels <= profile.limits.max_texel_elements;
 }
 
+/// Parts of d_q are computed for as many sequences at a time as this holds.
+bool attention_block_fits(const AttentionShape& shape, const vk::DeviceProfile& profile, std::uint32_t subgroup,
+                          bool backward) {
+  if (shape.head_size % 4 || subgroup < 4) return false;
+  const AttentionBlock block = attention_block(shape.head_size, backward, profile);
+  if (block.local == 0 || block.local % subgroup || subgroup % block.score_lanes) return false;
+  return !backward || attention_parts(shape, block, profile).sequences > 0;
+}
+
 /// Query or key rows that an invocation of a texel kernel keeps: more reuse a shuffle, but code and compile time grow
 /// with them.
 std::uint32_t texel_rows(std::int64_t head_size) {
@@ -83,12 +93,34 @@ AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape
 }
 
 /// Rows that can be bound of every one of the bindings at once.
-std::int64_t bindable_rows(const std::vector<AttentionBinding>& bindings, std::uint64_t bytes) {
+std::int64_t bindable_rows(const std::vector<AttentionLaunch>& launches, std::uint64_t bytes) {
   std::int64_t rows = INT64_MAX;
-  for (const AttentionBinding& binding : bindings) {
-    rows = std::min(rows, static_cast<std::int64_t>(bytes / static_cast<std::uint64_t>(binding.shape.row_bytes())));
-  }
+  for (const AttentionLaunch& launch : launches)
+    for (const AttentionBinding& binding : launch.bindings) {
+      const auto row = static_cast<std::uint64_t>(binding.shape.row_bytes());
+      if (!binding.whole) rows = std::min(rows, static_cast<std::int64_t>(bytes / row));
+    }
   return rows;
+}
+
+/// Sequences that one launch can bind.
+std::int64_t bindable_sequences(LowerCall& call, const std::vector<AttentionLaunch>& launches) {
+  const AttentionShape shape = attention_shape(call);
+  const vk::DeviceProfile& profile = call.profile();
+  std::uint64_t bytes = profile.limits.max_storage_range;
+  if (call.variant() == "texel") bytes = std::min(bytes, profile.limits.max_texel_elements * 16);
+  const std::int64_t rows = bindable_rows(launches, bytes);
+  if (rows >= shape.rows()) return shape.sequences;
+  // a window may have to begin up to that many rows early
+  const std::int64_t sequences = (rows - (kRowQuantum - 1)) / shape.positions;
+  if (rows < kRowQuantum || sequences < 1) {
+    fail(ErrorCode::kUnsupported,
+         "{}: one sequence of {} positions does not fit a binding of {} bytes, the most this device allows ({} "
+         "rows); use a shorter "
+         "sequence",
+         call.label(), shape.positions, bytes, rows);
+  }
+  return sequences;
 }
 
 }  // namespace
@@ -103,6 +135,7 @@ AttentionShape infer_attention(const InferCall& call) {
   const Shape q = call.in(0);
   call.require(call.has_input(1) == call.has_input(2), "k and v are given both or neither");
   call.require(fused || (call.in(1) == q && call.in(2) == q), "q, k and v have one shape");
+  call.require(fused || (call.in(1).dtype == q.dtype && call.in(2).dtype == q.dtype), "q, k and v have one type");
   const std::int64_t batch = call.attrs().integer("batch"), heads = call.attrs().integer("heads");
   call.require(batch > 0 && q.rows % batch == 0, "the rows are a multiple of the attribute batch");
   call.require(!fused || q.cols % 3 == 0, "a fused q, k, v has 3 D columns");
@@ -118,16 +151,18 @@ AttentionShape attention_shape(const NodeView& node) {
   return shape_from(node.attrs(), node.in(0), !node.has_input(1));
 }
 
-std::vector<std::string> attention_variants(const NodeView& node, const vk::DeviceProfile& profile) {
+std::vector<std::string> attention_variants(const NodeView& node, const vk::DeviceProfile& profile, bool backward) {
   const std::uint32_t subgroup = promised_subgroup_size(profile.features, profile.features.subgroup_size);
   const bool can_split = subgroup >= 4 && subgroup <= 128;
   const AttentionShape shape = attention_shape(node);
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
   std::vector<std::string> variants;
-  if (texel_fits(shape, profile)) variants.emplace_back("texel");
+  if (texel_fits(shape, profile) && !is_half(node.in(0).dtype)) variants.emplace_back("texel");
+  if (!software && attention_block_fits(shape, profile, subgroup, backward)) variants.emplace_back("block");
   if (can_split && !software && shape.head_size > 32) variants.emplace_back("split");
   variants.emplace_back("baseline");
   if (can_split && software && shape.head_size <= 32) variants.emplace_back("split");
+  if (software && attention_block_fits(shape, profile, subgroup, backward)) variants.emplace_back("block");
   return variants;
 }
 
@@ -143,6 +178,19 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
     kernel.constants = {kernel.subgroup_size, static_cast<std::uint32_t>(shape.head_size / 4), rows};
     kernel.rows_a_group = kernel.subgroup_size * rows;
     kernel.shader = name + "_texel";
+  } else if (variant == "block") {
+    const AttentionBlock block = attention_block(shape.head_size, pass != AttentionPass::kForward, profile);
+    kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
+    kernel.constants = {block.local, static_cast<std::uint32_t>(shape.head_size), block.queries, block.keys,
+                        block.score_lanes, block.output_lanes};
+    if (pass == AttentionPass::kForward) {
+      kernel.shader = "attention_block";
+      kernel.rows_a_group = block.queries;
+    } else {
+      kernel.shader = "attention_backward_block";
+      kernel.constants.push_back(block.d_q_lanes);
+      kernel.rows_a_group = block.keys;
+    }
   } else {
     kernel = tile_kernel(pass, variant == "split", shape, profile);
     kernel.shader = variant == "split" ? name + "_split" : name;
@@ -150,34 +198,19 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
   return kernel;
 }
 
-void launch_attention(LowerCall& call, AttentionPass pass, const std::vector<AttentionBinding>& bindings) {
+void launch_attention(LowerCall& call, const std::vector<AttentionLaunch>& launches, std::int64_t max_sequences) {
   const AttentionShape shape = attention_shape(call);
-  const vk::DeviceProfile& profile = call.profile();
-  const AttentionKernel kernel = attention_kernel(pass, call.variant(), shape, profile);
-  std::uint64_t bytes = profile.limits.max_storage_range;
-  if (call.variant() == "texel") bytes = std::min(bytes, profile.limits.max_texel_elements * 16);
-  std::int64_t sequences = shape.sequences;  // of a launch
-  if (const std::int64_t rows = bindable_rows(bindings, bytes); rows < shape.rows()) {
-    sequences = (rows - (kRowQuantum - 1)) / shape.positions;  // a window may have to begin up to that many rows early
-    if (rows < kRowQuantum || sequences < 1) {
-      fail(ErrorCode::kUnsupported,
-           "{}: one sequence of {} positions does not fit a binding of {} bytes, the most this device allows ({} "
-           "rows); use a shorter "
-           "sequence",
-           call.label(), shape.positions, bytes, rows);
-    }
-  }
-
+  std::int64_t sequences = bindable_sequences(call, launches);  // of a launch
+  if (max_sequences > 0) sequences = std::min(sequences, max_sequences);
   AttentionPush push{};
   push.positions = static_cast<std::uint32_t>(shape.positions);
   push.heads = static_cast<std::uint32_t>(shape.heads);
   push.window = static_cast<std::uint32_t>(shape.window);
-  push.row_blocks = static_cast<std::uint32_t>((shape.positions + kernel.rows_a_group - 1) / kernel.rows_a_group);
   const auto width = static_cast<std::uint32_t>(shape.width());
   push.q_ld = push.k_ld = push.v_ld = static_cast<std::uint32_t>(call.in(0).ld());
   push.k_column = shape.fused ? width : 0;
   push.v_column = shape.fused ? 2 * width : 0;
-  push.out_ld = static_cast<std::uint32_t>(Shape{1, shape.width()}.ld());
+  push.out_ld = static_cast<std::uint32_t>(Shape{1, shape.width(), call.in(0).dtype}.ld());
   push.log_sum_exp_ld = static_cast<std::uint32_t>(Shape{1, shape.heads}.ld());
   push.stats_ld = static_cast<std::uint32_t>(Shape{1, 2 * shape.heads}.ld());
   push.scale = shape.scale;
@@ -186,32 +219,46 @@ void launch_attention(LowerCall& call, AttentionPass pass, const std::vector<Att
     const std::int64_t begin = first * shape.positions / kRowQuantum * kRowQuantum;
     push.first_row = static_cast<std::uint32_t>(first * shape.positions - begin);
     push.sequences = static_cast<std::uint32_t>(count);
-    Launch launch{.shader = kernel.shader, .constants = kernel.constants, .subgroup_size = kernel.subgroup_size};
-    launch.groups = LowerCall::grid(static_cast<std::int64_t>(push.row_blocks) * count * shape.heads);
-    for (const AttentionBinding& binding : bindings) {
-      launch.bindings.emplace_back(binding.value, begin, (first + count) * shape.positions);
+    for (const auto& [kernel, bindings, invocations] : launches) {
+      const std::int64_t row_blocks = (shape.positions + kernel.rows_a_group - 1) / kernel.rows_a_group;
+      const std::int64_t local = kernel.constants[0];
+      push.row_blocks = static_cast<std::uint32_t>(row_blocks);
+      Launch launch{.shader = kernel.shader, .constants = kernel.constants, .subgroup_size = kernel.subgroup_size};
+      launch.groups = LowerCall::grid(invocations > 0 ? (count * invocations + local - 1) / local
+                                                      : row_blocks * count * shape.heads);
+      for (const AttentionBinding& binding : bindings) {
+        if (binding.whole) launch.bindings.emplace_back(binding.value);
+        else launch.bindings.emplace_back(binding.value, begin, (first + count) * shape.positions);
+      }
+      call.dispatch(launch, push);
     }
-    call.dispatch(launch, push);
   }
+}
+
+void clear_packed_heads(LowerCall& call, std::size_t output) {
+  const Shape out = call.out(output);
+  if (!is_half(out.dtype)) return;
+  if (out.cols != out.ld() || attention_shape(call).head_size % 4) call.clear(call.output(output));
 }
 
 namespace {
 
 void infer(InferCall& call) {
   const AttentionShape shape = infer_attention(call);
-  call.output({shape.rows(), shape.width()});
+  call.output({shape.rows(), shape.width()}, call.in(0).dtype);
   call.output({shape.rows(), shape.heads});
 }
 
 void lower(LowerCall& call) {
   const AttentionShape shape = attention_shape(call);
   const std::size_t k = shape.fused ? 0 : 1, v = shape.fused ? 0 : 2;
-  launch_attention(call, AttentionPass::kForward,
-                   {{call.input(0), call.in(0)},
-                    {call.input(k), call.in(k)},
-                    {call.input(v), call.in(v)},
-                    {call.output(0), call.out(0)},
-                    {call.output(1), call.out(1)}});
+  clear_packed_heads(call, 0);
+  launch_attention(call, {{attention_kernel(AttentionPass::kForward, call.variant(), shape, call.profile()),
+                           {{call.input(0), call.in(0)},
+                            {call.input(k), call.in(k)},
+                            {call.input(v), call.in(v)},
+                            {call.output(0), call.out(0)},
+                            {call.output(1), call.out(1)}}}});
 }
 
 void grad(GradCall& call) {
@@ -243,7 +290,9 @@ const OpDef attention{
     .lower = lower,
     .grad = grad,
     .cost = cost,
-    .variants = attention_variants,
+    .variants = [](const NodeView& node,
+                   const vk::DeviceProfile& profile) { return attention_variants(node, profile, false); },
+    .half = {"q", "k", "v"},
 };
 
 }  // namespace fabula::ops

@@ -22,6 +22,10 @@ struct AttentionShape {
   double pairs() const;                                     ///< (query, key) pairs of one head, over all sequences
 };
 
+/// Zeroes a 16-bit output of which the kernels do not write every word: rows end in padding, or words are shared by two
+/// heads, whose workgroups then each add their half.
+void clear_packed_heads(graph::LowerCall& call, std::size_t output);
+
 /// Checks inputs 0..2 and the attributes. Throws kInvalidArgument naming what does not fit.
 AttentionShape infer_attention(const graph::InferCall& call);
 /// The same of a node that was inferred.
@@ -47,20 +51,31 @@ struct AttentionKernel {
 
 enum class AttentionPass { kForward, kBackwardQuery, kBackwardKey };
 
-/// "baseline" runs everywhere; "split" spreads a row over lanes of a subgroup (GPUs); "texel" reads by texel fetch
-/// (software drivers).
-std::vector<std::string> attention_variants(const graph::NodeView& node, const vk::DeviceProfile& profile);
+/// "baseline" runs everywhere; "split" spreads a row over lanes of a subgroup (GPUs); "block" computes rectangles of
+/// scores from shared memory (discrete GPUs); "texel" reads by texel fetch (software drivers).
+std::vector<std::string> attention_variants(const graph::NodeView& node, const vk::DeviceProfile& profile,
+                                            bool backward);
 AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, const AttentionShape& shape,
                                  const vk::DeviceProfile& profile);
 
-/// A binding of N rows.
+/// A binding of N rows; or, `whole`, one that every launch binds from its first row to its last.
 struct AttentionBinding {
   graph::Value value;
   graph::Shape shape;
+  bool whole = false;
 };
 
-/// Emits `kernel` over all sequences. Where a binding is too large to be bound whole, the launch is cut into runs of
-/// whole sequences. Throws kUnsupported when not even one sequence can be bound.
-void launch_attention(graph::LowerCall& call, AttentionPass pass, const std::vector<AttentionBinding>& bindings);
+/// One kernel and what it binds.
+struct AttentionLaunch {
+  AttentionKernel kernel;
+  std::vector<AttentionBinding> bindings;
+  std::int64_t invocations = 0;  ///< a sequence; 0: one workgroup for each rows_a_group rows of a head
+};
+
+/// Emits the kernels, one after the other, over all sequences. Where a binding is too large to be bound whole, or
+/// `max_sequences` (0: any number) is exceeded, all of them are repeated over runs of whole sequences. Throws
+/// kUnsupported when not even one sequence can be bound.
+void launch_attention(graph::LowerCall& call, const std::vector<AttentionLaunch>& launches,
+                      std::int64_t max_sequences = 0);
 
 }  // namespace fabula::ops

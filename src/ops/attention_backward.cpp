@@ -1,4 +1,4 @@
-#include "ops/attention.hpp"
+#include "ops/attention_block.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -11,14 +11,27 @@ void infer(InferCall& call) {
   const AttentionShape shape = infer_attention(call);
   const Shape out{shape.rows(), shape.width()};
   call.require(call.in(kOut) == out && call.in(kDOut) == out, "out and d_out are [N, D]");
+  call.require(call.in(kOut).dtype == call.in(kQ).dtype && call.in(kDOut).dtype == call.in(kQ).dtype,
+               "q, k, v, out and d_out have one type");
   call.require(call.in(kLogSumExp) == Shape{shape.rows(), shape.heads}, "log_sum_exp is [N, H]");
   for (int i = 0; i < (shape.fused ? 1 : 3); ++i) call.output(call.in(0));
 }
 
-/// (log_sum_exp / ln 2, delta) of every row and head: written with d_q, read for d_k and d_v.
-std::vector<Shape> scratch(const NodeView& node, const vk::DeviceProfile&, std::string_view) {
+/// Parts of d_q that wait to be added: [sequences at a time * rows of a sequence, D].
+AttentionParts parts_of(const AttentionShape& shape, const vk::DeviceProfile& profile) {
+  return attention_parts(shape, attention_block(shape.head_size, true, profile), profile);
+}
+Shape parts_shape(const AttentionShape& shape, const vk::DeviceProfile& profile) {
+  const AttentionParts parts = parts_of(shape, profile);
+  return {parts.sequences * parts.rows, shape.width()};
+}
+
+/// (log_sum_exp / ln 2, delta) of every row and head, written first or with d_q; in variant block the parts of d_q.
+std::vector<Shape> scratch(const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) {
   const AttentionShape shape = attention_shape(node);
-  return {{shape.rows(), 2 * shape.heads}};
+  std::vector<Shape> shapes{{shape.rows(), 2 * shape.heads}};
+  if (variant == "block") shapes.push_back(parts_shape(shape, profile));
+  return shapes;
 }
 
 void lower(LowerCall& call) {
@@ -29,11 +42,28 @@ void lower(LowerCall& call) {
   const AttentionBinding d_q = output(0), d_k = output(shape.fused ? 0 : 1), d_v = output(shape.fused ? 0 : 2);
   const AttentionBinding stats{call.scratch(0), {shape.rows(), 2 * shape.heads}};
   for (std::size_t i = 0; i < call.output_count(); ++i) {
-    if (call.out(i).cols != call.out(i).ld()) call.clear(call.output(i));  // the kernels write no padding
+    if (is_half(call.out(i).dtype)) clear_packed_heads(call, i);
+    else if (call.out(i).cols != call.out(i).ld()) call.clear(call.output(i));  // the kernels write no padding
   }
-  launch_attention(call, AttentionPass::kBackwardQuery,
-                   {q, k, v, input(kOut), input(kDOut), input(kLogSumExp), stats, d_q});
-  launch_attention(call, AttentionPass::kBackwardKey, {q, k, v, input(kDOut), stats, d_k, d_v});
+  const auto kernel = [&](AttentionPass pass) { return attention_kernel(pass, call.variant(), shape, call.profile()); };
+  const AttentionKernel key = kernel(AttentionPass::kBackwardKey);
+  if (call.variant() != "block") {
+    launch_attention(call, {{kernel(AttentionPass::kBackwardQuery),
+                             {q, k, v, input(kOut), input(kDOut), input(kLogSumExp), stats, d_q}}});
+    launch_attention(call, {{key, {q, k, v, input(kDOut), stats, d_k, d_v}}});
+    return;
+  }
+  const AttentionBinding parts{call.scratch(1), parts_shape(shape, call.profile()), true};
+  constexpr std::uint32_t kLocal = 128;
+  const auto head = static_cast<std::uint32_t>(shape.head_size), keys = static_cast<std::uint32_t>(key.rows_a_group);
+  const AttentionKernel delta{"attention_backward_delta", {kLocal, head}, 0, key.rows_a_group};
+  const AttentionKernel sum{"attention_backward_sum", {kLocal, head, keys}, 0, key.rows_a_group};
+  launch_attention(
+      call, {{delta, {input(kOut), input(kDOut), input(kLogSumExp), stats}, shape.positions * shape.heads}});
+  launch_attention(call,
+                   {{key, {q, k, v, input(kDOut), stats, d_k, d_v, parts}},
+                    {sum, {parts, d_q}, shape.positions * shape.width() / 4}},
+                   parts_of(shape, call.profile()).sequences);
 }
 
 Cost cost(const NodeView& node) {
@@ -56,8 +86,10 @@ const OpDef attention_backward{
     .infer = infer,
     .lower = lower,
     .cost = cost,
-    .variants = attention_variants,
+    .variants = [](const NodeView& node,
+                   const vk::DeviceProfile& profile) { return attention_variants(node, profile, true); },
     .scratch = scratch,
+    .half = {"q", "k", "v", "out", "d_out"},
 };
 
 }  // namespace fabula::ops

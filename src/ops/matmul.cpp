@@ -188,18 +188,19 @@ void grad(GradCall& call) {
     return call.op1("matmul", {a, b}, std::move(attrs));
   };
   const MatmulLayout layout = matmul_size(call).layout;
+  // The weights' gradient first: a recomputed `a` is done with before d_a takes memory.
+  if (call.wanted(kB)) {
+    const Value a = call.input(kA);
+    call.add_gradient(kB, layout == MatmulLayout::kNN   ? product(a, d_y, tn, DType::kF32)
+                          : layout == MatmulLayout::kNT ? product(d_y, a, tn, DType::kF32)
+                                                        : product(a, d_y, plain, DType::kF32));
+  }
   if (call.wanted(kA)) {
     const Value b = call.input(kB);
     const DType type = call.in(kA).dtype;
     call.add_gradient(kA, layout == MatmulLayout::kNN   ? product(d_y, b, nt, type)
                           : layout == MatmulLayout::kNT ? product(d_y, b, plain, type)
                                                         : product(b, d_y, nt, type));
-  }
-  if (call.wanted(kB)) {
-    const Value a = call.input(kA);
-    call.add_gradient(kB, layout == MatmulLayout::kNN   ? product(a, d_y, tn, DType::kF32)
-                          : layout == MatmulLayout::kNT ? product(d_y, a, tn, DType::kF32)
-                                                        : product(a, d_y, plain, DType::kF32));
   }
   if (call.wanted(kBias)) call.add_gradient(kBias, call.op1("sum_rows", {d_y}));
   if (call.wanted(kResidual)) call.add_gradient(kResidual, d_y);

@@ -5,8 +5,13 @@ using namespace graph;
 
 namespace {
 
-/// Rows that become one: where x lies in one row block, and else; row blocks start at multiples of 64.
-constexpr std::int64_t kChunk = 128, kBlockChunk = 64;
+/// Rows of a row block that become one where x lies in several: blocks start at multiples of 64.
+constexpr std::int64_t kBlockChunk = 64;
+/// Rows that become one where x lies in one row block. Each chunk is a row written and read again, but few of them do
+/// not fill a GPU.
+constexpr std::int64_t chunk_rows(std::int64_t rows) {
+  return rows >= 16384 ? 256 : 128;
+}
 constexpr std::string_view kTexel = "texel", kStorage = "storage";
 constexpr std::int64_t kLastChunk = 256;  ///< as many rows as are summed in one go at the end
 
@@ -35,7 +40,7 @@ void lower(LowerCall& call) {
     const std::vector<RowBlock> blocks = call.row_blocks({x}, max_rows);
     if (rows <= kLastChunk && blocks.size() == 1) return stage(call, x, rows, call.output(), kLastChunk, 0);
     const Value partial = call.scratch(level);
-    const std::int64_t chunk = blocks.size() == 1 ? kChunk : kBlockChunk;
+    const std::int64_t chunk = blocks.size() == 1 ? chunk_rows(rows) : kBlockChunk;
     for (const RowBlock& block : blocks) {  // scratch may be longer than the rows in use
       const std::int64_t end = std::min(block.end, rows);
       if (block.begin < end) stage(call, {x, block.begin, end}, end - block.begin, partial, chunk, block.begin / chunk);
