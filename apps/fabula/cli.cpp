@@ -348,13 +348,15 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str();
   sub->add_flag("--all-variants", args.bench_ops.all_variants, "every kernel variant, not only the first choice");
   add_format(sub, args.bench_ops);
-  sub = line.command(*bench, "train", "whole training steps, full and grouped head side by side", args.bench_train,
-                     bench_train);
+  sub = line.command(*bench, "train", "whole training steps: grouped, full and fused head side by side",
+                     args.bench_train, bench_train);
   add_config_flags(sub, args.bench_train.config, args.bench_train.overrides);
   sub->add_option("--steps", args.bench_train.steps, "measured steps, after two to warm up")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
+  sub->add_option("--tokens", args.bench_train.tokens,
+                  "batches of this token file (fabula data prepare); missing: random ids");
   CLI::Option* profile =
       sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, for the config's head");
   sub->add_option("--by", args.bench_train.by, "rows of the profile: kernel or op")

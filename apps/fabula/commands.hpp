@@ -118,7 +118,7 @@ int info_run(const InfoArgs& args);
 struct BenchArgs {
   std::string config;
   std::vector<std::string> overrides;
-  std::string format = "md", filter;
+  std::string format = "md", filter, tokens;
   double seconds = 0.5;
   int steps = 10;
   bool all_variants = false, profile = false;

@@ -89,7 +89,7 @@ int train(const TrainArgs& args) {
 
 int bench_train(const BenchArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter};
+  const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter, .tokens = args.tokens};
   const bench::Table table =
       args.profile ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})
                    : bench::bench_train(args.device, config, options);

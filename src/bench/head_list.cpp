@@ -75,7 +75,7 @@ std::vector<HeadVariant> head_variants(const RunConfig& base) {
   List list(base);
   list.one_level(kFullTied, HeadKind::kFull, true);
   list.one_level("full untied", HeadKind::kFull, false);
-  list.one_level("fused tied", HeadKind::kFused, true);
+  list.one_level(kFusedTied, HeadKind::kFused, true);
   list.one_level("fused tied bias", HeadKind::kFused, true, true);
   list.adaptive();
   list.grouped(kGrouped, HeadModulation::kScaleShift, 0);

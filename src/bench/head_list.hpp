@@ -12,7 +12,7 @@ struct HeadVariant {
   RunConfig config;
 };
 
-inline constexpr const char* kFullTied = "full tied";
+inline constexpr const char *kFullTied = "full tied", *kFusedTied = "fused tied";
 inline constexpr const char* kGrouped = "grouped";  ///< the paper's: scale_shift over ranges of ids
 
 /// The heads that comparisons go through, the body and the training the same. Of the base's head they take what fits

@@ -11,9 +11,9 @@ namespace fabula::bench {
 namespace {
 
 std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConfig& config, const std::string& name,
-                                 int steps) {
+                                 int steps, const text::TokenFile* tokens) {
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(options);  // one a head: peaks are then its own
-  StepBench bench(*device, config);
+  StepBench bench(*device, config, {}, tokens);
   const StepTime time = bench.measure(name, steps);
   return {name,
           fmt::format("{:.2f}", 1e-6 * double(bench.model().parameter_count())),
@@ -29,14 +29,23 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
   Table table{{"head", "M parameters", "ms/step", "tokens/s", "idle %", "submissions", "peak MiB"}, {}, {}};
   table.notes = machine_notes(*infer::open_tuned_device(device));
-  table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32",
+  table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, {}, {}",
                                     config.model.layers, config.model.hidden, config.model.heads,
-                                    config.model.vocab_size, config.train.batch_size, train::sequence_length(config)));
+                                    config.model.vocab_size, config.train.batch_size, train::sequence_length(config),
+                                    precision_name(config.train.precision),
+                                    options.tokens.empty() ? "random ids" : options.tokens.filename().string()));
+  std::optional<text::TokenFile> tokens;
+  if (!options.tokens.empty()) {
+    tokens.emplace(options.tokens);
+    if (tokens->vocab_size() != config.model.vocab_size)
+      fail(ErrorCode::kInvalidArgument, "{} has {} tokens in its vocabulary, the config's vocab_size is {}",
+           options.tokens.string(), tokens->vocab_size(), config.model.vocab_size);
+  }
   for (const HeadVariant& head : head_variants(config)) {
-    if (head.name != kGrouped && head.name != kFullTied) continue;
+    if (head.name != kGrouped && head.name != kFullTied && head.name != kFusedTied) continue;
     if (head.name.find(options.filter) == std::string::npos) continue;
     try {
-      table.rows.push_back(measure(device, head.config, head.name, options.steps));
+      table.rows.push_back(measure(device, head.config, head.name, options.steps, tokens ? &*tokens : nullptr));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kOutOfMemory) throw;
       info("{}: {}", head.name, error.what());

@@ -181,7 +181,8 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
   } else if (variant == "block") {
     const AttentionBlock block = attention_block(shape.head_size, pass != AttentionPass::kForward, profile);
     kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
-    kernel.constants = {block.local, static_cast<std::uint32_t>(shape.head_size), block.queries, block.keys,
+    kernel.constants = {block.local,       static_cast<std::uint32_t>(shape.head_size),
+                        block.queries,     block.keys,
                         block.score_lanes, block.output_lanes};
     if (pass == AttentionPass::kForward) {
       kernel.shader = "attention_block";
@@ -227,8 +228,10 @@ void launch_attention(LowerCall& call, const std::vector<AttentionLaunch>& launc
       launch.groups = LowerCall::grid(invocations > 0 ? (count * invocations + local - 1) / local
                                                       : row_blocks * count * shape.heads);
       for (const AttentionBinding& binding : bindings) {
-        if (binding.whole) launch.bindings.emplace_back(binding.value);
-        else launch.bindings.emplace_back(binding.value, begin, (first + count) * shape.positions);
+        if (binding.whole)
+          launch.bindings.emplace_back(binding.value);
+        else
+          launch.bindings.emplace_back(binding.value, begin, (first + count) * shape.positions);
       }
       call.dispatch(launch, push);
     }

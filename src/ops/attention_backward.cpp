@@ -42,8 +42,10 @@ void lower(LowerCall& call) {
   const AttentionBinding d_q = output(0), d_k = output(shape.fused ? 0 : 1), d_v = output(shape.fused ? 0 : 2);
   const AttentionBinding stats{call.scratch(0), {shape.rows(), 2 * shape.heads}};
   for (std::size_t i = 0; i < call.output_count(); ++i) {
-    if (is_half(call.out(i).dtype)) clear_packed_heads(call, i);
-    else if (call.out(i).cols != call.out(i).ld()) call.clear(call.output(i));  // the kernels write no padding
+    if (is_half(call.out(i).dtype))
+      clear_packed_heads(call, i);
+    else if (call.out(i).cols != call.out(i).ld())
+      call.clear(call.output(i));  // the kernels write no padding
   }
   const auto kernel = [&](AttentionPass pass) { return attention_kernel(pass, call.variant(), shape, call.profile()); };
   const AttentionKernel key = kernel(AttentionPass::kBackwardKey);
@@ -58,8 +60,8 @@ void lower(LowerCall& call) {
   const auto head = static_cast<std::uint32_t>(shape.head_size), keys = static_cast<std::uint32_t>(key.rows_a_group);
   const AttentionKernel delta{"attention_backward_delta", {kLocal, head}, 0, key.rows_a_group};
   const AttentionKernel sum{"attention_backward_sum", {kLocal, head, keys}, 0, key.rows_a_group};
-  launch_attention(
-      call, {{delta, {input(kOut), input(kDOut), input(kLogSumExp), stats}, shape.positions * shape.heads}});
+  launch_attention(call,
+                   {{delta, {input(kOut), input(kDOut), input(kLogSumExp), stats}, shape.positions * shape.heads}});
   launch_attention(call,
                    {{key, {q, k, v, input(kDOut), stats, d_k, d_v, parts}},
                     {sum, {parts, d_q}, shape.positions * shape.width() / 4}},
