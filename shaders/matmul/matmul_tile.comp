@@ -1,7 +1,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// y[M,N] = op(a) op(b) (+ bias) (+ residual): a workgroup computes a BM x BN tile, an invocation 8 x TN of it, from shared memory
+// y[M,N] = op(a) op(b) and the epilogue of matmul_output.glsl: a workgroup computes a BM x BN tile, an invocation 8 x TN of it, from shared memory
 // that holds BK steps of K. The next step's words are fetched into registers while this one is multiplied.
 //   nn  a [M,K], b [K,N]     nt  a [M,K], b [N,K]     tn  a [K,M], b [K,N]
 //! variant matmul_tile64_nn A_ALONG_K=1 B_ALONG_K=0 TILE=64
@@ -26,11 +26,14 @@
 layout(local_size_x = THREADS) in;
 #include "grid.glsl"
 #define GATED_ID 0
-#define OUTPUT_BINDING 2
 #include "matmul_output.glsl"
 #include "matmul_tiles.glsl"
-layout(set = 0, binding = 0) readonly buffer A { vec4 a[]; };
-layout(set = 0, binding = 1) readonly buffer B { vec4 b[]; };
+DECLARE_VALUES(6, readonly, A, a)
+DECLARE_VALUES(7, readonly, B, b)
+// Words as they lie in memory are held over a step and turned into numbers on their way into shared memory: turned at once, they would
+// be waited for at once.
+#define RAW(b, name, i) (TYPE_OF(b) == kFp32 ? floatBitsToUint(name##_fp32[i]) : uvec4(name##_packed[i], 0, 0))
+vec4 number(uvec4 raw, uint type) { return type == kFp32 ? uintBitsToFloat(raw) : unpack_values(raw.xy, type); }
 
 // Shared tiles lie [BK][BM] and [BK][BN]. An operand stored along K is transposed on the way in; the odd stride then keeps the
 // invocations of a subgroup on different banks.
@@ -48,7 +51,7 @@ uint fetch_row(uint i, uint width) { return (gl_LocalInvocationID.x + i * THREAD
 uint fetch_col(uint i, uint width) { return (gl_LocalInvocationID.x + i * THREADS) % width; }
 
 uint a_at[A_FETCHES], b_at[B_FETCHES];  // where fetch i of the next step lies
-vec4 a_next[A_FETCHES], b_next[B_FETCHES];
+uvec4 a_next[A_FETCHES], b_next[B_FETCHES];
 uint k_end;
 
 // Rows and columns beyond the matrices are clamped into them: what they give is never stored.
@@ -78,11 +81,11 @@ void find_fetches(Tile tile, uint k_begin) {
 // The next whole step. Nothing is conditional here: a condition on these loads, even one that always holds, costs 15 % on NVIDIA.
 void fetch_step() {
   [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
-    a_next[i] = a[a_at[i]];
+    a_next[i] = RAW(6, a, a_at[i]);
     a_at[i] += A_ALONG_K != 0 ? BK / 4 : BK * a_stride;
   }
   [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
-    b_next[i] = b[b_at[i]];
+    b_next[i] = RAW(7, b, b_at[i]);
     b_at[i] += B_ALONG_K != 0 ? BK / 4 : BK * b_stride;
   }
 }
@@ -91,30 +94,32 @@ void fetch_step() {
 void fetch_rest(uint k, uint whole) {
   uint a_from = A_ALONG_K != 0 ? whole / 4 : whole * a_stride, b_from = B_ALONG_K != 0 ? whole / 4 : whole * b_stride;
   [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
-    a_next[i] = vec4(0);
-    if (A_INSIDE(i, k)) a_next[i] = a[a_at[i] + a_from];
+    a_next[i] = uvec4(0);
+    if (A_INSIDE(i, k)) a_next[i] = RAW(6, a, a_at[i] + a_from);
   }
   [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
-    b_next[i] = vec4(0);
-    if (B_INSIDE(i, k)) b_next[i] = b[b_at[i] + b_from];
+    b_next[i] = uvec4(0);
+    if (B_INSIDE(i, k)) b_next[i] = RAW(7, b, b_at[i] + b_from);
   }
 }
 
 void share(uint stage) {
   [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
     uint row = fetch_row(i, A_WIDTH), col = fetch_col(i, A_WIDTH);
+    vec4 v = number(a_next[i], TYPE_OF(6));
 #if A_ALONG_K
-    [[unroll]] for (uint q = 0; q < 4; ++q) a_tile[stage][(col * 4 + q) * A_LINE + row / 4][row % 4] = a_next[i][q];
+    [[unroll]] for (uint q = 0; q < 4; ++q) a_tile[stage][(col * 4 + q) * A_LINE + row / 4][row % 4] = v[q];
 #else
-    a_tile[stage][row * A_LINE + col] = a_next[i];
+    a_tile[stage][row * A_LINE + col] = v;
 #endif
   }
   [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
     uint row = fetch_row(i, B_WIDTH), col = fetch_col(i, B_WIDTH);
+    vec4 v = number(b_next[i], TYPE_OF(7));
 #if B_ALONG_K
-    [[unroll]] for (uint q = 0; q < 4; ++q) b_tile[stage][(col * 4 + q) * B_LINE + row / 4][row % 4] = b_next[i][q];
+    [[unroll]] for (uint q = 0; q < 4; ++q) b_tile[stage][(col * 4 + q) * B_LINE + row / 4][row % 4] = v[q];
 #else
-    b_tile[stage][row * B_LINE + col] = b_next[i];
+    b_tile[stage][row * B_LINE + col] = v;
 #endif
   }
 }

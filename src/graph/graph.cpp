@@ -87,6 +87,27 @@ void Graph::store_as_state(Value value, std::string name) {
   info.role = Role::kState;
 }
 
+void Graph::replace_nodes(std::vector<Node> nodes) {
+  for (ValueInfo& info : values_) info.producer = -1;
+  for (std::size_t n = 0; n < nodes.size(); ++n) {
+    for (Value output : nodes[n].outputs) {
+      ValueInfo& info = values_.at(static_cast<std::size_t>(output.id));
+      ensure(info.producer < 0, "\"{}\" is written twice", info.name);
+      info.producer = static_cast<std::int32_t>(n);
+    }
+  }
+  nodes_ = std::move(nodes);
+  for (const Node& node : nodes_) {
+    check_arity(*node.op->def, node.label, node.inputs, node.attrs);
+    for (Value input : node.inputs) {
+      if (!input) continue;
+      const ValueInfo& read = info(input);
+      ensure(read.role != Role::kActivation || read.producer >= 0, "{} reads \"{}\", which is not computed", node.label,
+             read.name);
+    }
+  }
+}
+
 Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), length_(graph.scope_.size()) {
   graph_.scope_ += name;
   graph_.scope_ += '/';

@@ -14,7 +14,7 @@ struct ValueInfo {
   std::string name;  ///< parameters and states: the tensor's name in files; others: for messages and plans
   Shape shape;
   Role role = Role::kActivation;
-  std::int32_t producer = -1;  ///< node index; -1 for parameters, states and inputs
+  std::int32_t producer = -1;  ///< node index; -1 for parameters, states, inputs and what is not computed
   bool keep = false;           ///< an output of the graph: readable by the host after a run
 };
 
@@ -51,6 +51,10 @@ class Graph {
   void rename(Value value, std::string name);
   /// Lets an activation live in the ParameterStore under `name` instead of the arena (an accumulated gradient, say).
   void store_as_state(Value value, std::string name);
+
+  /// Puts `nodes` in the place of all nodes, in execution order. They write each value at most once; one that is
+  /// written no longer must not be read.
+  void replace_nodes(std::vector<Node> nodes);
 
   /// Prefixes the labels of the nodes appended while it lives.
   class Scope {

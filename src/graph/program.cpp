@@ -290,8 +290,10 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
   program.placements.resize(graph.values().size());
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const std::int32_t interval = program.arena.interval_of[id];
+    const ValueInfo& info = graph.values()[id];
+    if (info.role == Role::kActivation && interval < 0) continue;  // not computed
     program.placements[id] = interval >= 0 ? program.arena.intervals[static_cast<std::size_t>(interval)].placement
-                                           : options.place({static_cast<std::int32_t>(id)}, graph.values()[id]);
+                                           : options.place({static_cast<std::int32_t>(id)}, info);
   }
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];

@@ -2,6 +2,7 @@
 
 #include "base/fail.hpp"
 #include "base/segments.hpp"
+#include "graph/fuse.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::models {
@@ -66,6 +67,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
     graph.store_as_state(result.loss, kLossState);
   else
     graph.op("add_into", {graph.state(kLossState, {1, 1}), result.loss});
+  fuse(graph);
   return result;
 }
 
@@ -78,9 +80,10 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   result.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
   result.loss = kept_sum(graph, result.per_position.loss);
   keep_sums(result);
-  if (!keep_positions) return result;
-  for (Value value : {result.per_position.loss, result.per_position.group_loss, result.per_position.slot_loss})
-    if (value) graph.keep(value);
+  if (keep_positions)
+    for (Value value : {result.per_position.loss, result.per_position.group_loss, result.per_position.slot_loss})
+      if (value) graph.keep(value);
+  fuse(graph);
   return result;
 }
 
