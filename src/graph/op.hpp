@@ -206,7 +206,8 @@ struct OpDef {
   std::vector<Fusion> fusions = {};  ///< later ops that may be joined with this one
   /// Inputs that may be 16-bit, together; the outputs' types follow from infer. Every case is also checked so.
   std::vector<std::string_view> half = {};
-  /// Roundings of intermediate results to 16 bits, beyond the stored output's, that a variant for 16-bit inputs makes.
+  /// Roundings of intermediate results to 16 bits, beyond the stored output's, that a variant for 16-bit inputs makes:
+  /// each may move any output, fp32 ones too, by the type's storage_error times the output's largest number.
   int half_inner = 0;
   bool cheap_to_recompute = false;  ///< the backward pass may evaluate it again instead of keeping its output
 };

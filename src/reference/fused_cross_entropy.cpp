@@ -79,7 +79,9 @@ OpCase head_case(std::string name, Sizes sizes, bool bias, bool gradient) {
     for (auto& v : in[1].f) v /= std::sqrt(double(sizes.hidden));
     for (std::size_t n = 0; n < in[2].u.size(); ++n)
       in[2].u[n] = n % 5 == 3 ? 0xFFFFFFFFu : random.below(static_cast<std::uint32_t>(sizes.tokens));
-    if (gradient) in[4].f = {1.0 / static_cast<double>(sizes.positions), 0, 0, 0};
+    // In fp16 as training does it: without a loss scale most gradients of logits would be subnormal.
+    const double loss_scale = in[0].shape.dtype == DType::kF16 ? 4096 : 1;
+    if (gradient) in[4].f = {loss_scale / static_cast<double>(sizes.positions), 0, 0, 0};
   };
   result.gradient = gradient && sizes.positions * sizes.tokens * sizes.hidden <= 4096;
   // Sums over all tokens or positions: a random walk of roundings.
