@@ -10,15 +10,14 @@ vec4 unpack_bf16(uvec2 w) {
 // packHalf2x16 may round or truncate; what is too large becomes infinite either way, never the largest finite number: training with
 // a scaled loss tells an overflow by it.
 uvec2 pack_fp16(vec4 v) {
-  uvec4 bits = floatBitsToUint(v);
-  uvec4 infinite = (bits & 0x80000000u) | 0x7F800000u;
-  bvec4 over = greaterThanEqual(bits & 0x7FFFFFFFu, uvec4(0x477FF000u));  // 65,520
-  bvec4 nan = greaterThan(bits & 0x7FFFFFFFu, uvec4(0x7F800000u));
+  uvec4 bits = floatBitsToUint(v), magnitude = bits & 0x7FFFFFFFu;
+  bvec4 over = greaterThanEqual(magnitude, uvec4(0x477FF000u));  // 65,520; NaN too, which one driver's packing lets spill over
+  v = mix(v, vec4(0), over);
   uvec2 w = uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
   if (any(over)) {
-    uvec4 h = uvec4(w.x & 0xFFFFu, w.x >> 16, w.y & 0xFFFFu, w.y >> 16);
-    h = mix(h, mix(infinite >> 16 & 0x8000u | 0x7C00u, uvec4(0x7E00u), nan), over);
-    w = uvec2(h.x | h.y << 16, h.z | h.w << 16);
+    uvec4 special = mix(bits >> 16 & 0x8000u | 0x7C00u, uvec4(0x7E00u), greaterThan(magnitude, uvec4(0x7F800000u)));
+    special = mix(uvec4(0), special, over);
+    w |= uvec2(special.x | special.y << 16, special.z | special.w << 16);
   }
   return w;
 }

@@ -29,7 +29,7 @@ class Bench {
   explicit Bench(const RunConfig& config, std::optional<std::uint64_t> bad_batch = {})
       : config_(config),
         device_(vk::Device::open({.device = {}, .cache_dir = "none"})),
-        model_(config.model),
+        model_(config.model, {}, config.train.precision),
         plan_(plan_training(device_->profile(), model_, config.train, {.with_extras = false})),
         runtime_(*device_, std::move(plan_.workload), {.spans = true}),
         runner_(runtime_, plan_, model_, config, config.train.steps,
@@ -132,6 +132,49 @@ TEST_P(StepsAhead, NothingChangesFromABadStepOn) {
     table->resize(table->size() - static_cast<std::size_t>(config.model.hidden));
   EXPECT_EQ(weights, expected);
   for (const float weight : b) ASSERT_TRUE(std::isfinite(weight));
+}
+
+// Storing activations in 16 bits moves the loss by less than 1 %, whatever the device.
+TEST(Precision, SixteenBitsTrainAsThirtyTwoDo) {
+  RunConfig config = small_config(1);
+  Bench exact(config);
+  const std::vector<StepResult> expected = exact.run(1, 9, 1);
+  for (const Precision precision : {Precision::kFp16, Precision::kBf16}) {
+    config.train.precision = precision;
+    Bench half(config);
+    const std::vector<StepResult> results = half.run(1, 9, 1);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      EXPECT_EQ(results[i].outcome, StepOutcome::kApplied);
+      EXPECT_NEAR(results[i].loss, expected[i].loss, 0.01 * expected[i].loss) << precision_name(precision);
+      EXPECT_NEAR(results[i].norm, expected[i].norm, 0.05 * expected[i].norm) << precision_name(precision);
+      EXPECT_EQ(results[i].loss_scale, precision == Precision::kFp16 ? LossScale{}.scale : 1);
+    }
+  }
+}
+
+// Too large a loss scale costs steps, not weights, and the device finds one that fits before the host knows.
+TEST(Precision, AnOverflowHalvesTheLossScale) {
+  RunConfig config = small_config(1);
+  config.train.precision = Precision::kFp16;
+  Bench one_by_one(config), ahead(config);
+  const auto before = ahead.weights();
+  for (Bench* bench : {&one_by_one, &ahead}) bench->runner().set_loss_scale({.scale = 0x1p24, .good_steps = 0});
+  const std::vector<StepResult> expected = one_by_one.run(1, 1, 0);
+  ASSERT_EQ(expected.front().outcome, StepOutcome::kSkipped);
+  EXPECT_EQ(one_by_one.weights(), before);
+  EXPECT_EQ(one_by_one.runner().loss_scale().scale, 0x1p23);
+  one_by_one.run(2, 9, 0);
+  const std::vector<StepResult> results = ahead.run(1, 9, 1);
+  double scale = 0x1p24;
+  for (const StepResult& result : results) {
+    EXPECT_EQ(result.loss_scale, scale) << "step " << result.number;
+    if (result.outcome == StepOutcome::kSkipped) scale /= 2;
+  }
+  EXPECT_EQ(results.back().outcome, StepOutcome::kApplied);
+  EXPECT_TRUE(std::isfinite(results.back().loss));
+  EXPECT_NE(ahead.weights(), before);
+  EXPECT_EQ(ahead.weights(), one_by_one.weights());
+  EXPECT_EQ(ahead.runner().loss_scale().scale, scale);
 }
 
 INSTANTIATE_TEST_SUITE_P(MicroBatches, StepsAhead, testing::Values(1, 2, 3));
