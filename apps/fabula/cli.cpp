@@ -45,6 +45,8 @@ void add_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
   sub->add_option("--device", options.device, "Vulkan device: index or part of its name (fabula devices)");
   sub->add_option("--limits", options.limits, "lower the device's limits: native, vulkan-minimum, or a JSON file")
       ->capture_default_str();
+  sub->add_option("--memory", options.memory, "device memory that may be used: 4GiB, 500MB; missing: all of it")
+      ->transform(CLI::AsSizeValue(true));
   sub->add_flag("--validate", options.validate, "run under the Vulkan validation layer, synchronization included");
   sub->add_option("--cache-dir", options.cache_dir, "folder of the pipeline cache; \"none\" for no cache");
 }
@@ -53,6 +55,12 @@ void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::strin
   sub->add_option("config", config, "config.json, or a folder that has one")->required();
   sub->add_option("--set", overrides, "override a config key: --set train.learning_rate=1e-3 (repeatable)")
       ->allow_extra_args(false);
+  // Behind --set: callbacks run in the order of declaration, and this one adds to what --set has filled.
+  sub->add_option_function<std::string>(
+         "--recompute", [&overrides](const std::string& value) { overrides.push_back("train.recompute=" + value); },
+         "what the backward pass computes again, as --set train.recompute: none, block, or auto (block if memory "
+         "needs it)")
+      ->check(CLI::IsMember({"auto", "none", "block"}));
 }
 
 CLI::Option* add_format_flag(CLI::App* sub, std::string& format) {
@@ -199,6 +207,8 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* compare =
       sub->add_flag("--compare-heads", args.plan.compare_heads, "a table of what every kind of head would cost");
   add_format_flag(sub, args.plan.format)->needs(compare)->excludes(json);
+  sub->add_flag("--fit", args.plan.fit, "which batch sizes fit the device's memory, or that of --memory")
+      ->excludes(compare);
   add_device_flags(sub, args.plan.device);
 
   sub = line.command(line.app(), "train", "train a model", args.train, train);

@@ -58,7 +58,7 @@ int data_groups(const DataGroupsArgs& args);
 struct PlanArgs {
   std::string config;
   std::vector<std::string> overrides;
-  bool json = false, compare_heads = false;
+  bool json = false, compare_heads = false, fit = false;
   std::string format = "md";  ///< of the comparison
   vk::DeviceOptions device;
 };
@@ -146,6 +146,10 @@ struct BenchHeadsArgs {
   vk::DeviceOptions device;
 };
 int bench_heads(const BenchHeadsArgs& args);
+
+/// A config for commands that read no text: a vocabulary that it leaves open is that of a tokenizer learned by default;
+/// a map file gives the head's sizes.
+RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::string>& overrides);
 
 /// Parses the command line and runs the command.
 int run_command_line(int argc, char** argv);

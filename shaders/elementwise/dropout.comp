@@ -6,12 +6,13 @@
 // {vec4 index, stream, step} decides column 4 c + k of the row: vec4 index = row * (row stride / 4) + c, padding included.
 #include "grid.glsl"
 #include "philox.glsl"
+#include "values.glsl"
 layout(local_size_x = 128) in;
 layout(set = 0, binding = 0) readonly buffer Seed { uvec4 seed; };  // {key low, key high, step low, step high}
-layout(set = 0, binding = 1) readonly buffer X { vec4 x[]; };
-layout(set = 0, binding = 2) writeonly buffer Y { vec4 y[]; };
+READ_VALUES(1, X, x)
+WRITE_VALUES(2, Y, y)
 #ifdef RESIDUAL
-layout(set = 0, binding = 3) readonly buffer Residual { vec4 residual[]; };
+READ_VALUES(3, Residual, residual)
 #endif
 layout(push_constant) uniform Push { uint vec4_count, first, stream, threshold; float scale; };
 
@@ -19,10 +20,10 @@ void main() {
   uint i = linear_group() * 128 + gl_LocalInvocationID.x;
   if (i >= vec4_count) return;
   uvec4 draw = philox4x32(uvec4(first + i, stream, seed.zw), seed.xy);
-  vec4 kept = mix(vec4(0), x[i] * scale, greaterThanEqual(draw, uvec4(threshold)));
+  vec4 kept = mix(vec4(0), x(i) * scale, greaterThanEqual(draw, uvec4(threshold)));
 #ifdef RESIDUAL
-  y[i] = residual[i] + kept;
+  set_y(i, residual(i) + kept);
 #else
-  y[i] = kept;
+  set_y(i, kept);
 #endif
 }

@@ -3,15 +3,16 @@
 // d_x = d_y * gelu'(x)
 #include "grid.glsl"
 #include "gelu.glsl"
+#include "values.glsl"
 layout(local_size_x = 128) in;
-layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
-layout(set = 0, binding = 1) readonly buffer DY { vec4 d_y[]; };
-layout(set = 0, binding = 2) writeonly buffer DX { vec4 d_x[]; };
+READ_VALUES(0, X, x)
+READ_VALUES(1, DY, d_y)
+WRITE_VALUES(2, DX, d_x)
 layout(push_constant) uniform Push { uint vec4_count; };
 
 void main() {
   uint i = linear_group() * 128 + gl_LocalInvocationID.x;
   if (i >= vec4_count) return;
-  vec4 v = x[i];
-  d_x[i] = d_y[i] * vec4(d_gelu(v.x), d_gelu(v.y), d_gelu(v.z), d_gelu(v.w));
+  vec4 v = x(i);
+  set_d_x(i, d_y(i) * vec4(d_gelu(v.x), d_gelu(v.y), d_gelu(v.z), d_gelu(v.w)));
 }

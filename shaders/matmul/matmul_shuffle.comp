@@ -3,7 +3,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
-// y[M,N] = op(a) op(b) (+ bias) (+ residual) for drivers that run on the CPU: one subgroup a workgroup computes BM rows of
+// y[M,N] = op(a) op(b) and the epilogue of matmul_output.glsl, for drivers that run on the CPU: one subgroup a workgroup computes BM rows of
 // 4 * subgroup_size columns. Each invocation owns 4 columns; the words of a are fetched once a subgroup and spread by shuffles with
 // constant lanes. Texel fetches and shuffles are vector instructions there, storage buffers and shared memory are loops over lanes.
 //   nn  a [M,K], b [K,N]     nt  a [M,K], b [N,K]     tn  a [K,M], b [K,N]
@@ -11,8 +11,7 @@
 //! variant matmul_shuffle_nt A_ALONG_K=1 B_ALONG_K=1
 //! variant matmul_shuffle_tn A_ALONG_K=0 B_ALONG_K=0
 #define GATED_ID 2
-#define OUTPUT_BINDING 2
-#define RESIDUAL_TEXELS
+#define EPILOGUE_TEXELS
 #include "matmul_output.glsl"
 layout(constant_id = 1) const uint kLanes = 8;  // the subgroup size; a divisor of 32
 layout(local_size_x_id = 1) in;
@@ -20,8 +19,8 @@ layout(local_size_x_id = 1) in;
 #define BM 32
 #define BN (4 * kLanes)
 #include "matmul_tiles.glsl"
-layout(set = 0, binding = 0) uniform samplerBuffer a;
-layout(set = 0, binding = 1) uniform samplerBuffer b;
+layout(set = 0, binding = 6) uniform samplerBuffer a;
+layout(set = 0, binding = 7) uniform samplerBuffer b;
 
 #define BK 8                   // steps of K a round
 #define A_WORDS (BM * BK / 4)  // vec4s of a a round, dealt out over the lanes

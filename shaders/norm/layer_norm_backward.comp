@@ -4,32 +4,38 @@
 #include "columns.glsl"
 #include "grid.glsl"
 #include "row_reduce.glsl"
+#include "values.glsl"
 layout(constant_id = 2) const bool kResidual = false;
-layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+READ_VALUES(0, X, x)
 layout(set = 0, binding = 1) readonly buffer Weight { vec4 weight[]; };
 layout(set = 0, binding = 2) readonly buffer Stats { vec4 stats[]; };
-layout(set = 0, binding = 3) readonly buffer DY { vec4 d_y[]; };
-layout(set = 0, binding = 4) writeonly buffer DX { vec4 d_x[]; };
-layout(set = 0, binding = 5) readonly buffer DResidual { vec4 d_residual[]; };
+READ_VALUES(3, DY, d_y)
+WRITE_VALUES(4, DX, d_x)
+READ_VALUES(5, DResidual, d_residual)
 layout(push_constant) uniform Push { uint rows, columns; };
+
+// d_y weight: zero in padding; of a 16-bit row some padding has no weight.
+vec4 weighted(uint base, uint c) {
+  return TYPE_OF(0) == kFp32 || c < (columns + 3) / 4 ? d_y(base + c) * weight[c] : vec4(0);
+}
 
 void main() {
   uint row = linear_group() * rows_per_group() + row_in_group();
-  uint width = row < rows ? (columns + 3) / 4 : 0;
+  uint width = row < rows ? row_vec4s(columns, TYPE_OF(0)) : 0;
   uint base = row * width;
   vec2 mean_rstd = row < rows ? stats[row].xy : vec2(0);
   vec4 sum_g = vec4(0), sum_gh = vec4(0);
-  for (uint c = row_lane(); c < width; c += kLanes) {  // weight is zero in padding, and so is g
-    vec4 g = d_y[base + c] * weight[c];
+  for (uint c = row_lane(); c < width; c += kLanes) {
+    vec4 g = weighted(base, c);
     sum_g += g;
-    sum_gh += g * ((x[base + c] - mean_rstd.x) * mean_rstd.y);
+    sum_gh += g * ((x(base + c) - mean_rstd.x) * mean_rstd.y);
   }
   vec2 mean_g_gh = row_sum(vec2((sum_g.x + sum_g.y) + (sum_g.z + sum_g.w), (sum_gh.x + sum_gh.y) + (sum_gh.z + sum_gh.w))) /
                    float(columns);
   for (uint c = row_lane(); c < width; c += kLanes) {
-    vec4 h = (x[base + c] - mean_rstd.x) * mean_rstd.y;
-    vec4 d = within_columns((d_y[base + c] * weight[c] - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y, c, columns);
-    if (kResidual) d += d_residual[base + c];
-    d_x[base + c] = d;
+    vec4 h = (x(base + c) - mean_rstd.x) * mean_rstd.y;
+    vec4 d = within_columns((weighted(base, c) - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y, c, columns);
+    if (kResidual) d += d_residual(base + c);
+    set_d_x(base + c, d);
   }
 }

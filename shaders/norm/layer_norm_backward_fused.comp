@@ -12,16 +12,17 @@
 #include "columns.glsl"
 #include "grid.glsl"
 #include "row_reduce.glsl"
+#include "values.glsl"
 layout(constant_id = 2) const uint kHeld = 1;  // vec4s of a row that an invocation takes
 layout(constant_id = 3) const uint kChunk = 32;
 layout(constant_id = 4) const bool kResidual = false;
-layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+READ_VALUES(0, X, x)
 layout(set = 0, binding = 1) readonly buffer Weight { vec4 weight[]; };
 layout(set = 0, binding = 2) readonly buffer Stats { vec4 stats[]; };
-layout(set = 0, binding = 3) readonly buffer DY { vec4 d_y[]; };
-layout(set = 0, binding = 4) writeonly buffer DX { vec4 d_x[]; };
+READ_VALUES(3, DY, d_y)
+WRITE_VALUES(4, DX, d_x)
 layout(set = 0, binding = 5) writeonly buffer Sums { vec4 sums[]; };  // a row for each chunk: d_weight, then d_bias
-layout(set = 0, binding = 6) readonly buffer DResidual { vec4 d_residual[]; };
+READ_VALUES(6, DResidual, d_residual)
 layout(push_constant) uniform Push { uint rows, columns, first_chunk; };
 shared vec4 folded[kSize];
 
@@ -40,11 +41,11 @@ vec4 fold(vec4 value) {
 }
 
 void main() {
-  uint chunk = linear_group(), width = (columns + 3) / 4;
+  uint chunk = linear_group(), width = row_vec4s(columns, TYPE_OF(0)), sums_width = row_vec4s(columns, kFp32);
   vec4 scale[kHeld], d_weight[kHeld], d_bias[kHeld];
   [[unroll]] for (uint k = 0; k < kHeld; ++k) {
     uint c = row_lane() + k * kLanes;
-    scale[k] = c < width ? weight[c] : vec4(0);
+    scale[k] = c < sums_width ? weight[c] : vec4(0);
     d_weight[k] = vec4(0);
     d_bias[k] = vec4(0);
   }
@@ -58,9 +59,9 @@ void main() {
     [[unroll]] for (uint k = 0; k < kHeld; ++k) {
       uint c = row_lane() + k * kLanes;
       bool exists = inside && c < width;
-      vec4 d = exists ? d_y[base + c] : vec4(0);
-      h[k] = exists ? (x[base + c] - mean_rstd.x) * mean_rstd.y : vec4(0);
-      residual[k] = kResidual && exists ? d_residual[base + c] : vec4(0);
+      vec4 d = exists ? d_y(base + c) : vec4(0);
+      h[k] = exists ? (x(base + c) - mean_rstd.x) * mean_rstd.y : vec4(0);
+      residual[k] = kResidual && exists ? d_residual(base + c) : vec4(0);
       d_bias[k] += d;
       d_weight[k] += d * h[k];
       g[k] = d * scale[k];  // zero in padding, as d is
@@ -71,15 +72,15 @@ void main() {
     [[unroll]] for (uint k = 0; k < kHeld; ++k) {
       uint c = row_lane() + k * kLanes;
       if (inside && c < width)
-        d_x[base + c] = residual[k] + within_columns((g[k] - mean_g_gh.x - h[k] * mean_g_gh.y) * mean_rstd.y, c, columns);
+        set_d_x(base + c, residual[k] + within_columns((g[k] - mean_g_gh.x - h[k] * mean_g_gh.y) * mean_rstd.y, c, columns));
     }
   }
-  uint to = (first_chunk + chunk) * 2 * width;
+  uint to = (first_chunk + chunk) * 2 * sums_width;
   [[unroll]] for (uint k = 0; k < kHeld; ++k) {
     uint c = row_lane() + k * kLanes;
     vec4 weight_sum = fold(d_weight[k]), bias_sum = fold(d_bias[k]);
-    if (row_in_group() != 0 || c >= width) continue;
+    if (row_in_group() != 0 || c >= sums_width) continue;
     sums[to + c] = weight_sum;  // d_y is zero in padding, and so are both
-    sums[to + width + c] = bias_sum;
+    sums[to + sums_width + c] = bias_sum;
   }
 }

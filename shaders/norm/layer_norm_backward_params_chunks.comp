@@ -4,16 +4,17 @@
 // an invocation for each vec4 of columns and chunk.
 #include "columns.glsl"
 #include "grid.glsl"
+#include "values.glsl"
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint kChunk = 64;  // positions
-layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+READ_VALUES(0, X, x)
 layout(set = 0, binding = 1) readonly buffer Stats { vec4 stats[]; };
-layout(set = 0, binding = 2) readonly buffer DY { vec4 d_y[]; };
+READ_VALUES(2, DY, d_y)
 layout(set = 0, binding = 3) writeonly buffer Sums { vec4 sums[]; };  // a row for each chunk: d_weight, then d_bias
 layout(push_constant) uniform Push { uint rows, columns, first_chunk; };
 
 void main() {
-  uint width = (columns + 3) / 4;
+  uint width = row_vec4s(columns, kFp32), x_width = row_vec4s(columns, TYPE_OF(0));
   uint i = linear_group() * 128 + gl_LocalInvocationID.x;
   uint chunk = i / width, c = i % width;
   if (chunk * kChunk >= rows) return;
@@ -21,9 +22,9 @@ void main() {
   uint end = min(rows, (chunk + 1) * kChunk);
   for (uint row = chunk * kChunk; row < end; ++row) {
     vec2 mean_rstd = stats[row].xy;
-    vec4 d = d_y[row * width + c];
+    vec4 d = d_y(row * x_width + c);
     d_bias += d;
-    d_weight += d * ((x[row * width + c] - mean_rstd.x) * mean_rstd.y);
+    d_weight += d * ((x(row * x_width + c) - mean_rstd.x) * mean_rstd.y);
   }
   uint to = (first_chunk + chunk) * 2 * width + c;
   sums[to] = within_columns(d_weight, c, columns);

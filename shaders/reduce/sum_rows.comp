@@ -6,23 +6,27 @@
 //! variant sum_rows_storage
 //! variant sum_rows_texel TEXELS
 #include "grid.glsl"
+#include "values.glsl"
 layout(local_size_x = 16, local_size_y = 8) in;
 #ifdef TEXELS
 layout(set = 0, binding = 0) uniform samplerBuffer x;
 #define LOAD_X(i) texelFetch(x, int(i))
+#define X_TYPE kFp32
 #else
-layout(set = 0, binding = 0) readonly buffer X { vec4 x[]; };
-#define LOAD_X(i) x[i]
+READ_VALUES(0, X, x)
+#define LOAD_X(i) x(i)
+#define X_TYPE TYPE_OF(0)
 #endif
 layout(set = 0, binding = 1) writeonly buffer Y { vec4 y[]; };
 layout(push_constant) uniform Push {
-  uint rows, stride;  // of x; stride in vec4s, the same in y
-  uint chunk;         // rows of x that become one row of y
-  uint y_row;         // the first row to write
+  uint rows, columns;  // of x
+  uint chunk;          // rows of x that become one row of y
+  uint y_row;          // the first row to write
 };
 shared vec4 part[8][16];
 
 void main() {
+  uint stride = row_vec4s(columns, kFp32), x_stride = row_vec4s(columns, X_TYPE);
   uint across = (stride + 15) / 16;
   uint group = linear_group();
   uint number = group / across, col4 = group % across * 16 + gl_LocalInvocationID.x;
@@ -33,10 +37,10 @@ void main() {
     uint row = number * chunk + lane;
     for (; row + 56 < end; row += 64) {  // eight loads under way at a time
       vec4 v[8];
-      [[unroll]] for (uint k = 0; k < 8; ++k) v[k] = LOAD_X((row + 8 * k) * stride + col4);
+      [[unroll]] for (uint k = 0; k < 8; ++k) v[k] = LOAD_X((row + 8 * k) * x_stride + col4);
       sum += ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
     }
-    for (; row < end; row += 8) sum += LOAD_X(row * stride + col4);
+    for (; row < end; row += 8) sum += LOAD_X(row * x_stride + col4);
   }
   part[lane][gl_LocalInvocationID.x] = sum;
   [[unroll]] for (uint half_size = 4; half_size > 0; half_size /= 2) {

@@ -72,7 +72,8 @@ StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const
   StepCost cost{.parameters = model.parameter_count(), .logits = logits_of(config.model)};
   for (const graph::ParameterSpec& spec : model.head().parameters()) cost.head_parameters += spec.shape.count();
   try {
-    const train::TrainingPlan plan = train::plan_training(profile, model, config.train, false);
+    const train::TrainingPlan plan =
+        train::plan_training(profile, model, config.train, {.memory = memory, .with_extras = false});
     cost.bytes = plan.workload.report().total();
     cost.head_peak = peak_within(plan.workload.graphs()[plan.overwrite], kHeadScope);
     cost.flops = step_flops(plan, config.train);
@@ -95,7 +96,8 @@ Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base) {
       fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32", model.layers, model.hidden,
                   model.heads, model.vocab_size, base.train.batch_size, train::sequence_length(base)),
       "step: parameters, gradients, optimizer, activations, inputs; head peak: activations alive while the "
-      "head runs, those that the body's gradient waits for included"};
+      "head runs, those that the body's gradient waits for included; transformer blocks are computed again in the "
+      "backward pass as train.recompute says (auto: where a step does not fit otherwise)"};
   for (const HeadVariant& variant : head_variants(base)) {
     const StepCost cost = step_cost(device.profile, device.usable_memory(), variant.config);
     const bool planned = cost.bytes > 0;

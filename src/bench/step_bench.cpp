@@ -45,7 +45,8 @@ StepBench::StepBench(vk::Device& device, const RunConfig& config, const heads::H
                      const text::TokenFile* tokens, bool timed)
     : config_(config),
       model_(config.model, head),
-      plan_(train::plan_training(device.profile(), model_, config.train, false)),
+      plan_(train::plan_training(device.profile(), model_, config.train,
+                                 {.memory = device.info().usable_memory(), .with_extras = false})),
       runtime_(device, std::move(plan_.workload), {.timed = timed, .spans = true}),
       batches_(config, tokens),
       runner_(runtime_, plan_, model_, config, kScheduleSteps,

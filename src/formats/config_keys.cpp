@@ -17,6 +17,7 @@ constexpr std::array<std::string_view, 4> kHeadKinds = {"full", "fused", "groupe
 constexpr std::array<std::string_view, 3> kModulations = {"scale_shift", "low_rank", "per_group"};
 constexpr std::array<std::string_view, 5> kMaps = {"id_ranges", "frequency", "clustered", "random", "file"};
 constexpr std::array<std::string_view, 2> kBiasInits = {"unigram", "zeros"};
+constexpr std::array<std::string_view, 3> kRecomputes = {"auto", "none", "block"};
 constexpr std::array<std::string_view, 2> kActivations = {"gelu_new", "gelu_pytorch_tanh"};
 
 #define FABULA_AT(type, member) (+[](RunConfig& c) -> type& { return c.member; })
@@ -107,6 +108,10 @@ const ConfigKey kKeys[] = {
     {"train", "grad_accumulation", "grad_accumulation",
      IntegerField{FABULA_AT(Int, train.grad_accumulation), 1, 1 << 16},
      "Batches whose gradients are summed before a step."},
+    {"train", "recompute", "recompute", FABULA_CHOICE(Recompute, train.recompute, kRecomputes),
+     "What the backward pass computes again rather than keeps: `block`, each transformer block from its input, which "
+     "takes less memory and about a third more work; `auto`: `block` where the run does not fit the device's memory "
+     "otherwise. The numbers are the same."},
     {"train", "steps", "steps", IntegerField{FABULA_AT(Int, train.steps), 0, kHuge},
      "Optimizer steps; 0: `tokens` says how long."},
     {"train", "tokens", "tokens", IntegerField{FABULA_AT(Int, train.tokens), 0, kHuge},
@@ -258,6 +263,9 @@ std::string_view modulation_name(HeadModulation modulation) {
 }
 std::string_view group_map_name(GroupMap map) {
   return kMaps[static_cast<std::size_t>(map)];
+}
+std::string_view recompute_name(Recompute recompute) {
+  return kRecomputes[static_cast<std::size_t>(recompute)];
 }
 
 bool key_applies(const ConfigKey& key, const HeadConfig& head) {

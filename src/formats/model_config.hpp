@@ -11,6 +11,8 @@ enum class HeadKind { kFull, kFused, kGrouped, kAdaptive };
 enum class HeadModulation { kScaleShift, kLowRank, kPerGroup };
 enum class GroupMap { kIdRanges, kFrequency, kClustered, kRandom, kFile };
 enum class BiasInit { kUnigram, kZeros };
+/// What the backward pass computes again rather than keeps.
+enum class Recompute { kAuto, kNone, kBlock };
 
 /// Most positions, and most slots of a group, that the products of low_rank and per_group heads take.
 inline constexpr std::int64_t kMaxGroupedExtent = 1 << 18;
@@ -76,8 +78,9 @@ struct TrainConfig {
   std::int64_t batch_size = 16;
   std::int64_t sequence_length = 0;  ///< 0: the model's n_positions
   std::int64_t grad_accumulation = 1;
-  std::int64_t steps = 0;   ///< 0: tokens says how long
-  std::int64_t tokens = 0;  ///< 0: epochs says
+  Recompute recompute = Recompute::kAuto;  ///< changes no number
+  std::int64_t steps = 0;                  ///< 0: tokens says how long
+  std::int64_t tokens = 0;                 ///< 0: epochs says
   double epochs = 1;
   double learning_rate = 1e-3;
   double min_lr_ratio = 0.1;
@@ -114,6 +117,7 @@ std::string_view family_name(ModelFamily family);             ///< "gpt2", "gpt_
 std::string_view head_kind_name(HeadKind kind);               ///< "full", "fused", "grouped", "adaptive"
 std::string_view modulation_name(HeadModulation modulation);  ///< "scale_shift", ...
 std::string_view group_map_name(GroupMap map);                ///< "id_ranges", ...
+std::string_view recompute_name(Recompute recompute);         ///< "auto", "none", "block"
 /// A head in a few words, its sizes included: "grouped per_group, shortlist 512, 224 groups of 223, clustered, tied".
 std::string describe_head(const ModelConfig& model);
 

@@ -12,7 +12,7 @@ namespace {
 class Differentiator {
  public:
   Differentiator(Graph& graph, std::span<const Value> wrt, const DifferentiateOptions& options)
-      : graph_(graph), options_(options), forward_nodes_(graph.nodes().size()) {
+      : graph_(graph), options_(options), forward_nodes_(graph.nodes().size()), wrt_(wrt.begin(), wrt.end()) {
     mark_dependents(wrt);
   }
 
@@ -55,19 +55,43 @@ class Differentiator {
     if (!fresh) it->second = graph_.op1("add", {it->second, d});
   }
 
-  /// `value`, or a recomputed copy of it when its producer says that this is cheap.
-  Value for_backward(Value value) {
-    const std::int32_t producer = value ? graph_.info(value).producer : -1;
-    if (producer < 0 || !options_.recompute_cheap) return value;
+  /// An input of a forward node of `segment` as its rule reads it: the value itself, or a recomputed copy where its
+  /// producer is cheap or of the same segment.
+  Value for_backward(Value value, std::int32_t segment) {
+    const Node* producer = value ? producer_of(value) : nullptr;
+    if (!producer) return value;
+    if (is_recomputed(*producer, segment)) return recomputed(value);
+    return options_.recompute_cheap && producer->op->def->cheap_to_recompute ? recomputed(value) : value;
+  }
+  /// An output of a forward node as its rule reads it: saved, unless its segment is recomputed.
+  Value saved(Value value) {
+    const Node* producer = producer_of(value);
+    return producer && is_recomputed(*producer, producer->segment) ? recomputed(value) : value;
+  }
+
+ private:
+  const Node* producer_of(Value value) const {
+    const std::int32_t producer = graph_.info(value).producer;
+    return producer < 0 ? nullptr : &graph_.nodes()[static_cast<std::size_t>(producer)];
+  }
+  /// Does a rule of `segment` read what this node makes from a copy? What comes into a segment is kept.
+  bool is_recomputed(const Node& node, std::int32_t segment) const {
+    return options_.recompute_segments && segment >= 0 && node.segment == segment &&
+           mutated_inputs(graph_, node).empty();
+  }
+  /// The copy of `value`, made once, and with it what it needs of its segment.
+  Value recomputed(Value value) {
     if (const auto it = recomputed_.find(value); it != recomputed_.end()) return it->second;
-    const Node node = graph_.nodes()[static_cast<std::size_t>(producer)];
-    if (!node.op->def->cheap_to_recompute) return value;
+    Node node = *producer_of(value);  // a copy: appending moves the vector
+    for (Value& input : node.inputs) {
+      const Node* producer = input ? producer_of(input) : nullptr;
+      if (producer && is_recomputed(*producer, node.segment)) input = recomputed(input);
+    }
+    const Graph::Scope scope(graph_, "recompute");
     const std::vector<Value> again = graph_.op(node.op->def->name, std::span<const Value>(node.inputs), node.attrs);
     for (std::size_t k = 0; k < again.size(); ++k) recomputed_[node.outputs[k]] = again[k];
     return recomputed_.at(value);
   }
-
- private:
   bool is_read(Value value) const {
     return std::any_of(graph_.nodes().begin(), graph_.nodes().end(), [&](const Node& node) {
       return std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
@@ -91,6 +115,7 @@ class Differentiator {
   Graph& graph_;
   DifferentiateOptions options_;
   std::size_t forward_nodes_;
+  std::set<Value> wrt_;
   std::set<Value> dependent_;
   std::map<Value, Value> gradients_;
   std::map<Value, Value> recomputed_;
@@ -102,8 +127,10 @@ class NodeGrad final : public GradCall {
       : GradCall(graph, node), node_copy_(&node), walk_(walk) {}
   Value d_output(std::size_t i) const override { return walk_.gradient(node_copy_->outputs.at(i)); }
   bool wanted(std::size_t i) const override { return has_input(i) && walk_.wanted(node_copy_->inputs[i]); }
-  Value input(std::size_t i) override { return has_input(i) ? walk_.for_backward(node_copy_->inputs[i]) : Value{}; }
-  Value output(std::size_t i) const override { return node_copy_->outputs.at(i); }
+  Value input(std::size_t i) override {
+    return has_input(i) ? walk_.for_backward(node_copy_->inputs[i], node_copy_->segment) : Value{};
+  }
+  Value output(std::size_t i) const override { return walk_.saved(node_copy_->outputs.at(i)); }
   Value gradient_so_far(std::size_t i) const override { return walk_.parameter_gradient(node_copy_->inputs.at(i)); }
   Value take_gradient(std::size_t i) override { return walk_.take(node_copy_->inputs.at(i)); }
   void add_gradient(std::size_t i, Value d) override {
@@ -127,6 +154,9 @@ void Differentiator::visit(std::size_t index) {
                      scope.empty() ? std::string_view("d") : std::string_view(scope).substr(0, scope.size() - 1));
   NodeGrad call(graph_, node, *this);
   node.op->def->grad(call);
+  // No one asks again: what was handed through to an input is that input's alone.
+  for (Value output : node.outputs)
+    if (!wrt_.contains(output)) gradients_.erase(output);
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ std::vector<Value> Graph::op(std::string_view name, std::span<const Value> input
   node.label = scope_ + std::string(name);
   node.inputs.assign(inputs.begin(), inputs.end());
   node.attrs = std::move(attrs);
+  node.segment = segment_;
   check_arity(*entry.def, node.label, inputs, node.attrs);
   InferCall call(*this, node);
   entry.def->infer(call);
@@ -86,12 +87,40 @@ void Graph::store_as_state(Value value, std::string name) {
   info.role = Role::kState;
 }
 
+void Graph::replace_nodes(std::vector<Node> nodes) {
+  for (ValueInfo& info : values_) info.producer = -1;
+  for (std::size_t n = 0; n < nodes.size(); ++n) {
+    for (Value output : nodes[n].outputs) {
+      ValueInfo& info = values_.at(static_cast<std::size_t>(output.id));
+      ensure(info.producer < 0, "\"{}\" is written twice", info.name);
+      info.producer = static_cast<std::int32_t>(n);
+    }
+  }
+  nodes_ = std::move(nodes);
+  for (const Node& node : nodes_) {
+    check_arity(*node.op->def, node.label, node.inputs, node.attrs);
+    for (Value input : node.inputs) {
+      if (!input) continue;
+      const ValueInfo& read = info(input);
+      ensure(read.role != Role::kActivation || read.producer >= 0, "{} reads \"{}\", which is not computed", node.label,
+             read.name);
+    }
+  }
+}
+
 Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), length_(graph.scope_.size()) {
   graph_.scope_ += name;
   graph_.scope_ += '/';
 }
 Graph::Scope::~Scope() {
   graph_.scope_.resize(length_);
+}
+
+Graph::Segment::Segment(Graph& graph) : graph_(graph), outer_(graph.segment_) {
+  graph_.segment_ = graph_.segments_++;
+}
+Graph::Segment::~Segment() {
+  graph_.segment_ = outer_;
 }
 
 const ValueInfo& Graph::info(Value value) const {

@@ -14,7 +14,7 @@ struct ValueInfo {
   std::string name;  ///< parameters and states: the tensor's name in files; others: for messages and plans
   Shape shape;
   Role role = Role::kActivation;
-  std::int32_t producer = -1;  ///< node index; -1 for parameters, states and inputs
+  std::int32_t producer = -1;  ///< node index; -1 for parameters, states, inputs and what is not computed
   bool keep = false;           ///< an output of the graph: readable by the host after a run
 };
 
@@ -24,6 +24,7 @@ struct Node {
   std::vector<Value> inputs;  ///< absent entries are optional inputs not given
   std::vector<Value> outputs;
   Attrs attrs;
+  std::int32_t segment = -1;  ///< see Graph::Segment; -1: in none
 };
 
 /// A static computation for one shape: nodes in execution order, appended by op(). It holds no memory and no device.
@@ -51,6 +52,10 @@ class Graph {
   /// Lets an activation live in the ParameterStore under `name` instead of the arena (an accumulated gradient, say).
   void store_as_state(Value value, std::string name);
 
+  /// Puts `nodes` in the place of all nodes, in execution order. They write each value at most once; one that is
+  /// written no longer must not be read.
+  void replace_nodes(std::vector<Node> nodes);
+
   /// Prefixes the labels of the nodes appended while it lives.
   class Scope {
    public:
@@ -62,6 +67,20 @@ class Graph {
    private:
     Graph& graph_;
     std::size_t length_;
+  };
+
+  /// The nodes appended while it lives form one segment: what a backward pass may compute again as a whole from the
+  /// values that come into it (a transformer block, say).
+  class Segment {
+   public:
+    explicit Segment(Graph& graph);
+    ~Segment();
+    Segment(const Segment&) = delete;
+    Segment& operator=(const Segment&) = delete;
+
+   private:
+    Graph& graph_;
+    std::int32_t outer_;
   };
 
   const OpTable& table() const { return *table_; }
@@ -78,6 +97,7 @@ class Graph {
   std::vector<ValueInfo> values_;
   std::map<std::string, Value, std::less<>> stored_;  ///< parameters, states and inputs by name: one value each
   std::string scope_;
+  std::int32_t segment_ = -1, segments_ = 0;  ///< the one being built; how many there are
 };
 
 struct Seed {
@@ -87,6 +107,9 @@ struct Seed {
 
 struct DifferentiateOptions {
   bool recompute_cheap = true;  ///< evaluate OpDef::cheap_to_recompute ops again rather than keep their outputs
+  /// Evaluate what the backward pass reads of a Graph::Segment again from the values that come into the segment, which
+  /// alone are kept. The same nodes on the same values: every gradient stays bit-identical.
+  bool recompute_segments = false;
 };
 
 /// Appends the backward pass. Returns the gradients of `wrt`, in order; absent where the outputs do not depend on it.

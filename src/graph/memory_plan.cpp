@@ -80,7 +80,7 @@ void find_lifetimes(const Graph& graph, ArenaPlan& plan) {
   const auto end = static_cast<std::int32_t>(graph.nodes().size());  // behind the last node: read by the host
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const ValueInfo& info = graph.values()[id];
-    if (info.role != Role::kActivation) continue;
+    if (info.role != Role::kActivation || info.producer < 0) continue;
     plan.interval_of[id] = static_cast<std::int32_t>(plan.intervals.size());
     plan.intervals.push_back({.values = {{static_cast<std::int32_t>(id)}},
                               .bytes = static_cast<std::uint64_t>(info.shape.bytes()),

@@ -171,6 +171,18 @@ class GradCall : public NodeView {
   Graph* mutable_graph_;
 };
 
+/// A later op that an op's kernels can do at once with their own (graph/fuse.hpp).
+struct Fusion {
+  std::string_view op;              ///< it reads this op's only output ...
+  std::size_t input = 0;            ///< ... as its input of this number, and gives one output of that shape and type
+  std::string_view attr;            ///< what the joined node is marked with
+  double value = 1;                 ///< of attr
+  std::string_view keep_attr = {};  ///< set to 1 where others read the output too; it is the joined node's second
+                                    ///< output then. Empty: such a node is not joined
+  /// Further inputs of the later op, shaped as the output, and where this op takes them: {there, here}.
+  std::vector<std::pair<std::size_t, std::size_t>> moved = {};
+};
+
 /// An op: what it computes, how it is launched, what its gradient is. One constant of this type in src/ops/<name>.cpp.
 struct OpDef {
   std::string_view name = {};
@@ -191,6 +203,7 @@ struct OpDef {
   std::vector<std::size_t> (*mutates_of)(const NodeView&) = nullptr;
   /// Outputs that may take over the memory of an input whose last use this is: {output, input}.
   std::vector<std::pair<std::size_t, std::size_t>> in_place = {};
+  std::vector<Fusion> fusions = {};  ///< later ops that may be joined with this one
   /// Inputs that may be 16-bit, together; the outputs' types follow from infer. Every case is also checked so.
   std::vector<std::string_view> half = {};
   /// Roundings of intermediate results to 16 bits, beyond the stored output's, that a variant for 16-bit inputs makes.

@@ -147,8 +147,11 @@ Range NodeLowering::resolve_rows(const Window& window) const {
   const Placement& placement = placement_of(window.value);
   for (const Piece& piece : placement.pieces) {
     if (window.row_begin < piece.row_begin || window.row_begin >= piece.row_end) continue;
-    ensure(end <= piece.row_end, "{} binds rows {} to {} across pieces of memory; it must go by row blocks", label(),
-           window.row_begin, end);
+    if (end > piece.row_end)
+      fail(ErrorCode::kUnsupported,
+           "{} binds rows {} to {} of {}, more than one allocation on this device holds ({} bytes); a smaller "
+           "train.batch_size keeps it in one",
+           label(), window.row_begin, end, to_string(shape), profile_.limits.max_allocation);
     const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     const Range range{placement.pool, piece.block,
                       piece.offset + static_cast<std::uint64_t>(window.row_begin - piece.row_begin) * row_bytes,
@@ -287,8 +290,10 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
   program.placements.resize(graph.values().size());
   for (std::size_t id = 0; id < graph.values().size(); ++id) {
     const std::int32_t interval = program.arena.interval_of[id];
+    const ValueInfo& info = graph.values()[id];
+    if (info.role == Role::kActivation && interval < 0) continue;  // not computed
     program.placements[id] = interval >= 0 ? program.arena.intervals[static_cast<std::size_t>(interval)].placement
-                                           : options.place({static_cast<std::int32_t>(id)}, graph.values()[id]);
+                                           : options.place({static_cast<std::int32_t>(id)}, info);
   }
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];

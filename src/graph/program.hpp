@@ -47,8 +47,8 @@ struct ProgramOptions {
   std::function<Placement(Value, const ValueInfo&)> place;
 };
 
-/// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported for a forced
-/// variant that no node has.
+/// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported where a value
+/// that an op binds whole exceeds one allocation, and for a forced variant that no node has.
 Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options);
 
 /// The variants of one node on a device, best first (one empty name where the op has no choice).

@@ -2,6 +2,7 @@
 
 #include "base/fail.hpp"
 #include "base/segments.hpp"
+#include "graph/fuse.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::models {
@@ -36,7 +37,8 @@ void keep_sums(LossGraph& result) {
 
 }  // namespace
 
-LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients) {
+LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients,
+                         const DifferentiateOptions& options) {
   LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
   Graph& graph = result.graph;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
@@ -52,7 +54,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   std::vector<Value> parameters;
   for (const ParameterSpec& spec : model.parameters()) parameters.push_back(graph.parameter(spec.name, spec.shape));
   const Value one = graph.op1("fill", {}, {{"rows", 1}, {"cols", 1}, {"value", 1}});
-  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters);
+  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters, options);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const std::string name = std::string(kGradientPrefix) + model.parameters()[i].name;
     ensure(bool(d[i]), "the loss does not depend on \"{}\"", model.parameters()[i].name);
@@ -65,6 +67,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
     graph.store_as_state(result.loss, kLossState);
   else
     graph.op("add_into", {graph.state(kLossState, {1, 1}), result.loss});
+  fuse(graph);
   return result;
 }
 
@@ -77,9 +80,10 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   result.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
   result.loss = kept_sum(graph, result.per_position.loss);
   keep_sums(result);
-  if (!keep_positions) return result;
-  for (Value value : {result.per_position.loss, result.per_position.group_loss, result.per_position.slot_loss})
-    if (value) graph.keep(value);
+  if (keep_positions)
+    for (Value value : {result.per_position.loss, result.per_position.group_loss, result.per_position.slot_loss})
+      if (value) graph.keep(value);
+  fuse(graph);
   return result;
 }
 

@@ -26,7 +26,8 @@ enum class Gradients {
 
 /// Forward and backward for one micro-batch, dropout on. The loss is scaled by the input "loss_scale" [1, 4] (first
 /// word: 1 / number of labels that count in the whole step).
-LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients);
+LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients,
+                         const graph::DifferentiateOptions& options = {});
 
 /// Forward alone, dropout off.
 LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence,

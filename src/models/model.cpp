@@ -71,7 +71,8 @@ Value body(Graph& graph, const ModelConfig& config, const BodyShape& shape, cons
   x = graph.op1("add_position", {x, positions}, {{"sequence", double(shape.sequence)}});
   if (shape.training && config.embd_dropout > 0) x = dropout(graph, x, {}, inputs, config.embd_dropout, 0);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    Graph::Scope scope(graph, fmt::format("h.{}", layer));
+    const Graph::Scope scope(graph, fmt::format("h.{}", layer));
+    const Graph::Segment segment(graph);
     const BlockCall call{graph, config, shape, inputs, layer};
     x = config.family == ModelFamily::kGpt2 ? gpt2_block(call, x) : gpt_neo_block(call, x);
   }

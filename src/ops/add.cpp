@@ -10,7 +10,7 @@ const OpDef add{
     .inputs = {"a", "b"},
     .infer =
         [](InferCall& call) {
-          call.require(call.in(0) == call.in(1), "two values of one shape");
+          call.require(call.in(0) == call.in(1) && call.dtype(0) == call.dtype(1), "two values of one shape and type");
           call.output(call.in(0));
         },
     .lower =
@@ -27,6 +27,7 @@ const OpDef add{
           return Cost{.flops = double(node.in(0).count()), .bytes = 3.0 * double(node.in(0).bytes())};
         },
     .in_place = {{0, 0}, {0, 1}},
+    .half = {"a", "b"},
 };
 
 }  // namespace fabula::ops

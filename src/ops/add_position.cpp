@@ -5,13 +5,13 @@ using namespace graph;
 
 namespace {
 struct Push {
-  std::uint32_t positions, position_begin, width, sequence, row_begin, row_end;
+  std::uint32_t positions, position_begin, columns, sequence, row_begin, row_end;
 };
 
 void infer(InferCall& call) {
   const Shape x = call.in(0), table = call.in(1);
   const std::int64_t sequence = call.attrs().integer("sequence");
-  call.require(table.cols == x.cols, "table is [T_max, D] for x [N, D]");
+  call.require(table.cols == x.cols && table.dtype == DType::kF32, "table is [T_max, D], fp32, for x [N, D]");
   call.require(sequence > 0 && sequence <= table.rows, "sequence is from 1 to the table's rows");
   call.require(x.rows % sequence == 0, "N is a multiple of sequence");
   call.output(x);
@@ -24,13 +24,13 @@ void lower(LowerCall& call) {
     if (table.begin >= sequence) break;
     const std::int64_t table_end = std::min(table.end, sequence);
     for (const RowBlock& block : call.row_blocks({call.input(0), call.output()})) {
-      call.dispatch(
-          {.shader = "add_position",
-           .bindings = {{call.input(0), block.begin, block.end},
-                        {call.input(1), table.begin, table_end},
-                        {call.output(), block.begin, block.end}},
-           .groups = LowerCall::grid((block.size() * width + 127) / 128)},
-          Push{u32(block.size()), u32(block.begin), u32(width), u32(sequence), u32(table.begin), u32(table_end)});
+      call.dispatch({.shader = "add_position",
+                     .bindings = {{call.input(0), block.begin, block.end},
+                                  {call.input(1), table.begin, table_end},
+                                  {call.output(), block.begin, block.end}},
+                     .groups = LowerCall::grid((block.size() * width + 127) / 128)},
+                    Push{u32(block.size()), u32(block.begin), u32(call.in(0).cols), u32(sequence), u32(table.begin),
+                         u32(table_end)});
     }
   }
 }
@@ -57,6 +57,7 @@ const OpDef add_position{
           return Cost{.flops = double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
         },
     .in_place = {{0, 0}},
+    .half = {"x"},
 };
 
 }  // namespace fabula::ops

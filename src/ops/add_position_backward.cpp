@@ -5,7 +5,7 @@ using namespace graph;
 
 namespace {
 struct Push {
-  std::uint32_t rows, row_begin, width, sequence, position_begin, position_end;
+  std::uint32_t rows, row_begin, columns, sequence, position_begin, position_end;
 };
 
 void infer(InferCall& call) {
@@ -16,15 +16,15 @@ void infer(InferCall& call) {
 }
 
 void lower(LowerCall& call) {
-  const std::int64_t width = call.in(0).ld() / 4, sequence = call.attrs().integer("sequence");
+  const std::int64_t width = call.out().ld() / 4, sequence = call.attrs().integer("sequence");
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
   for (const RowBlock& table : call.row_blocks({call.output()})) {
     for (const RowBlock& block : call.row_blocks({call.input(0)})) {
-      call.dispatch(
-          {.shader = "add_position_backward",
-           .bindings = {{call.input(0), block.begin, block.end}, {call.output(), table.begin, table.end}},
-           .groups = LowerCall::grid((table.size() * width + 127) / 128)},
-          Push{u32(table.size()), u32(table.begin), u32(width), u32(sequence), u32(block.begin), u32(block.end)});
+      call.dispatch({.shader = "add_position_backward",
+                     .bindings = {{call.input(0), block.begin, block.end}, {call.output(), table.begin, table.end}},
+                     .groups = LowerCall::grid((table.size() * width + 127) / 128)},
+                    Push{u32(table.size()), u32(table.begin), u32(call.out().cols), u32(sequence), u32(block.begin),
+                         u32(block.end)});
     }
   }
 }
@@ -43,6 +43,7 @@ const OpDef add_position_backward{
           return Cost{.flops = double(node.in(0).count()),
                       .bytes = double(node.in(0).bytes()) + double(node.out().bytes())};
         },
+    .half = {"d_y"},
 };
 
 }  // namespace fabula::ops

@@ -18,7 +18,8 @@ void infer(InferCall& call) {
                "stream is a 32-bit number");
   call.require(call.in(1) == Shape{1, 4} && call.dtype(1) == DType::kU32,
                "seed is words [1, 4]: key low, key high, step low, step high");
-  call.require(!call.has_input(2) || call.in(2) == call.in(0), "residual has the shape of x");
+  call.require(!call.has_input(2) || (call.in(2) == call.in(0) && call.dtype(2) == call.dtype(0)),
+               "residual has the shape and type of x");
   call.require(call.in(0).padded() / 4 <= 0xFFFFFFFF,
                "x has at most 2^32 groups of 4 columns, which the random numbers' counter holds");
   call.output(call.in(0));
@@ -62,6 +63,7 @@ const OpDef dropout{
                       .bytes = (node.has_input(2) ? 3.0 : 2.0) * double(node.in(0).bytes())};
         },
     .in_place = {{0, 0}},
+    .half = {"x", "residual"},
 };
 
 }  // namespace fabula::ops

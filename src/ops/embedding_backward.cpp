@@ -36,6 +36,7 @@ const OpDef embedding_backward{
         },
     .scratch = [](const NodeView& node, const vk::DeviceProfile&,
                   std::string_view) { return std::vector<Shape>{segment_partials(node.in(3).rows, node.out())}; },
+    .half = {"d_y"},
 };
 
 }  // namespace fabula::ops

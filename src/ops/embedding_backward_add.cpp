@@ -7,6 +7,7 @@ namespace {
 void infer(InferCall& call) {
   const Shape d_table = call.in(0), ids = call.in(1), d_y = call.in(4);
   call.require(d_y.cols == d_table.cols, "d_y is [N, D] for d_table [V, D]");
+  call.require(d_table.dtype == DType::kF32, "d_table is fp32");
   call.require(ids == Shape{1, d_y.rows} && call.in(2) == ids, "ids and order are [1, N] for d_y [N, D]");
   call.require(call.in(3) == Shape{1, SegmentCapacity{d_y.rows, d_table.rows}.words()},
                "segments are those of N positions and V keys");
@@ -32,6 +33,7 @@ const OpDef embedding_backward_add{
     .scratch = [](const NodeView& node, const vk::DeviceProfile&,
                   std::string_view) { return std::vector<Shape>{segment_partials(node.in(4).rows, node.in(0))}; },
     .mutates = {0},
+    .half = {"d_y"},
 };
 
 }  // namespace fabula::ops

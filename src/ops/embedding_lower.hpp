@@ -14,8 +14,8 @@ inline void lower_row_lookup(graph::LowerCall& call, graph::Value ids, graph::Va
       call.dispatch({.shader = "embedding",
                      .bindings = {ids, {table, rows.begin, rows.end}, {call.output(), block.begin, block.end}},
                      .groups = graph::LowerCall::grid((block.size() * width + 127) / 128)},
-                    std::array<std::uint32_t, 6>{u32(block.size()), u32(block.begin), u32(width), u32(rows.begin),
-                                                 u32(rows.end), u32(table_rows)});
+                    std::array<std::uint32_t, 6>{u32(block.size()), u32(block.begin), u32(call.out().cols),
+                                                 u32(rows.begin), u32(rows.end), u32(table_rows)});
     }
   }
 }
@@ -42,7 +42,8 @@ inline void lower_segment_sum(graph::LowerCall& call, graph::Value order, graph:
            .bindings =
                {order, segments, {d_y, block.begin, block.end}, {d_table, rows.begin, rows.end}, call.scratch(0)},
            .groups = LowerCall::grid((capacity.chunks() * width + 127) / 128)},
-          std::array<std::uint32_t, 5>{u32(width), u32(rows.begin), u32(rows.end), u32(block.begin), u32(block.end)});
+          std::array<std::uint32_t, 5>{u32(table.cols), u32(rows.begin), u32(rows.end), u32(block.begin),
+                                       u32(block.end)});
     }
   }
   if (capacity.merges() == 0) return;

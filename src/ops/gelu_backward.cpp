@@ -10,7 +10,7 @@ const OpDef gelu_backward{
     .inputs = {"x", "d_y"},
     .infer =
         [](InferCall& call) {
-          call.require(call.in(0) == call.in(1), "x and d_y have one shape");
+          call.require(call.in(0) == call.in(1) && call.dtype(0) == call.dtype(1), "x and d_y have one shape and type");
           call.output(call.in(0));
         },
     .lower =
@@ -22,6 +22,7 @@ const OpDef gelu_backward{
           return Cost{.flops = 20.0 * double(node.in(0).count()), .bytes = 3.0 * double(node.in(0).bytes())};
         },
     .in_place = {{0, 1}},
+    .half = {"x", "d_y"},
 };
 
 }  // namespace fabula::ops

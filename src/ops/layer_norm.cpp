@@ -12,6 +12,7 @@ struct Push {
 void infer(InferCall& call) {
   const Shape row{1, call.in(0).cols};
   call.require(call.in(1) == row && call.in(2) == row, "weight and bias are [1, D] for x [N, D]");
+  call.require(call.dtype(1) == DType::kF32 && call.dtype(2) == DType::kF32, "weight and bias are fp32");
   call.require(call.attrs().get("eps") > 0, "eps is above zero");
   call.output(call.in(0));
   call.output({call.in(0).rows, 2});
@@ -68,6 +69,7 @@ const OpDef layer_norm{
         [](const NodeView& node, const vk::DeviceProfile& profile) {
           return row_reduction_variants(node, profile, node.in(0).ld() / 4, kMostHeld);
         },
+    .half = {"x"},
     .cheap_to_recompute = true,
 };
 

@@ -11,6 +11,8 @@ void infer(InferCall& call) {
   call.require(call.in(1) == Shape{1, x.cols} && call.in(2) == Shape{x.rows, 2} && call.in(3) == x,
                "x and d_y are [N, D], weight is [1, D], stats [N, 2]");
   call.require(!call.has_input(4) || call.in(4) == x, "d_residual has the shape of x");
+  call.require(call.dtype(3) == x.dtype && (!call.has_input(4) || call.dtype(4) == x.dtype),
+               "d_y and d_residual have the type of x");
   call.output(x);
   call.output({1, x.cols});
   call.output({1, x.cols});
@@ -131,6 +133,7 @@ const OpDef layer_norm_backward{
           return std::vector<Shape>{{chunk_count(variant, x.rows, x.rows), 2 * ((x.cols + 3) / 4 * 4)}};
         },
     .in_place = {{0, 3}, {0, 4}},
+    .half = {"x", "d_y", "d_residual"},
 };
 
 }  // namespace fabula::ops

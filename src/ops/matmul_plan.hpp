@@ -50,8 +50,9 @@ inline bool matmul_shuffle_fits(const vk::DeviceProfile& profile) {
   return sized && features.subgroup_shuffle && features.texel_float4;
 }
 inline bool matmul_shuffle_fits(const graph::NodeView& node, const vk::DeviceProfile& profile) {
-  return matmul_shuffle_fits(profile) && texel_rows(node.in(0), profile) > 0 && texel_rows(node.in(1), profile) > 0 &&
-         texel_rows(node.out(), profile) > 0;
+  for (const graph::Shape& shape : {node.in(0), node.in(1), node.out()})
+    if (shape.dtype != graph::DType::kF32 || texel_rows(shape, profile) <= 0) return false;
+  return matmul_shuffle_fits(profile);
 }
 
 struct MatmulSplit {

@@ -21,6 +21,7 @@ const OpDef permute_rows{
         [](GradCall& call) {
           call.add_gradient(0, call.op1("permute_rows", {call.d_output(), call.input(2), call.input(1)}));
         },
+    .half = {"x"},
 };
 
 }  // namespace fabula::ops

@@ -5,8 +5,13 @@ using namespace graph;
 
 namespace {
 
-/// Rows that become one: where x lies in one row block, and else; row blocks start at multiples of 64.
-constexpr std::int64_t kChunk = 128, kBlockChunk = 64;
+/// Rows of a row block that become one where x lies in several: blocks start at multiples of 64.
+constexpr std::int64_t kBlockChunk = 64;
+/// Rows that become one where x lies in one row block. Each chunk is a row written and read again, but few of them do
+/// not fill a GPU.
+constexpr std::int64_t chunk_rows(std::int64_t rows) {
+  return rows >= 16384 ? 256 : 128;
+}
 constexpr std::string_view kTexel = "texel", kStorage = "storage";
 constexpr std::int64_t kLastChunk = 256;  ///< as many rows as are summed in one go at the end
 
@@ -15,15 +20,15 @@ std::int64_t chunks(std::int64_t rows, std::int64_t chunk) {
 }
 
 struct Push {
-  std::uint32_t rows, stride, chunk, y_row;
+  std::uint32_t rows, columns, chunk, y_row;
 };
 
 void stage(LowerCall& call, const Window& x, std::int64_t rows, Value y, std::int64_t chunk, std::int64_t y_row) {
-  const std::int64_t stride = call.in(0).ld() / 4;
+  const std::int64_t stride = call.out().ld() / 4;
   const std::int64_t groups = (rows + chunk - 1) / chunk * ((stride + 15) / 16);
   call.dispatch(
       {.shader = "sum_rows_" + std::string(call.variant()), .bindings = {x, y}, .groups = LowerCall::grid(groups)},
-      Push{std::uint32_t(rows), std::uint32_t(stride), std::uint32_t(chunk), std::uint32_t(y_row)});
+      Push{std::uint32_t(rows), std::uint32_t(call.out().cols), std::uint32_t(chunk), std::uint32_t(y_row)});
 }
 
 /// Chunks of rows until 256 or fewer are left, which one last stage sums.
@@ -35,7 +40,7 @@ void lower(LowerCall& call) {
     const std::vector<RowBlock> blocks = call.row_blocks({x}, max_rows);
     if (rows <= kLastChunk && blocks.size() == 1) return stage(call, x, rows, call.output(), kLastChunk, 0);
     const Value partial = call.scratch(level);
-    const std::int64_t chunk = blocks.size() == 1 ? kChunk : kBlockChunk;
+    const std::int64_t chunk = blocks.size() == 1 ? chunk_rows(rows) : kBlockChunk;
     for (const RowBlock& block : blocks) {  // scratch may be longer than the rows in use
       const std::int64_t end = std::min(block.end, rows);
       if (block.begin < end) stage(call, {x, block.begin, end}, end - block.begin, partial, chunk, block.begin / chunk);
@@ -64,7 +69,7 @@ const OpDef sum_rows{
     .variants =
         [](const NodeView& node, const vk::DeviceProfile& profile) {
           std::vector<std::string> names{std::string(kStorage)};
-          if (prefers_texels(profile) && texel_rows(node.in(0), profile) > 0)
+          if (node.in(0).dtype == DType::kF32 && prefers_texels(profile) && texel_rows(node.in(0), profile) > 0)
             names.insert(names.begin(), std::string(kTexel));
           return names;
         },
@@ -76,6 +81,7 @@ const OpDef sum_rows{
             levels.push_back({chunks(rows, kBlockChunk), node.in(0).cols});
           return levels;
         },
+    .half = {"x"},
 };
 
 }  // namespace fabula::ops

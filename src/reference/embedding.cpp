@@ -46,8 +46,17 @@ std::vector<OpCase> embedding_cases() {
     for (auto& id : in[0].u) id = random.below(5);
   };
   no_plan.gradient = false;
-  return {sized("odd_37x11x33", 37, 11, 33), sized("one", 1, 1, 1), sized("frequent_300x3x5", 300, 3, 5),
-          sized("wide_70x200x513", 70, 200, 513), no_plan};
+  // Results in 16 bits of a table in fp32: attribute `out`.
+  OpCase fp16 = sized("fp16_37x11x33", 37, 11, 33), bf16 = sized("bf16_70x20x12", 70, 20, 12);
+  fp16.attrs = {{"out", 1}};
+  bf16.attrs = {{"out", 2}};
+  return {sized("odd_37x11x33", 37, 11, 33),
+          sized("one", 1, 1, 1),
+          sized("frequent_300x3x5", 300, 3, 5),
+          sized("wide_70x200x513", 70, 200, 513),
+          no_plan,
+          fp16,
+          bf16};
 }
 
 }  // namespace fabula::reference

@@ -8,12 +8,35 @@ using graph::OpCase;
 using graph::RefCall;
 using graph::Shape;
 
+namespace {
+
+constexpr double kGeluScale = 0.79788456080286536, kGeluCubic = 0.044715;  // sqrt(2/pi)
+double gelu_of(double v) {
+  return 0.5 * v * (1 + std::tanh(kGeluScale * (v + kGeluCubic * v * v * v)));
+}
+double gelu_slope(double v) {
+  const double t = std::tanh(kGeluScale * (v + kGeluCubic * v * v * v));
+  return 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * kGeluScale * (1 + 3 * kGeluCubic * v * v);
+}
+
+/// What is stored of one element's sum.
+template <class T>
+void store(RefCall<T>& call, std::int64_t m, std::int64_t n, double sum) {
+  const std::int64_t activation = call.attrs.integer_or("activation", 0);
+  if (call.out.size() > 1) call.out[1]->at(m, n) = static_cast<T>(sum);
+  if (activation == 1) sum = gelu_of(sum);
+  if (activation == 2) sum *= gelu_slope(double(call.in[4]->at(m, n)));
+  call.out[0]->at(m, n) = static_cast<T>(sum);
+}
+
+}  // namespace
+
 template <class T>
 void matmul(RefCall<T>& call) {
   const auto &a = *call.in[0], &b = *call.in[1];
   const auto* bias = call.in.size() > 2 ? call.in[2] : nullptr;
   const auto* residual = call.in.size() > 3 ? call.in[3] : nullptr;
-  auto& y = *call.out[0];
+  const auto& y = *call.out[0];
   const bool transpose_a = call.attrs.integer_or("transpose_a", 0),
              transpose_b = call.attrs.integer_or("transpose_b", 0);
   const std::int64_t depth = transpose_a ? a.shape.rows : a.shape.cols;
@@ -32,7 +55,7 @@ void matmul(RefCall<T>& call) {
         for (std::int64_t n = 0; n < y.shape.cols; ++n) sum[static_cast<std::size_t>(n)] += left * double(b.at(k, n));
       }
     }
-    for (std::int64_t n = 0; n < y.shape.cols; ++n) y.at(m, n) = static_cast<T>(sum[static_cast<std::size_t>(n)]);
+    for (std::int64_t n = 0; n < y.shape.cols; ++n) store(call, m, n, sum[static_cast<std::size_t>(n)]);
   }
 }
 template void matmul<float>(RefCall<float>&);
@@ -61,6 +84,23 @@ OpCase layout_case(int layout, std::int64_t m, std::int64_t n, std::int64_t k, E
   return c;
 }
 
+OpCase gelu_case(OpCase c, bool keep_pre) {
+  c.name += keep_pre ? "_gelu_keep" : "_gelu";
+  c.attrs.set("activation", 1);
+  if (keep_pre) c.attrs.set("keep_pre", 1);
+  c.gradient = c.gradient && keep_pre;
+  return c;
+}
+
+OpCase gelu_backward_case(OpCase c, Shape y) {
+  c.name += "_gelu_backward";
+  c.attrs.set("activation", 2);
+  c.inputs.resize(4, {.shape = {1, 1}, .present = false});
+  c.inputs.push_back({.shape = y});
+  c.gradient = false;
+  return c;
+}
+
 }  // namespace
 
 std::vector<OpCase> matmul_cases() {
@@ -77,6 +117,11 @@ std::vector<OpCase> matmul_cases() {
     cases.push_back(layout_case(layout, 300, 225, 96, {.bias = true, .residual = true}));
     cases.push_back(
         layout_case(layout, 37, 50, 1030, {.bias = true, .residual = true}));  // K is split, its last piece is odd
+    cases.push_back(gelu_case(layout_case(layout, 7, 9, 13, {.bias = true}), true));
+    cases.push_back(gelu_case(layout_case(layout, 130, 129, 70, {.bias = true}), false));
+    cases.push_back(gelu_backward_case(layout_case(layout, 130, 129, 70), {130, 129}));
+    cases.push_back(gelu_case(layout_case(layout, 37, 50, 1030, {.bias = true}), true));  // K is split
+    cases.push_back(gelu_backward_case(layout_case(layout, 37, 50, 1030), {37, 50}));
     cases.push_back(layout_case(layout, 96, 100, 2048));
     cases.push_back(layout_case(layout, 1030, 260, 520, {.bias = true}));  // many tiles, the last band of them short
   }

@@ -23,7 +23,8 @@ std::vector<OpCase> sum_rows_cases() {
       {.name = "one_chunk_64x5", .inputs = {{.shape = {64, 5}}}},
       {.name = "two_stages_257x130", .inputs = {{.shape = {257, 130}}}},
       {.name = "two_stages_2048x225", .inputs = {{.shape = {2048, 225}}}},
-      {.name = "three_stages_16500x3", .inputs = {{.shape = {16500, 3}}}, .large = true},
+      {.name = "two_stages_16500x3", .inputs = {{.shape = {16500, 3}}}, .large = true},
+      {.name = "three_stages_70000x3", .inputs = {{.shape = {70000, 3}}}, .large = true},
       {.name = "wide_3x50257", .inputs = {{.shape = {3, 50257}}}, .large = true},
   };
 }

@@ -60,7 +60,7 @@ void StepRunner::start(std::int64_t number) {
     const bool last = micro + 1 == accumulation;
     Part part{.step = number,
               .graph = micro == 0 ? plan_.overwrite : plan_.accumulate,
-              .handles = micro == 0 ? &plan_.gradient : &plan_.accumulating,
+              .handles = micro == 0 ? &plan_.gradient : &*plan_.accumulating,
               .run = 0,
               .apply_run = 0,
               .sent = {},

@@ -10,6 +10,7 @@
 #include "formats/report.hpp"
 #include "formats/tune_file.hpp"
 #include "models/weights.hpp"
+#include "train/fit.hpp"
 #include "train/schedule.hpp"
 
 namespace fabula::train {
@@ -71,8 +72,8 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       batches_(open_batches(data, config)),
       steps_(count_steps(config, batches_)),
       profile_(profile_for(device, folder, options_.resume)),
-      plan_(plan_training(profile_, model_, config.train)),
-      lowering_(lowering_text(plan_)),
+      plan_(plan_to_fit(device.info(), profile_, model_, config.train)),
+      lowering_(lowering_text(profile_, model_, config.train)),
       runtime_(device, std::move(plan_.workload)),
       step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
       generator_(runtime_, plan_.generation, model_, *data.tokenizer),
@@ -87,21 +88,21 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
 
 void Trainer::check_resumable(const RunState& saved) const {
   const RunConfig old = load_config(folder_.path());
-  RunConfig old_model = old;
+  RunConfig old_model = old, old_numbers = old;
   old_model.train = config_.train;
+  old_numbers.train.recompute = config_.train.recompute;
   if (config_json(old_model) != config_json(config_))
     fail(ErrorCode::kInvalidArgument,
          "{} holds a model of another shape than the config; compare its config.json, or choose another folder",
          folder_.path().string());
-  if (config_json(old) != config_json(config_))
+  if (config_json(old_numbers) != config_json(config_))
     warn(
         "the training settings differ from those that the run was started with; losses will differ from an "
         "uninterrupted run");
   if (options_.resume == Resume::kForce) return;
   // Kernels depend on shapes too: planned with the old settings, only the device and the program can make a difference.
-  const TrainingPlan planned = plan_training(profile_, model_, old.train);
-  if (saved.lowering == lowering_text(planned)) {
-    if (lowering_text(planned) != lowering_text(plan_training(device_.profile(), model_, old.train)))
+  if (saved.lowering == lowering_text(profile_, model_, old.train)) {
+    if (saved.lowering != lowering_text(device_.profile(), model_, old.train))
       info(
           "the run keeps the kernels that it was started with, not those that fabula tune found since; --resume force "
           "takes these");
@@ -218,7 +219,7 @@ void Trainer::validate_model(std::int64_t number) {
   if (!valid_batches_) return;
   bool stopped = false;
   const infer::Evaluation evaluation =
-      infer::evaluate(runtime_, plan_.evaluation, model_, *valid_batches_,
+      infer::evaluate(runtime_, *plan_.evaluation, model_, *valid_batches_,
                       static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
                       [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
   if (stopped) return;  // made up for when the run is resumed

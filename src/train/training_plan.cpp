@@ -1,45 +1,60 @@
 #include "train/training_plan.hpp"
 
-#include <fmt/format.h>
+#include "train/apply_graph.hpp"
 
 namespace fabula::train {
+namespace {
+using models::Gradients;
+
+TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config,
+                       Recompute recompute, bool with_extras) {
+  const std::int64_t B = config.batch_size,
+                     T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
+  const graph::DifferentiateOptions backward{.recompute_segments = recompute == Recompute::kBlock};
+  TrainingPlan plan{.workload = graph::Workload(profile),
+                    .gradient = models::gradient_graph(model, B, T, Gradients::kOverwrite, backward),
+                    .accumulating = {},
+                    .clip = {},
+                    .evaluation = {},
+                    .generation = {},
+                    .recompute = recompute};
+  // First, so that its tensors lie in the order in which it walks them.
+  ApplyGraph apply = apply_graph(model.parameters(), config);
+  plan.clip = apply.clip;
+  plan.apply = plan.workload.add("apply", std::move(apply.graph));
+  plan.overwrite = plan.accumulate = plan.workload.add("gradients", std::move(plan.gradient.graph));
+  if (config.grad_accumulation > 1) {
+    plan.accumulating = models::gradient_graph(model, B, T, Gradients::kAccumulate, backward);
+    plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating->graph));
+  }
+  if (!with_extras) return plan;
+  plan.evaluation = infer::add_evaluation_graph(plan.workload, model, B, T);
+  if (config.sample_every > 0)
+    plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
+  return plan;
+}
+
+}  // namespace
 
 std::int64_t sequence_length(const RunConfig& config) {
   return config.train.sequence_length > 0 ? config.train.sequence_length : config.model.n_positions;
 }
 
 TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                           const TrainConfig& config, bool with_extras) {
-  using models::Gradients;
-  const std::int64_t B = config.batch_size,
-                     T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
-  TrainingPlan plan{graph::Workload(profile),
-                    0,
-                    0,
-                    0,
-                    models::gradient_graph(model, B, T, Gradients::kOverwrite),
-                    models::gradient_graph(
-                        model, B, T, config.grad_accumulation > 1 ? Gradients::kAccumulate : Gradients::kOverwrite),
-                    {},
-                    {0, models::evaluation_graph(model, B, T)},
-                    {}};
-  // First, so that its tensors lie in the order in which it walks them.
-  ApplyGraph apply = apply_graph(model.parameters(), config);
-  plan.clip = apply.clip;
-  plan.apply = plan.workload.add("apply", std::move(apply.graph));
-  plan.overwrite = plan.workload.add("gradients", std::move(plan.gradient.graph));
-  plan.accumulate = plan.overwrite;
-  if (config.grad_accumulation > 1)
-    plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating.graph));
-  if (!with_extras) return plan;
-  plan.evaluation.index = plan.workload.add("evaluate", std::move(plan.evaluation.handles.graph));
-  if (config.sample_every > 0)
-    plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
-  return plan;
+                           const TrainConfig& config, const PlanOptions& options) {
+  if (config.recompute == Recompute::kBlock)
+    return plan_with(profile, model, config, Recompute::kBlock, options.with_extras);
+  TrainingPlan plan = plan_with(profile, model, config, Recompute::kNone, options.with_extras);
+  const std::uint64_t bytes = plan.workload.report().total();
+  if (config.recompute == Recompute::kNone || options.memory == 0 || bytes <= options.memory) return plan;
+  TrainingPlan block = plan_with(profile, model, config, Recompute::kBlock, options.with_extras);
+  return block.workload.report().total() < bytes ? std::move(block) : std::move(plan);
 }
 
-std::string lowering_text(const TrainingPlan& plan) {
-  const std::vector<std::size_t> graphs{plan.overwrite, plan.accumulate, plan.apply, plan.evaluation.index};
+std::string lowering_text(const vk::DeviceProfile& profile, const models::LanguageModel& model,
+                          const TrainConfig& config) {
+  const TrainingPlan plan = plan_with(profile, model, config, Recompute::kNone, true);
+  const std::vector<std::size_t> graphs{plan.overwrite, plan.accumulate, plan.apply, plan.evaluation->index};
   return fmt::format("{:016x}", plan.workload.digest(graphs));
 }
 

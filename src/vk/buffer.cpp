@@ -73,8 +73,8 @@ std::optional<std::uint64_t> budget_left(const Device::Impl& device, std::uint32
   const std::uint64_t cap = device.profile().limits.heap_cap;
   fail(ErrorCode::kOutOfMemory,
        "out of device memory for {}: {} wanted, {} ({}: heap of {}{}, {} of it held by fabula{}). What needs less: "
-       "--set train.batch_size=N with a larger train.grad_accumulation, "
-       "--set train.sequence_length=N, a smaller model; `fabula plan` shows what takes how much",
+       "--recompute block, --set train.batch_size=N with a larger train.grad_accumulation, "
+       "--set train.sequence_length=N, a smaller model; `fabula plan --fit` finds the largest batch",
        what, mib(bytes), reason, device.profile().name, mib(device.physical.memory.memoryHeaps[heap].size),
        cap != 0 ? fmt::format(" capped at {}", mib(cap)) : "", mib(device.heap_used[heap]),
        left ? fmt::format(", {} left in the driver's budget", mib(*left)) : "");

@@ -60,6 +60,8 @@ PhysicalDevice choose_device(const Instance& instance, const DeviceOptions& opti
   }
   PhysicalDevice chosen = options.device.empty() ? devices.front() : named_device(devices, options.device);
   apply_limits(chosen.info.profile, options.limits);
+  std::uint64_t& cap = chosen.info.profile.limits.heap_cap;
+  if (options.memory > 0) cap = cap == 0 ? options.memory : std::min(cap, options.memory);
   return chosen;
 }
 

@@ -31,6 +31,7 @@ struct DeviceInfo {
 struct DeviceOptions {
   std::string device;             ///< index or part of the name; empty: the first of enumerate()
   std::string limits = "native";  ///< see apply_limits
+  std::uint64_t memory = 0;       ///< bytes of device memory that may be used, as Limits::heap_cap; 0: all
   bool validate = false;          ///< validation layer, synchronization validation included
   std::string cache_dir;          ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
   std::function<void(const std::string&)>

@@ -56,14 +56,16 @@ TEST(BadInput, OutOfDeviceMemory) {
   const std::string cap = limits_file("cap.json", R"({"heap_cap": 400000})");
   const Result result = fabula(scene().train("no_memory", {"--limits", cap}));
   expect_refusal(result, 1,
-                 {"out of device memory", "wanted", "heap", "400000 bytes", "train.batch_size", "train.sequence_length",
-                  "fabula plan"});
+                 {"out of device memory", "the run takes", "with recompute", "390.6 KiB", "train.sequence_length=8",
+                  "a smaller model", "fabula plan --fit"});
   EXPECT_FALSE(std::filesystem::exists(scene().path("no_memory/model.safetensors")));
   const Result plan = fabula({"plan", scene().path("config.json"), "--set", "vocab_size=300", "--limits", cap});
   EXPECT_EQ(plan.status, 1);
-  for (const char* part :
-       {"does not fit", "train.batch_size=2", "train.grad_accumulation=2", "train.sequence_length=8"})
+  for (const char* part : {"does not fit", "train.sequence_length=8", "a smaller model", "--fit"})
     EXPECT_NE(plan.out.find(part), std::string::npos) << plan.out;
+  const Args roomy{"--memory", "560KiB"};
+  expect_refusal(fabula(scene().train("no_memory", roomy + Args{"--set", "train.batch_size=64"})), 1,
+                 {"the run takes", "recompute", "--set train.batch_size=", "--set train.grad_accumulation="});
 }
 
 TEST(BadInput, LimitsFiles) {

@@ -8,6 +8,36 @@ namespace {
 
 using nlohmann::json;
 
+TEST(Pipeline, PlanFindsTheBatchThatFits) {
+  const Args plan{"plan", scene().path("config.json"), "--set", "vocab_size=300", "--set", "train.grad_accumulation=3"};
+  const json none = fabula_ok(plan + Args{"--recompute", "none", "--json"}).json(),
+             block = fabula_ok(plan + Args{"--recompute", "block", "--json"}).json();
+  EXPECT_EQ(none["recompute"], "none");
+  EXPECT_EQ(block["recompute"], "block");
+  EXPECT_EQ(fabula_ok(plan + Args{"--json"}).json(), none);
+  const std::string limit = std::to_string(none["bytes"]["total"].get<std::uint64_t>());
+  const json fit = fabula_ok(plan + Args{"--fit", "--json", "--memory", limit}).json();
+  EXPECT_EQ(fit["device_memory"].dump(), limit);
+  EXPECT_EQ(fit["largest_batch_size"]["none"], 4);
+  EXPECT_GE(fit["largest_batch_size"]["block"], 1);
+  EXPECT_EQ(fit["sequences_per_step"], 12);
+  EXPECT_EQ(fit["step"], (json{{"batch_size", 4}, {"grad_accumulation", 3}, {"recompute", "none"}}));
+  for (const json& row : fit["rows"]) {
+    if (row["batch_size"] != 4) continue;
+    EXPECT_EQ(row["bytes_none"], none["bytes"]["total"]);
+    EXPECT_EQ(row["bytes_block"], block["bytes"]["total"]);
+  }
+  const std::string text = fabula_ok(plan + Args{"--fit", "--memory", "2MiB"}).out;
+  for (const char* part :
+       {"2048 KiB may be used", "largest batch size:", "grad_accumulation", "12 sequences a step: --set"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  expect_refusal(fabula(plan + Args{"--fit", "--memory", "100KiB"}), 1,
+                 {"not even a batch of one sequence", "too much"});
+  expect_refusal(fabula(plan + Args{"--memory", "4 parsecs"}), 2, {"--memory"});
+  expect_refusal(fabula(plan + Args{"--recompute", "blocks"}), 2, {"--recompute", "blocks", "none", "block", "auto"});
+  expect_refusal(fabula(plan + Args{"--fit", "--compare-heads"}), 2, {"--fit", "--compare-heads"});
+}
+
 TEST(Pipeline, CorpusIsTheSameForTheSameSeed) {
   const std::string text = fabula_ok({"corpus", "--seed", "3", "--stories", "200"}).out;
   EXPECT_EQ(text, read(scene().path("stories.txt")));

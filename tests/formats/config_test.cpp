@@ -52,6 +52,8 @@ TEST(Config, ReadsAGroupedGpt2) {
   EXPECT_EQ(config.train.steps, 60);
   EXPECT_EQ(config.train.learning_rate, 2e-3);
   EXPECT_EQ(config.train.beta2, 0.95);
+  EXPECT_EQ(config.train.recompute, Recompute::kAuto);
+  EXPECT_EQ(parse_config(kGrouped, "c.json", {"train.recompute=block"}).train.recompute, Recompute::kBlock);
   EXPECT_EQ(config.model.embd_dropout, 0.05);
   EXPECT_EQ(config.model.resid_dropout, 0.05);
   EXPECT_EQ(config.model.attn_dropout, 0);
@@ -169,6 +171,8 @@ TEST(Config, WhatWouldChangeTheModelIsRefused) {
   expect_refused(R"({"model_type": "gpt2", "reorder_and_upcast_attn": true})", {"reorder_and_upcast_attn"}, code);
   expect_refused(R"({"model_type": "gpt2", "add_cross_attention": true})", {"add_cross_attention"}, code);
   expect_refused(R"({"model_type": "gpt2", "scale_attn_weights": false})", {"scale_attn_weights"}, code);
+  expect_refused(R"({"model_type": "gpt2", "train": {"recompute": "blocks"}})",
+                 {"train.recompute", "blocks", "auto, none, block"}, code);
   expect_refused(R"({"model_type": "gpt2", "head": {"kind": "mixture"}})",
                  {"head.kind", "full, fused, grouped, adaptive"}, code);
   expect_refused(R"({"model_type": "gpt2", "head": {"modulation": "mixture"}})",

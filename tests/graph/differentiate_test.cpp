@@ -128,47 +128,111 @@ TEST(Differentiate, NeverWritesOverAGradientThatAnotherValueShares) {
     }
 }
 
+TEST(Differentiate, AGradientHandedThroughACastIsAddedIntoInPlace) {
+  Graph graph(ops::op_table());
+  const Value table = graph.parameter("table", {6, 3}), h = graph.parameter("h", {4, 3});
+  const Value ids = graph.input("ids", {1, 4}, DType::kU32), order = graph.input("order", {1, 4}, DType::kU32);
+  const Value segments = graph.input("segments", {1, SegmentCapacity{4, 6}.words()}, DType::kU32);
+  const Value rows = graph.op1("embedding", {ids, table, order, segments});
+  const Value scores = graph.op1("matmul", {h, graph.op1("cast", {table}, {{"out", 0}})}, {{"transpose_b", 1}});
+  const Value row_seed = graph.state("row_seed", {4, 3}), score_seed = graph.state("score_seed", {4, 6});
+  const std::vector<graph::Seed> seeds{{rows, row_seed}, {scores, score_seed}};
+  ASSERT_TRUE(differentiate(graph, seeds, std::vector<Value>{table}).front());
+  EXPECT_EQ(count_nodes(graph, "embedding_backward_add"), 1u);
+  EXPECT_EQ(count_nodes(graph, "embedding_backward") + count_nodes(graph, "add"), 0u);
+}
+
+/// A whole model's loss and its gradients, dropout on.
+struct Differentiated {
+  Graph graph{ops::op_table()};
+  std::vector<Value> gradients;
+  std::size_t forward_nodes = 0;
+
+  Differentiated(const models::LanguageModel& model, const graph::DifferentiateOptions& options) {
+    models::BodyInputs inputs;
+    inputs.ids = graph.input("ids", {1, kPositions}, DType::kU32);
+    inputs.order = graph.input("order", {1, kPositions}, DType::kU32);
+    inputs.segments =
+        graph.input("segments", {1, SegmentCapacity{kPositions, model.config().vocab_size}.words()}, DType::kU32);
+    inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
+    const Value hidden = models::body(graph, model.config(), {kBatch, kPositions / kBatch, true}, inputs);
+    const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
+    const Value loss = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale).loss;
+    std::vector<Value> parameters;
+    for (const auto& spec : model.parameters()) parameters.push_back(graph.parameter(spec.name, spec.shape));
+    const Value seed = graph.state("d_loss", graph.shape(loss));
+    forward_nodes = graph.nodes().size();
+    gradients = differentiate(graph, std::vector<graph::Seed>{{loss, seed}}, parameters, options);
+  }
+  std::vector<std::vector<double>> evaluate(const models::LanguageModel& model) const {
+    Values values = random_values(graph, model, kPositions);
+    interpret(graph, values);
+    std::vector<std::vector<double>> result;
+    for (Value value : gradients) result.push_back(at(values, value).f);
+    return result;
+  }
+  std::uint64_t live_peak() const {
+    return plan_arena(graph, std::vector<std::vector<Shape>>(graph.nodes().size()), {}).live_peak;
+  }
+
+  static constexpr std::int64_t kBatch = 2, kPositions = 14;
+};
+
+std::vector<ModelConfig> recomputed_models() {
+  std::vector<ModelConfig> configs{small_config(HeadKind::kFull), small_config(HeadKind::kGrouped)};
+  configs.push_back(configs.back());
+  configs.back().family = ModelFamily::kGptNeo;
+  configs.back().attention_layers = {AttentionKind::kGlobal, AttentionKind::kLocal, AttentionKind::kGlobal};
+  for (ModelConfig& config : configs) config.layers = 3;
+  return configs;
+}
+
 TEST(Differentiate, RecomputingGivesTheSameGradientsInLessMemory) {
-  for (const HeadKind head : {HeadKind::kFull, HeadKind::kGrouped}) {
-    const models::LanguageModel model(small_config(head));
-    const std::int64_t batch = 2, sequence = 7, positions = batch * sequence;
-    std::vector<std::vector<double>> gradients[2];
-    std::uint64_t live[2];
-    std::size_t gelus[2];
-    for (const bool recompute : {false, true}) {
-      Graph graph(ops::op_table());
-      models::BodyInputs inputs;
-      inputs.ids = graph.input("ids", {1, positions}, DType::kU32);
-      inputs.order = graph.input("order", {1, positions}, DType::kU32);
-      inputs.segments =
-          graph.input("segments", {1, SegmentCapacity{positions, model.config().vocab_size}.words()}, DType::kU32);
-      inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
-      const Value hidden = models::body(graph, model.config(), {batch, sequence, true}, inputs);
-      const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
-      const Value loss = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale).loss;
-      std::vector<Value> parameters;
-      for (const auto& spec : model.parameters()) parameters.push_back(graph.parameter(spec.name, spec.shape));
-      const Value seed = graph.state("d_loss", graph.shape(loss));
-      const std::vector<Value> d =
-          differentiate(graph, std::vector<graph::Seed>{{loss, seed}}, parameters, {.recompute_cheap = recompute});
-      Values values = random_values(graph, model, positions);
-      interpret(graph, values);
-      for (Value value : d) {
-        ASSERT_TRUE(value);
-        gradients[recompute].push_back(at(values, value).f);
+  for (const ModelConfig& config : recomputed_models()) {
+    const models::LanguageModel model(config);
+    const Differentiated none(model, {.recompute_cheap = false});
+    const Differentiated cheap(model, {});
+    const Differentiated blocks(model, {.recompute_segments = true});
+    EXPECT_EQ(count_nodes(none.graph, "gelu"), 3u);
+    EXPECT_EQ(count_nodes(cheap.graph, "gelu"), 6u);
+    EXPECT_EQ(count_nodes(blocks.graph, "gelu"), 6u);
+    EXPECT_EQ(count_nodes(cheap.graph, "attention"), 3u);
+    EXPECT_EQ(count_nodes(blocks.graph, "attention"), 6u);
+    EXPECT_LT(cheap.live_peak(), none.live_peak());
+    EXPECT_LT(blocks.live_peak(), cheap.live_peak());
+    const std::vector<std::vector<double>> expected = none.evaluate(model);
+    for (const Differentiated* other : {&cheap, &blocks}) {
+      const std::vector<std::vector<double>> gradients = other->evaluate(model);
+      ASSERT_EQ(gradients.size(), expected.size());
+      for (std::size_t i = 0; i < gradients.size(); ++i) {
+        EXPECT_EQ(gradients[i], expected[i]) << model.parameters()[i].name;
+        double norm = 0;
+        for (const double g : gradients[i]) norm += g * g;
+        EXPECT_GT(norm, 0) << model.parameters()[i].name;
       }
-      live[recompute] = plan_arena(graph, std::vector<std::vector<Shape>>(graph.nodes().size()), {}).live_peak;
-      gelus[recompute] = count_nodes(graph, "gelu");
     }
-    EXPECT_EQ(gelus[0], 2u);
-    EXPECT_EQ(gelus[1], 4u);
-    EXPECT_LT(live[1], live[0]);
-    ASSERT_EQ(gradients[0].size(), gradients[1].size());
-    for (std::size_t i = 0; i < gradients[0].size(); ++i) {
-      EXPECT_EQ(gradients[0][i], gradients[1][i]) << model.parameters()[i].name;
-      double norm = 0;
-      for (const double g : gradients[0][i]) norm += g * g;
-      EXPECT_GT(norm, 0) << model.parameters()[i].name;
+  }
+}
+
+TEST(Differentiate, OfARecomputedSegmentOnlyItsInputsAreKept) {
+  for (const ModelConfig& config : recomputed_models()) {
+    const models::LanguageModel model(config);
+    const Differentiated built(model, {.recompute_segments = true});
+    const std::vector<graph::Node>& nodes = built.graph.nodes();
+    const auto segment_of = [&](Value value) {
+      const std::int32_t producer = value ? built.graph.info(value).producer : -1;
+      return producer < 0 ? -1 : nodes[static_cast<std::size_t>(producer)].segment;
+    };
+    std::set<Value> crossing;  // what leaves a segment: the next one's input
+    for (std::size_t n = 0; n < built.forward_nodes; ++n)
+      for (Value input : nodes[n].inputs)
+        if (segment_of(input) >= 0 && segment_of(input) != nodes[n].segment) crossing.insert(input);
+    EXPECT_EQ(crossing.size(), 3u) << "one value a block";
+    for (std::size_t n = built.forward_nodes; n < nodes.size(); ++n) {
+      EXPECT_EQ(nodes[n].segment, -1) << nodes[n].label;
+      for (Value input : nodes[n].inputs)
+        EXPECT_TRUE(segment_of(input) < 0 || crossing.contains(input))
+            << nodes[n].label << " reads " << built.graph.info(input).name << " of the forward pass";
     }
   }
 }

@@ -1,6 +1,9 @@
 // The plans of whole training graphs: nothing is overwritten that is still read, and barriers stand between all that
 // conflicts.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 #include "graph/models.hpp"
 #include "graph/ownership.hpp"
@@ -26,9 +29,15 @@ std::vector<std::vector<graph::Shape>> scratch_shapes(const Graph& graph, const 
   return result;
 }
 
-train::TrainingPlan small_plan(HeadKind head, const vk::DeviceProfile& profile) {
-  const models::LanguageModel model(small_config(head));
+struct PlanCase {
+  HeadKind head;
+  Recompute recompute;
+};
+
+train::TrainingPlan small_plan(const PlanCase& of, const vk::DeviceProfile& profile) {
+  const models::LanguageModel model(small_config(of.head));
   TrainConfig config;
+  config.recompute = of.recompute;
   config.batch_size = 3;
   config.grad_accumulation = 2;
   return train::plan_training(profile, model, config);
@@ -56,7 +65,7 @@ std::vector<Use> uses_of(const graph::Step& step) {
   return uses;
 }
 
-class TrainingGraph : public testing::TestWithParam<HeadKind> {};
+class TrainingGraph : public testing::TestWithParam<PlanCase> {};
 
 TEST_P(TrainingGraph, KeepsValuesUntilTheirLastReader) {
   const vk::DeviceProfile profile;
@@ -129,8 +138,44 @@ TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Heads, TrainingGraph, testing::Values(HeadKind::kFull, HeadKind::kGrouped),
-                         [](const auto& head) { return std::string(head_kind_name(head.param)); });
+INSTANTIATE_TEST_SUITE_P(Plans, TrainingGraph,
+                         testing::Values(PlanCase{HeadKind::kFull, Recompute::kNone},
+                                         PlanCase{HeadKind::kGrouped, Recompute::kNone},
+                                         PlanCase{HeadKind::kGrouped, Recompute::kBlock}),
+                         [](const auto& plan) {
+                           return fmt::format("{}_{}", head_kind_name(plan.param.head),
+                                              recompute_name(plan.param.recompute));
+                         });
+
+TEST(TrainingPlan, HasOneGradientGraphUnlessBatchesAreAccumulated) {
+  const models::LanguageModel model(small_config(HeadKind::kGrouped));
+  TrainConfig config;
+  config.batch_size = 2;
+  const train::TrainingPlan one = train::plan_training({}, model, config, {.with_extras = false});
+  EXPECT_EQ(one.workload.graphs().size(), 2u);
+  EXPECT_EQ(one.accumulate, one.overwrite);
+  EXPECT_FALSE(one.accumulating);
+  config.grad_accumulation = 3;
+  const train::TrainingPlan more = train::plan_training({}, model, config, {.with_extras = false});
+  EXPECT_EQ(more.workload.graphs().size(), 3u);
+  EXPECT_NE(more.accumulate, more.overwrite);
+  EXPECT_TRUE(more.accumulating);
+}
+
+// The numbers, and so what a run may be resumed with, do not depend on it.
+TEST(TrainingPlan, RecomputationIsNoneOfTheLoweringText) {
+  const models::LanguageModel model(small_config(HeadKind::kGrouped));
+  TrainConfig config;
+  config.batch_size = 2;
+  std::set<std::string> texts;
+  for (const Recompute recompute : {Recompute::kAuto, Recompute::kNone, Recompute::kBlock}) {
+    config.recompute = recompute;
+    texts.insert(train::lowering_text({}, model, config));
+  }
+  EXPECT_EQ(texts.size(), 1u);
+  config.batch_size = 3;
+  EXPECT_FALSE(texts.contains(train::lowering_text({}, model, config)));
+}
 
 }  // namespace
 }  // namespace fabula::test

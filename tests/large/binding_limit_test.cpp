@@ -44,7 +44,7 @@ Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t 
   vk::DeviceProfile profile = device().profile();
   profile.limits.max_storage_range = std::min(profile.limits.max_storage_range, range);
 
-  train::TrainingPlan plan = train::plan_training(profile, model, config.train, false);
+  train::TrainingPlan plan = train::plan_training(profile, model, config.train, {.with_extras = false});
   graph::Runtime runtime(device(), std::move(plan.workload));
   models::initialise_weights(runtime, model, 1);
   for (const char* moment : {"m.", "v."})

@@ -30,7 +30,7 @@ class Bench {
       : config_(config),
         device_(vk::Device::open({.device = {}, .cache_dir = "none"})),
         model_(config.model),
-        plan_(plan_training(device_->profile(), model_, config.train, false)),
+        plan_(plan_training(device_->profile(), model_, config.train, {.with_extras = false})),
         runtime_(*device_, std::move(plan_.workload), {.spans = true}),
         runner_(runtime_, plan_, model_, config, config.train.steps,
                 [=, this](std::uint64_t number) { return batch(number, number == bad_batch); }) {

@@ -40,8 +40,9 @@ class Training : public testing::Test {
   }
   std::filesystem::path path(const std::string& run) const { return folder_ / run; }
 
-  TrainOutcome train(vk::Device& device, const std::string& run, TrainOptions options = {}) const {
-    RunConfig config = parse_config(kConfig, "config");
+  TrainOutcome train(vk::Device& device, const std::string& run, TrainOptions options = {},
+                     const std::vector<std::string>& overrides = {}) const {
+    RunConfig config = parse_config(kConfig, "config", overrides);
     RunFolder folder(path(run));
     const DataSet data = open_data({.data = {}, .valid = {}, .tokenizer = {}, .corpus_seed = 1, .corpus_stories = 40},
                                    config, folder.path());
@@ -112,6 +113,47 @@ TEST_F(Training, StopsWhenAskedAndMakesUpForTheValidationLeftOut) {
   EXPECT_EQ(evals("stopped").size(), 3u);  // steps 0, 6 and 12
   EXPECT_EQ(evals("stopped"), evals("whole"));
   EXPECT_EQ(losses("stopped"), losses("whole"));
+}
+
+std::string bytes_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST_F(Training, TheSameSeedGivesTheSameBits) {
+  const auto device = open_device();
+  const std::vector<std::string> common{"train.dropout=0.1", "train.grad_accumulation=2", "n_layer=2",
+                                        "train.eval_every=0"};
+  const auto run = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> overrides = common;
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    train(*device, name, {}, overrides);
+  };
+  run("first", {"train.recompute=none"});
+  run("second", {"train.recompute=none"});
+  run("recomputed", {"train.recompute=block"});
+  run("other_seed", {"train.recompute=none", "train.seed=2"});
+  ASSERT_EQ(losses("first").size(), 12u);
+  for (const char* same : {"second", "recomputed"}) {
+    EXPECT_EQ(losses(same), losses("first")) << same;
+    for (const char* file : {"model.safetensors", "optimizer.safetensors"}) {
+      EXPECT_FALSE(bytes_of(path(same) / file).empty());
+      EXPECT_TRUE(bytes_of(path(same) / file) == bytes_of(path("first") / file)) << same << "/" << file;
+    }
+  }
+  EXPECT_NE(losses("other_seed"), losses("first"));
+}
+
+TEST_F(Training, ARunResumesWithOrWithoutRecomputation) {
+  train(*open_device(), "whole", {}, {"train.recompute=none"});
+  int asked = 0;
+  TrainOptions options;
+  options.stop_requested = [&] { return ++asked >= 2 + 5; };
+  EXPECT_TRUE(train(*open_device(), "changed", options, {"train.recompute=none"}).interrupted);
+  train(*open_device(), "changed", {.resume = Resume::kAuto, .overfit_batch = false, .stop_requested = {}},
+        {"train.recompute=block"});
+  EXPECT_EQ(losses("changed").size(), 12u);
+  EXPECT_EQ(losses("changed"), losses("whole"));
 }
 
 TEST_F(Training, DataFilesOfTheUserAreNotOverwritten) {
