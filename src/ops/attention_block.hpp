@@ -9,11 +9,11 @@
 namespace fabula::ops {
 
 struct AttentionBlock {
-  std::uint32_t local = 0;     ///< invocations; 0: nothing fits
+  std::uint32_t local = 0;              ///< invocations; 0: nothing fits
   std::uint32_t queries = 0, keys = 0;  ///< of a block
-  std::uint32_t score_lanes = 0;   ///< invocations along the keys of a block of scores
-  std::uint32_t output_lanes = 0;  ///< along the head in the output (backward: d_k and d_v)
-  std::uint32_t d_q_lanes = 0;     ///< along the head in d_q
+  std::uint32_t score_lanes = 0;        ///< invocations along the keys of a block of scores
+  std::uint32_t output_lanes = 0;       ///< along the head in the output (backward: d_k and d_v)
+  std::uint32_t d_q_lanes = 0;          ///< along the head in d_q
 };
 
 namespace attention_block_detail {
@@ -23,8 +23,8 @@ constexpr std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) {
 }
 
 /// Invocations along the head for an output of `rows` x head: the fewest reads from shared memory a multiplication. A
-/// row operand is read `row_reads` vec4s for each row, the other one `head_reads` for each vec4 of the head. An invocation
-/// keeps at most `most` of the rows' vec4s: more would spill registers. 0: no number of invocations will do.
+/// row operand is read `row_reads` vec4s for each row, the other one `head_reads` for each vec4 of the head. An
+/// invocation keeps at most `most` of the rows' vec4s: more would spill registers. 0: no number of invocations will do.
 inline std::uint32_t best_lanes(std::uint32_t head4, std::uint32_t local, std::uint32_t rows, double row_reads,
                                 double head_reads, std::uint32_t widest, std::uint32_t most) {
   std::uint32_t best = 0, narrowest = 0;
@@ -77,7 +77,8 @@ inline AttentionBlock attention_block(std::int64_t head_size, bool backward, con
     if (backward) {
       block.output_lanes = best_lanes(head4, size.local / 2, size.keys / 4, 1, 1, 64, kKeys);
       if (block.output_lanes == 0) return;
-      const std::uint32_t line = (attention_block_detail::ceil_div(head4, block.output_lanes) * block.output_lanes) | 1u;
+      const std::uint32_t line =
+          (attention_block_detail::ceil_div(head4, block.output_lanes) * block.output_lanes) | 1u;
       block.d_q_lanes = best_lanes(head4, size.local, size.queries, 1, 4, line, kDQ);
       if (block.d_q_lanes == 0) return;
     } else {
@@ -86,8 +87,10 @@ inline AttentionBlock attention_block(std::int64_t head_size, bool backward, con
     }
     if (attention_block_bytes(block, head_size, backward) <= profile.limits.max_shared_memory) found = block;
   };
-  for (const Size& size : kForward) if (!backward) consider(size);
-  for (const Size& size : kBackward) if (backward) consider(size);
+  for (const Size& size : kForward)
+    if (!backward) consider(size);
+  for (const Size& size : kBackward)
+    if (backward) consider(size);
   return found;
 }
 
