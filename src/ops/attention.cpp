@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/fail.hpp"
-#include "ops/attention_block.hpp"
+#include "ops/attention_coop.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -55,6 +55,12 @@ bool attention_block_fits(const AttentionShape& shape, const vk::DeviceProfile& 
   const AttentionBlock block = attention_block(shape.head_size, backward, profile);
   if (block.local == 0 || block.local % subgroup || subgroup % block.score_lanes) return false;
   return !backward || attention_parts(shape, block, profile).sequences > 0;
+}
+
+bool attention_coop_fits(const AttentionShape& shape, DType dtype, const vk::DeviceProfile& profile, bool backward) {
+  if (dtype != DType::kF16 || attention_coop_form(profile) == CoopForm::kNone) return false;
+  const AttentionBlock block = attention_coop_block(shape.head_size, backward, profile);
+  return block.local > 0 && (!backward || attention_parts(shape, block, profile).sequences > 0);
 }
 
 /// Query or key rows that an invocation of a texel kernel keeps: more reuse a shuffle, but code and compile time grow
@@ -156,13 +162,17 @@ std::vector<std::string> attention_variants(const NodeView& node, const vk::Devi
   const bool can_split = subgroup >= 4 && subgroup <= 128;
   const AttentionShape shape = attention_shape(node);
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
+  const DType dtype = node.in(0).dtype;
   std::vector<std::string> variants;
-  if (texel_fits(shape, profile) && !is_half(node.in(0).dtype)) variants.emplace_back("texel");
+  if (texel_fits(shape, profile) && !is_half(dtype)) variants.emplace_back("texel");
+  const bool coop = attention_coop_fits(shape, dtype, profile, backward);
+  if (coop && !software) variants.emplace_back("coop");
   if (!software && attention_block_fits(shape, profile, subgroup, backward)) variants.emplace_back("block");
   if (can_split && !software && shape.head_size > 32) variants.emplace_back("split");
   variants.emplace_back("baseline");
   if (can_split && software && shape.head_size <= 32) variants.emplace_back("split");
   if (software && attention_block_fits(shape, profile, subgroup, backward)) variants.emplace_back("block");
+  if (coop && software) variants.emplace_back("coop");
   return variants;
 }
 
@@ -192,6 +202,15 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
       kernel.constants.push_back(block.d_q_lanes);
       kernel.rows_a_group = block.keys;
     }
+  } else if (variant == "coop") {
+    const bool backward = pass != AttentionPass::kForward;
+    const AttentionBlock block = attention_coop_block(shape.head_size, backward, profile);
+    const CoopForm form = attention_coop_form(profile);
+    kernel.subgroup_size = form == CoopForm::kEmulated ? 0 : 32;
+    kernel.shader = backward ? "attention_backward_coop_" : "attention_coop_";
+    kernel.shader += form == CoopForm::kKhr ? "khr" : form == CoopForm::kNv ? "nv" : "emulated";
+    kernel.constants = {block.local, static_cast<std::uint32_t>(shape.head_size), block.queries, block.keys};
+    kernel.rows_a_group = backward ? block.keys : block.queries;
   } else {
     kernel = tile_kernel(pass, variant == "split", shape, profile);
     kernel.shader = variant == "split" ? name + "_split" : name;
@@ -228,10 +247,11 @@ void launch_attention(LowerCall& call, const std::vector<AttentionLaunch>& launc
       launch.groups = LowerCall::grid(invocations > 0 ? (count * invocations + local - 1) / local
                                                       : row_blocks * count * shape.heads);
       for (const AttentionBinding& binding : bindings) {
-        if (binding.whole)
+        if (binding.whole) {
           launch.bindings.emplace_back(binding.value);
-        else
+        } else {
           launch.bindings.emplace_back(binding.value, begin, (first + count) * shape.positions);
+        }
       }
       call.dispatch(launch, push);
     }
@@ -296,6 +316,7 @@ const OpDef attention{
     .variants = [](const NodeView& node,
                    const vk::DeviceProfile& profile) { return attention_variants(node, profile, false); },
     .half = {"q", "k", "v"},
+    .half_inner = 1,  // variant coop rounds the weights
 };
 
 }  // namespace fabula::ops

@@ -52,7 +52,8 @@ struct AttentionKernel {
 enum class AttentionPass { kForward, kBackwardQuery, kBackwardKey };
 
 /// "baseline" runs everywhere; "split" spreads a row over lanes of a subgroup (GPUs); "block" computes rectangles of
-/// scores from shared memory (discrete GPUs); "texel" reads by texel fetch (software drivers).
+/// scores from shared memory (discrete GPUs); "coop" does so on cooperative matrices (fp16 values); "texel" reads by
+/// texel fetch (software drivers).
 std::vector<std::string> attention_variants(const graph::NodeView& node, const vk::DeviceProfile& profile,
                                             bool backward);
 AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, const AttentionShape& shape,

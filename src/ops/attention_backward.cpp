@@ -1,4 +1,4 @@
-#include "ops/attention_block.hpp"
+#include "ops/attention_coop.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -18,11 +18,13 @@ void infer(InferCall& call) {
 }
 
 /// Parts of d_q that wait to be added: [sequences at a time * rows of a sequence, D].
-AttentionParts parts_of(const AttentionShape& shape, const vk::DeviceProfile& profile) {
-  return attention_parts(shape, attention_block(shape.head_size, true, profile), profile);
+AttentionParts parts_of(const AttentionShape& shape, const vk::DeviceProfile& profile, std::string_view variant) {
+  const AttentionBlock block = variant == "coop" ? attention_coop_block(shape.head_size, true, profile)
+                                                 : attention_block(shape.head_size, true, profile);
+  return attention_parts(shape, block, profile);
 }
-Shape parts_shape(const AttentionShape& shape, const vk::DeviceProfile& profile) {
-  const AttentionParts parts = parts_of(shape, profile);
+Shape parts_shape(const AttentionShape& shape, const vk::DeviceProfile& profile, std::string_view variant) {
+  const AttentionParts parts = parts_of(shape, profile, variant);
   return {parts.sequences * parts.rows, shape.width()};
 }
 
@@ -30,7 +32,7 @@ Shape parts_shape(const AttentionShape& shape, const vk::DeviceProfile& profile)
 std::vector<Shape> scratch(const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) {
   const AttentionShape shape = attention_shape(node);
   std::vector<Shape> shapes{{shape.rows(), 2 * shape.heads}};
-  if (variant == "block") shapes.push_back(parts_shape(shape, profile));
+  if (variant == "block" || variant == "coop") shapes.push_back(parts_shape(shape, profile, variant));
   return shapes;
 }
 
@@ -49,13 +51,13 @@ void lower(LowerCall& call) {
   }
   const auto kernel = [&](AttentionPass pass) { return attention_kernel(pass, call.variant(), shape, call.profile()); };
   const AttentionKernel key = kernel(AttentionPass::kBackwardKey);
-  if (call.variant() != "block") {
+  if (call.variant() != "block" && call.variant() != "coop") {
     launch_attention(call, {{kernel(AttentionPass::kBackwardQuery),
                              {q, k, v, input(kOut), input(kDOut), input(kLogSumExp), stats, d_q}}});
     launch_attention(call, {{key, {q, k, v, input(kDOut), stats, d_k, d_v}}});
     return;
   }
-  const AttentionBinding parts{call.scratch(1), parts_shape(shape, call.profile()), true};
+  const AttentionBinding parts{call.scratch(1), parts_shape(shape, call.profile(), call.variant()), true};
   constexpr std::uint32_t kLocal = 128;
   const auto head = static_cast<std::uint32_t>(shape.head_size), keys = static_cast<std::uint32_t>(key.rows_a_group);
   const AttentionKernel delta{"attention_backward_delta", {kLocal, head}, 0, key.rows_a_group};
@@ -65,7 +67,7 @@ void lower(LowerCall& call) {
   launch_attention(call,
                    {{key, {q, k, v, input(kDOut), stats, d_k, d_v, parts}},
                     {sum, {parts, d_q}, shape.positions * shape.width() / 4}},
-                   parts_of(shape, call.profile()).sequences);
+                   parts_of(shape, call.profile(), call.variant()).sequences);
 }
 
 Cost cost(const NodeView& node) {
@@ -92,6 +94,7 @@ const OpDef attention_backward{
                    const vk::DeviceProfile& profile) { return attention_variants(node, profile, true); },
     .scratch = scratch,
     .half = {"q", "k", "v", "out", "d_out"},
+    .half_inner = 1,  // variant coop rounds the weights and their gradients
 };
 
 }  // namespace fabula::ops

@@ -1,0 +1,54 @@
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "ops/attention_block.hpp"
+#include "vk/shader_table.hpp"
+
+// How the cooperative-matrix kernels of attention are had and cut: shaders/include/coopmat.glsl and
+// attention_coop.glsl.
+namespace fabula::ops {
+
+enum class CoopForm { kNone, kKhr, kNv, kEmulated };
+
+/// Emulated fragments are slow: software drivers, which have no others, use them for checks.
+inline CoopForm attention_coop_form(const vk::DeviceProfile& profile) {
+  if (profile.device_class == vk::DeviceClass::kSoftware) return CoopForm::kEmulated;
+  const vk::Features& f = profile.features;
+  const bool has_32 = f.subgroup_size_control && f.min_subgroup_size <= 32 && f.max_subgroup_size >= 32;
+  if (!has_32 || !f.subgroup_shuffle || !f.subgroup_ballot) return CoopForm::kNone;
+  if (f.cooperative_matrix_khr && vk::find_shader("attention_coop_khr")) return CoopForm::kKhr;
+  if (f.cooperative_matrix_nv && vk::find_shader("attention_coop_nv")) return CoopForm::kNv;
+  return CoopForm::kNone;
+}
+
+/// Bytes of shared memory.
+inline std::uint64_t attention_coop_bytes(const AttentionBlock& block, std::int64_t head_size, bool backward) {
+  const std::uint64_t head = static_cast<std::uint64_t>(head_size), line = head / 8 + 1;
+  const std::uint64_t q = block.queries, k = block.keys, subgroups = block.local / 32;
+  if (backward) return 16 * ((2 * q + 2 * k) * line + 2 * q * (k / 8 + 1) + subgroups * 2 * 16 * 5) + 8 * q;
+  return 16 * ((std::max(k, q) + k) * line + subgroups * 16 * (std::max(k, head) / 4 + 1)) + 8 * block.local;
+}
+
+/// The first of the blocks, in the order of their speed as measured on a Hopper GPU with heads of 32 and 64, that the
+/// device's shared memory holds; local == 0 where none does.
+inline AttentionBlock attention_coop_block(std::int64_t head_size, bool backward, const vk::DeviceProfile& profile) {
+  struct Size {
+    std::uint32_t queries, keys;
+  };
+  static constexpr std::array<Size, 5> kForward{{{64, 32}, {32, 32}, {32, 16}, {16, 32}, {16, 16}}};
+  static constexpr std::array<Size, 5> kBackward{{{32, 64}, {16, 64}, {32, 32}, {16, 32}, {16, 16}}};
+  const bool software = profile.device_class == vk::DeviceClass::kSoftware;  // only for checks: quick to compile
+  AttentionBlock found;
+  if (head_size % 16 || (software && head_size > 32)) return found;
+  for (const Size& size : backward ? kBackward : kForward) {
+    const AttentionBlock block{2 * (backward ? size.keys : size.queries), size.queries, size.keys, 0, 0, 0};
+    if (found.local > 0 || block.local > profile.limits.max_invocations) continue;
+    if (software && (size.queries > 32 || size.keys > 32)) continue;
+    if (attention_coop_bytes(block, head_size, backward) <= profile.limits.max_shared_memory) found = block;
+  }
+  return found;
+}
+
+}  // namespace fabula::ops
