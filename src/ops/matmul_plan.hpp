@@ -34,7 +34,7 @@ constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile128 = "tile128
 // there is neither.
 constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopNv = "coop_nv",
                            kMatmulCoopEmulated = "coop_emulated";
-constexpr std::uint32_t kMatmulCoopLanes = 32;        ///< of the subgroup that a fragment is spread over
+constexpr std::uint32_t kMatmulCoopLanes = 32;     ///< of the subgroup that a fragment is spread over
 constexpr std::int64_t kMatmulMaxDepth = 1 << 18;  ///< K of one launch: bounds a kernel's loop iterations to 32,768
 
 inline bool is_matmul_coop(std::string_view variant) {
