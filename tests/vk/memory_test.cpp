@@ -103,6 +103,17 @@ TEST(Memory, HeapCapIsKept) {
   EXPECT_NO_THROW(device->allocate(30 << 20, MemoryUse::kDevice, "again"));
 }
 
+TEST(Memory, TheMemoryOptionIsACapToo) {
+  DeviceOptions options = base_options();
+  options.memory = 40'000'000;
+  const auto device = Device::open(options);
+  EXPECT_EQ(device->info().usable_memory(), 40'000'000u);
+  const Buffer first = device->allocate(30 << 20, MemoryUse::kDevice, "first");
+  expect_error(ErrorCode::kOutOfMemory, {"activations", "30 MiB", "38 MiB", "--recompute block"},
+               [&] { device->allocate(30 << 20, MemoryUse::kDevice, "activations"); });
+  EXPECT_EQ(open_lowered(R"({"heap_cap": 20000000})", options)->info().usable_memory(), 20'000'000u);
+}
+
 TEST(Memory, LargestAllocationIsKept) {
   const auto device = open_lowered(R"({"max_allocation": 1000000})");
   EXPECT_NO_THROW(device->allocate(1000000, MemoryUse::kDevice, "fits"));
