@@ -42,19 +42,14 @@ layout(constant_id = 16 + 7) const uint kType7 = kFp16;
 layout(set = 0, binding = 6) readonly buffer A { uvec4 a[]; };  // 8 values a word
 layout(set = 0, binding = 7) readonly buffer B { uvec4 b[]; };
 
-// Shared tiles in uvec4s. An operand that is not stored along K may be transposed on the way in (TRANSPOSE), so that it lies along K.
-// The odd line keeps the 8 rows that a fragment load reads at once on different banks.
-#ifndef TRANSPOSE
-#define TRANSPOSE 0
-#endif
-#define A_TURNED (TRANSPOSE != 0 && A_ALONG_K == 0)
-#define B_TURNED (TRANSPOSE != 0 && B_ALONG_K == 0)
-#define A_LINES_K (TRANSPOSE | A_ALONG_K)
-#define B_LINES_K (TRANSPOSE | B_ALONG_K)
-#define A_LINE ((A_LINES_K != 0 ? BK : BM) / 8 + 1)
-#define B_LINE ((B_LINES_K != 0 ? BK : BN) / 8 + 1)
-#define A_TILE ((A_LINES_K != 0 ? BM : BK) * A_LINE)
-#define B_TILE ((B_LINES_K != 0 ? BN : BK) * B_LINE)
+// Shared tiles in uvec4s: rows as they lie in the buffer. The odd line keeps the 8 rows that a fragment load reads at once on
+// different banks. (To turn an operand that is not stored along K on its way in, which spares the fragments' turning, was slower.)
+#define A_WIDTH (A_ALONG_K != 0 ? BK / 8 : BM / 8)
+#define B_WIDTH (B_ALONG_K != 0 ? BK / 8 : BN / 8)
+#define A_LINE (A_WIDTH + 1)
+#define B_LINE (B_WIDTH + 1)
+#define A_TILE ((A_ALONG_K != 0 ? BM : BK) * A_LINE)
+#define B_TILE ((B_ALONG_K != 0 ? BN : BK) * B_LINE)
 // At the end a subgroup's sums pass through here, 16 rows at a time, to become vec4s of y.
 #define SUM_LINE (WN / 4 + 1)
 #define SUM_TILE (16 * SUM_LINE)
@@ -63,23 +58,14 @@ shared uvec4 tiles[SHARED_WORDS];
 
 #define A_FETCHES (BM * BK / 8 / THREADS)
 #define B_FETCHES (BN * BK / 8 / THREADS)
-#define A_WIDTH (A_ALONG_K != 0 ? BK / 8 : BM / 8)
-#define B_WIDTH (B_ALONG_K != 0 ? BK / 8 : BN / 8)
 // How the uvec4s of a tile are dealt out: fetch i of this invocation is number gl_LocalInvocationID.x + i * THREADS. Of rows of 4 words
-// those that are stored at the same time, two, lie 4 apart: the lines of neighbours would share banks.
+// those that are stored at the same time, two, lie 4 apart: the lines of neighbours would share banks
+// (192 instead of 206 TFLOP/s, both operands along K).
 uint fetch_row(uint i, uint width) {
   uint row = (gl_LocalInvocationID.x + i * THREADS) / width;
   return width == 4 ? row / 8 * 8 + row % 2 * 4 + row / 2 % 4 : row;
 }
 uint fetch_col(uint i, uint width) { return (gl_LocalInvocationID.x + i * THREADS) % width; }
-// Of an operand that is transposed, fetches 2i and 2i + 1 are neighbours in K.
-uint pair(uint i) { return gl_LocalInvocationID.x + i / 2 * THREADS; }
-uint turned_row(uint i, uint width) { return pair(i) / min(width, 8) % (BK / 2) * 2 + i % 2; }
-uint turned_col(uint i, uint width) { return pair(i) % min(width, 8) + pair(i) / (min(width, 8) * BK / 2) * 8; }
-#define A_ROW(i) (A_TURNED ? turned_row(i, A_WIDTH) : fetch_row(i, A_WIDTH))
-#define A_COL(i) (A_TURNED ? turned_col(i, A_WIDTH) : fetch_col(i, A_WIDTH))
-#define B_ROW(i) (B_TURNED ? turned_row(i, B_WIDTH) : fetch_row(i, B_WIDTH))
-#define B_COL(i) (B_TURNED ? turned_col(i, B_WIDTH) : fetch_col(i, B_WIDTH))
 
 uint a_from[A_FETCHES], b_from[B_FETCHES];  // where fetch i lies, but for K
 uint a_k, b_k;                              // what the next step adds
@@ -90,7 +76,7 @@ uint k_end;
 // stored.
 void find_fetches(Tile tile, uint k_begin) {
   [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
-    uint row = A_ROW(i), col = A_COL(i);
+    uint row = fetch_row(i, A_WIDTH), col = fetch_col(i, A_WIDTH);
 #if A_ALONG_K
     a_from[i] = min(tile.row + row, rows - 1) * (a_stride / 2) + a_column / 2 + col;
 #else
@@ -98,7 +84,7 @@ void find_fetches(Tile tile, uint k_begin) {
 #endif
   }
   [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
-    uint row = B_ROW(i), col = B_COL(i);
+    uint row = fetch_row(i, B_WIDTH), col = fetch_col(i, B_WIDTH);
 #if B_ALONG_K
     b_from[i] = min(tile.col + row, cols - 1) * (b_stride / 2) + col;
 #else
@@ -124,42 +110,19 @@ void fetch_rest(uint k, uint whole) {
   uint b_rest = b_k + (B_ALONG_K != 0 ? whole / 8 : whole * (b_stride / 2));
   [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
     a_next[i] = uvec4(0);
-    if (k + (A_ALONG_K != 0 ? 8 * A_COL(i) : A_ROW(i)) < k_end) a_next[i] = a[a_from[i] + a_rest];
+    if (k + (A_ALONG_K != 0 ? 8 * fetch_col(i, A_WIDTH) : fetch_row(i, A_WIDTH)) < k_end) a_next[i] = a[a_from[i] + a_rest];
   }
   [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) {
     b_next[i] = uvec4(0);
-    if (k + (B_ALONG_K != 0 ? 8 * B_COL(i) : B_ROW(i)) < k_end) b_next[i] = b[b_from[i] + b_rest];
+    if (k + (B_ALONG_K != 0 ? 8 * fetch_col(i, B_WIDTH) : fetch_row(i, B_WIDTH)) < k_end) b_next[i] = b[b_from[i] + b_rest];
   }
-}
-
-// Words of two steps of K by 8 rows become 8 rows' pairs. Each lane begins at another of the 8, or all would store to one bank.
-void share_turned(uint tile, uint line, uint row8, uint pair_k, uvec4 low, uvec4 high) {
-  uint words[8], turned[8];
-  [[unroll]] for (uint q = 0; q < 4; ++q) {
-    words[2 * q] = low[q] & 0xFFFFu | high[q] << 16;
-    words[2 * q + 1] = low[q] >> 16 | high[q] & 0xFFFF0000u;
-  }
-  [[unroll]] for (uint bit = 1; bit < 8; bit *= 2) {
-    [[unroll]] for (uint q = 0; q < 8; ++q) turned[q] = (row8 & bit) != 0 ? words[(q + bit) % 8] : words[q];
-    words = turned;
-  }
-  [[unroll]] for (uint q = 0; q < 8; ++q)
-    tiles[tile + (row8 * 8 + (q + row8) % 8) * line + pair_k / 4][pair_k % 4] = words[q];
 }
 
 void share() {
-#if TRANSPOSE && !A_ALONG_K
-  [[unroll]] for (uint i = 0; i < A_FETCHES; i += 2)
-    share_turned(0, A_LINE, A_COL(i), A_ROW(i) / 2, a_next[i], a_next[i + 1]);
-#else
-  [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) tiles[A_ROW(i) * A_LINE + A_COL(i)] = a_next[i];
-#endif
-#if TRANSPOSE && !B_ALONG_K
-  [[unroll]] for (uint i = 0; i < B_FETCHES; i += 2)
-    share_turned(A_TILE, B_LINE, B_COL(i), B_ROW(i) / 2, b_next[i], b_next[i + 1]);
-#else
-  [[unroll]] for (uint i = 0; i < B_FETCHES; ++i) tiles[A_TILE + B_ROW(i) * B_LINE + B_COL(i)] = b_next[i];
-#endif
+  [[unroll]] for (uint i = 0; i < A_FETCHES; ++i)
+    tiles[fetch_row(i, A_WIDTH) * A_LINE + fetch_col(i, A_WIDTH)] = a_next[i];
+  [[unroll]] for (uint i = 0; i < B_FETCHES; ++i)
+    tiles[A_TILE + fetch_row(i, B_WIDTH) * B_LINE + fetch_col(i, B_WIDTH)] = b_next[i];
 }
 
 void main() {
@@ -188,7 +151,7 @@ void main() {
       COOP_B right[WN / 16];
       [[unroll]] for (uint i = 0; i < WM / 16; ++i) {
         uint row = warp_row + i * 16;
-#if A_LINES_K
+#if A_ALONG_K
         COOP_LOAD_A(left[i], tiles, row * A_LINE + k / 8, A_LINE, 0);
 #else
         COOP_LOAD_A(left[i], tiles, k * A_LINE + row / 8, A_LINE, 1);
@@ -196,7 +159,7 @@ void main() {
       }
       [[unroll]] for (uint j = 0; j < WN / 16; ++j) {
         uint col = warp_col + j * 16;
-#if B_LINES_K
+#if B_ALONG_K
         COOP_LOAD_B(right[j], tiles, A_TILE + col * B_LINE + k / 8, B_LINE, 1);
 #else
         COOP_LOAD_B(right[j], tiles, A_TILE + k * B_LINE + col / 8, B_LINE, 0);

@@ -90,7 +90,7 @@ class Lowering {
                call_.label());
         for (const RowBlock& k : k_blocks) launch(m, n, k);
         if (sums_) {
-          launch_matmul_merge(call_, with_epilogue(product(m, n, {0, size_.k}), m), Window(sums_, m.begin, m.end),
+          launch_matmul_merge(call_, with_epilogue(product(m, n, {0, size_.k}), m), Window(*sums_, m.begin, m.end),
                               matmul_piece_ld(size_.n), 1);
         }
       }
@@ -104,7 +104,7 @@ class Lowering {
   std::vector<RowBlock> m_blocks() const {
     const Value y = call_.output();
     const auto or_y = [&](Value value) { return value ? value : y; };
-    const Value residual = or_y(call_.input(kResidual)), aux = or_y(call_.input(kAux)), sums = or_y(sums_),
+    const Value residual = or_y(call_.input(kResidual)), aux = or_y(call_.input(kAux)), sums = sums_.value_or(y),
                 pre = call_.output_count() > 1 ? call_.output(kPre) : y;
     const std::int64_t y_rows =
         texel() ? texel_rows(call_.out(), call_.profile()) : -1;  // y is also read, as the residual
@@ -149,7 +149,7 @@ class Lowering {
   void launch(const RowBlock& m, const RowBlock& n, const RowBlock& k) {
     MatmulProduct part = product(m, n, k);
     if (sums_) {
-      part.y = Window(sums_, m.begin, m.end);
+      part.y = Window(*sums_, m.begin, m.end);
       part.y_ld = matmul_piece_ld(size_.n);
     }
     // The first block of K takes bias and residual, every later one adds to what lies in y.
@@ -164,7 +164,7 @@ class Lowering {
   LowerCall& call_;
   MatmulSize size_;
   MatmulSplit split_;
-  Value sums_ = {};
+  std::optional<Value> sums_ = {};  // a scratch value: those are not `true`
 };
 
 /// Every gradient is a matmul in one of the three layouts, so that no transpose is ever made. That of b is fp32 always:
