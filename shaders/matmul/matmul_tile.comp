@@ -2,8 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 // y[M,N] = op(a) op(b) and the epilogue of matmul_output.glsl: a workgroup computes a tile of y, an invocation TM x TN of it, from
-// shared memory that holds steps of BK along K. The next step's words are fetched into registers while this one is multiplied; and
-// what is multiplied next is read from shared memory while the products before it are under way.
+// shared memory that holds steps of BK along K. The next step's words are fetched into registers while this one is multiplied.
 //   nn  a [M,K], b [K,N]     nt  a [M,K], b [N,K]     tn  a [K,M], b [K,N]
 //! variant matmul_tile64_nn A_ALONG_K=1 B_ALONG_K=0 TILE=64
 //! variant matmul_tile64_nt A_ALONG_K=1 B_ALONG_K=1 TILE=64
@@ -11,18 +10,46 @@
 //! variant matmul_tile128_nn A_ALONG_K=1 B_ALONG_K=0 TILE=128
 //! variant matmul_tile128_nt A_ALONG_K=1 B_ALONG_K=1 TILE=128
 //! variant matmul_tile128_tn A_ALONG_K=0 B_ALONG_K=0 TILE=128
-#define BM TILE
-#define BN TILE
-#define BK 8
-#define TN 8
-// 64: 64 invocations, 8.5 KiB shared, within what every device has. 128: 256 or 128 invocations, 16.5 KiB shared. More sums an
-// invocation are fewer reads for each, but more registers; these were the fastest.
-#if TILE == 64 || B_ALONG_K == 0 && A_ALONG_K == 1
+//! variant matmul_tile256_nn A_ALONG_K=1 B_ALONG_K=0 TILE=256
+//! variant matmul_tile256_tn A_ALONG_K=0 B_ALONG_K=0 TILE=256
+// More sums an invocation are fewer reads for each, but more registers; these shapes were the fastest of each size.
+#if TILE == 64  // 64 invocations, 8.5 KiB shared: within what every device has
+#define BM 64
+#define BN 64
 #define TM 8
-#define ACROSS 8  // 32 invocations lie ACROSS by 32 / ACROSS in the tile, so that they share what they read
-#else
+#define TN 8
+#elif TILE == 128 && A_ALONG_K == 1 && B_ALONG_K == 0  // 256 invocations, 16.5 KiB shared
+#define BM 128
+#define BN 128
+#define TM 8
+#define TN 8
+#elif TILE == 128  // 128 invocations, 16.5 KiB shared
+#define BM 128
+#define BN 128
 #define TM 16
+#define TN 8
 #define ACROSS 4
+#else  // 256 invocations, 25 KiB shared
+#define BM 128
+#define BN 256
+#define TM 8
+#define TN 16
+#define READ_AHEAD 0
+#if A_ALONG_K
+#define BK 16
+#define STAGES 1
+#else
+#define BK 8
+#define STAGES 2
+#endif
+#endif
+#ifndef ACROSS
+#define ACROSS 8  // 32 invocations lie ACROSS by 32 / ACROSS in the tile, so that they share what they read
+#endif
+#ifndef READ_AHEAD
+#define READ_AHEAD 1  // reads what is multiplied next while the products before it are under way
+#define BK 8
+#define STAGES 2  // shared tiles of each operand; of two, one is filled while the other is read
 #endif
 #define THREADS (BM / TM * (BN / TN))
 layout(local_size_x = THREADS) in;
@@ -38,11 +65,11 @@ DECLARE_VALUES(7, readonly, B, b)
 vec4 number(uvec4 raw, uint type) { return type == kFp32 ? uintBitsToFloat(raw) : unpack_values(raw.xy, type); }
 
 // Shared tiles lie [BK][BM] and [BK][BN]. An operand stored along K is transposed on the way in; the odd stride then keeps the
-// invocations of a subgroup on different banks. There are two of each: one is filled while the other is read.
+// invocations of a subgroup on different banks.
 #define A_LINE (BM / 4 + A_ALONG_K)
 #define B_LINE (BN / 4 + B_ALONG_K)
-shared vec4 a_tile[2][BK * A_LINE];
-shared vec4 b_tile[2][BK * B_LINE];
+shared vec4 a_tile[STAGES][BK * A_LINE];
+shared vec4 b_tile[STAGES][BK * B_LINE];
 
 #define A_FETCHES (BM * BK / 4 / THREADS)
 #define B_FETCHES (BN * BK / 4 / THREADS)
@@ -142,6 +169,13 @@ void multiply(vec4 av[TM / 4], vec4 bv[TN / 4]) {
   [[unroll]] for (uint i = 0; i < TM; ++i)
     [[unroll]] for (uint j = 0; j < TN / 4; ++j) sum[i][j] = fma(vec4(av[i / 4][i % 4]), bv[j], sum[i][j]);
 }
+void multiply_all(uint stage) {
+  [[unroll]] for (uint kk = 0; kk < BK; ++kk) {
+    vec4 av[TM / 4], bv[TN / 4];
+    read_step(stage, kk, av, bv);
+    multiply(av, bv);
+  }
+}
 
 void main() {
   Tile tile;
@@ -157,6 +191,7 @@ void main() {
   if (k_begin + whole < k_end) fetch_rest(k_begin + whole, whole);
   else fetch_step();
   uint stage = 0;
+#if READ_AHEAD
   vec4 av[2][TM / 4], bv[2][TN / 4];
   share(0);
   barrier();
@@ -179,6 +214,29 @@ void main() {
     if (kk + 1 < BK) read_step(stage, kk + 1, av[(kk + 1) % 2], bv[(kk + 1) % 2]);
     multiply(av[kk % 2], bv[kk % 2]);
   }
+#elif STAGES == 2
+  share(0);
+  barrier();
+  for (uint step = 1; step < steps; ++step) {
+    fetch_step();
+    multiply_all(stage);
+    stage ^= 1;
+    share(stage);
+    barrier();
+  }
+  multiply_all(stage);
+#else
+  for (uint step = 1; step < steps; ++step) {
+    share(stage);
+    barrier();
+    fetch_step();
+    multiply_all(stage);
+    barrier();
+  }
+  share(stage);
+  barrier();
+  multiply_all(stage);
+#endif
 
 #if TILE == 128 && TM == 8
   // Where nothing is added and the tile is whole, its sums are stored as they are. Without this path of its own NVIDIA's compiler makes

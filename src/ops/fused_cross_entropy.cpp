@@ -61,6 +61,7 @@ struct Products {
 /// The large tile does not pay in every product of a node that prefers it.
 std::string_view kernel_of(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
   const bool large = variant == kMatmulTile128 && profile.device_class == vk::DeviceClass::kDiscrete;
+  if (large && matmul_tile256_pays(size, profile)) return kMatmulTile256;
   return large && !matmul_tile128_pays(size, profile) ? kMatmulTile64 : variant;
 }
 Products products_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {

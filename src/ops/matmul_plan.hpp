@@ -29,7 +29,8 @@ MatmulSize matmul_size(const Call& call) {
   return {MatmulLayout::kNN, a.rows, b.cols, a.cols};
 }
 
-constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile128 = "tile128", kMatmulTile64 = "tile64";
+constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile256 = "tile256", kMatmulTile128 = "tile128",
+                           kMatmulTile64 = "tile64";
 // Cooperative matrices, for fp16 operands: through the KHR or the NV extension, or emulated to check the kernel where
 // there is neither.
 constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopNv = "coop_nv",
@@ -48,6 +49,7 @@ struct MatmulTile {
 inline MatmulTile matmul_tile(const vk::DeviceProfile& profile, std::string_view variant) {
   if (variant == kMatmulShuffle) return {32, 4 * std::int64_t(profile.features.subgroup_size)};
   if (variant == kMatmulCoopEmulated) return {32, 64};
+  if (variant == kMatmulTile256) return {128, 256};
   if (variant == kMatmulTile128 || is_matmul_coop(variant)) return {128, 128};
   return {64, 64};
 }
@@ -87,6 +89,7 @@ inline MatmulSplit matmul_split(const MatmulSize& size, const vk::DeviceProfile&
   // Steps are so short that more pieces cost more to write and to add than they win: 256 x 768 x 16384 takes 0.052 ms
   // in 8 pieces, 0.061 in 16 (H200).
   if (is_matmul_coop(variant)) wanted = 128;
+  if (variant == kMatmulTile256) wanted = 132;  // one a core of the largest: two would not fit its registers
   const std::int64_t bindable = std::int64_t(profile.limits.max_storage_range) / graph::Shape{size.m, size.n}.bytes();
   const std::int64_t count = std::min({wanted / tiles, size.k / 256, std::int64_t(64), bindable});
   if (count < 2) return {};
@@ -130,13 +133,25 @@ inline std::vector<std::string> matmul_coop_variants(const vk::DeviceProfile& pr
   return names;
 }
 
-/// Kernels that can run a product of this size, best first: shuffles on a software driver; on a discrete GPU the large
-/// tile where it pays; else the small one.
+/// The same for the 128 x 256 tile, which there is for NN and TN. What one smaller tile covers has no use for it.
+inline bool matmul_tile256_fits(const MatmulSize& size, const vk::DeviceProfile& profile) {
+  return matmul_tile128_fits(profile) && profile.limits.max_shared_memory >= 25 * 1024 &&
+         size.layout != MatmulLayout::kNT && size.m > 64 && size.n > 128;
+}
+inline bool matmul_tile256_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
+  return matmul_tile256_fits(size, profile) && profile.device_class == vk::DeviceClass::kDiscrete &&
+         (size.n + 127) / 128 % 2 == 0 && matmul_groups(size, profile, kMatmulTile256) >= 112;
+}
+
+/// Kernels that can run a product of this size, best first: shuffles on a software driver; on a discrete GPU the
+/// largest tile that pays; else the small one.
 inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shuffle_fits,
                                                 const vk::DeviceProfile& profile) {
   std::vector<std::string> names{std::string(kMatmulTile64)};
   if (matmul_tile128_fits(profile))
     names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
+  if (matmul_tile256_fits(size, profile))
+    names.insert(matmul_tile256_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile256));
   if (profile.device_class == vk::DeviceClass::kSoftware && shuffle_fits)
     names.insert(names.begin(), std::string(kMatmulShuffle));
   return names;

@@ -112,6 +112,25 @@ TEST(MatmulPlan, SplitsKOnlyWherePartsAreFew) {
   EXPECT_EQ(split(8, 8, 300).count, 1) << "too little of K to share";
 }
 
+TEST(MatmulPlan, LargeTilesWhereTheyKeepALargeDeviceBusy) {
+  vk::DeviceProfile profile;
+  profile.device_class = vk::DeviceClass::kDiscrete;
+  profile.limits.max_invocations = profile.limits.max_workgroup_size[0] = 256;
+  profile.limits.max_shared_memory = 48 * 1024;
+  using ops::MatmulLayout;
+  const auto best = [&](MatmulLayout layout, std::int64_t m, std::int64_t n, std::int64_t k) {
+    return ops::matmul_variants({layout, m, n, k}, false, profile).front();
+  };
+  EXPECT_EQ(best(MatmulLayout::kNN, 16384, 256, 1024), "tile256");
+  EXPECT_EQ(best(MatmulLayout::kTN, 256, 768, 16384), "tile256");
+  EXPECT_EQ(best(MatmulLayout::kNT, 16384, 256, 1024), "tile128") << "there is no larger one";
+  EXPECT_EQ(best(MatmulLayout::kNN, 16384, 384, 256), "tile128") << "a quarter of the larger one's work would be lost";
+  EXPECT_EQ(best(MatmulLayout::kNN, 4096, 512, 256), "tile128");
+  EXPECT_EQ(best(MatmulLayout::kNN, 512, 512, 256), "tile64");
+  profile.device_class = vk::DeviceClass::kIntegrated;
+  EXPECT_EQ(best(MatmulLayout::kNN, 16384, 256, 1024), "tile64");
+}
+
 TEST(MatmulPlan, BaselineAloneWithoutFeatures) {
   const vk::DeviceProfile minimum;
   graph::Graph graph(ops::op_table());
