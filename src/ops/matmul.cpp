@@ -90,7 +90,7 @@ class Lowering {
                call_.label());
         for (const RowBlock& k : k_blocks) launch(m, n, k);
         if (sums_) {
-          launch_matmul_merge(call_, with_epilogue(product(m, n, {0, size_.k}), m), Window(sums_, m.begin, m.end),
+          launch_matmul_merge(call_, with_epilogue(product(m, n, {0, size_.k}), m), Window(*sums_, m.begin, m.end),
                               matmul_piece_ld(size_.n), 1);
         }
       }
@@ -104,7 +104,7 @@ class Lowering {
   std::vector<RowBlock> m_blocks() const {
     const Value y = call_.output();
     const auto or_y = [&](Value value) { return value ? value : y; };
-    const Value residual = or_y(call_.input(kResidual)), aux = or_y(call_.input(kAux)), sums = or_y(sums_),
+    const Value residual = or_y(call_.input(kResidual)), aux = or_y(call_.input(kAux)), sums = sums_.value_or(y),
                 pre = call_.output_count() > 1 ? call_.output(kPre) : y;
     const std::int64_t y_rows =
         texel() ? texel_rows(call_.out(), call_.profile()) : -1;  // y is also read, as the residual
@@ -149,7 +149,7 @@ class Lowering {
   void launch(const RowBlock& m, const RowBlock& n, const RowBlock& k) {
     MatmulProduct part = product(m, n, k);
     if (sums_) {
-      part.y = Window(sums_, m.begin, m.end);
+      part.y = Window(*sums_, m.begin, m.end);
       part.y_ld = matmul_piece_ld(size_.n);
     }
     // The first block of K takes bias and residual, every later one adds to what lies in y.
@@ -164,7 +164,7 @@ class Lowering {
   LowerCall& call_;
   MatmulSize size_;
   MatmulSplit split_;
-  Value sums_ = {};
+  std::optional<Value> sums_ = {};  // a scratch value: those are not `true`
 };
 
 /// Every gradient is a matmul in one of the three layouts, so that no transpose is ever made. That of b is fp32 always:
@@ -206,6 +206,19 @@ void grad(GradCall& call) {
   if (call.wanted(kResidual)) call.add_gradient(kResidual, d_y);
 }
 
+/// fp16 operands on cooperative matrices where they fill a tile; else, or besides, what takes any type. The emulated
+/// form is offered last, to software drivers alone: what is checked there is the same kernel.
+std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
+  const MatmulSize size = matmul_size(node);
+  std::vector<std::string> names = matmul_variants(size, matmul_shuffle_fits(node, profile), profile);
+  if (node.in(kA).dtype != DType::kF16 || node.in(kB).dtype != DType::kF16) return names;
+  const std::vector<std::string> coop = matmul_coop_variants(profile);
+  const bool fills = size.m > 32 && size.n > 32;
+  names.insert(fills ? names.begin() : names.end(), coop.begin(), coop.end());
+  if (profile.device_class == vk::DeviceClass::kSoftware) names.emplace_back(kMatmulCoopEmulated);
+  return names;
+}
+
 Cost cost(const NodeView& node) {
   const MatmulSize size = matmul_size(node);
   double bytes = double(node.out().bytes()) * double(node.output_count());
@@ -229,10 +242,7 @@ const OpDef matmul{
     .lower = [](LowerCall& call) { Lowering(call).run(); },
     .grad = grad,
     .cost = cost,
-    .variants =
-        [](const NodeView& node, const vk::DeviceProfile& profile) {
-          return matmul_variants(matmul_size(node), matmul_shuffle_fits(node, profile), profile);
-        },
+    .variants = variants,
     .scratch = [](const NodeView& node, const vk::DeviceProfile& profile,
                   std::string_view variant) -> std::vector<Shape> {
       const MatmulSize size = matmul_size(node);

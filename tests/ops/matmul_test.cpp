@@ -1,6 +1,8 @@
 // Matrices that are larger than what a device can bind at once: the blocks of M, N and K that matmul is launched in.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <fstream>
 
 #include "base/fail.hpp"
@@ -10,6 +12,7 @@
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
 #include "temp_dir.hpp"
+#include "vk/shader_table.hpp"
 
 namespace fabula::test {
 namespace {
@@ -82,6 +85,12 @@ TEST_P(MatmulBlocks, BlocksOfKMeetSplitK) {
   check(make_case(GetParam(), 10, 20, GetParam().name == std::string("nt") ? 700 : 1500));
 }
 
+TEST_P(MatmulBlocks, RowsOfSixteenBitsAreCut) {
+  OpCase c = make_case(GetParam(), 200, 150, 210);
+  for (std::size_t i : {0, 1, 3}) c.inputs[i].dtype = graph::DType::kF16;  // a, b, residual
+  check(c);
+}
+
 INSTANTIATE_TEST_SUITE_P(Layouts, MatmulBlocks,
                          testing::Values(Layout{"nn", nullptr}, Layout{"nt", "transpose_b"},
                                          Layout{"tn", "transpose_a"}),
@@ -127,6 +136,34 @@ TEST(MatmulPlan, BaselineAloneWithoutFeatures) {
   graph::Graph graph(ops::op_table());
   graph.op("matmul", {graph.state("a", {100, 100}), graph.state("b", {100, 100})});
   EXPECT_EQ(graph::variants_of(graph, graph.nodes().front(), minimum), std::vector<std::string>{"tile64"});
+}
+
+TEST(MatmulPlan, CooperativeMatricesForFp16WhereTheDeviceHasThem) {
+  if (vk::find_shader("matmul_coop_nv_nn") == nullptr)
+    GTEST_SKIP() << "this build's compiler knows no GL_NV_cooperative_matrix";
+  vk::DeviceProfile profile;
+  profile.device_class = vk::DeviceClass::kDiscrete;
+  profile.limits.max_invocations = profile.limits.max_workgroup_size[0] = 1024;
+  profile.limits.max_shared_memory = 48 * 1024;
+  const auto variants = [&](graph::DType dtype, std::int64_t rows) {
+    graph::Graph graph(ops::op_table());
+    graph.op("matmul", {graph.state("a", {rows, 256, dtype}), graph.state("b", {256, 256, dtype})});
+    return graph::variants_of(graph, graph.nodes().front(), profile);
+  };
+  const auto has_coop = [](const std::vector<std::string>& names) {
+    return std::any_of(names.begin(), names.end(), ops::is_matmul_coop);
+  };
+  EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "without the feature";
+  profile.features.cooperative_matrix_nv = true;
+  EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "without subgroups of 32";
+  profile.features.subgroup_size_control = true;
+  profile.features.min_subgroup_size = profile.features.max_subgroup_size = 32;
+  EXPECT_EQ(variants(graph::DType::kF16, 1024).front(), "coop_nv");
+  EXPECT_NE(variants(graph::DType::kF16, 1).front(), "coop_nv") << "a single row fills no tile";
+  EXPECT_FALSE(has_coop(variants(graph::DType::kF32, 1024)));
+  EXPECT_FALSE(has_coop(variants(graph::DType::kBF16, 1024)));
+  profile.limits.max_shared_memory = 16 * 1024;
+  EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "with too little shared memory";
 }
 
 TEST(MatmulShapes, RefusesWhatDoesNotFit) {
