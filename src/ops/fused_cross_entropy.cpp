@@ -64,14 +64,15 @@ Cut cut_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_vie
 
 /// How the products of the gradient are computed: for whole chunks and blocks; smaller ones take fewer pieces of K.
 struct Products {
-  std::string_view d_h_kernel, d_weight_kernel;
+  std::string d_h_kernel, d_weight_kernel;
   MatmulSplit d_h_split, d_weight_split;
 };
-/// The large tile does not pay in every product of a node that prefers it.
-std::string_view kernel_of(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
-  const bool large = variant == kMatmulTile128 && profile.device_class == vk::DeviceClass::kDiscrete;
-  if (large && matmul_tile256_pays(size, profile)) return kMatmulTile256;
-  return large && !matmul_tile128_pays(size, profile) ? kMatmulTile64 : variant;
+/// The node's variant, or what is better for one of its products: large tiles do not pay in every one.
+std::string kernel_of(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
+  const bool tiles = variant == kMatmulTile128 && profile.device_class == vk::DeviceClass::kDiscrete;
+  if (tiles || (is_matmul_coop(variant) && !matmul_coop_pays(size)))
+    return matmul_variants(size, false, profile).front();
+  return std::string(variant);
 }
 Products products_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {
   const Cut cut = cut_of(sizes, profile, variant);
@@ -304,7 +305,8 @@ std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile&
   // Texel views hold a chunk of 64 positions by 64 tokens everywhere; h and weight are read in row blocks.
   const bool shuffle_fits = !is_half(sizes.dtype) && matmul_shuffle_fits(profile) &&
                             texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0;
-  return matmul_variants({MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden}, shuffle_fits, profile);
+  return matmul_variants({MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden}, shuffle_fits, profile,
+                         sizes.dtype == DType::kF16);
 }
 
 }  // namespace

@@ -206,17 +206,9 @@ void grad(GradCall& call) {
   if (call.wanted(kResidual)) call.add_gradient(kResidual, d_y);
 }
 
-/// fp16 operands on cooperative matrices where they fill a tile; else, or besides, what takes any type. The emulated
-/// form is offered last, to software drivers alone: what is checked there is the same kernel.
 std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
-  const MatmulSize size = matmul_size(node);
-  std::vector<std::string> names = matmul_variants(size, matmul_shuffle_fits(node, profile), profile);
-  if (node.in(kA).dtype != DType::kF16 || node.in(kB).dtype != DType::kF16) return names;
-  const std::vector<std::string> coop = matmul_coop_variants(profile);
-  const bool fills = size.m > 32 && size.n > 32;
-  names.insert(fills ? names.begin() : names.end(), coop.begin(), coop.end());
-  if (profile.device_class == vk::DeviceClass::kSoftware) names.emplace_back(kMatmulCoopEmulated);
-  return names;
+  const bool fp16 = node.in(kA).dtype == DType::kF16 && node.in(kB).dtype == DType::kF16;
+  return matmul_variants(matmul_size(node), matmul_shuffle_fits(node, profile), profile, fp16);
 }
 
 Cost cost(const NodeView& node) {

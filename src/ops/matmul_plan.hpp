@@ -143,10 +143,16 @@ inline bool matmul_tile256_pays(const MatmulSize& size, const vk::DeviceProfile&
          (size.n + 127) / 128 % 2 == 0 && matmul_groups(size, profile, kMatmulTile256) >= 112;
 }
 
-/// Kernels that can run a product of this size, best first: shuffles on a software driver; on a discrete GPU the
-/// largest tile that pays; else the small one.
+/// Does the product fill a good part of a cooperative matrix kernel's tile?
+inline bool matmul_coop_pays(const MatmulSize& size) {
+  return size.m > 32 && size.n > 32;
+}
+
+/// Kernels that can run a product of this size, best first: of fp16 operands, cooperative matrices where they fill a
+/// tile; shuffles on a software driver; on a discrete GPU the largest tile that pays; else the small one. The emulated
+/// cooperative matrices are offered last, to software drivers alone: what is checked there is the same kernel.
 inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shuffle_fits,
-                                                const vk::DeviceProfile& profile) {
+                                                const vk::DeviceProfile& profile, bool fp16 = false) {
   std::vector<std::string> names{std::string(kMatmulTile64)};
   if (matmul_tile128_fits(profile))
     names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
@@ -154,6 +160,10 @@ inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shu
     names.insert(matmul_tile256_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile256));
   if (profile.device_class == vk::DeviceClass::kSoftware && shuffle_fits)
     names.insert(names.begin(), std::string(kMatmulShuffle));
+  if (!fp16) return names;
+  const std::vector<std::string> coop = matmul_coop_variants(profile);
+  names.insert(matmul_coop_pays(size) ? names.begin() : names.end(), coop.begin(), coop.end());
+  if (profile.device_class == vk::DeviceClass::kSoftware) names.emplace_back(kMatmulCoopEmulated);
   return names;
 }
 
