@@ -24,11 +24,17 @@ struct OpBench {
   std::vector<std::vector<std::uint32_t>> words = {};  ///< of the word inputs, by input; empty: zero
 };
 
-void add_products(std::vector<OpBench>& list, std::int64_t M, std::int64_t N, std::int64_t K) {
-  const std::string size = fmt::format("{}x{}x{}", M, N, K);
-  list.push_back({"matmul NN " + size, "matmul", {{.shape = {M, K}}, {.shape = {K, N}}}, {}});
-  list.push_back({"matmul NT " + size, "matmul", {{.shape = {M, K}}, {.shape = {N, K}}}, {{"transpose_b", 1}}});
-  list.push_back({"matmul TN " + size, "matmul", {{.shape = {K, M}}, {.shape = {K, N}}}, {{"transpose_a", 1}}});
+/// The products of a layer: in 16 bits the weight gradient, TN, is fp32 all the same.
+void add_products(std::vector<OpBench>& list, std::int64_t M, std::int64_t N, std::int64_t K,
+                  DType dtype = DType::kF32) {
+  const std::string size =
+      fmt::format("{}x{}x{}{}", M, N, K, is_half(dtype) ? fmt::format(" {}", to_string(dtype)) : "");
+  const auto input = [&](std::int64_t rows, std::int64_t cols) {
+    return OpCase::Input{.shape = {rows, cols}, .dtype = dtype};
+  };
+  list.push_back({"matmul NN " + size, "matmul", {input(M, K), input(K, N)}, {}});
+  list.push_back({"matmul NT " + size, "matmul", {input(M, K), input(N, K)}, {{"transpose_b", 1}}});
+  list.push_back({"matmul TN " + size, "matmul", {input(K, M), input(K, N)}, {{"transpose_a", 1}, {"out", 0}}});
 }
 
 /// The second level of a grouped head over `G` groups of S consecutive ids: tokens follow Zipf's law, so about half of
@@ -88,9 +94,11 @@ std::vector<OpBench> benchmarks(bool software) {
   const auto flat = [](std::int64_t rows, std::int64_t cols) { return OpCase::Input{.shape = {rows, cols}}; };
   add_products(list, 4096, 512, 256);  // M x N x K
   if (!software) {
-    add_products(list, 4096, 4096, 4096);
-    add_products(list, 16384, 1024, 256);
-    add_products(list, 16384, 256, 1024);
+    for (const DType dtype : {DType::kF32, DType::kF16}) {
+      add_products(list, 4096, 4096, 4096, dtype);
+      add_products(list, 16384, 1024, 256, dtype);
+      add_products(list, 16384, 256, 1024, dtype);
+    }
   }
   add_products(list, N, 3 * D, D);
   add_products(list, N, 225, D);
