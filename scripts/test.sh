@@ -99,7 +99,7 @@ run_tests() {
   cmake --build --preset "$preset" --parallel "$jobs" >"$build/build_$preset.log" 2>&1 ||
     { tail -n 80 "$build/build_$preset.log" >&2 && die "building $preset failed; all of it: build/build_$preset.log"; }
   say "testing $preset"
-  ctest --preset "$preset" --no-tests=error --parallel 2 --timeout 1200
+  ctest --preset "$preset" --no-tests=error --parallel 2 --timeout 2400
 }
 
 if [ "$install" = yes ]; then install_packages "${kProgramPackages[@]}" "${kTestPackages[@]}"; fi

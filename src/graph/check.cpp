@@ -224,7 +224,9 @@ std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, co
   std::vector<CheckResult> results;
   const Fixture fixture(table, op, op_case, false);
   const vk::DeviceProfile& profile = options.profile ? *options.profile : device.profile();
-  for (const std::string& variant : variants_of(fixture.graph, fixture.graph.nodes().front(), profile)) {
+  std::vector<std::string> variants = variants_of(fixture.graph, fixture.graph.nodes().front(), profile);
+  variants.resize(std::min(variants.size(), options.variants));
+  for (const std::string& variant : variants) {
     try {
       results.push_back(VariantCheck(device, profile, table, op, op_case, variant).run(options.repeats));
     } catch (const Error& error) {

@@ -19,6 +19,7 @@ struct CheckOptions {
   int repeats = 3;                             ///< runs that must agree bit by bit
   bool large = true;                           ///< also cases marked large
   const vk::DeviceProfile* profile = nullptr;  ///< lowered limits to plan for; null: the device's own
+  std::size_t variants = SIZE_MAX;             ///< only so many kernel variants of a node, the best first
 };
 
 /// Every configuration in which an op is checked: its own cases and, for an op that takes 16-bit values, twins of them

@@ -68,8 +68,8 @@ class MatmulBlocks : public testing::TestWithParam<Layout> {
   void check(const OpCase& c) {
     const auto small = open_small_device(folder_);
     EXPECT_GT(count_steps(c, small->profile(), "tile64"), 1u) << c.name << " fits one launch and tests nothing";
-    for (const auto& result :
-         graph::check_case(*small, ops::op_table(), ops::op_table().find("matmul"), c, {.repeats = 2}))
+    for (const auto& result : graph::check_case(*small, ops::op_table(), ops::op_table().find("matmul"), c,
+                                                {.repeats = 2, .variants = thin() ? 1u : SIZE_MAX}))
       EXPECT_TRUE(result.ok) << c.name << " variant '" << result.variant << "': " << result.detail;
   }
   TempDir folder_;
