@@ -57,9 +57,10 @@ void register_dynamic_tests() {
       const bool fewer = thin() && c >= own;
       if (fewer && (c - own) % kThinned != 0) continue;
       if (!(op_case.large && quick()))
-        testing::RegisterTest(
-            ("values_" + name).c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
-            [&op, op_case, fewer]() -> testing::Test* { return new ValueTest(op, op_case, fewer ? 1 : SIZE_MAX); });
+        testing::RegisterTest(("values_" + name).c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                              [&op, op_case, fewer]() -> testing::Test* {
+                                return new ValueTest(op, op_case, fewer || best_only() ? 1 : SIZE_MAX);
+                              });
       if (op.def->grad && op_case.gradient && !op_case.large)
         testing::RegisterTest(("gradient_" + name).c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
                               [&op, op_case]() -> testing::Test* { return new GradientTest(op, op_case); });

@@ -12,7 +12,7 @@ vk::DeviceOptions& options() {
   static vk::DeviceOptions value;
   return value;
 }
-bool quick_run = false, thin_run = false;
+bool quick_run = false, thin_run = false, best_run = false;
 std::unique_ptr<vk::Device> opened;
 }  // namespace
 
@@ -22,6 +22,9 @@ vk::Device& device() {
 }
 bool quick() {
   return quick_run;
+}
+bool best_only() {
+  return best_run;
 }
 bool thin() {
   return thin_run || quick_run;
@@ -51,6 +54,8 @@ int main(int argc, char** argv) {
       options.validate = true;
     else if (!std::strcmp(argv[i], "--quick"))
       fabula::test::quick_run = true;
+    else if (!std::strcmp(argv[i], "--best"))
+      fabula::test::best_run = true;
     else if (!std::strcmp(argv[i], "--thin"))
       fabula::test::thin_run = true;
     else if (!std::strcmp(argv[i], "--device") && more)
@@ -58,7 +63,8 @@ int main(int argc, char** argv) {
     else if (!std::strcmp(argv[i], "--limits") && more)
       options.limits = argv[++i];
     else {
-      std::fprintf(stderr, "unknown flag %s (--device NAME, --limits PROFILE, --validate, --quick, --thin)\n", argv[i]);
+      std::fprintf(stderr, "unknown flag %s (--device NAME, --limits PROFILE, --validate, --quick, --thin, --best)\n",
+                   argv[i]);
       return 2;
     }
   }
