@@ -97,7 +97,8 @@ TEST(Tune, FilesThatDoNotHoldAreNotedAndIgnored) {
   const auto expect_note = [&](const std::string& content, const std::vector<std::string>& parts) {
     write(path, content);
     const std::string note = fabula_ok(plan).err;
-    EXPECT_NE(note.find(path.string() + " ignored"), std::string::npos) << note;
+    EXPECT_NE(note.find(path.string()), std::string::npos) << note;
+    EXPECT_NE(note.find("ignored"), std::string::npos) << note;
     EXPECT_NE(note.find("fabula tune"), std::string::npos) << note;
     for (const std::string& part : parts) EXPECT_NE(note.find(part), std::string::npos) << part << ": " << note;
   };
