@@ -24,6 +24,17 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
           fmt::format("{}", device->peak_allocated() >> 20)};
 }
 
+std::vector<HeadVariant> measured_heads(const RunConfig& config, const std::string& filter) {
+  std::vector<HeadVariant> heads = head_variants(config);
+  std::erase_if(heads, [](const HeadVariant& head) {
+    return head.name != kGrouped && head.name != kFullTied && head.name != kFusedTied;
+  });
+  std::vector<std::string> names;
+  for (const HeadVariant& head : heads) names.push_back(head.name);
+  check_filter(names, {filter});
+  return filter_variants(std::move(heads), {filter});
+}
+
 }  // namespace
 
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
@@ -41,9 +52,7 @@ Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, cons
       fail(ErrorCode::kInvalidArgument, "{} has {} tokens in its vocabulary, the config's vocab_size is {}",
            options.tokens.string(), tokens->vocab_size(), config.model.vocab_size);
   }
-  for (const HeadVariant& head : head_variants(config)) {
-    if (head.name != kGrouped && head.name != kFullTied && head.name != kFusedTied) continue;
-    if (head.name.find(options.filter) == std::string::npos) continue;
+  for (const HeadVariant& head : measured_heads(config, options.filter)) {
     try {
       table.rows.push_back(measure(device, head.config, head.name, options.steps, tokens ? &*tokens : nullptr));
     } catch (const Error& error) {
