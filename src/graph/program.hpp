@@ -36,7 +36,8 @@ struct Program {
   std::vector<Placement> placements;  ///< by Value::id
   ArenaPlan arena;
   std::vector<Step> steps;
-  /// Of shaders, constants, element types, grids, push constants and the sizes bound: equal digests compute bit-identical numbers on one device.
+  /// Of shaders, constants, element types, grids, push constants and the sizes bound: equal digests compute
+  /// bit-identical numbers on one device.
   std::uint64_t digest = 0;
 };
 
