@@ -40,10 +40,7 @@ std::vector<HeadVariant> measured_heads(const RunConfig& config, const std::stri
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
   Table table{{"head", "M parameters", "ms/step", "tokens/s", "idle %", "submissions", "peak MiB"}, {}, {}};
   table.notes = machine_notes(*infer::open_tuned_device(device));
-  table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, {}, {}",
-                                    config.model.layers, config.model.hidden, config.model.heads,
-                                    config.model.vocab_size, config.train.batch_size, train::sequence_length(config),
-                                    precision_name(config.train.precision),
+  table.notes.push_back(fmt::format("{}, vocabulary of {} tokens, {}", step_note(config), config.model.vocab_size,
                                     options.tokens.empty() ? "random ids" : options.tokens.filename().string()));
   std::optional<text::TokenFile> tokens;
   if (!options.tokens.empty()) {

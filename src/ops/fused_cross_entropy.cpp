@@ -270,7 +270,7 @@ class Lowering {
 void infer(InferCall& call) {
   const Shape h = call.in(kH), weight = call.in(kWeight), row{1, h.rows};
   call.require(h.cols == weight.cols && h.dtype == weight.dtype, "h and weight have the same columns and type");
-  call.require(h.cols <= kMatmulMaxDepth, "at most 262144 columns");
+  call.require(h.cols <= kMatmulMaxDepth, fmt::format("at most {} columns", kMatmulMaxDepth));
   call.require(call.in(kLabels) == row && call.dtype(kLabels) == DType::kU32, "labels is [1, rows of h], u32");
   if (call.has_input(kBias)) call.require(call.in(kBias) == Shape{1, weight.rows}, "bias is [1, rows of weight]");
   if (call.has_input(kCount))

@@ -61,6 +61,9 @@ TEST(Bench, CompareHeads) {
   EXPECT_LT(rows["grouped"]["step MiB"].get<double>(), rows["full untied"]["step MiB"].get<double>());
   EXPECT_LT(rows["grouped"]["GFLOP/step"].get<double>(), rows["full tied"]["GFLOP/step"].get<double>());
   EXPECT_EQ(fabula_ok(compare({"--json"})).out, fabula_ok(compare({"-o", "json"})).out);
+  const nlohmann::json half = fabula_ok(compare({"--json", "--precision", "fp16"})).json();
+  EXPECT_NE(half["notes"].dump().find(", fp16,"), std::string::npos) << half["notes"];
+  EXPECT_EQ(names_of(by_head(half)), kNames);
 }
 
 TEST(Bench, CompareHeadsFormatsAndConfiguredHead) {
