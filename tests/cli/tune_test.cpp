@@ -120,6 +120,9 @@ TEST(Tune, BadInput) {
   const Args config{"tune", scene().path("config.json"), "--set", "vocab_size=300"};
   expect_refusal(fabula(config + Args{"--cache-dir", "none"}), 2, {"--cache-dir"});
   expect_refusal(fabula(config + Args{"--steps", "0"}), 2, {"--steps"});
+  const Result file = fabula(config + Args{"--cache-dir", scene().path("config.json")});
+  expect_refusal(file, 1, {"config.json"});
+  EXPECT_EQ(file.err.find("tuning:"), std::string::npos) << "nothing is measured that cannot be kept";
   expect_refusal(fabula({"tune"}), 2, {"config"});
 }
 
