@@ -49,12 +49,6 @@ void expect_slopes(const Graph& graph, Values values, Value x, Value y, Value se
   }
 }
 
-std::size_t count_nodes(const Graph& graph, std::string_view op) {
-  std::size_t count = 0;
-  for (const graph::Node& node : graph.nodes()) count += node.op->def->name == op;
-  return count;
-}
-
 TEST(Differentiate, AddsGradientsThatMeet) {
   Graph graph(ops::op_table());
   const Value x = graph.parameter("x", {3, 5}), seed = graph.state("seed", {3, 5});
