@@ -354,11 +354,12 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--steps", args.bench_train.steps, "measured steps, after two to warm up")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this");
+  CLI::Option* profile = sub->add_flag("--profile", args.bench_train.profile,
+                                       "where a step's time goes, for the config's head and random ids");
+  sub->add_option("--filter", args.bench_train.filter, "only heads whose name contains this")->excludes(profile);
   sub->add_option("--tokens", args.bench_train.tokens,
-                  "batches of this token file (fabula data prepare); missing: random ids");
-  CLI::Option* profile =
-      sub->add_flag("--profile", args.bench_train.profile, "where a step's time goes, for the config's head");
+                  "batches of this token file (fabula data prepare); missing: random ids")
+      ->excludes(profile);
   sub->add_option("--by", args.bench_train.by, "rows of the profile: kernel or op")
       ->check(CLI::IsMember({"kernel", "op"}))
       ->capture_default_str()

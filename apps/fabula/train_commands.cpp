@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
+#include "base/file_io.hpp"
 #include "base/log.hpp"
 #include "base/signals.hpp"
 #include "bench/profile.hpp"
@@ -104,6 +105,7 @@ int tune(const TuneArgs& args) {
   if (path.empty())
     fail(ErrorCode::kInvalidArgument,
          "there is no folder to keep the choices in: --cache-dir is none, or HOME is not set");
+  ensure_directory(path.parent_path());  // before minutes of measuring
   bench::TuneResult result = bench::tune(*device, config, {.steps = args.steps});
   infer::add_to_tune_file(path, result.file);
   device->save_pipeline_cache();

@@ -1,5 +1,6 @@
 // Products of 16 x 16 fp16 fragments with fp32 sums, spread over a subgroup of 32. COOPMAT says in which form:
-//   1  GL_KHR_cooperative_matrix
+//   1  GL_KHR_cooperative_matrix. With COOPMAT_WRITTEN_AS_NV in the spelling of 2, for a compiler that knows no other: the module is
+//      rewritten to KHR's instructions before a device sees it (src/vk/khr_matrix.hpp).
 //   2  GL_NV_cooperative_matrix
 //   0  emulated with plain arrays: slow, needs no feature; for checking addresses and edges where no device has matrices
 // Include this before anything else. Fragments are loaded from and stored to arrays of uvec4 (8 fp16 or 4 fp32 each); `at` and
@@ -21,7 +22,7 @@
 #define COOP_SYNC subgroupBarrier()
 #endif
 
-#if COOPMAT == 1
+#if COOPMAT == 1 && !defined(COOPMAT_WRITTEN_AS_NV)
 #extension GL_KHR_cooperative_matrix : require
 #define COOP_A coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseA>
 #define COOP_B coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseB>
@@ -32,10 +33,11 @@
 #define COOP_MULTIPLY_ADD(a, b, sum) sum = coopMatMulAdd(a, b, sum)
 #define COOP_LOAD_SUM(sum, array, at, stride) coopMatLoad(sum, array, at, stride, gl_CooperativeMatrixLayoutRowMajor)
 #define COOP_STORE(sum, array, at, stride) coopMatStore(sum, array, at, stride, gl_CooperativeMatrixLayoutRowMajor)
-#elif COOPMAT == 2
+#elif COOPMAT != 0
 #extension GL_NV_cooperative_matrix : require
+layout(constant_id = 63) const uint kMatrixBColumns = 16;  // a constant of its own: what tells B's type from A's
 #define COOP_A fcoopmatNV<16, gl_ScopeSubgroup, 16, 16>
-#define COOP_B fcoopmatNV<16, gl_ScopeSubgroup, 16, 16>
+#define COOP_B fcoopmatNV<16, gl_ScopeSubgroup, 16, kMatrixBColumns>
 #define COOP_SUM fcoopmatNV<32, gl_ScopeSubgroup, 16, 16>
 #define COOP_LOAD_A(a, array, at, stride, by_column) coopMatLoadNV(a, array, at, stride, (by_column) != 0)
 #define COOP_LOAD_B(b, array, at, stride, by_column) coopMatLoadNV(b, array, at, stride, (by_column) != 0)

@@ -22,13 +22,17 @@
 #define WM 32
 #define WN 32
 #else
-// 256 invocations, at most 20 KiB shared. Two workgroups have to share a core, so that one multiplies while the other waits: larger
-// tiles for a subgroup, or a second stage of shared memory, take the registers of one (209 -> 165 TFLOP/s at 4096^3 on an H200).
+// At most 20 KiB shared and half of a core's registers: two workgroups have to share a core, so that one multiplies while the other
+// waits (an NVIDIA driver gives workgroups of more than 24 KiB a core each: 180 instead of 290 TFLOP/s at 4096^3 on an H200).
 #define BM 128
 #define BN 128
 #define BK 32
 #define WM 64
-#define WN 32
+#if COOPMAT == 1
+#define WN 64  // 128 invocations of 240 registers; fewer words from shared memory for each product
+#else
+#define WN 32  // 256 of 128 to 146: here each product turns its b in registers first, which 64 columns do not pay for
+#endif
 #endif
 #define WARPS (BM / WM * (BN / WN))
 #define THREADS (WARPS * 32)

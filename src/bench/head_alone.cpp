@@ -21,7 +21,7 @@ graph::Workload plan_head_alone(const vk::DeviceProfile& profile, const models::
                                 std::int64_t positions) {
   graph::Graph graph(ops::op_table());
   // A parameter: it outlives the run and takes a gradient.
-  std::vector<Value> wanted{graph.parameter(kHidden, {positions, model.config().hidden})};
+  std::vector<Value> wanted{graph.parameter(kHidden, {positions, model.config().hidden, model.dtype()})};
   std::vector<std::string> names{kHidden};
   const Value scale = graph.input("loss_scale", {1, 4}, graph::DType::kF32);
   const Value mean = model.head().loss(graph, wanted[0], heads::LossUse::kGradient, scale).mean;

@@ -176,9 +176,7 @@ class RowBench {
 std::vector<std::string> notes_of(const vk::Device& device, const RunConfig& config, const HeadBenchOptions& options,
                                   int steps) {
   std::vector<std::string> notes = machine_notes(device);
-  notes.push_back(fmt::format("{} layers, hidden {}, {} heads, batch {} x {}, fp32, {}; medians of {} steps",
-                              config.model.layers, config.model.hidden, config.model.heads, config.train.batch_size,
-                              train::sequence_length(config),
+  notes.push_back(fmt::format("{}, {}; medians of {} steps", step_note(config),
                               options.tokens.empty() ? "random ids" : "ids and group maps of real text", steps));
   notes.push_back(
       "step: forward, backward, optimizer; peak: what fabula allocated; driver: growth of the driver's own count (of "

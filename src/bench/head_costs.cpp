@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "bench/head_list.hpp"
+#include "bench/machine.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -86,15 +87,13 @@ StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const
 
 Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base) {
   check_body(base);
-  const ModelConfig& model = base.model;
   Table table{
       {"head", "head parameters", "parameters", "step MiB", "head peak MiB", "GFLOP/step", "logits/position", "fits"},
       {},
       {}};
   table.notes = {
       fmt::format("device: {}, {:.0f} MiB", device.profile.name, mib(device.usable_memory())),
-      fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, fp32", model.layers, model.hidden,
-                  model.heads, model.vocab_size, base.train.batch_size, train::sequence_length(base)),
+      fmt::format("{}, vocabulary of {} tokens", step_note(base), base.model.vocab_size),
       "step: parameters, gradients, optimizer, activations, inputs; head peak: activations alive while the "
       "head runs, those that the body's gradient waits for included; transformer blocks are computed again in the "
       "backward pass as train.recompute says (auto: where a step does not fit otherwise)"};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/machine.hpp"
+#include "train/training_plan.hpp"
 
 namespace fabula::bench {
 
@@ -13,6 +14,12 @@ std::vector<std::string> machine_notes(const vk::Device& device) {
     notes.push_back(
         fmt::format("kernels: {} choices as fabula tune measured them", device.profile().kernel_choices.size()));
   return notes;
+}
+
+std::string step_note(const RunConfig& config) {
+  return fmt::format("{} layers, hidden {}, {} heads, batch {} x {}, {}", config.model.layers, config.model.hidden,
+                     config.model.heads, config.train.batch_size, train::sequence_length(config),
+                     precision_name(config.train.precision));
 }
 
 }  // namespace fabula::bench

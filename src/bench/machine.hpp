@@ -2,11 +2,15 @@
 #include <string>
 #include <vector>
 
+#include "formats/model_config.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::bench {
 
 /// What a figure means nothing without: device, driver, processor and the fabula version, a line each.
 std::vector<std::string> machine_notes(const vk::Device& device);
+
+/// The body and the step that heads are compared on: "8 layers, hidden 256, 8 heads, batch 32 x 512, fp32".
+std::string step_note(const RunConfig& config);
 
 }  // namespace fabula::bench

@@ -212,6 +212,7 @@ Table bench_ops(vk::Device& device, const OpsBenchOptions& options) {
       info("{}  {}  {} ms", bench.name, variant, table.rows.back()[2]);
     }
   }
+  if (table.rows.empty()) fail(ErrorCode::kInvalidArgument, "no benchmark has \"{}\" in its name", options.filter);
   return table;
 }
 

@@ -107,7 +107,7 @@ class StepProfile {
 };
 
 std::vector<std::string> row_text(const RowName& name, const Share& share, double total, const Roof& roof) {
-  const double seconds = median(share.seconds);
+  const double seconds = std::max(median(share.seconds), 1e-9);  // a clock may tick more slowly
   const auto [flops, bytes] = share.cost;
   return {name.first,
           name.second,

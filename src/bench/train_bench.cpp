@@ -24,15 +24,23 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
           fmt::format("{}", device->peak_allocated() >> 20)};
 }
 
+std::vector<HeadVariant> measured_heads(const RunConfig& config, const std::string& filter) {
+  std::vector<HeadVariant> heads = head_variants(config);
+  std::erase_if(heads, [](const HeadVariant& head) {
+    return head.name != kGrouped && head.name != kFullTied && head.name != kFusedTied;
+  });
+  std::vector<std::string> names;
+  for (const HeadVariant& head : heads) names.push_back(head.name);
+  check_filter(names, {filter});
+  return filter_variants(std::move(heads), {filter});
+}
+
 }  // namespace
 
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
   Table table{{"head", "M parameters", "ms/step", "tokens/s", "idle %", "submissions", "peak MiB"}, {}, {}};
   table.notes = machine_notes(*infer::open_tuned_device(device));
-  table.notes.push_back(fmt::format("{} layers, hidden {}, {} heads, {} tokens, batch {} x {}, {}, {}",
-                                    config.model.layers, config.model.hidden, config.model.heads,
-                                    config.model.vocab_size, config.train.batch_size, train::sequence_length(config),
-                                    precision_name(config.train.precision),
+  table.notes.push_back(fmt::format("{}, vocabulary of {} tokens, {}", step_note(config), config.model.vocab_size,
                                     options.tokens.empty() ? "random ids" : options.tokens.filename().string()));
   std::optional<text::TokenFile> tokens;
   if (!options.tokens.empty()) {
@@ -41,9 +49,7 @@ Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, cons
       fail(ErrorCode::kInvalidArgument, "{} has {} tokens in its vocabulary, the config's vocab_size is {}",
            options.tokens.string(), tokens->vocab_size(), config.model.vocab_size);
   }
-  for (const HeadVariant& head : head_variants(config)) {
-    if (head.name != kGrouped && head.name != kFullTied && head.name != kFusedTied) continue;
-    if (head.name.find(options.filter) == std::string::npos) continue;
+  for (const HeadVariant& head : measured_heads(config, options.filter)) {
     try {
       table.rows.push_back(measure(device, head.config, head.name, options.steps, tokens ? &*tokens : nullptr));
     } catch (const Error& error) {

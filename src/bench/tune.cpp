@@ -95,7 +95,7 @@ class Tuner {
   }
 
   void measure_evaluation(std::size_t round) {
-    const models::LanguageModel model(config_.model);
+    const models::LanguageModel model(config_.model, {}, config_.train.precision);
     graph::Workload workload(device_.profile());
     const std::int64_t T = train::sequence_length(config_);
     const infer::EvaluationGraph evaluation = infer::add_evaluation_graph(workload, model, config_.train.batch_size, T);
@@ -156,6 +156,7 @@ struct Choice {
   std::size_t chosen = 0;
   std::vector<double> seconds;  ///< medians, by variant; 0 where none was taken
   double gain() const { return seconds.front() - seconds[chosen]; }
+  bool measured() const { return seconds.front() > 0; }  ///< else its time was below the device clock's tick
 };
 
 Choice choose(const Candidate& candidate) {
@@ -196,6 +197,7 @@ TuneResult tune(vk::Device& device, const RunConfig& config, const TuneOptions& 
   double gain = 0;  // seconds a training step
   for (const auto& [signature, candidate] : tuner.candidates()) {
     const Choice choice = choose(candidate);
+    if (!choice.measured()) continue;
     result.table.rows.push_back(row_text(candidate, choice));
     gain += candidate.runs * choice.gain();
     TunedNode& node = result.file.nodes[signature];

@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ceil_div.hpp"
 #include "base/fail.hpp"
+#include "base/group_plan.hpp"
 #include "formats/config_keys.hpp"
 
 namespace fabula {
 namespace {
-
-std::int64_t ceil_divide(std::int64_t value, std::int64_t by) {
-  return (value + by - 1) / by;
-}
 
 // Messages speak of keys as the family's file spells them.
 struct Validator {
@@ -88,7 +86,7 @@ struct Validator {
            source, head.group_size, vocabulary,
            head.shortlist > 0 ? fmt::format(" and {} beyond the shortlist", tail) : "", tail, default_group_size(tail));
     }
-    const std::int64_t needed = ceil_divide(tail, model().slots());
+    const std::int64_t needed = ceil_div(tail, model().slots());
     const std::int64_t most = head.map == GroupMap::kIdRanges ? needed : tail;
     if (head.groups == 0 || (head.groups >= needed && head.groups <= most)) return check_table(head);
     // needed * slots < 2^49: no overflow, and head.groups is at most 2^24.
@@ -175,7 +173,7 @@ std::int64_t ModelConfig::slots() const {
 }
 
 std::int64_t ModelConfig::groups() const {
-  return head.groups > 0 ? head.groups : ceil_divide(vocab_size - head.shortlist, slots());
+  return head.groups > 0 ? head.groups : ceil_div(vocab_size - head.shortlist, slots());
 }
 
 std::vector<std::int64_t> ModelConfig::cutoffs() const {

@@ -17,9 +17,6 @@ enum class Recompute { kAuto, kNone, kBlock };
 /// optimizer's state, logits, losses and all sums are fp32.
 enum class Precision { kFp32, kBf16, kFp16 };
 
-/// Most positions, and most slots of a group, that the products of low_rank and per_group heads take.
-inline constexpr std::int64_t kMaxGroupedExtent = 1 << 18;
-
 /// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots(), groups() and cutoffs().
 struct HeadConfig {
   HeadKind kind = HeadKind::kFull;

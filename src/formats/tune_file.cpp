@@ -103,7 +103,7 @@ TuneFile parse_tune_file(std::string_view json_text, std::string_view source) {
 }
 
 void write_tune_file(const std::filesystem::path& path, const TuneFile& file) {
-  std::filesystem::create_directories(path.parent_path());
+  ensure_directory(path.parent_path());
   write_file_atomically(path, tune_file_json(file));
 }
 

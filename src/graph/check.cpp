@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "base/fail.hpp"
-#include "base/half.hpp"
 #include "base/hash.hpp"
 #include "graph/runtime.hpp"
 
@@ -17,9 +16,7 @@ constexpr std::uint32_t kPoison = 0x7FC0DEAD;  // a NaN
 
 /// A number as a value of this type holds it.
 float stored(float v, DType dtype) {
-  if (dtype == DType::kF16) return half_to_float(float_to_half(v));
-  if (dtype == DType::kBF16) return bf16_to_float(float_to_bf16(v));
-  return v;
+  return is_half(dtype) ? half_value(dtype, half_bits(dtype, v)) : v;
 }
 
 std::vector<RefTensor<double>> make_inputs(const OpEntry& op, const OpCase& op_case) {

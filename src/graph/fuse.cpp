@@ -59,7 +59,7 @@ class Fuser {
     if (std::count(later.inputs.begin(), later.inputs.end(), value) != 1) return false;
     const Shape &from = graph_.shape(value), &to = graph_.shape(later.outputs[0]);
     if (from != to || from.dtype != to.dtype) return false;
-    if (fusion.keep_attr.empty() && needed_elsewhere(n, reader)) return false;
+    if ((fusion.keep_attr.empty() || !fusion.moved.empty()) && needed_elsewhere(n, reader)) return false;
     for (const auto& [there, here] : fusion.moved) {
       if (there >= later.inputs.size() || !later.inputs[there]) return false;
       if (here < node.inputs.size() && node.inputs[here]) return false;

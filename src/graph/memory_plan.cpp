@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 
 namespace fabula::graph {
 namespace {
-
-std::uint64_t align_up(std::uint64_t bytes, std::uint64_t alignment) {
-  return (bytes + alignment - 1) / alignment * alignment;
-}
 
 /// Rows of `shape` that one block of `max_block` bytes can hold, a multiple of kRowQuantum; all rows when they fit.
 std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::uint64_t max_block) {
@@ -34,7 +31,7 @@ class FirstFit {
 
   Piece place(std::uint64_t bytes, std::int32_t first, std::int32_t last, std::int64_t row_begin,
               std::int64_t row_end) {
-    const std::uint64_t need = align_up(bytes, limits_.alignment);
+    const std::uint64_t need = round_up(bytes, limits_.alignment);
     for (std::uint32_t block = 0;; ++block) {
       if (block == blocks_.size()) blocks_.emplace_back();
       const std::uint64_t offset = lowest_gap(blocks_[block], need, first, last);
@@ -145,7 +142,7 @@ void merge_in_place(const Graph& graph, ArenaPlan& plan) {
 void find_peak(const Graph& graph, ArenaPlan& plan, std::uint64_t alignment) {
   std::vector<std::int64_t> change(graph.nodes().size() + 2, 0);
   for (const Interval& interval : plan.intervals) {
-    const auto bytes = static_cast<std::int64_t>(align_up(interval.bytes, alignment));
+    const auto bytes = static_cast<std::int64_t>(round_up(interval.bytes, alignment));
     change[static_cast<std::size_t>(interval.first)] += bytes;
     change[static_cast<std::size_t>(interval.last) + 1] -= bytes;
   }
@@ -166,7 +163,7 @@ Placement LinearLayout::place(Pool pool, const std::string& name, const Shape& s
   Placement placement{pool, {}};
   for (std::int64_t row = 0; row < shape.rows; row += step) {
     const std::int64_t end = std::min(shape.rows, row + step);
-    const auto bytes = align_up(static_cast<std::uint64_t>((end - row) * shape.row_bytes()), alignment_);
+    const auto bytes = round_up(static_cast<std::uint64_t>((end - row) * shape.row_bytes()), alignment_);
     if (blocks_.empty() || blocks_.back() + bytes > max_block_) blocks_.push_back(0);
     placement.pieces.push_back({static_cast<std::uint32_t>(blocks_.size() - 1), blocks_.back(), row, end});
     blocks_.back() += bytes;

@@ -107,7 +107,8 @@ class LowerCall : public NodeView {
   virtual ~LowerCall() = default;
 
   virtual const vk::DeviceProfile& profile() const = 0;
-  /// The variant to use: the forced one when a check forces it, else the first of OpDef::variants.
+  /// The variant to use: the forced one when a check forces it, else the one measured as
+  /// fastest (DeviceProfile::kernel_choices) or the first of OpDef::variants.
   virtual std::string_view variant() const = 0;
   virtual Value input(std::size_t i) const = 0;  ///< absent for an optional input not given
   virtual Value output(std::size_t i = 0) const = 0;
@@ -179,7 +180,8 @@ struct Fusion {
   double value = 1;                 ///< of attr
   std::string_view keep_attr = {};  ///< set to 1 where others read the output too; it is the joined node's second
                                     ///< output then. Empty: such a node is not joined
-  /// Further inputs of the later op, shaped as the output, and where this op takes them: {there, here}.
+  /// Further inputs of the later op, shaped as the output, and where this op takes them: {there, here}. With such a
+  /// node the joined one stands in the later one's place, so no one else may read the output.
   std::vector<std::pair<std::size_t, std::size_t>> moved = {};
 };
 

@@ -36,19 +36,21 @@ struct Program {
   std::vector<Placement> placements;  ///< by Value::id
   ArenaPlan arena;
   std::vector<Step> steps;
-  /// Of shaders, constants, grids and push constants: equal digests compute bit-identical numbers on one device.
+  /// Of shaders, constants, element types, grids, push constants and the sizes bound: equal digests compute
+  /// bit-identical numbers on one device.
   std::uint64_t digest = 0;
 };
 
 struct ProgramOptions {
-  /// Forces this kernel variant for every node that lists it; empty: the profile's choice, else each node's first.
+  /// Forces this kernel variant for every node that lists it. The others, or all where this is empty: the profile's
+  /// choice, else each node's first.
   std::string variant;
   /// Where parameters, states and inputs lie.
   std::function<Placement(Value, const ValueInfo&)> place;
 };
 
 /// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported where a value
-/// that an op binds whole exceeds one allocation, and for a forced variant that no node has.
+/// that an op binds whole exceeds one allocation.
 Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options);
 
 /// The variants of one node on a device, best first (one empty name where the op has no choice).

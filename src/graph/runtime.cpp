@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/fail.hpp"
-#include "base/half.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -23,7 +22,7 @@ void encode_row(const Shape& shape, const float* from, std::byte* to) {
     std::memcpy(to, from, cols * 4);
   } else {
     auto* words = reinterpret_cast<std::uint16_t*>(to);
-    std::transform(from, from + cols, words, shape.dtype == DType::kF16 ? float_to_half : float_to_bf16);
+    std::transform(from, from + cols, words, [&](float value) { return half_bits(shape.dtype, value); });
   }
   const auto used = cols * static_cast<std::size_t>(element_bytes(shape.dtype));
   std::memset(to + used, 0, static_cast<std::size_t>(shape.row_bytes()) - used);
@@ -35,7 +34,7 @@ void decode_row(const Shape& shape, const std::byte* from, float* to) {
     std::memcpy(to, from, cols * 4);
   } else {
     const auto* words = reinterpret_cast<const std::uint16_t*>(from);
-    std::transform(words, words + cols, to, shape.dtype == DType::kF16 ? half_to_float : bf16_to_float);
+    std::transform(words, words + cols, to, [&](std::uint16_t bits) { return half_value(shape.dtype, bits); });
   }
 }
 

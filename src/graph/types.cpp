@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/fail.hpp"
+#include "base/half.hpp"
 
 namespace fabula::graph {
 
@@ -18,6 +19,14 @@ std::string_view to_string(DType dtype) {
       return "u32";
   }
   return "";
+}
+
+std::uint16_t half_bits(DType dtype, float value) {
+  return dtype == DType::kF16 ? float_to_half(value) : float_to_bf16(value);
+}
+
+float half_value(DType dtype, std::uint16_t bits) {
+  return dtype == DType::kF16 ? half_to_float(bits) : bf16_to_float(bits);
 }
 
 double storage_error(DType dtype) {

@@ -23,6 +23,9 @@ constexpr std::uint32_t storage_code(DType dtype) {
   return is_half(dtype) ? std::uint32_t(dtype) : 0;
 }
 std::string_view to_string(DType dtype);
+/// A number rounded to a 16-bit type, and what its bits stand for.
+std::uint16_t half_bits(DType dtype, float value);
+float half_value(DType dtype, std::uint16_t bits);
 /// Largest relative error of a number stored in this type, as long as it is neither subnormal nor too large. fp16 has
 /// 11 bits and may be truncated by the device's packing instruction, bf16 has 8 and is rounded to nearest.
 double storage_error(DType dtype);

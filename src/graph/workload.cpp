@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "base/hash.hpp"
 
@@ -39,7 +40,7 @@ std::size_t Workload::add(std::string name, Graph graph) {
     const ValueInfo& info = planned.graph.values()[id];
     if (!info.keep) continue;
     planned.kept.emplace_back(Value{static_cast<std::int32_t>(id)}, planned.readback_bytes);
-    planned.readback_bytes += (static_cast<std::uint64_t>(info.shape.bytes()) + alignment - 1) / alignment * alignment;
+    planned.readback_bytes += round_up(static_cast<std::uint64_t>(info.shape.bytes()), alignment);
   }
   graphs_.push_back(std::move(planned));
   return graphs_.size() - 1;

@@ -26,8 +26,14 @@ KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, st
   note.clear();
   if (file.device != device) {
     const bool same_device = file.device.name == device.name && file.device.device_uuid == device.device_uuid;
-    note = same_device ? fmt::format("it was measured with driver {}, this is {}", file.device.driver, device.driver)
-                       : fmt::format("it was measured on {}, this is {}", file.device.name, device.name);
+    const auto measured = [&](std::string_view where, const std::string& then, const std::string& now) {
+      note = then == now ? fmt::format("it was measured {} another {}", where, now)
+                         : fmt::format("it was measured {} {}, this is {}", where, then, now);
+    };
+    if (same_device)
+      measured("with", file.device.driver, device.driver);
+    else
+      measured("on", file.device.name, device.name);
     return {};
   }
   KernelChoices choices;
@@ -70,15 +76,15 @@ std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) 
   std::unique_ptr<vk::Device> device = vk::Device::open(options);
   const std::filesystem::path path = tune_path(*device);
   if (path.empty() || !std::filesystem::exists(path)) return device;
-  std::string note;
   try {
+    std::string note;
     device->choose_kernels(usable_choices(read_tune_file(path), tuned_device(device->info()), note));
+    if (!note.empty())
+      info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(),
+           device->profile().kernel_choices.empty() ? "" : " in part", note);
   } catch (const Error& error) {
-    note = error.what();
+    info("tune file ignored: {}; fabula tune measures anew", error.what());
   }
-  if (!note.empty())
-    info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(),
-         device->profile().kernel_choices.empty() ? "" : " in part", note);
   return device;
 }
 

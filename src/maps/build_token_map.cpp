@@ -4,6 +4,7 @@
 #include <numeric>
 #include <queue>
 
+#include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "base/philox.hpp"
 #include "maps/balanced_clusters.hpp"
@@ -13,10 +14,6 @@ namespace fabula::maps {
 namespace {
 
 using Groups = std::vector<std::vector<std::uint32_t>>;
-
-std::int64_t ceil_divide(std::int64_t value, std::int64_t by) {
-  return (value + by - 1) / by;
-}
 
 /// What every kind starts from: the resolved options, and the vocabulary cut into shortlist and tail.
 struct Parts {
@@ -113,7 +110,7 @@ MapOptions resolve_map_options(const MapOptions& options, std::int64_t vocabular
          "choose 1 to {}",
          options.slots, tail, vocabulary, options.shortlist, tail);
   }
-  const std::int64_t needed = ceil_divide(tail, resolved.slots),
+  const std::int64_t needed = ceil_div(tail, resolved.slots),
                      most = options.kind == GroupMap::kIdRanges ? needed : tail;
   if (options.groups == 0) resolved.groups = needed;
   if (resolved.groups < needed || resolved.groups > most) {
@@ -160,7 +157,7 @@ TokenMap clustered_map(const MapOptions& options, std::span<const std::uint64_t>
     const std::vector<float> centres =
         cluster_centres(vectors, counts, parts.options.groups, options.seed, options.threads);
     const std::int64_t clusters = static_cast<std::int64_t>(centres.size()) / vectors.dims;
-    const std::int64_t room = std::min(parts.options.slots, ceil_divide(5 * seen, 4 * clusters));
+    const std::int64_t room = std::min(parts.options.slots, ceil_div(5 * seen, 4 * clusters));
     groups = assign_balanced(vectors, centres, room, takes);
   }
   groups.resize(static_cast<std::size_t>(parts.options.groups));

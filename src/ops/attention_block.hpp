@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/ceil_div.hpp"
 #include "ops/attention.hpp"
 
 // How the register-tiled attention kernels are cut: pure arithmetic over head size and limits.
@@ -17,10 +18,6 @@ struct AttentionBlock {
 };
 
 namespace attention_block_detail {
-
-constexpr std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) {
-  return (a + b - 1) / b;
-}
 
 /// Invocations along the head for an output of `rows` x head: the fewest reads from shared memory a multiplication. A
 /// row operand is read `row_reads` vec4s for each row, the other one `head_reads` for each vec4 of the head. An
@@ -50,7 +47,7 @@ inline std::uint32_t best_lanes(std::uint32_t head4, std::uint32_t local, std::u
 /// Bytes of shared memory.
 inline std::uint64_t attention_block_bytes(const AttentionBlock& block, std::int64_t head_size, bool backward) {
   const std::uint32_t head4 = static_cast<std::uint32_t>(head_size / 4);
-  const std::uint64_t line = (attention_block_detail::ceil_div(head4, block.output_lanes) * block.output_lanes) | 1u;
+  const std::uint64_t line = round_up(head4, block.output_lanes) | 1u;
   const std::uint64_t weights = std::uint64_t(block.queries) * (block.keys / 4 + 2);
   const std::uint64_t rows = 2 * block.keys + (backward ? 2 : 1) * block.queries;
   return 16 * (rows * line + (backward ? 2 : 1) * weights) + (backward ? 8 : 4) * block.queries;
@@ -77,8 +74,7 @@ inline AttentionBlock attention_block(std::int64_t head_size, bool backward, con
     if (backward) {
       block.output_lanes = best_lanes(head4, size.local / 2, size.keys / 4, 1, 1, 64, kKeys);
       if (block.output_lanes == 0) return;
-      const std::uint32_t line =
-          (attention_block_detail::ceil_div(head4, block.output_lanes) * block.output_lanes) | 1u;
+      const std::uint32_t line = round_up(head4, block.output_lanes) | 1u;
       block.d_q_lanes = best_lanes(head4, size.local, size.queries, 1, 4, line, kDQ);
       if (block.d_q_lanes == 0) return;
     } else {
@@ -103,13 +99,13 @@ struct AttentionParts {
 inline AttentionParts attention_parts(const AttentionShape& shape, const AttentionBlock& block,
                                       const vk::DeviceProfile& profile) {
   constexpr std::uint64_t kMostBytes = 128ull << 20;  // more would be as fast, but is memory that a larger batch lacks
-  const std::int64_t keys = block.keys, blocks = (shape.positions + keys - 1) / keys;
+  const std::int64_t keys = block.keys, blocks = ceil_div(shape.positions, keys);
   AttentionParts parts;
-  parts.rows = blocks * ((shape.positions + 15) / 16 * 16) - keys * (blocks * (blocks - 1) / 2);
+  parts.rows = blocks * round_up(shape.positions, 16) - keys * (blocks * (blocks - 1) / 2);
   const std::uint64_t bytes = std::min({kMostBytes, profile.limits.max_storage_range, profile.limits.max_allocation});
   const auto most = static_cast<std::int64_t>(bytes) / graph::Shape{parts.rows, shape.width()}.bytes();
-  const std::int64_t runs = most > 0 ? (shape.sequences + most - 1) / most : 0;
-  parts.sequences = runs > 0 ? (shape.sequences + runs - 1) / runs : 0;
+  const std::int64_t runs = most > 0 ? ceil_div(shape.sequences, most) : 0;
+  parts.sequences = runs > 0 ? ceil_div(shape.sequences, runs) : 0;
   return parts;
 }
 

@@ -1,3 +1,4 @@
+#include "base/ceil_div.hpp"
 #include "ops/reduction.hpp"
 #include "ops/tensor_list.hpp"
 
@@ -19,7 +20,7 @@ std::int64_t chunk_vec4s(std::string_view variant) {
 }
 
 void infer(InferCall& call) {
-  call.require(call.in(0) == Shape{1, 4}, "limits is [1, 4]: max_norm, 0, 0, 0");
+  call.require(call.in(0) == Shape{1, 4}, "limits is [1, 4], max_norm first");
   call.require(call.input_count() > 1, "at least one gradient");
   call.output({1, 4});
 }
@@ -31,9 +32,8 @@ void lower(LowerCall& call) {
   const std::vector<Run> runs = call.runs(kinds);
   std::int64_t first = 0;
   for (const Run& run : runs) {
-    std::int64_t chunks = (run.words / 4 + chunk_vec4s(call.variant()) - 1) / chunk_vec4s(call.variant());
-    if (&run == &runs.back())
-      chunks = (first + chunks + 3) / 4 * 4 - first;  // the sums are read as vec4s: zeros behind
+    std::int64_t chunks = ceil_div(run.words / 4, chunk_vec4s(call.variant()));
+    if (&run == &runs.back()) chunks = round_up(first + chunks, 4) - first;  // the sums are read as vec4s: zeros behind
     call.dispatch({.shader = "sum_squares",
                    .constants = shape.constants(),
                    .bindings = {run.window(kinds[0]), call.scratch(0)},

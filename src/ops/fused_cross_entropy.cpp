@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "ops/matmul_launch.hpp"
 #include "ops/row_lanes.hpp"
@@ -93,7 +94,7 @@ std::vector<Shape> scratch(const NodeView& node, const vk::DeviceProfile& profil
   const auto chunk_shape = [&](DType dtype) {
     const std::int64_t elements = cut.chunk * Shape{1, sizes.vocabulary, dtype}.ld();
     const std::int64_t row = kRowBytes / element_bytes(dtype);
-    return Shape{(elements + row - 1) / row, row, dtype};
+    return Shape{ceil_div(elements, row), row, dtype};
   };
   std::vector<Shape> shapes{chunk_shape(DType::kF32),
                             {1, cut.chunk},
@@ -149,7 +150,7 @@ class Lowering {
   static Window block_of(Value scratch, DType dtype, const RowBlock& chunk, const RowBlock& block) {
     const std::int64_t row = kRowBytes / element_bytes(dtype), begin = chunk.size() * block.begin / row;
     const std::int64_t elements = chunk.size() * Shape{1, block.size(), dtype}.ld();
-    return {scratch, begin, begin + (elements + row - 1) / row};
+    return {scratch, begin, begin + ceil_div(elements, row)};
   }
   Window logits_of(const RowBlock& chunk, const RowBlock& block) const {
     return block_of(call_.scratch(kLogits), DType::kF32, chunk, block);
@@ -269,7 +270,7 @@ class Lowering {
 void infer(InferCall& call) {
   const Shape h = call.in(kH), weight = call.in(kWeight), row{1, h.rows};
   call.require(h.cols == weight.cols && h.dtype == weight.dtype, "h and weight have the same columns and type");
-  call.require(h.cols <= kMatmulMaxDepth, "at most 262144 columns");
+  call.require(h.cols <= kMatmulMaxDepth, fmt::format("at most {} columns", kMatmulMaxDepth));
   call.require(call.in(kLabels) == row && call.dtype(kLabels) == DType::kU32, "labels is [1, rows of h], u32");
   if (call.has_input(kBias)) call.require(call.in(kBias) == Shape{1, weight.rows}, "bias is [1, rows of weight]");
   if (call.has_input(kCount))

@@ -25,8 +25,9 @@ void infer(InferCall& call) {
                    call.dtype(kRows) == DType::kU32,
                "rows are words [1, groups * slots]");
   call.require(call.in(kWeight).cols == size.depth, "x and weight that agree in columns");
-  call.require(size.positions <= kGroupedMaxDepth && size.slots <= kGroupedMaxDepth && size.depth <= kGroupedMaxDepth,
-               "at most 262144 positions, columns and slots");
+  require_extent(call, size.positions, "positions");
+  require_extent(call, size.slots, "slots");
+  require_extent(call, size.depth, "columns");
   if (call.has_input(kShift))
     call.require(call.in(kShift) == Shape{size.groups, size.slots}, "shift is [groups, slots]");
   call.require(call.in(kPlan) == Shape{1, size.plan().words} && call.dtype(kPlan) == DType::kU32,

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/ceil_div.hpp"
+#include "base/fail.hpp"
 #include "base/group_plan.hpp"
 #include "ops/matmul_plan.hpp"
 
@@ -16,9 +18,9 @@ struct GroupedSize {
   double flops() const { return 2.0 * double(positions) * double(slots) * double(depth); }
 };
 
-/// Positions of one batch, and slots of a group: a workgroup steps over either by 16 or
-/// 8 at a time, in 32,768 iterations at most.
-constexpr std::int64_t kGroupedMaxDepth = 1 << 18;
+inline void require_extent(const graph::InferCall& call, std::int64_t extent, std::string_view what) {
+  call.require(extent <= kMaxGroupedExtent, fmt::format("at most {} {}", kMaxGroupedExtent, what));
+}
 
 /// The push constants of shaders/include/grouped_chunk.glsl.
 struct GroupedPush {
@@ -87,10 +89,6 @@ class GroupedKernel {
   graph::Launch launch_;
 };
 
-inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /// Windows over a plan's entries that the weight gradient may sum apart (shaders/grouped): at most 64 of 512 positions
 /// or more, whose sums take at most 32 MiB and can be bound at once.
 struct GroupedWindows {
@@ -102,8 +100,7 @@ inline GroupedWindows grouped_windows(const GroupedSize& size, std::int64_t max_
   const std::int64_t most = std::min<std::int64_t>(64, std::min<std::int64_t>(32 << 20, max_storage_range) / bytes);
   GroupedWindows windows;
   if (most < 1) return windows;
-  const std::int64_t needed = (size.positions + most - 1) / most;
-  windows.length = std::max(windows.length, (needed + 63) / 64 * 64);
+  windows.length = std::max(windows.length, round_up(ceil_div(size.positions, most), 64));
   windows.count = size.positions / windows.length;
   return windows;
 }

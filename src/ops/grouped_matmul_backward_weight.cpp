@@ -29,7 +29,7 @@ void infer(InferCall& call) {
       "rows are words [1, groups * columns of d_z]");
   call.require(size.weight_rows > 0, "weight_rows, those of the weight, are above zero");
   call.require(call.in(kX).rows == size.positions, "d_z and x that agree in rows");
-  call.require(size.positions <= kGroupedMaxDepth, "at most 262144 positions");
+  require_extent(call, size.positions, "positions");
   call.require(call.in(kPlan) == Shape{1, size.plan().words} && call.dtype(kPlan) == DType::kU32,
                "plan is a group plan for these positions and groups");
   call.output({size.weight_rows, size.depth});

@@ -22,8 +22,8 @@ void infer(InferCall& call) {
   call.require(
       size.groups > 0 && call.in(kRows) == Shape{1, size.groups * size.slots} && call.dtype(kRows) == DType::kU32,
       "rows are words [1, groups * columns of d_z]");
-  call.require(size.positions <= kGroupedMaxDepth && size.slots <= kGroupedMaxDepth,
-               "at most 262144 positions and slots");
+  require_extent(call, size.positions, "positions");
+  require_extent(call, size.slots, "slots");
   call.require(call.in(kPlan) == Shape{1, size.plan().words} && call.dtype(kPlan) == DType::kU32,
                "plan is a group plan for these positions and groups");
   call.output({size.positions, size.depth});

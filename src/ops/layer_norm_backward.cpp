@@ -1,3 +1,4 @@
+#include "base/ceil_div.hpp"
 #include "ops/reduction.hpp"
 
 namespace fabula::ops {
@@ -40,8 +41,7 @@ std::int64_t chunk_positions(std::string_view variant, std::int64_t positions) {
 }
 
 std::int64_t chunk_count(std::string_view variant, std::int64_t positions, std::int64_t all_positions) {
-  const std::int64_t chunk = chunk_positions(variant, all_positions);
-  return (positions + chunk - 1) / chunk;
+  return ceil_div(positions, chunk_positions(variant, all_positions));
 }
 
 Window rows_of(Value value, const RowBlock& block) {

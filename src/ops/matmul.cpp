@@ -26,7 +26,7 @@ void infer(InferCall& call) {
   const Shape b = call.in(kB);
   call.require((layout == MatmulLayout::kNT ? b.cols : b.rows) == k, "a and b that agree in K");
   call.require(layout != MatmulLayout::kNT || k <= kMatmulMaxDepth,
-               "at most 262144 columns where both are stored along K");
+               fmt::format("at most {} columns where both are stored along K", kMatmulMaxDepth));
   call.require(is_float(call.dtype(kA)) && is_float(call.dtype(kB)), "a and b of floats");
   const Shape y{m, n, storage_type(call.attrs(), call.dtype(kA))};
   if (call.has_input(kBias))

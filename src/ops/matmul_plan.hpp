@@ -122,14 +122,15 @@ inline std::vector<std::string> matmul_coop_variants(const vk::DeviceProfile& pr
   constexpr std::uint32_t kLanes = kMatmulCoopLanes;
   std::vector<std::string> names;
   const bool fits = features.subgroup_size_control && kLanes >= features.min_subgroup_size &&
-                    kLanes <= features.max_subgroup_size && limits.max_invocations >= 256 &&
-                    limits.max_workgroup_size[0] >= 256 && limits.max_shared_memory >= 20 * 1024;
-  const auto offer = [&](bool feature, std::string_view variant) {
+                    kLanes <= features.max_subgroup_size && limits.max_shared_memory >= 20 * 1024;
+  const auto offer = [&](bool feature, std::uint32_t invocations, std::string_view variant) {
     const std::string name(variant);
-    if (feature && fits && vk::find_shader("matmul_" + name + "_nn") != nullptr) names.push_back(name);
+    if (feature && fits && limits.max_invocations >= invocations && limits.max_workgroup_size[0] >= invocations &&
+        vk::find_shader("matmul_" + name + "_nn") != nullptr)
+      names.push_back(name);
   };
-  offer(features.cooperative_matrix_nv, kMatmulCoopNv);
-  offer(features.cooperative_matrix_khr, kMatmulCoopKhr);
+  offer(features.cooperative_matrix_khr, 128, kMatmulCoopKhr);
+  offer(features.cooperative_matrix_nv, 256, kMatmulCoopNv);
   return names;
 }
 

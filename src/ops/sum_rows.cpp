@@ -1,3 +1,4 @@
+#include "base/ceil_div.hpp"
 #include "ops/texel.hpp"
 
 namespace fabula::ops {
@@ -15,17 +16,13 @@ constexpr std::int64_t chunk_rows(std::int64_t rows) {
 constexpr std::string_view kTexel = "texel", kStorage = "storage";
 constexpr std::int64_t kLastChunk = 256;  ///< as many rows as are summed in one go at the end
 
-std::int64_t chunks(std::int64_t rows, std::int64_t chunk) {
-  return (rows + chunk - 1) / chunk;
-}
-
 struct Push {
   std::uint32_t rows, columns, chunk, y_row;
 };
 
 void stage(LowerCall& call, const Window& x, std::int64_t rows, Value y, std::int64_t chunk, std::int64_t y_row) {
   const std::int64_t stride = call.out().ld() / 4;
-  const std::int64_t groups = (rows + chunk - 1) / chunk * ((stride + 15) / 16);
+  const std::int64_t groups = ceil_div(rows, chunk) * ceil_div(stride, 16);
   call.dispatch(
       {.shader = "sum_rows_" + std::string(call.variant()), .bindings = {x, y}, .groups = LowerCall::grid(groups)},
       Push{std::uint32_t(rows), std::uint32_t(call.out().cols), std::uint32_t(chunk), std::uint32_t(y_row)});
@@ -46,7 +43,7 @@ void lower(LowerCall& call) {
       if (block.begin < end) stage(call, {x, block.begin, end}, end - block.begin, partial, chunk, block.begin / chunk);
     }
     x = partial;
-    rows = chunks(rows, chunk);
+    rows = ceil_div(rows, chunk);
   }
 }
 
@@ -77,8 +74,8 @@ const OpDef sum_rows{
     .scratch =
         [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
           std::vector<Shape> levels;
-          for (std::int64_t rows = node.in(0).rows; rows > kBlockChunk; rows = chunks(rows, kBlockChunk))
-            levels.push_back({chunks(rows, kBlockChunk), node.in(0).cols});
+          for (std::int64_t rows = node.in(0).rows; rows > kBlockChunk; rows = ceil_div(rows, kBlockChunk))
+            levels.push_back({ceil_div(rows, kBlockChunk), node.in(0).cols});
           return levels;
         },
     .half = {"x"},

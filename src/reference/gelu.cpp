@@ -1,4 +1,4 @@
-#include <cmath>
+#include "reference/gelu.hpp"
 
 #include "graph/reference.hpp"
 
@@ -10,10 +10,7 @@ template <class T>
 void gelu(RefCall<T>& call) {
   const auto& x = call.in[0]->f;
   auto& y = call.out[0]->f;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double v = x[i];
-    y[i] = static_cast<T>(0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))));
-  }
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = static_cast<T>(gelu_of(x[i]));
 }
 template void gelu<float>(RefCall<float>&);
 template void gelu<double>(RefCall<double>&);

@@ -1,6 +1,5 @@
-#include <cmath>
-
 #include "graph/reference.hpp"
+#include "reference/gelu.hpp"
 
 namespace fabula::reference {
 using graph::OpCase;
@@ -10,12 +9,7 @@ template <class T>
 void gelu_backward(RefCall<T>& call) {
   const auto &x = call.in[0]->f, &d_y = call.in[1]->f;
   auto& d_x = call.out[0]->f;
-  const double c = std::sqrt(2 / M_PI);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double v = x[i], t = std::tanh(c * (v + 0.044715 * v * v * v));
-    const double slope = 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * c * (1 + 3 * 0.044715 * v * v);
-    d_x[i] = static_cast<T>(d_y[i] * slope);
-  }
+  for (std::size_t i = 0; i < x.size(); ++i) d_x[i] = static_cast<T>(d_y[i] * gelu_slope(x[i]));
 }
 template void gelu_backward<float>(RefCall<float>&);
 template void gelu_backward<double>(RefCall<double>&);

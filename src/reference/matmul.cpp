@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "graph/reference.hpp"
+#include "reference/gelu.hpp"
 
 namespace fabula::reference {
 using graph::OpCase;
@@ -9,15 +10,6 @@ using graph::RefCall;
 using graph::Shape;
 
 namespace {
-
-constexpr double kGeluScale = 0.79788456080286536, kGeluCubic = 0.044715;  // sqrt(2/pi)
-double gelu_of(double v) {
-  return 0.5 * v * (1 + std::tanh(kGeluScale * (v + kGeluCubic * v * v * v)));
-}
-double gelu_slope(double v) {
-  const double t = std::tanh(kGeluScale * (v + kGeluCubic * v * v * v));
-  return 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * kGeluScale * (1 + 3 * kGeluCubic * v * v);
-}
 
 /// What is stored of one element's sum.
 template <class T>

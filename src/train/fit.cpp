@@ -148,6 +148,7 @@ std::vector<std::string> memory_advice(const vk::DeviceProfile& profile, const m
   } else {
     in_pieces(block, "");
   }
+  if (model.precision() == Precision::kFp32) advice.emplace_back("--precision fp16   (activations in 16 bits)");
   const std::int64_t T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
   if (T > 1) advice.push_back(fmt::format("--set train.sequence_length={}   (shorter sequences)", T / 2));
   if (model.config().head.kind == HeadKind::kFull)

@@ -101,9 +101,11 @@ void Trainer::check_resumable(const RunState& saved) const {
         "the training settings differ from those that the run was started with; losses will differ from an "
         "uninterrupted run");
   if (options_.resume == Resume::kForce) return;
-  // Kernels depend on shapes too: planned with the old settings, only the device and the program can make a difference.
-  if (saved.lowering == lowering_text(profile_, model_, old.train)) {
-    if (saved.lowering != lowering_text(device_.profile(), model_, old.train))
+  // Kernels depend on shapes and types too: planned with the old settings, only the device and the program can make a
+  // difference.
+  const models::LanguageModel model(config_.model, data_.head, old.train.precision);
+  if (saved.lowering == lowering_text(profile_, model, old.train)) {
+    if (saved.lowering != lowering_text(device_.profile(), model, old.train))
       info(
           "the run keeps the kernels that it was started with, not those that fabula tune found since; --resume force "
           "takes these");
@@ -131,13 +133,21 @@ void Trainer::start_or_resume() {
   const RunState saved = folder_.read_state();
   check_resumable(saved);
   folder_.load(runtime_, model_, saved);
-  const auto scale = saved.numbers.find(kLossScaleKey), good_steps = saved.numbers.find(kGoodStepsKey);
-  if (config_.train.precision == Precision::kFp16 && scale != saved.numbers.end() && good_steps != saved.numbers.end())
-    step_runner_.set_loss_scale({.scale = static_cast<double>(scale->second), .good_steps = good_steps->second});
+  resume_loss_scale(saved);
   first_step_ = saved_step_ = saved.step;
   best_valid_loss_ = saved.best_val_loss;
   metrics_.emplace(folder_.file("metrics.jsonl"), saved.step);
   info("resuming after step {} of {}", first_step_, steps_);
+}
+
+void Trainer::resume_loss_scale(const RunState& saved) {
+  const auto scale = saved.numbers.find(kLossScaleKey), good_steps = saved.numbers.find(kGoodStepsKey);
+  if (config_.train.precision != Precision::kFp16 || scale == saved.numbers.end() || good_steps == saved.numbers.end())
+    return;
+  if (scale->second < 1 || good_steps->second < 0)
+    fail(ErrorCode::kFormat, "{}: {} {} after {} good steps is no loss scale; the smallest is 1",
+         folder_.file("state.json").string(), kLossScaleKey, scale->second, good_steps->second);
+  step_runner_.set_loss_scale({.scale = static_cast<double>(scale->second), .good_steps = good_steps->second});
 }
 
 void Trainer::finish_steps(std::size_t left_under_way) {

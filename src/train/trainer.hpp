@@ -47,6 +47,7 @@ class Trainer {
  private:
   void start_or_resume();
   void check_resumable(const RunState& saved) const;
+  void resume_loss_scale(const RunState& saved);
   text::Batch batch(std::uint64_t number) const { return batches_.batch(options_.overfit_batch ? 0 : number); }
   void finish_steps(std::size_t left_under_way);
   void note_skipped(const StepResult& result);

@@ -74,7 +74,7 @@ std::optional<std::uint64_t> budget_left(const Device::Impl& device, std::uint32
   fail(ErrorCode::kOutOfMemory,
        "out of device memory for {}: {} wanted, {} ({}: heap of {}{}, {} of it held by fabula{}). What needs less: "
        "--recompute block, --set train.batch_size=N with a larger train.grad_accumulation, "
-       "--set train.sequence_length=N, a smaller model; `fabula plan --fit` finds the largest batch",
+       "--precision fp16, --set train.sequence_length=N, a smaller model; `fabula plan --fit` finds the largest batch",
        what, mib(bytes), reason, device.profile().name, mib(device.physical.memory.memoryHeaps[heap].size),
        cap != 0 ? fmt::format(" capped at {}", mib(cap)) : "", mib(device.heap_used[heap]),
        left ? fmt::format(", {} left in the driver's budget", mib(*left)) : "");

@@ -2,6 +2,7 @@
 
 #include "base/fail.hpp"
 #include "vk/device_impl.hpp"
+#include "vk/khr_matrix.hpp"
 #include "vk/result.hpp"
 #include "vk/shader_table.hpp"
 #include "vk/spirv_words.hpp"
@@ -117,7 +118,9 @@ const ShaderInfo& PipelineStore::shader(const std::string& name) {
          "no shader \"{}\" in this build ({} variants): is the file under shaders/, or was the variant left out?", name,
          shader_table().size());
   try {
-    return shaders_.emplace(name, ShaderInfo({binary->begin, binary->end})).first->second;
+    std::span<const std::uint32_t> words(binary->begin, binary->end);
+    if (binary->khr_from_nv) words = rewritten_[name] = khr_from_nv_matrices(words);
+    return shaders_.emplace(name, ShaderInfo(words)).first->second;
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("shader \"{}\": {}", name, error.what()));
   }

@@ -6,6 +6,7 @@
 
 #include "base/environment.hpp"
 #include "base/fail.hpp"
+#include "base/file_io.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "vk/physical.hpp"
@@ -63,7 +64,7 @@ std::vector<char> read_cache(const std::filesystem::path& path, const PhysicalDe
 }
 
 void write_cache(const std::filesystem::path& path, const std::vector<char>& data) {
-  std::filesystem::create_directories(path.parent_path());
+  ensure_directory(path.parent_path());
   // A name of its own, so that two processes do not write into each other's file; a torn file fails its checksum.
   std::filesystem::path temporary = path;
   temporary += fmt::format(".{:x}", reinterpret_cast<std::uintptr_t>(&data) ^ fnv1a(data.data(), data.size()));

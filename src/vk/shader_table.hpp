@@ -10,6 +10,7 @@ struct ShaderBinary {
   std::string_view name;
   const std::uint32_t* begin;
   const std::uint32_t* end;
+  bool khr_from_nv = false;  ///< written with NV's cooperative matrices, to be used with KHR's (khr_matrix.hpp)
 };
 
 /// Every variant that this build holds.

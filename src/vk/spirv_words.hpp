@@ -7,6 +7,7 @@ namespace fabula::vk::spirv {
 inline constexpr std::uint32_t kMagic = 0x07230203;
 
 enum Op : std::uint32_t {
+  kOpExtension = 10,
   kOpExecutionMode = 16,
   kOpCapability = 17,
   kOpTypeBool = 20,
@@ -33,6 +34,16 @@ enum Op : std::uint32_t {
   kOpDecorate = 71,
   kOpMemberDecorate = 72,
   kOpExecutionModeId = 331,
+  kOpTypeCooperativeMatrixKHR = 4456,
+  kOpCooperativeMatrixLoadKHR = 4457,
+  kOpCooperativeMatrixStoreKHR = 4458,
+  kOpCooperativeMatrixMulAddKHR = 4459,
+  kOpCooperativeMatrixLengthKHR = 4460,
+  kOpTypeCooperativeMatrixNV = 5358,
+  kOpCooperativeMatrixLoadNV = 5359,
+  kOpCooperativeMatrixStoreNV = 5360,
+  kOpCooperativeMatrixMulAddNV = 5361,
+  kOpCooperativeMatrixLengthNV = 5362,
   // Inside OpSpecConstantOp:
   kOpUConvert = 113,
   kOpSConvert = 114,
@@ -80,6 +91,10 @@ enum Decoration : std::uint32_t {
   kDescriptorSet = 34,
   kOffset = 35,
 };
+
+/// What a KHR cooperative matrix is in a product, and how it lies in memory.
+enum CooperativeMatrixUse : std::uint32_t { kMatrixA = 0, kMatrixB = 1, kMatrixAccumulator = 2 };
+enum CooperativeMatrixLayout : std::uint32_t { kRowMajor = 0, kColumnMajor = 1 };
 
 inline constexpr std::uint32_t kBuiltInWorkgroupSize = 25;
 inline constexpr std::uint32_t kModeLocalSize = 17, kModeLocalSizeId = 38;

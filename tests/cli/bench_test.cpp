@@ -61,6 +61,9 @@ TEST(Bench, CompareHeads) {
   EXPECT_LT(rows["grouped"]["step MiB"].get<double>(), rows["full untied"]["step MiB"].get<double>());
   EXPECT_LT(rows["grouped"]["GFLOP/step"].get<double>(), rows["full tied"]["GFLOP/step"].get<double>());
   EXPECT_EQ(fabula_ok(compare({"--json"})).out, fabula_ok(compare({"-o", "json"})).out);
+  const nlohmann::json half = fabula_ok(compare({"--json", "--precision", "fp16"})).json();
+  EXPECT_NE(half["notes"].dump().find(", fp16,"), std::string::npos) << half["notes"];
+  EXPECT_EQ(names_of(by_head(half)), kNames);
 }
 
 TEST(Bench, CompareHeadsFormatsAndConfiguredHead) {
@@ -194,6 +197,8 @@ TEST(Bench, ProfileByKernelAndByOp) {
   EXPECT_NE(kernels["notes"].dump().find("roof of this device"), std::string::npos);
   EXPECT_NE(kernels["notes"].dump().find("causal"), std::string::npos);
   expect_refusal(fabula({"bench", "train", scene().path("config.json"), "--by", "op"}), 2, {"--profile"});
+  expect_refusal(fabula(profile + Args{"--filter", "full"}), 2, {"--profile", "--filter"});
+  expect_refusal(fabula(profile + Args{"--tokens", scene().path("train.tokens")}), 2, {"--profile", "--tokens"});
 }
 
 TEST(Bench, BadInput) {
@@ -206,6 +211,10 @@ TEST(Bench, BadInput) {
   refuse({"--group-sizes", "0"}, {"--group-sizes"});
   refuse({"--vocab", "300", "--group-sizes", "20,301"}, {"301", "1 to 300"});
   refuse({"--heads", "gruoped"}, {"no head has \"gruoped\"", "grouped", "full tied"});
+  expect_refusal(
+      fabula({"bench", "train", scene().path("config.json"), "--set", "vocab_size=300", "--filter", "nosuch"}), 2,
+      {"no head has \"nosuch\"", "grouped", "fused tied"});
+  expect_refusal(fabula({"bench", "ops", "--filter", "nosuch"}), 2, {"no benchmark has \"nosuch\""});
   refuse({"--vocabulary", "3"}, {"no flag \"--vocabulary\"", "--vocab"});
   expect_refusal(fabula(heads({"--tokens", scene().path("stories.txt")})), 1, {"stories.txt"});
   expect_refusal(fabula({"plan", scene().path("config.json"), "-o", "csv"}), 2, {"--compare-heads"});

@@ -7,6 +7,7 @@
 
 #include "base/philox.hpp"
 #include "graph/memory_plan.hpp"
+#include "graph/models.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::test {
@@ -15,12 +16,6 @@ using graph::Graph;
 using graph::Shape;
 using graph::Value;
 using Values = std::vector<graph::RefTensor<double>>;
-
-std::size_t count_nodes(const Graph& graph, std::string_view op) {
-  std::size_t count = 0;
-  for (const graph::Node& node : graph.nodes()) count += node.op->def->name == op;
-  return count;
-}
 
 Values evaluate(const Graph& graph) {
   Values values(graph.values().size());

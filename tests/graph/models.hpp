@@ -5,7 +5,7 @@
 #include "base/philox.hpp"
 #include "models/loss_graph.hpp"
 
-// Small whole models for tests of the graph layer.
+// Small whole models for tests of the graph layer, and what is asked of a graph.
 namespace fabula::test {
 
 inline ModelConfig small_config(HeadKind head, bool tied = true) {
@@ -19,6 +19,12 @@ inline ModelConfig small_config(HeadKind head, bool tied = true) {
   config.tie_word_embeddings = head == HeadKind::kFull && tied;
   config.head.kind = head;
   return config;
+}
+
+inline std::size_t count_nodes(const graph::Graph& graph, std::string_view op) {
+  std::size_t count = 0;
+  for (const graph::Node& node : graph.nodes()) count += node.op->def->name == op;
+  return count;
 }
 
 /// The values of a gradient graph's parameters, states and inputs for one random batch.

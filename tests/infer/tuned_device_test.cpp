@@ -39,6 +39,9 @@ TEST(TunedDevice, LeavesForeignFilesAlone) {
     EXPECT_TRUE(choices.empty());
     EXPECT_NE(note.find("was measured"), std::string::npos) << note;
   }
+  TunedDevice rebuilt = kDevice;
+  rebuilt.driver_uuid = "13";
+  EXPECT_EQ(used(some_file(), rebuilt).second, "it was measured with another driver 1.2");
   TunedDevice newer = kDevice;
   newer.driver = "driver 1.3";
   const std::string note = used(some_file(), newer).second;

@@ -4,20 +4,16 @@
 #include <gtest/gtest.h>
 
 #include "expect_error.hpp"
+#include "graph/models.hpp"
 
 namespace fabula::train {
 namespace {
 
 ModelConfig model_config() {
-  ModelConfig config;
-  config.vocab_size = 300;
+  ModelConfig config = test::small_config(HeadKind::kGrouped);
   config.n_positions = 32;
   config.hidden = 32;
   config.layers = 3;
-  config.heads = 2;
-  config.attn_dropout = 0;
-  config.tie_word_embeddings = false;
-  config.head.kind = HeadKind::kGrouped;
   return config;
 }
 
@@ -122,8 +118,11 @@ TEST_F(Fit, APlanThatDoesNotFitSaysWhatWould) {
     parts.insert(parts.end(), {"out of device memory", "the run takes", "fabula plan --fit"});
     test::expect_error(ErrorCode::kOutOfMemory, parts, [&] { plan_to_fit(device(memory), profile_, model_, config_); });
   };
-  refusal(
-      {"with recompute block", "--set train.batch_size=8 --set train.grad_accumulation=3", "train.sequence_length=16"});
+  refusal({"with recompute block", "--set train.batch_size=8 --set train.grad_accumulation=3", "--precision fp16",
+           "train.sequence_length=16"});
+  const models::LanguageModel half(model_config(), {}, Precision::kFp16);
+  for (const std::string& line : memory_advice(profile_, half, config_, memory))
+    EXPECT_EQ(line.find("--precision"), std::string::npos) << line;
   config_.recompute = Recompute::kNone;
   refusal({"with recompute none", "--recompute block --set train.batch_size=8 --set train.grad_accumulation=3"});
   // The limit may be above the device's memory in plans for others, not in a run.

@@ -156,6 +156,32 @@ TEST_F(Training, ARunResumesWithOrWithoutRecomputation) {
   EXPECT_EQ(losses("changed"), losses("whole"));
 }
 
+TEST_F(Training, AnFp16RunResumesWithItsLossScale) {
+  const TrainOptions resume{.resume = Resume::kAuto, .overfit_batch = false, .stop_requested = {}};
+  const std::vector<std::string> fp16{"train.precision=fp16", "train.steps=6"};
+  train(*open_device(), "whole", {}, fp16);
+  int asked = 0;
+  TrainOptions stopping;
+  stopping.stop_requested = [&] { return ++asked >= 2 + 3; };
+  EXPECT_TRUE(train(*open_device(), "stopped", stopping, fp16).interrupted);
+  const auto device = open_device();
+  train(*device, "stopped", resume, fp16);
+  EXPECT_EQ(losses("stopped").size(), 6u);
+  EXPECT_EQ(losses("stopped"), losses("whole"));
+  const std::string state = bytes_of(path("stopped") / "state.json");
+  EXPECT_NE(state.find(R"("loss_scale_good_steps": 6)"), std::string::npos) << state;
+  EXPECT_EQ(state, bytes_of(path("whole") / "state.json"));
+  // Another precision is a setting like others, not another kernel.
+  train(*device, "whole", resume, {"train.precision=fp32", "train.steps=7"});
+  EXPECT_EQ(losses("whole").size(), 7u);
+  std::string damaged = state;
+  damaged.replace(damaged.find(R"("loss_scale": )"), 14, R"("loss_scale": -)");
+  std::ofstream(path("stopped") / "state.json") << damaged;
+  test::expect_error(ErrorCode::kFormat, {"state.json", "loss_scale", "the smallest is 1"}, [&] {
+    train(*device, "stopped", resume, {"train.precision=fp16", "train.steps=7"});
+  });
+}
+
 TEST_F(Training, DataFilesOfTheUserAreNotOverwritten) {
   std::filesystem::create_directories(path("mine") / "data");
   std::ofstream(path("mine") / "data" / "stories-train.txt") << "my own text";

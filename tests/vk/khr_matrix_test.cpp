@@ -1,0 +1,140 @@
+#include "vk/khr_matrix.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "vk/open_device.hpp"
+#include "vk/shader_table.hpp"
+#include "vk/spirv.hpp"
+#include "vk/spirv_words.hpp"
+
+namespace fabula::vk {
+namespace {
+
+using namespace spirv;
+using test::expect_error;
+using Words = std::vector<std::uint32_t>;
+
+template <class Visit>
+void for_each_instruction(const Words& words, const Visit& visit) {
+  for (std::size_t at = 5; at < words.size(); at += words[at] >> 16)
+    visit(words[at] & 0xffff, std::span(words).subspan(at + 1, (words[at] >> 16) - 1));
+}
+
+Words rewritten(const ShaderBinary& shader) {
+  return khr_from_nv_matrices({shader.begin, shader.end});
+}
+
+/// What KHR's instructions ask of a module: checked by id, type by type.
+struct KhrModule {
+  explicit KhrModule(const Words& words) : module(SpirvModule::parse(words)) {
+    for_each_instruction(words, [&](std::uint32_t op, std::span<const std::uint32_t> in) {
+      if (op == kOpTypeCooperativeMatrixKHR) use[in[0]] = value(in[5]);
+      // Results of the instructions that make or fetch matrices: type, result.
+      if (in.size() >= 2 && use.contains(in[0])) type_of[in[1]] = in[0];
+      if (op == kOpCooperativeMatrixLoadKHR) loads.insert({use.at(in[0]), value(in[3])});
+      if (op == kOpCooperativeMatrixMulAddKHR)
+        products.push_back({use.at(type_of.at(in[2])), use.at(type_of.at(in[3])), use.at(type_of.at(in[4]))});
+      if (op == kOpCooperativeMatrixStoreKHR) stores.push_back({use.at(type_of.at(in[1])), value(in[2])});
+      EXPECT_FALSE(op >= kOpTypeCooperativeMatrixNV && op <= kOpCooperativeMatrixLengthNV) << op;
+    });
+  }
+
+  std::uint32_t value(std::uint32_t id) const {
+    const auto found = module.constants.find(id);
+    EXPECT_TRUE(found != module.constants.end() && found->second.operands.size() == 1) << "id " << id;
+    return found == module.constants.end() ? ~0u : found->second.operands[0];
+  }
+
+  SpirvModule module;
+  std::map<std::uint32_t, std::uint32_t> use, type_of;  ///< of matrix types | of values
+  std::vector<std::array<std::uint32_t, 3>> products;
+  std::vector<std::array<std::uint32_t, 2>> stores;  ///< use, order
+  std::set<std::array<std::uint32_t, 2>> loads;      ///< the same
+};
+
+class KhrMatrix : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const ShaderBinary& shader : shader_table())
+      if (shader.khr_from_nv) shaders_.push_back(shader);
+    if (shaders_.empty()) GTEST_SKIP() << "this build's shader compiler knows KHR's form itself, or no form";
+  }
+  std::vector<ShaderBinary> shaders_;
+};
+
+TEST_F(KhrMatrix, EveryMatrixHasTheUseThatItsProductsAskFor) {
+  for (const ShaderBinary& shader : shaders_) {
+    SCOPED_TRACE(std::string(shader.name));
+    const KhrModule khr(rewritten(shader));
+    EXPECT_FALSE(khr.products.empty());
+    for (const auto& product : khr.products)
+      EXPECT_EQ(product, (std::array<std::uint32_t, 3>{kMatrixA, kMatrixB, kMatrixAccumulator}));
+    EXPECT_FALSE(khr.stores.empty());
+    for (const auto& store : khr.stores)
+      EXPECT_EQ(store, (std::array<std::uint32_t, 2>{kMatrixAccumulator, kRowMajor}));
+  }
+}
+
+TEST_F(KhrMatrix, EveryLoadKeepsItsOrder) {
+  const auto loads = [](const char* name) {
+    const ShaderBinary* shader = find_shader(name);
+    EXPECT_NE(shader, nullptr) << name;
+    return KhrModule(rewritten(*shader)).loads;
+  };
+  using Loads = std::set<std::array<std::uint32_t, 2>>;
+  EXPECT_EQ(loads("matmul_coop_khr_nn"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kRowMajor}}));
+  EXPECT_EQ(loads("matmul_coop_khr_nt"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kColumnMajor}}));
+  EXPECT_EQ(loads("matmul_coop_khr_tn"), (Loads{{kMatrixA, kColumnMajor}, {kMatrixB, kRowMajor}}));
+}
+
+TEST_F(KhrMatrix, TheInterfaceStaysAndTheExtensionIsKhr) {
+  for (const ShaderBinary& shader : shaders_) {
+    SCOPED_TRACE(std::string(shader.name));
+    const Words before(shader.begin, shader.end), after = rewritten(shader);
+    const ShaderInterface is = reflect(after), was = reflect(before);
+    EXPECT_EQ(is.slots.size(), was.slots.size());
+    EXPECT_EQ(is.push_constant_bytes, was.push_constant_bytes);
+    EXPECT_EQ(is.specialization_count, was.specialization_count);
+    const SpirvModule module = SpirvModule::parse(after);
+    const auto has = [&](std::uint32_t capability) {
+      return std::count(module.capabilities.begin(), module.capabilities.end(), capability) == 1;
+    };
+    EXPECT_TRUE(has(kCooperativeMatrixKHR));
+    EXPECT_FALSE(has(kCooperativeMatrixNV));
+    int extensions = 0;
+    for_each_instruction(after, [&](std::uint32_t op, std::span<const std::uint32_t> in) {
+      if (op != kOpExtension) return;
+      const std::string text = reinterpret_cast<const char*>(in.data());
+      extensions += text == "SPV_KHR_cooperative_matrix";
+      EXPECT_NE(text, "SPV_NV_cooperative_matrix");
+    });
+    EXPECT_EQ(extensions, 1);
+  }
+}
+
+TEST_F(KhrMatrix, DamagedModulesAreRefused) {
+  expect_error(ErrorCode::kInternal, {"not a SPIR-V module"}, [] { khr_from_nv_matrices({}); });
+  const Words words(shaders_[0].begin, shaders_[0].end);
+  expect_error(ErrorCode::kInternal, {"cut short"}, [&] { khr_from_nv_matrices(std::span(words).first(6)); });
+  Words integers = words;  // matrices of integers: which use they have is not known
+  for (std::size_t at = 5; at < integers.size(); at += integers[at] >> 16) {
+    const auto module = SpirvModule::parse(words);
+    if ((integers[at] & 0xffff) != kOpTypeCooperativeMatrixNV) continue;
+    for (const auto& [id, type] : module.types)
+      if (type.op == kOpTypeInt) integers[at + 2] = id;
+    break;
+  }
+  expect_error(ErrorCode::kInternal, {"expected floats"}, [&] { khr_from_nv_matrices(integers); });
+}
+
+TEST(KhrMatrixless, AModuleWithoutMatricesKeepsItsInterface) {
+  const ShaderBinary* shader = find_shader("test_copy");
+  ASSERT_NE(shader, nullptr);
+  EXPECT_EQ(reflect(rewritten(*shader)).slots.size(), 2u);
+}
+
+}  // namespace
+}  // namespace fabula::vk
