@@ -10,8 +10,13 @@ usage: scripts/test.sh [--quick] [--asan] [--no-swiftshader] [--no-install] [--j
 
 Builds fabula with its tests (preset ci, in build/ci) and runs them on lavapipe, on lavapipe under the limits of
 vulkan-minimum, and on SwiftShader. The last lines are ctest's summary; the exit status is 0 only when all passed.
+lavapipe checks every kernel of an op in every case (of a product with an activation, the first choice in every layout,
+the others in one); vulkan-minimum fewer of the cases in 16 bits; SwiftShader too, the first choice in each and all
+kernels in as many as it takes. Most of the time the drivers compile kernels: lavapipe's are kept in
+build/mesa_shader_cache, so the first run is the longest.
 
-  --quick           leave out the large cases: under 3 minutes on 2 cores once built
+  --quick           leave out the large cases, three in four of the cases in 16 bits, and of each case all kernels but
+                    the driver's first choice
   --asan            afterwards build with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan), and run the
                     quick tests with it
   --no-swiftshader  do without the second driver (it is fetched from Debian's package chromium-common)
@@ -46,7 +51,7 @@ case $jobs in '' | *[!0-9]* | 0) die "--jobs is \"$jobs\", expected a number of 
 
 build=$PWD/build
 mkdir -p "$build"
-# Compiled shaders of the drivers, kept between runs: a fresh one costs up to a second each.
+# Compiled shaders of the drivers, kept between runs: a fresh one costs seconds, up to 30 (emulated matrices).
 export MESA_SHADER_CACHE_DIR=$build/mesa_shader_cache
 mkdir -p "$MESA_SHADER_CACHE_DIR"
 

@@ -12,7 +12,8 @@ vk::DeviceOptions& options() {
   static vk::DeviceOptions value;
   return value;
 }
-bool quick_run = false, thin_run = false, best_run = false;
+bool quick_run = false, thin_run = false;
+Kernels checked_kernels = Kernels::kAll;
 std::unique_ptr<vk::Device> opened;
 }  // namespace
 
@@ -23,8 +24,8 @@ vk::Device& device() {
 bool quick() {
   return quick_run;
 }
-bool best_only() {
-  return best_run;
+Kernels kernels() {
+  return checked_kernels;
 }
 bool thin() {
   return thin_run || quick_run;
@@ -55,7 +56,9 @@ int main(int argc, char** argv) {
     else if (!std::strcmp(argv[i], "--quick"))
       fabula::test::quick_run = true;
     else if (!std::strcmp(argv[i], "--best"))
-      fabula::test::best_run = true;
+      fabula::test::checked_kernels = fabula::test::Kernels::kBest;
+    else if (!std::strcmp(argv[i], "--cover"))
+      fabula::test::checked_kernels = fabula::test::Kernels::kCovering;
     else if (!std::strcmp(argv[i], "--thin"))
       fabula::test::thin_run = true;
     else if (!std::strcmp(argv[i], "--device") && more)
@@ -63,7 +66,8 @@ int main(int argc, char** argv) {
     else if (!std::strcmp(argv[i], "--limits") && more)
       options.limits = argv[++i];
     else {
-      std::fprintf(stderr, "unknown flag %s (--device NAME, --limits PROFILE, --validate, --quick, --thin, --best)\n",
+      std::fprintf(stderr,
+                   "unknown flag %s (--device NAME, --limits PROFILE, --validate, --quick, --thin, --best, --cover)\n",
                    argv[i]);
       return 2;
     }
