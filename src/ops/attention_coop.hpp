@@ -45,7 +45,7 @@ inline AttentionBlock attention_coop_block(std::int64_t head_size, bool backward
   for (const Size& size : backward ? kBackward : kForward) {
     const AttentionBlock block{2 * (backward ? size.keys : size.queries), size.queries, size.keys, 0, 0, 0};
     if (found.local > 0 || block.local > profile.limits.max_invocations) continue;
-    if (software && (size.queries > 32 || size.keys > 32)) continue;
+    if (software && (size.queries > (backward ? 16 : 32) || size.keys > 32)) continue;
     if (attention_coop_bytes(block, head_size, backward) <= profile.limits.max_shared_memory) found = block;
   }
   return found;
