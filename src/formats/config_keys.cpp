@@ -140,8 +140,7 @@ const ConfigKey kKeys[] = {
      "Largest norm of the whole gradient; 0: no clipping."},
     {"train", "dropout", "dropout", RealField{FABULA_AT(double, train.dropout), 0, 0.99, &kAsModel},
      "Replaces the model's dropout of embeddings and residual sums, and turns that of attention weights off; null: as "
-     "the "
-     "model says."},
+     "the model says."},
     {"train", "seed", "seed", IntegerField{FABULA_AT(Int, train.seed), 0, kHuge},
      "Of weights, order of the data, dropout and samples."},
     {"train", "eval_every", "eval_every", IntegerField{FABULA_AT(Int, train.eval_every), 0, kHuge},

@@ -51,8 +51,7 @@ struct Validator {
     if (model().tie_word_embeddings && head.modulation != HeadModulation::kPerGroup && head.shortlist == 0) {
       fail(ErrorCode::kInvalidArgument,
            "{}: tie_word_embeddings is true, a grouped head with modulation {} and no shortlist has matrices of its "
-           "own; "
-           "set it to false or leave it out",
+           "own; set it to false or leave it out",
            source, modulation_name(head.modulation));
     }
     if (!head.bias) {
@@ -109,8 +108,7 @@ struct Validator {
     if (model().groups() * model().slots() > kMostSlots) {
       fail(ErrorCode::kInvalidArgument,
            "{}: head.groups {} x head.group_size {} = {} slots; with modulation {} there may be {}: make the groups "
-           "more "
-           "equal",
+           "more equal",
            source, model().groups(), model().slots(), model().groups() * model().slots(),
            modulation_name(head.modulation), kMostSlots);
     }

@@ -64,8 +64,7 @@ const OpDef adamw{
     .name = "adamw",
     .formula =
         "p -= lr decay p; m, v: means of g, g^2; p -= lr/(1-beta1^t) m / (sqrt(v/(1-beta2^t)) + eps); g = clip[0] "
-        "grad; "
-        "nothing when clip[3] is set",
+        "grad; nothing when clip[3] is set",
     .inputs = {"hyper", "clip", "all params, then all grads, all m, all v..."},
     .attrs = {"decay"},
     .infer = infer,

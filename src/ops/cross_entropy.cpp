@@ -28,8 +28,7 @@ const OpDef cross_entropy{
     .name = "cross_entropy",
     .formula =
         "loss[n] = log_sum_exp[n] - logits[n, labels[n]] over the first counts[n] columns; correct[n] = 1 where the "
-        "label is "
-        "the first largest; ignored: 0",
+        "label is the first largest; ignored: 0",
     .inputs = {"logits", "labels", "counts?"},
     .infer =
         [](InferCall& call) {

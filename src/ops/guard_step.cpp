@@ -34,8 +34,8 @@ const OpDef guard_step{
     .name = "guard_step",
     .formula =
         "clip = {c, norm / s, s, w}: the gradients' factor with their scale s taken out; w = 1, c = 0, and halted, "
-        "when "
-        "norm or loss is not finite or an earlier step was halted; w = 2, c = 0 when s > 1 allows to halve it instead",
+        "when norm or loss is not finite or an earlier step was halted; w = 2, c = 0 when s > 1 allows to halve it "
+        "instead",
     .inputs = {"clip", "loss", "limits", "halted", "loss_scale?"},
     .infer = infer,
     .lower = lower,

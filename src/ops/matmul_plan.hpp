@@ -79,19 +79,18 @@ inline std::int64_t matmul_tiles(const MatmulSize& size, const vk::DeviceProfile
   return ((size.m + tile.m - 1) / tile.m) * ((size.n + tile.n - 1) / tile.n);
 }
 
-/// Pieces of K such that a device with many cores is kept busy; each has at least 256 steps. Of the whole node,
-/// whatever blocks it is launched in: a block of K takes as many pieces of this depth as it needs. All partial sums
-/// together can be bound at once.
+/// Pieces of K such that a device with many cores is kept busy, each long enough to be worth its sum. Of the whole
+/// node, whatever blocks it is launched in: a block of K takes as many pieces of this depth as it needs. All partial
+/// sums together can be bound at once.
 inline MatmulSplit matmul_split(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
   const std::int64_t tiles = matmul_tiles(size, profile, variant);
   std::int64_t wanted = profile.device_class == vk::DeviceClass::kDiscrete ? 256 : 32;  // workgroups
   if (variant == kMatmulShuffle) wanted = 4;
-  // Steps are so short that more pieces cost more to write and to add than they win: 256 x 768 x 16384 takes 0.052 ms
-  // in 8 pieces, 0.061 in 16 (H200).
-  if (is_matmul_coop(variant)) wanted = 128;
+  std::int64_t shortest = 256;                                // steps of a piece
+  if (is_matmul_coop(variant)) wanted = 264, shortest = 512;  // two a core; steps are so short that merging shows
   if (variant == kMatmulTile256) wanted = 132;  // one a core of the largest: two would not fit its registers
   const std::int64_t bindable = std::int64_t(profile.limits.max_storage_range) / graph::Shape{size.m, size.n}.bytes();
-  const std::int64_t count = std::min({wanted / tiles, size.k / 256, std::int64_t(64), bindable});
+  const std::int64_t count = std::min({wanted / tiles, size.k / shortest, std::int64_t(64), bindable});
   if (count < 2) return {};
   const std::int64_t depth = ((size.k + count - 1) / count + 63) / 64 * 64;
   return {(size.k + depth - 1) / depth, depth};

@@ -72,16 +72,14 @@ constexpr std::string_view kChildOpenings[] = {
     "{hero} was a [little|young] {kind} who liked {hobby}. Everyone said that {he} was very {trait}.",
     "In a [small|quiet|little] town there lived a {kind} named {hero}. {He} was {trait} and loved {hobby}.",
     "[Long ago|A long time ago], a [little|young] {kind} named {hero} lived near a [big|green|quiet] {place}. {He} "
-    "loved "
-    "{hobby}."};
+    "loved {hobby}."};
 constexpr std::string_view kAnimalOpenings[] = {
     "Once upon a time, there was a [little|small|young] {kind} named {hero}. {He} was {trait} and loved "
     "{hobby_animal}.",
     "{hero} was {a trait} [little |]{kind}. {He} lived in a [warm|cozy|small] {home} near the {place}.",
     "In a [green|quiet|deep] forest there lived {a kind} called {hero}. Every day {he} liked {hobby_animal}.",
     "There was once a [little|young] {kind} named {hero}, who lived with {elder} in [an old|a cozy|a dry] {home}. {He} "
-    "loved "
-    "{hobby_animal}.",
+    "loved {hobby_animal}.",
     "[Long ago|A long time ago], {a trait} {kind} named {hero} had a {home} by the {place}. {He} liked "
     "{hobby_animal}."};
 constexpr std::string_view kChildDetails[] = {

@@ -59,8 +59,7 @@ class Reader {
     parts_.nfc = true;
     parts_.notes.push_back(
         "the tokenizer asks for NFC normalization, which fabula leaves to you: text that is not in NFC already keeps "
-        "its "
-        "bytes and gets other tokens than elsewhere");
+        "its bytes and gets other tokens than elsewhere");
   }
 
   void read_pre_tokenizer(const json& part) {

@@ -10,8 +10,8 @@ namespace fabula::train {
 /// The optimizer's step as a graph: global gradient norm, clipping, AdamW. Reads the states grad.<parameter>, updates
 /// the parameters and adam.m.<parameter>, adam.v.<parameter>. Inputs: "hyper" [1, 8] (adamw_hyper) and "limits" [1, 4]
 /// (the norm to clip to, 0 for none; 1 when this step follows the run's last one; good steps after which a loss scale
-/// doubles). When the norm or the loss (the state
-/// models::kLossState) is not finite nothing is changed, nor by the steps that follow: they may be under way already.
+/// doubles). When the norm or the loss (the state models::kLossState) is not finite nothing is changed, nor by the
+/// steps that follow: they may be under way already.
 struct ApplyGraph {
   graph::Graph graph;
   graph::Value clip;  ///< kept, [1, 4]: factor of the gradients, norm, loss scale, StepOutcome

@@ -52,8 +52,7 @@ std::string describe(const models::LanguageModel& model) {
   const ModelConfig& c = model.config();
   return fmt::format(
       "{} {} layers, hidden {}, {} attention heads, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
-      "the "
-      "body",
+      "the body",
       family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, describe_head(c),
       1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
 }

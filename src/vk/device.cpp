@@ -54,8 +54,7 @@ PhysicalDevice choose_device(const Instance& instance, const DeviceOptions& opti
   if (!any) {
     fail(ErrorCode::kDevice,
          "no usable Vulkan device. Install the driver of your GPU, or the software driver: Debian and Ubuntu `apt "
-         "install "
-         "mesa-vulkan-drivers`. Devices here:{}",
+         "install mesa-vulkan-drivers`. Devices here:{}",
          listing(devices));
   }
   PhysicalDevice chosen = options.device.empty() ? devices.front() : named_device(devices, options.device);

@@ -134,8 +134,7 @@ Instance::Instance(bool validate, std::function<void(const std::string&)> receiv
   if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
     fail(ErrorCode::kDevice,
          "the Vulkan loader found no working driver. Install one: Debian and Ubuntu `apt install mesa-vulkan-drivers` "
-         "(a software "
-         "driver is in it); if VK_ICD_FILENAMES or VK_DRIVER_FILES is set, check the file it names");
+         "(a software driver is in it); if VK_ICD_FILENAMES or VK_DRIVER_FILES is set, check the file it names");
   }
   check(result, "creating a Vulkan instance");
   volkLoadInstanceOnly(instance_);

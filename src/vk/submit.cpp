@@ -1,6 +1,7 @@
 #include "vk/submit.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/fail.hpp"
 #include "vk/command_list_impl.hpp"
@@ -79,7 +80,7 @@ void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) 
   InFlight made;
   for (const Segment* segment : batch) {
     commands.push_back(segment->commands);
-    made.predicted += predict(*segment);
+    made.predicted.push_back(predict(*segment));
   }
   made.fence = take_fence();
   made.label = label;
@@ -104,21 +105,29 @@ void SubmitQueue::wait_oldest() {
   if (result == VK_ERROR_DEVICE_LOST) lost(oldest.label);
   check(result, "waiting for \"" + oldest.label + "\"");
   const auto now = std::chrono::steady_clock::now();
-  learn(oldest, seconds_between(std::max(oldest.submitted, last_done_), now), was_done);
-  last_done_ = now;
+  // It began when the one before it was over, which the host may have noticed later.
+  const auto earliest = std::max(oldest.submitted, over_after_), latest = std::max(oldest.submitted, over_before_);
+  learn(oldest, seconds_between(earliest, now), was_done || earliest < latest);
+  over_after_ = was_done ? earliest : now;
+  over_before_ = now;
   free_fences_.push_back(std::move(oldest.fence));
   in_flight_.pop_front();
 }
 
 void SubmitQueue::learn(const InFlight& done, double seconds, bool upper_bound_only) {
-  // A submission that was over before the host came to wait took at most this long.
-  if (upper_bound_only) seconds = std::min(seconds, done.predicted);
-  const double scale = done.predicted > 0 ? seconds / done.predicted : 0;
+  // The same segments may be under way once more, sent with the same prediction: what they took is a share of the
+  // prediction that they were sent with, not of what has been learnt since.
+  const double predicted = std::accumulate(done.predicted.begin(), done.predicted.end(), 0.0);
+  const double scale = predicted > 0 ? seconds / predicted : 0;
   bool any_new = false;
-  for (Segment* segment : done.segments) {
-    any_new = any_new || !segment->seconds;
-    segment->seconds = predict(*segment) * scale;
+  for (std::size_t i = 0; i < done.segments.size(); ++i) {
+    Segment& segment = *done.segments[i];
+    any_new = any_new || !segment.seconds;
+    const double took = done.predicted[i] * scale;
+    // Where the host did not see the beginning or the end, it took at most this long.
+    segment.seconds = upper_bound_only ? std::min(took, predict(segment)) : took;
   }
+  if (upper_bound_only) seconds = std::min(seconds, predicted);
   if (any_new && seconds < budget_ / 4) ramp_ = std::min(ramp_ * 2, kMaxRamp);
   if (any_new && seconds > budget_ / 2) ramp_ = std::max(ramp_ / 2, 1u);
 }

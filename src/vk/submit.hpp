@@ -49,7 +49,7 @@ class SubmitQueue {
     std::vector<Segment*> segments;
     std::string label;
     std::chrono::steady_clock::time_point submitted;
-    double predicted = 0;
+    std::vector<double> predicted;  ///< by segment, as this was submitted
     std::uint64_t ticket = 0;
   };
 
@@ -65,7 +65,7 @@ class SubmitQueue {
   std::uint32_t ramp_ = 1;  ///< how many unmeasured segments are expected to fill the budget
   std::deque<InFlight> in_flight_;
   std::vector<FenceHandle> free_fences_;
-  std::chrono::steady_clock::time_point last_done_{};
+  std::chrono::steady_clock::time_point over_after_{}, over_before_{};  ///< when the last one waited for was over
   std::uint64_t submissions_ = 0;
   bool lost_ = false;
 };

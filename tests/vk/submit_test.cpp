@@ -64,6 +64,25 @@ TEST_F(Submit, ATinyBudgetCutsEverywhereWithTheSameResult) {
   expect_values(3 * kLength);
 }
 
+// A wrong prediction is set right once, however many runs of a list were sent with it.
+TEST_F(Submit, RunsUnderWayTogetherAreLearntFromAlike) {
+  queue().set_budget(1e6);
+  device_->run(*list_);
+  const auto predicted = [&] {
+    double sum = 0;
+    for (const Segment& segment : list_->impl()->segments) sum += segment.seconds.value();
+    return sum;
+  };
+  for (Segment& segment : list_->impl()->segments) segment.seconds = 1000.0;
+  CommandList* const one = &*list_;
+  for (int run = 0; run < 2; ++run) queue().submit({&one, 1});
+  queue().wait();
+  const double of_both = predicted();
+  EXPECT_LT(of_both, 1000.0);
+  device_->run(*list_);
+  EXPECT_GT(of_both, 1e-4 * predicted()) << "corrected twice: a thousandth of a thousandth";
+}
+
 TEST_F(Submit, LearntTimesCutBetweenSegments) {
   queue().set_budget(1e6);
   device_->run(*list_);
