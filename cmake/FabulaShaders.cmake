@@ -7,7 +7,8 @@
 # The name is what src/vk looks kernels up by; the rest are preprocessor definitions. A file without such a line is one variant,
 # named after the file. A variant with REQUIRES:EXTENSION is left out where the compiler or spirv-val does not know the extension,
 # found out with cmake/probes/EXTENSION.comp. One extension has a stand-in: what requires GL_KHR_cooperative_matrix is compiled with
-# COOPMAT_WRITTEN_AS_NV where only GL_NV_cooperative_matrix is known, and rewritten when it is loaded (src/vk/khr_matrix.hpp).
+# COOPMAT_WRITTEN_AS_NV where only GL_NV_cooperative_matrix is known, and rewritten when it is loaded (src/vk/khr_matrix.hpp), as is
+# what says REWRITTEN:kKhrBf16.
 find_program(FABULA_GLSLANG NAMES glslangValidator)
 find_program(FABULA_GLSLC NAMES glslc)
 find_program(FABULA_SPIRV_VAL NAMES spirv-val)
@@ -72,18 +73,20 @@ function(fabula_embed_shaders target root)
       list(APPEND names ${name})
       set(defines "")
       set(missing "")
-      set(khr_from_nv false)
+      set(rewriting kNone)
       foreach(word IN LISTS words)
         if(word MATCHES "^REQUIRES:(.+)$")
           fabula_probe_shader_extension(${CMAKE_MATCH_1} known)
           if(NOT known AND CMAKE_MATCH_1 STREQUAL "GL_KHR_cooperative_matrix")
             fabula_probe_shader_extension(GL_NV_cooperative_matrix known)
-            set(khr_from_nv true)
+            set(rewriting kKhr)
             list(APPEND defines -DCOOPMAT_WRITTEN_AS_NV)
           endif()
           if(NOT known)
             set(missing ${CMAKE_MATCH_1})
           endif()
+        elseif(word MATCHES "^REWRITTEN:(.+)$")
+          set(rewriting ${CMAKE_MATCH_1})
         else()
           list(APPEND defines -D${word})
         endif()
@@ -107,7 +110,7 @@ function(fabula_embed_shaders target root)
       list(APPEND outputs ${spv})
       string(APPEND asm ".balign 4\n.globl fabula_spv_${name}\nfabula_spv_${name}:\n.incbin \"${spv}\"\n.globl fabula_spv_${name}_end\nfabula_spv_${name}_end:\n")
       string(APPEND decls "extern const std::uint32_t fabula_spv_${name}[], fabula_spv_${name}_end[];\n")
-      string(APPEND rows "    {\"${name}\", fabula_spv_${name}, fabula_spv_${name}_end, ${khr_from_nv}},\n")
+      string(APPEND rows "    {\"${name}\", fabula_spv_${name}, fabula_spv_${name}_end, Rewriting::${rewriting}},\n")
     endforeach()
   endforeach()
   list(REMOVE_DUPLICATES left_out)
@@ -127,7 +130,7 @@ namespace fabula::vk {
 namespace {
 constexpr std::size_t kCount = ${count};
 const ShaderBinary kShaders[kCount + 1] = {
-${rows}    {\"\", nullptr, nullptr, false},
+${rows}    {\"\", nullptr, nullptr, Rewriting::kNone},
 };
 }  // namespace
 std::span<const ShaderBinary> shader_table() { return {kShaders, kCount}; }

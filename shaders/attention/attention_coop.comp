@@ -2,12 +2,13 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 //! variant attention_coop_khr COOPMAT=1 REQUIRES:GL_KHR_cooperative_matrix
+//! variant attention_coop_khr_bf16 COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
 //! variant attention_coop_nv COOPMAT=2 REQUIRES:GL_NV_cooperative_matrix
 //! variant attention_coop_emulated COOPMAT=0
 #include "coopmat.glsl"
 // out = softmax(q k^T scale, causal, window) v on cooperative matrices. A workgroup takes BQ queries, a subgroup 16 of them, whose sums
 // of the output stay in fragments. They are relative to a maximum of the row that is raised only when a score exceeds it by more than
-// kSlack powers of 2: raising it takes the sums through shared memory, and weights of up to 2^kSlack do as well in fp16.
+// kSlack powers of 2: raising it takes the sums through shared memory, and weights of up to 2^kSlack do as well in 16 bits.
 #if COOPMAT != 0
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_KHR_shader_subgroup_ballot : require
@@ -25,7 +26,7 @@ layout(set = 0, binding = 4) writeonly buffer LogSumExp { float log_sum_exp[]; }
 const float kSlack = 8;
 shared uvec4 k_block[(BK > BQ ? BK : BQ) * LINE];  // at first the queries
 shared uvec4 v_block[BK * LINE];
-// Of a subgroup: its 16 rows of scores, fp32, then of weights, fp16; or a row of fragments of the output.
+// Of a subgroup: its 16 rows of scores, fp32, then of weights, 16 bits; or a row of fragments of the output.
 const uint WIDE = BK > HEAD ? BK : HEAD;
 const uint SUM_LINE = WIDE / 4 + 1, SUM_TILE = 16 * SUM_LINE;
 shared uvec4 sums[WARPS * SUM_TILE];
@@ -132,7 +133,7 @@ void main() {
     }
     // This lane's 4 of 8 neighbouring keys are half a uvec4.
     [[unroll]] for (uint i = 0; i < BK / 8; ++i) {
-      uvec2 packed = uvec2(packHalf2x16(s[i].xy), packHalf2x16(s[i].zw));
+      uvec2 packed = PACK4(s[i]);
       sums[tile_row + i][2 * side] = packed.x;
       sums[tile_row + i][2 * side + 1] = packed.y;
     }

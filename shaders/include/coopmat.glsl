@@ -1,10 +1,12 @@
-// Products of 16 x 16 fp16 fragments with fp32 sums, spread over a subgroup of 32. COOPMAT says in which form:
+// Products of 16 x 16 fragments of fp16, or of bf16, with fp32 sums, spread over a subgroup of 32. COOPMAT says in which form:
 //   1  GL_KHR_cooperative_matrix. With COOPMAT_WRITTEN_AS_NV in the spelling of 2, for a compiler that knows no other: the module is
 //      rewritten to KHR's instructions before a device sees it (src/vk/khr_matrix.hpp).
+//      With COOP_BF16 too the rewriting makes bf16 of fp16: no compiler is asked to know that type.
 //   2  GL_NV_cooperative_matrix
 //   0  emulated with plain arrays: slow, needs no feature; for checking addresses and edges where no device has matrices
-// Include this before anything else. Fragments are loaded from and stored to arrays of uvec4 (8 fp16 or 4 fp32 each); `at` and
-// `stride` count uvec4s. by_column, a literal 0 or 1, says that the array holds the fragment's transpose.
+// Include this before anything else, and values.glsl before use. COOP_TYPE is the fragments' type, one of values.glsl's; emulated ones
+// are of either, and what includes this defines it. Fragments are loaded from and stored to arrays of uvec4 (8 values of 16 bits or 4
+// fp32 each); `at` and `stride` count uvec4s. by_column, a literal 0 or 1, says that the array holds the fragment's transpose.
 //   COOP_A, COOP_B, COOP_SUM             the types
 //   COOP_ZERO(sum)
 //   COOP_LOAD_A(a, array, at, stride, by_column), COOP_LOAD_B(b, ...)
@@ -46,6 +48,12 @@ layout(constant_id = 63) const uint kMatrixBColumns = 16;  // a constant of its 
 #define COOP_STORE(sum, array, at, stride) coopMatStoreNV(sum, array, at, stride, false)
 #endif
 
+#ifdef COOP_BF16
+#define COOP_TYPE kBf16
+#elif COOPMAT != 0
+#define COOP_TYPE kFp16
+#endif
+
 #if COOPMAT != 0
 #define COOP_ZERO(sum) sum = COOP_SUM(0.0)
 #else
@@ -62,7 +70,7 @@ struct CoopSum { vec4 at[2]; };
 #define COOP_B CoopB
 #define COOP_SUM CoopSum
 #define COOP_ZERO(sum) sum.at[0] = sum.at[1] = vec4(0)
-#define COOP_HALF(array, from, i) unpackHalf2x16(array[(from) + (i) / 8][(i) / 2 % 4])[(i) % 2]
+#define COOP_HALF(array, from, i) unpack_values(uvec2(array[(from) + (i) / 8][(i) / 2 % 4]), COOP_TYPE)[(i) % 2]
 #define COOP_LOAD_A(a, array, from, stride, by_column)                                             \
   for (uint k_ = 0; k_ < 16; ++k_)                                                                 \
     a.k4[k_ / 4][k_ % 4] = (by_column) != 0 ? COOP_HALF(array, (from) + k_ * (stride), COOP_ROW)   \

@@ -1,13 +1,16 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// y[M,N] = op(a) op(b) and the epilogue of matmul_output.glsl, of fp16 a and b on cooperative matrices with fp32 sums: a workgroup
+// y[M,N] = op(a) op(b) and the epilogue of matmul_output.glsl, of fp16 or bf16 a and b on cooperative matrices with fp32 sums: a workgroup
 // computes a BM x BN tile, a subgroup WM x WN of it, from shared memory that holds BK steps of K as they lie in the buffers. The next
 // step's words are fetched into registers while this one is multiplied.
 //   nn  a [M,K], b [K,N]     nt  a [M,K], b [N,K]     tn  a [K,M], b [K,N]
 //! variant matmul_coop_khr_nn COOPMAT=1 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_KHR_cooperative_matrix
 //! variant matmul_coop_khr_nt COOPMAT=1 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_KHR_cooperative_matrix
 //! variant matmul_coop_khr_tn COOPMAT=1 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_KHR_cooperative_matrix
+//! variant matmul_coop_khr_bf16_nn COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_bf16_nt COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_bf16_tn COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
 //! variant matmul_coop_nv_nn COOPMAT=2 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix
 //! variant matmul_coop_nv_nt COOPMAT=2 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_NV_cooperative_matrix
 //! variant matmul_coop_nv_tn COOPMAT=2 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix
@@ -43,6 +46,9 @@ layout(local_size_x = THREADS) in;
 #include "matmul_tiles.glsl"
 layout(constant_id = 16 + 6) const uint kType6 = kFp16;
 layout(constant_id = 16 + 7) const uint kType7 = kFp16;
+#if COOPMAT == 0
+#define COOP_TYPE TYPE_OF(6)
+#endif
 layout(set = 0, binding = 6) readonly buffer A { uvec4 a[]; };  // 8 values a word
 layout(set = 0, binding = 7) readonly buffer B { uvec4 b[]; };
 
@@ -131,7 +137,7 @@ void share() {
 
 void main() {
   Tile tile;
-  if (TYPE_OF(6) != kFp16 || TYPE_OF(7) != kFp16) return;  // never asked for
+  if (TYPE_OF(6) != COOP_TYPE || TYPE_OF(7) != COOP_TYPE) return;  // never asked for
   if (gate_closed() || !find_tile(tile)) return;
   uint k_begin = tile.split * split_depth;
   k_end = min(k_begin + split_depth, depth);

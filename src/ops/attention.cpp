@@ -21,6 +21,7 @@ AttentionShape shape_from(const Attrs& attrs, const Shape& q, bool fused) {
   shape.sequences = attrs.integer("batch");
   shape.heads = attrs.integer("heads");
   shape.fused = fused;
+  shape.dtype = q.dtype;
   shape.positions = q.rows / std::max<std::int64_t>(shape.sequences, 1);
   shape.head_size = (fused ? q.cols / 3 : q.cols) / std::max<std::int64_t>(shape.heads, 1);
   const std::int64_t window = attrs.integer_or("window", 0);
@@ -58,7 +59,7 @@ bool attention_block_fits(const AttentionShape& shape, const vk::DeviceProfile& 
 }
 
 bool attention_coop_fits(const AttentionShape& shape, DType dtype, const vk::DeviceProfile& profile, bool backward) {
-  if (dtype != DType::kF16 || attention_coop_form(profile) == CoopForm::kNone) return false;
+  if (attention_coop_form(profile, dtype) == CoopForm::kNone) return false;
   const AttentionBlock block = attention_coop_block(shape.head_size, backward, profile);
   return block.local > 0 && (!backward || attention_parts(shape, block, profile).sequences > 0);
 }
@@ -205,10 +206,10 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
   } else if (variant == "coop") {
     const bool backward = pass != AttentionPass::kForward;
     const AttentionBlock block = attention_coop_block(shape.head_size, backward, profile);
-    const CoopForm form = attention_coop_form(profile);
+    const CoopForm form = attention_coop_form(profile, shape.dtype);
     kernel.subgroup_size = form == CoopForm::kEmulated ? 0 : 32;
     kernel.shader = backward ? "attention_backward_coop_" : "attention_coop_";
-    kernel.shader += form == CoopForm::kKhr ? "khr" : form == CoopForm::kNv ? "nv" : "emulated";
+    kernel.shader += to_string(form);
     kernel.constants = {block.local, static_cast<std::uint32_t>(shape.head_size), block.queries, block.keys};
     kernel.rows_a_group = backward ? block.keys : block.queries;
   } else {

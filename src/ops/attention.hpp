@@ -16,7 +16,8 @@ struct AttentionShape {
   std::int64_t sequences = 0, positions = 0, heads = 0, head_size = 0;
   std::int64_t window = 0;  ///< position i attends to j in (i - window, i]; 1 <= window <= positions
   bool fused = false;
-  float scale = 1;  ///< of the scores
+  graph::DType dtype = graph::DType::kF32;  ///< of the queries
+  float scale = 1;                          ///< of the scores
   std::int64_t rows() const { return sequences * positions; }
   std::int64_t width() const { return heads * head_size; }  ///< D
   double pairs() const;                                     ///< (query, key) pairs of one head, over all sequences

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "ops/attention_block.hpp"
 #include "vk/shader_table.hpp"
@@ -10,14 +11,23 @@
 // attention_coop.glsl.
 namespace fabula::ops {
 
-enum class CoopForm { kNone, kKhr, kNv, kEmulated };
+enum class CoopForm { kNone, kKhr, kKhrBf16, kNv, kEmulated };
 
-/// Emulated fragments are slow: software drivers, which have no others, use them for checks.
-inline CoopForm attention_coop_form(const vk::DeviceProfile& profile) {
+inline std::string_view to_string(CoopForm form) {
+  constexpr std::string_view kNames[] = {"none", "khr", "khr_bf16", "nv", "emulated"};
+  return kNames[static_cast<std::size_t>(form)];
+}
+
+/// For values of this type. Emulated fragments are slow: software drivers, which have no others, use them for checks.
+inline CoopForm attention_coop_form(const vk::DeviceProfile& profile, graph::DType dtype) {
+  if (!graph::is_half(dtype)) return CoopForm::kNone;
   if (profile.device_class == vk::DeviceClass::kSoftware) return CoopForm::kEmulated;
   const vk::Features& f = profile.features;
   const bool has_32 = f.subgroup_size_control && f.min_subgroup_size <= 32 && f.max_subgroup_size >= 32;
   if (!has_32 || !f.subgroup_shuffle || !f.subgroup_ballot) return CoopForm::kNone;
+  if (dtype == graph::DType::kBF16)
+    return f.cooperative_matrix_bf16 && vk::find_shader("attention_coop_khr_bf16") ? CoopForm::kKhrBf16
+                                                                                   : CoopForm::kNone;
   if (f.cooperative_matrix_khr && vk::find_shader("attention_coop_khr")) return CoopForm::kKhr;
   if (f.cooperative_matrix_nv && vk::find_shader("attention_coop_nv")) return CoopForm::kNv;
   return CoopForm::kNone;

@@ -307,7 +307,7 @@ std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile&
   const bool shuffle_fits = !is_half(sizes.dtype) && matmul_shuffle_fits(profile) &&
                             texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0;
   return matmul_variants({MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden}, shuffle_fits, profile,
-                         sizes.dtype == DType::kF16);
+                         sizes.dtype);
 }
 
 }  // namespace

@@ -207,8 +207,8 @@ void grad(GradCall& call) {
 }
 
 std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
-  const bool fp16 = node.in(kA).dtype == DType::kF16 && node.in(kB).dtype == DType::kF16;
-  return matmul_variants(matmul_size(node), matmul_shuffle_fits(node, profile), profile, fp16);
+  const DType a = node.in(kA).dtype, operands = a == node.in(kB).dtype ? a : DType::kF32;
+  return matmul_variants(matmul_size(node), matmul_shuffle_fits(node, profile), profile, operands);
 }
 
 Cost cost(const NodeView& node) {

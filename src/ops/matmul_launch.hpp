@@ -129,7 +129,7 @@ inline void launch_matmul(graph::LowerCall& call, std::string_view variant, cons
     launch.subgroup_size = call.profile().features.subgroup_size;
     launch.constants = {push.has_residual, launch.subgroup_size, gated, activation};
   }
-  if (variant == kMatmulCoopKhr || variant == kMatmulCoopNv) launch.subgroup_size = kMatmulCoopLanes;
+  if (is_matmul_coop(variant) && variant != kMatmulCoopEmulated) launch.subgroup_size = kMatmulCoopLanes;
   call.dispatch(launch, push);
   if (!whole) launch_matmul_merge(call, product, pieces, piece_ld, splits);
 }

@@ -31,15 +31,16 @@ MatmulSize matmul_size(const Call& call) {
 
 constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile256 = "tile256", kMatmulTile128 = "tile128",
                            kMatmulTile64 = "tile64";
-// Cooperative matrices, for fp16 operands: through the KHR or the NV extension, or emulated to check the kernel where
-// there is neither.
-constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopNv = "coop_nv",
+// Cooperative matrices, for fp16 operands: through the KHR or the NV extension; for bf16 operands: KHR's; for either
+// emulated, to check the kernel where there is neither.
+constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopKhrBf16 = "coop_khr_bf16", kMatmulCoopNv = "coop_nv",
                            kMatmulCoopEmulated = "coop_emulated";
 constexpr std::uint32_t kMatmulCoopLanes = 32;     ///< of the subgroup that a fragment is spread over
 constexpr std::int64_t kMatmulMaxDepth = 1 << 18;  ///< K of one launch: bounds a kernel's loop iterations to 32,768
 
 inline bool is_matmul_coop(std::string_view variant) {
-  return variant == kMatmulCoopKhr || variant == kMatmulCoopNv || variant == kMatmulCoopEmulated;
+  return variant == kMatmulCoopKhr || variant == kMatmulCoopKhrBf16 || variant == kMatmulCoopNv ||
+         variant == kMatmulCoopEmulated;
 }
 
 struct MatmulTile {
@@ -114,8 +115,8 @@ inline bool matmul_tile128_pays(const MatmulSize& size, const vk::DeviceProfile&
          matmul_groups(size, profile, kMatmulTile128) >= 64;
 }
 
-/// Cooperative matrix kernels for a product of fp16 operands, best first. In this build a form may be missing.
-inline std::vector<std::string> matmul_coop_variants(const vk::DeviceProfile& profile) {
+/// Cooperative matrix kernels for a product of 16-bit operands, best first. In this build a form may be missing.
+inline std::vector<std::string> matmul_coop_variants(const vk::DeviceProfile& profile, graph::DType operands) {
   const vk::Features& features = profile.features;
   const vk::Limits& limits = profile.limits;
   constexpr std::uint32_t kLanes = kMatmulCoopLanes;
@@ -128,8 +129,10 @@ inline std::vector<std::string> matmul_coop_variants(const vk::DeviceProfile& pr
         vk::find_shader("matmul_" + name + "_nn") != nullptr)
       names.push_back(name);
   };
-  offer(features.cooperative_matrix_khr, 128, kMatmulCoopKhr);
-  offer(features.cooperative_matrix_nv, 256, kMatmulCoopNv);
+  const bool fp16 = operands == graph::DType::kF16, bf16 = operands == graph::DType::kBF16;
+  offer(fp16 && features.cooperative_matrix_khr, 128, kMatmulCoopKhr);
+  offer(fp16 && features.cooperative_matrix_nv, 256, kMatmulCoopNv);
+  offer(bf16 && features.cooperative_matrix_bf16, 128, kMatmulCoopKhrBf16);
   return names;
 }
 
@@ -148,11 +151,12 @@ inline bool matmul_coop_pays(const MatmulSize& size) {
   return size.m > 32 && size.n > 32;
 }
 
-/// Kernels that can run a product of this size, best first: of fp16 operands, cooperative matrices where they fill a
+/// Kernels that can run a product of this size, best first: of 16-bit operands, cooperative matrices where they fill a
 /// tile; shuffles on a software driver; on a discrete GPU the largest tile that pays; else the small one. The emulated
 /// cooperative matrices are offered last, to software drivers alone: what is checked there is the same kernel.
 inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shuffle_fits,
-                                                const vk::DeviceProfile& profile, bool fp16 = false) {
+                                                const vk::DeviceProfile& profile,
+                                                graph::DType operands = graph::DType::kF32) {
   std::vector<std::string> names{std::string(kMatmulTile64)};
   if (matmul_tile128_fits(profile))
     names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
@@ -160,8 +164,8 @@ inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shu
     names.insert(matmul_tile256_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile256));
   if (profile.device_class == vk::DeviceClass::kSoftware && shuffle_fits)
     names.insert(names.begin(), std::string(kMatmulShuffle));
-  if (!fp16) return names;
-  const std::vector<std::string> coop = matmul_coop_variants(profile);
+  if (!graph::is_half(operands)) return names;
+  const std::vector<std::string> coop = matmul_coop_variants(profile, operands);
   names.insert(matmul_coop_pays(size) ? names.begin() : names.end(), coop.begin(), coop.end());
   if (profile.device_class == vk::DeviceClass::kSoftware) names.emplace_back(kMatmulCoopEmulated);
   return names;

@@ -91,12 +91,17 @@ class Creation {
       coop_nv_.cooperativeMatrix = VK_TRUE;
       chain(coop_nv_);
     }
-    if (f.cooperative_matrix_khr) {
+    if (f.cooperative_matrix_khr || f.cooperative_matrix_bf16) {
       extensions_.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
       coop_khr_.cooperativeMatrix = VK_TRUE;
       chain(coop_khr_);
     }
-    if (f.cooperative_matrix_nv || f.cooperative_matrix_khr) {
+    if (f.cooperative_matrix_bf16) {
+      extensions_.push_back(VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
+      bfloat16_.shaderBFloat16Type = bfloat16_.shaderBFloat16CooperativeMatrix = VK_TRUE;
+      chain(bfloat16_);
+    }
+    if (f.cooperative_matrix_nv || f.cooperative_matrix_khr || f.cooperative_matrix_bf16) {
       extension_before(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
       memory_model_.vulkanMemoryModel = VK_TRUE;
       chain(memory_model_);
@@ -141,6 +146,7 @@ class Creation {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop_khr_{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16_{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
 };
 
 }  // namespace

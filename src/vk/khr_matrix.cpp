@@ -14,7 +14,8 @@ namespace {
 using namespace spirv;
 
 constexpr std::size_t kHeaderWords = 5, kBoundWord = 3;
-constexpr std::string_view kExtensionNV = "SPV_NV_cooperative_matrix", kExtensionKHR = "SPV_KHR_cooperative_matrix";
+constexpr std::string_view kExtensionNV = "SPV_NV_cooperative_matrix", kExtensionKHR = "SPV_KHR_cooperative_matrix",
+                           kExtensionBf16 = "SPV_KHR_bfloat16";
 
 std::string_view text_of(std::span<const std::uint32_t> words) {
   const char* text = reinterpret_cast<const char*>(words.data());
@@ -23,7 +24,8 @@ std::string_view text_of(std::span<const std::uint32_t> words) {
 
 class Rewriter {
  public:
-  explicit Rewriter(std::span<const std::uint32_t> words) : words_(words), module_(SpirvModule::parse(words)) {
+  Rewriter(std::span<const std::uint32_t> words, bool bf16)
+      : words_(words), module_(SpirvModule::parse(words)), bf16_(bf16) {
     // The constants of uses and layouts: 0, 1 and 2, behind the first 32-bit integer type.
     out_.assign(words.begin(), words.begin() + kHeaderWords);
     first_constant_ = out_[kBoundWord];
@@ -59,15 +61,20 @@ class Rewriter {
     switch (op) {
       case kOpCapability:
         need(1);
-        if (in[0] == kCooperativeMatrixNV) return put(op, {}, {kCooperativeMatrixKHR});
-        break;
+        return put_capability(in[0]);
       case kOpExtension:
-        if (text_of(in) == kExtensionNV) return put_khr_extension();
-        break;
+        if (text_of(in) != kExtensionNV) break;
+        put_extension(kExtensionKHR);
+        if (bf16_) put_extension(kExtensionBf16);
+        return;
       case kOpTypeInt:
         put(op, in);
         if (!has_constants_) declare_constants(in);
         return;
+      case kOpTypeFloat:  // result, bits
+        need(2);
+        if (bf16_ && in[1] == 16) return put(op, in.first(2), {kEncodingBFloat16KHR});
+        break;
       case kOpTypeCooperativeMatrixNV:  // result, component, scope, rows, columns
         need(5);
         return put(kOpTypeCooperativeMatrixKHR, in, {constant(use_of(in[1], in[4]))});
@@ -87,9 +94,16 @@ class Rewriter {
     put(op, in);
   }
 
-  void put_khr_extension() {
-    std::vector<std::uint32_t> text(kExtensionKHR.size() / 4 + 1);
-    std::memcpy(text.data(), kExtensionKHR.data(), kExtensionKHR.size());
+  void put_capability(std::uint32_t capability) {
+    if (capability == kFloat16 && bf16_) return put(kOpCapability, {}, {kBFloat16TypeKHR});
+    if (capability != kCooperativeMatrixNV) return put(kOpCapability, {}, {capability});
+    put(kOpCapability, {}, {kCooperativeMatrixKHR});
+    if (bf16_) put(kOpCapability, {}, {kBFloat16CooperativeMatrixKHR});
+  }
+
+  void put_extension(std::string_view name) {
+    std::vector<std::uint32_t> text(name.size() / 4 + 1);
+    std::memcpy(text.data(), name.data(), name.size());
     put(kOpExtension, text);
   }
 
@@ -119,6 +133,7 @@ class Rewriter {
 
   std::span<const std::uint32_t> words_;
   SpirvModule module_;
+  bool bf16_;
   std::vector<std::uint32_t> out_;
   std::uint32_t first_constant_ = 0;
   bool has_constants_ = false;
@@ -126,8 +141,8 @@ class Rewriter {
 
 }  // namespace
 
-std::vector<std::uint32_t> khr_from_nv_matrices(std::span<const std::uint32_t> words) {
-  return Rewriter(words).run();
+std::vector<std::uint32_t> khr_from_nv_matrices(std::span<const std::uint32_t> words, bool bf16) {
+  return Rewriter(words, bf16).run();
 }
 
 }  // namespace fabula::vk

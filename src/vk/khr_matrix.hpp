@@ -14,7 +14,8 @@ inline constexpr std::uint32_t kMatrixBColumnsId = 63;
 ///
 /// A KHR type says what a matrix is used as, which an NV type does not. Here matrices of 32-bit floats are
 /// accumulators; of the others, those whose number of columns is specialisation constant kMatrixBColumnsId are B, the
-/// rest A (shaders/include/coopmat.glsl). Throws kInternal for a module that is malformed or uses anything else.
-std::vector<std::uint32_t> khr_from_nv_matrices(std::span<const std::uint32_t> words);
+/// rest A (shaders/include/coopmat.glsl). With bf16 the module's 16-bit floats, which may be matrices' elements alone,
+/// become SPV_KHR_bfloat16's. Throws kInternal for a module that is malformed or uses anything else.
+std::vector<std::uint32_t> khr_from_nv_matrices(std::span<const std::uint32_t> words, bool bf16);
 
 }  // namespace fabula::vk

@@ -137,6 +137,7 @@ class LimitsFile {
     feature("texel_float4", f.texel_float4);
     feature("cooperative_matrix_khr", f.cooperative_matrix_khr);
     feature("cooperative_matrix_nv", f.cooperative_matrix_nv);
+    feature("cooperative_matrix_bf16", f.cooperative_matrix_bf16);
     feature("timestamps", f.timestamps);
     feature("memory_budget", f.memory_budget);
     feature("unified_memory", profile_.unified_memory);

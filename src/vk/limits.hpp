@@ -36,7 +36,8 @@ struct Features {
   bool storage_16bit = false;                                  ///< 16-bit types in storage buffers
   bool float16 = false;                                        ///< fp16 arithmetic
   bool texel_float4 = false;                                   ///< RGBA32F uniform texel buffers
-  bool cooperative_matrix_khr = false, cooperative_matrix_nv = false;
+  bool cooperative_matrix_khr = false, cooperative_matrix_nv = false;  ///< of fp16
+  bool cooperative_matrix_bf16 = false;                                ///< of bf16, through the KHR extension
   bool timestamps = false;
   bool memory_budget = false;
 };

@@ -71,6 +71,7 @@ struct Queried {
   VkPhysicalDeviceCooperativeMatrixFeaturesNV coop_nv{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop_khr{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
 };
 
 /// Asks for every structure that this device's version or extensions allow; the others stay zero.
@@ -95,6 +96,7 @@ Queried query(const PhysicalDevice& device) {
   if (offers(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME)) chain(features, q.memory_model);
   if (device.has_extension(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain(features, q.coop_nv);
   if (device.has_extension(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain(features, q.coop_khr);
+  if (device.has_extension(VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME)) chain(features, q.bfloat16);
   vkGetPhysicalDeviceProperties2(device.handle, &properties);
   vkGetPhysicalDeviceFeatures2(device.handle, &features);
   q.properties = properties.properties;
@@ -123,7 +125,7 @@ Limits read_limits(const Queried& q) {
   return to;
 }
 
-/// Whether 16x16x16 products of fp16 with fp32 sums at subgroup scope are among what the device lists.
+/// Whether 16x16x16 products of 16-bit floats with fp32 sums at subgroup scope are among what the device lists.
 template <class Shape, class List, class IsWanted>
 bool lists_shape(const PhysicalDevice& device, List list, VkStructureType type, IsWanted is_wanted) {
   if (list == nullptr) return false;
@@ -149,15 +151,15 @@ bool has_fp16_cooperative_matrix_nv(const Instance& instance, const PhysicalDevi
       });
 }
 
-bool has_fp16_cooperative_matrix_khr(const Instance& instance, const PhysicalDevice& device) {
+bool has_cooperative_matrix_khr(const Instance& instance, const PhysicalDevice& device, VkComponentTypeKHR type) {
   return lists_shape<VkCooperativeMatrixPropertiesKHR>(
       device,
       instance.function<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
           "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"),
-      VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR, [](const auto& s) {
-        return s.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && s.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-               s.CType == VK_COMPONENT_TYPE_FLOAT32_KHR && s.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
-               s.scope == VK_SCOPE_SUBGROUP_KHR && !s.saturatingAccumulation;
+      VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR, [type](const auto& s) {
+        return s.AType == type && s.BType == type && s.CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+               s.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR && s.scope == VK_SCOPE_SUBGROUP_KHR &&
+               !s.saturatingAccumulation;
       });
 }
 
@@ -185,7 +187,11 @@ Features read_features(const Instance& instance, const PhysicalDevice& device, c
   f.texel_float4 = (format.bufferFeatures & VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT) != 0;
   const bool coop = f.float16 && q.memory_model.vulkanMemoryModel;
   f.cooperative_matrix_nv = coop && q.coop_nv.cooperativeMatrix && has_fp16_cooperative_matrix_nv(instance, device);
-  f.cooperative_matrix_khr = coop && q.coop_khr.cooperativeMatrix && has_fp16_cooperative_matrix_khr(instance, device);
+  const auto khr = [&](VkComponentTypeKHR type) {
+    return coop && q.coop_khr.cooperativeMatrix && has_cooperative_matrix_khr(instance, device, type);
+  };
+  f.cooperative_matrix_khr = khr(VK_COMPONENT_TYPE_FLOAT16_KHR);
+  f.cooperative_matrix_bf16 = q.bfloat16.shaderBFloat16CooperativeMatrix && khr(VK_COMPONENT_TYPE_BFLOAT16_KHR);
   f.timestamps = device.timestamp_bits != 0 && q.properties.limits.timestampPeriod > 0;
   f.memory_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;

@@ -42,6 +42,9 @@ void check_capabilities(const std::string& name, const ShaderInfo& shader, const
       case spirv::kCooperativeMatrixKHR:
         need(features.cooperative_matrix_khr, "cooperative_matrix_khr");
         break;
+      case spirv::kBFloat16CooperativeMatrixKHR:
+        need(features.cooperative_matrix_bf16, "cooperative_matrix_bf16");
+        break;
       case spirv::kFloat64:
       case spirv::kInt64:
       case spirv::kInt16:
@@ -119,7 +122,8 @@ const ShaderInfo& PipelineStore::shader(const std::string& name) {
          shader_table().size());
   try {
     std::span<const std::uint32_t> words(binary->begin, binary->end);
-    if (binary->khr_from_nv) words = rewritten_[name] = khr_from_nv_matrices(words);
+    if (binary->rewriting != Rewriting::kNone)
+      words = rewritten_[name] = khr_from_nv_matrices(words, binary->rewriting == Rewriting::kKhrBf16);
     return shaders_.emplace(name, ShaderInfo(words)).first->second;
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("shader \"{}\": {}", name, error.what()));

@@ -5,12 +5,19 @@
 
 namespace fabula::vk {
 
+/// What is done to a module, written with NV's cooperative matrices, before a device sees it (khr_matrix.hpp).
+enum class Rewriting {
+  kNone,
+  kKhr,      ///< to KHR's
+  kKhrBf16,  ///< the same, and from fp16 to bf16
+};
+
 /// One compiled shader variant, embedded at build time (cmake/FabulaShaders.cmake).
 struct ShaderBinary {
   std::string_view name;
   const std::uint32_t* begin;
   const std::uint32_t* end;
-  bool khr_from_nv = false;  ///< written with NV's cooperative matrices, to be used with KHR's (khr_matrix.hpp)
+  Rewriting rewriting = Rewriting::kNone;
 };
 
 /// Every variant that this build holds.

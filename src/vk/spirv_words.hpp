@@ -96,6 +96,8 @@ enum Decoration : std::uint32_t {
 enum CooperativeMatrixUse : std::uint32_t { kMatrixA = 0, kMatrixB = 1, kMatrixAccumulator = 2 };
 enum CooperativeMatrixLayout : std::uint32_t { kRowMajor = 0, kColumnMajor = 1 };
 
+inline constexpr std::uint32_t kEncodingBFloat16KHR = 0;  ///< operand of OpTypeFloat
+
 inline constexpr std::uint32_t kBuiltInWorkgroupSize = 25;
 inline constexpr std::uint32_t kModeLocalSize = 17, kModeLocalSizeId = 38;
 inline constexpr std::uint32_t kDimBuffer = 5;
@@ -125,6 +127,8 @@ enum Capability : std::uint32_t {
   kStorageBuffer16BitAccess = 4433,
   kUniformAndStorageBuffer16BitAccess = 4434,
   kStoragePushConstant16 = 4435,
+  kBFloat16TypeKHR = 5116,
+  kBFloat16CooperativeMatrixKHR = 5118,
   kCooperativeMatrixNV = 5357,
   kCooperativeMatrixKHR = 6022,
 };

@@ -138,7 +138,7 @@ TEST(MatmulPlan, BaselineAloneWithoutFeatures) {
   EXPECT_EQ(graph::variants_of(graph, graph.nodes().front(), minimum), std::vector<std::string>{"tile64"});
 }
 
-TEST(MatmulPlan, CooperativeMatricesForFp16WhereTheDeviceHasThem) {
+TEST(MatmulPlan, CooperativeMatricesForTheTypesThatTheDeviceHasThemFor) {
   if (vk::find_shader("matmul_coop_nv_nn") == nullptr)
     GTEST_SKIP() << "this build's compiler knows no GL_NV_cooperative_matrix";
   vk::DeviceProfile profile;
@@ -162,6 +162,12 @@ TEST(MatmulPlan, CooperativeMatricesForFp16WhereTheDeviceHasThem) {
   EXPECT_NE(variants(graph::DType::kF16, 1).front(), "coop_nv") << "a single row fills no tile";
   EXPECT_FALSE(has_coop(variants(graph::DType::kF32, 1024)));
   EXPECT_FALSE(has_coop(variants(graph::DType::kBF16, 1024)));
+  profile.features.cooperative_matrix_khr = true;
+  EXPECT_EQ(variants(graph::DType::kF16, 1024).front(), "coop_khr") << "KHR's form is the faster one";
+  EXPECT_FALSE(has_coop(variants(graph::DType::kBF16, 1024)));
+  profile.features.cooperative_matrix_bf16 = true;
+  EXPECT_EQ(variants(graph::DType::kBF16, 1024).front(), "coop_khr_bf16");
+  EXPECT_EQ(variants(graph::DType::kF16, 1024).front(), "coop_khr");
   profile.limits.max_shared_memory = 16 * 1024;
   EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "with too little shared memory";
 }

@@ -24,7 +24,7 @@ void for_each_instruction(const Words& words, const Visit& visit) {
 }
 
 Words rewritten(const ShaderBinary& shader) {
-  return khr_from_nv_matrices({shader.begin, shader.end});
+  return khr_from_nv_matrices({shader.begin, shader.end}, shader.rewriting == Rewriting::kKhrBf16);
 }
 
 /// What KHR's instructions ask of a module: checked by id, type by type.
@@ -59,8 +59,8 @@ class KhrMatrix : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const ShaderBinary& shader : shader_table())
-      if (shader.khr_from_nv) shaders_.push_back(shader);
-    if (shaders_.empty()) GTEST_SKIP() << "this build's shader compiler knows KHR's form itself, or no form";
+      if (shader.rewriting != Rewriting::kNone) shaders_.push_back(shader);
+    if (shaders_.empty()) GTEST_SKIP() << "this build's shader compiler knows no GL_NV_cooperative_matrix";
   }
   std::vector<ShaderBinary> shaders_;
 };
@@ -85,9 +85,9 @@ TEST_F(KhrMatrix, EveryLoadKeepsItsOrder) {
     return KhrModule(rewritten(*shader)).loads;
   };
   using Loads = std::set<std::array<std::uint32_t, 2>>;
-  EXPECT_EQ(loads("matmul_coop_khr_nn"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kRowMajor}}));
-  EXPECT_EQ(loads("matmul_coop_khr_nt"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kColumnMajor}}));
-  EXPECT_EQ(loads("matmul_coop_khr_tn"), (Loads{{kMatrixA, kColumnMajor}, {kMatrixB, kRowMajor}}));
+  EXPECT_EQ(loads("matmul_coop_khr_bf16_nn"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kRowMajor}}));
+  EXPECT_EQ(loads("matmul_coop_khr_bf16_nt"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kColumnMajor}}));
+  EXPECT_EQ(loads("matmul_coop_khr_bf16_tn"), (Loads{{kMatrixA, kColumnMajor}, {kMatrixB, kRowMajor}}));
 }
 
 TEST_F(KhrMatrix, TheInterfaceStaysAndTheExtensionIsKhr) {
@@ -102,23 +102,32 @@ TEST_F(KhrMatrix, TheInterfaceStaysAndTheExtensionIsKhr) {
     const auto has = [&](std::uint32_t capability) {
       return std::count(module.capabilities.begin(), module.capabilities.end(), capability) == 1;
     };
+    const bool bf16 = shader.rewriting == Rewriting::kKhrBf16;
     EXPECT_TRUE(has(kCooperativeMatrixKHR));
     EXPECT_FALSE(has(kCooperativeMatrixNV));
+    EXPECT_EQ(has(kFloat16), !bf16);
+    EXPECT_EQ(has(kBFloat16TypeKHR), bf16);
+    EXPECT_EQ(has(kBFloat16CooperativeMatrixKHR), bf16);
+    for (const auto& [id, type] : module.types) {
+      const bool half = type.op == kOpTypeFloat && type.operands[0] == 16;
+      if (!half) continue;
+      EXPECT_EQ(type.operands.size(), bf16 ? 2u : 1u) << "the encoding of type " << id;
+    }
     int extensions = 0;
     for_each_instruction(after, [&](std::uint32_t op, std::span<const std::uint32_t> in) {
       if (op != kOpExtension) return;
       const std::string text = reinterpret_cast<const char*>(in.data());
-      extensions += text == "SPV_KHR_cooperative_matrix";
+      extensions += text == "SPV_KHR_cooperative_matrix" || (bf16 && text == "SPV_KHR_bfloat16");
       EXPECT_NE(text, "SPV_NV_cooperative_matrix");
     });
-    EXPECT_EQ(extensions, 1);
+    EXPECT_EQ(extensions, bf16 ? 2 : 1);
   }
 }
 
 TEST_F(KhrMatrix, DamagedModulesAreRefused) {
-  expect_error(ErrorCode::kInternal, {"not a SPIR-V module"}, [] { khr_from_nv_matrices({}); });
+  expect_error(ErrorCode::kInternal, {"not a SPIR-V module"}, [] { khr_from_nv_matrices({}, false); });
   const Words words(shaders_[0].begin, shaders_[0].end);
-  expect_error(ErrorCode::kInternal, {"cut short"}, [&] { khr_from_nv_matrices(std::span(words).first(6)); });
+  expect_error(ErrorCode::kInternal, {"cut short"}, [&] { khr_from_nv_matrices(std::span(words).first(6), false); });
   Words integers = words;  // matrices of integers: which use they have is not known
   for (std::size_t at = 5; at < integers.size(); at += integers[at] >> 16) {
     const auto module = SpirvModule::parse(words);
@@ -127,7 +136,7 @@ TEST_F(KhrMatrix, DamagedModulesAreRefused) {
       if (type.op == kOpTypeInt) integers[at + 2] = id;
     break;
   }
-  expect_error(ErrorCode::kInternal, {"expected floats"}, [&] { khr_from_nv_matrices(integers); });
+  expect_error(ErrorCode::kInternal, {"expected floats"}, [&] { khr_from_nv_matrices(integers, false); });
 }
 
 TEST(KhrMatrixless, AModuleWithoutMatricesKeepsItsInterface) {

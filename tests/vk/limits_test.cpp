@@ -53,7 +53,8 @@ TEST(Limits, VulkanMinimum) {
   EXPECT_EQ(l.max_allocation, 1ull << 30);
   const Features& f = profile.features;
   EXPECT_FALSE(f.subgroup_shuffle || f.subgroup_arithmetic || f.subgroup_ballot || f.subgroup_size_control ||
-               f.storage_16bit || f.float16 || f.cooperative_matrix_khr || f.cooperative_matrix_nv || f.memory_budget);
+               f.storage_16bit || f.float16 || f.cooperative_matrix_khr || f.cooperative_matrix_nv ||
+               f.cooperative_matrix_bf16 || f.memory_budget);
 }
 
 TEST(Limits, NeverRaised) {
