@@ -41,12 +41,14 @@ Json features_json(const vk::Features& f) {
           {"max_subgroup_size", f.max_subgroup_size},
           {"subgroup_shuffle", f.subgroup_shuffle},
           {"subgroup_arithmetic", f.subgroup_arithmetic},
+          {"subgroup_ballot", f.subgroup_ballot},
           {"subgroup_size_control", f.subgroup_size_control},
           {"storage_16bit", f.storage_16bit},
           {"float16", f.float16},
           {"texel_float4", f.texel_float4},
           {"cooperative_matrix_khr", f.cooperative_matrix_khr},
           {"cooperative_matrix_nv", f.cooperative_matrix_nv},
+          {"cooperative_matrix_bf16", f.cooperative_matrix_bf16},
           {"timestamps", f.timestamps},
           {"memory_budget", f.memory_budget}};
 }

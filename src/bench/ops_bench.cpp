@@ -94,7 +94,7 @@ std::vector<OpBench> benchmarks(bool software) {
   const auto flat = [](std::int64_t rows, std::int64_t cols) { return OpCase::Input{.shape = {rows, cols}}; };
   add_products(list, 4096, 512, 256);  // M x N x K
   if (!software) {
-    for (const DType dtype : {DType::kF32, DType::kF16}) {
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
       add_products(list, 4096, 4096, 4096, dtype);
       add_products(list, 16384, 1024, 256, dtype);
       add_products(list, 16384, 256, 1024, dtype);
