@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 //! variant attention_backward_coop_khr COOPMAT=1 REQUIRES:GL_KHR_cooperative_matrix
-//! variant attention_backward_coop_khr_bf16 COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant attention_backward_coop_khr_bf16 COOPMAT=1 COOP_BF16=1 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
 //! variant attention_backward_coop_nv COOPMAT=2 REQUIRES:GL_NV_cooperative_matrix
 //! variant attention_backward_coop_emulated COOPMAT=0
 #include "coopmat.glsl"

@@ -1,7 +1,7 @@
 // Products of 16 x 16 fragments of fp16, or of bf16, with fp32 sums, spread over a subgroup of 32. COOPMAT says in which form:
 //   1  GL_KHR_cooperative_matrix. With COOPMAT_WRITTEN_AS_NV in the spelling of 2, for a compiler that knows no other: the module is
 //      rewritten to KHR's instructions before a device sees it (src/vk/khr_matrix.hpp).
-//      With COOP_BF16 too the rewriting makes bf16 of fp16: no compiler is asked to know that type.
+//      With COOP_BF16 likewise, and the rewriting makes bf16 of fp16: no compiler is asked to know that type.
 //   2  GL_NV_cooperative_matrix
 //   0  emulated with plain arrays: slow, needs no feature; for checking addresses and edges where no device has matrices
 // Include this before anything else, and values.glsl before use. COOP_TYPE is the fragments' type, one of values.glsl's; emulated ones
@@ -24,7 +24,7 @@
 #define COOP_SYNC subgroupBarrier()
 #endif
 
-#if COOPMAT == 1 && !defined(COOPMAT_WRITTEN_AS_NV)
+#if COOPMAT == 1 && !defined(COOPMAT_WRITTEN_AS_NV) && !defined(COOP_BF16)
 #extension GL_KHR_cooperative_matrix : require
 #define COOP_A coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseA>
 #define COOP_B coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseB>

@@ -8,9 +8,15 @@
 //! variant matmul_coop_khr_nn COOPMAT=1 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_KHR_cooperative_matrix
 //! variant matmul_coop_khr_nt COOPMAT=1 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_KHR_cooperative_matrix
 //! variant matmul_coop_khr_tn COOPMAT=1 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_KHR_cooperative_matrix
-//! variant matmul_coop_khr_bf16_nn COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
-//! variant matmul_coop_khr_bf16_nt COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
-//! variant matmul_coop_khr_bf16_tn COOPMAT=1 COOP_BF16=1 COOPMAT_WRITTEN_AS_NV=1 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_wide_nn COOPMAT=1 WIDE=1 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_KHR_cooperative_matrix
+//! variant matmul_coop_khr_wide_nt COOPMAT=1 WIDE=1 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_KHR_cooperative_matrix
+//! variant matmul_coop_khr_wide_tn COOPMAT=1 WIDE=1 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_KHR_cooperative_matrix
+//! variant matmul_coop_khr_bf16_nn COOPMAT=1 COOP_BF16=1 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_bf16_nt COOPMAT=1 COOP_BF16=1 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_bf16_tn COOPMAT=1 COOP_BF16=1 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_wide_bf16_nn COOPMAT=1 WIDE=1 COOP_BF16=1 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_wide_bf16_nt COOPMAT=1 WIDE=1 COOP_BF16=1 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
+//! variant matmul_coop_khr_wide_bf16_tn COOPMAT=1 WIDE=1 COOP_BF16=1 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix REWRITTEN:kKhrBf16
 //! variant matmul_coop_nv_nn COOPMAT=2 A_ALONG_K=1 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix
 //! variant matmul_coop_nv_nt COOPMAT=2 A_ALONG_K=1 B_ALONG_K=1 REQUIRES:GL_NV_cooperative_matrix
 //! variant matmul_coop_nv_tn COOPMAT=2 A_ALONG_K=0 B_ALONG_K=0 REQUIRES:GL_NV_cooperative_matrix
@@ -31,10 +37,10 @@
 #define BN 128
 #define BK 32
 #define WM 64
-#if COOPMAT == 1
-#define WN 64  // 128 invocations of 240 registers; fewer words from shared memory for each product
+#ifdef WIDE
+#define WN 64  // 128 invocations of 240 registers: fewer words from shared memory for each product, where K is long enough to show it
 #else
-#define WN 32  // 256 of 128 to 146: here each product turns its b in registers first, which 64 columns do not pay for
+#define WN 32  // 256 of 125
 #endif
 #endif
 #define WARPS (BM / WM * (BN / WN))

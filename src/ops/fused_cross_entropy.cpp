@@ -68,18 +68,20 @@ struct Products {
   std::string d_h_kernel, d_weight_kernel;
   MatmulSplit d_h_split, d_weight_split;
 };
-/// The node's variant, or what is better for one of its products: large tiles do not pay in every one.
-std::string kernel_of(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant) {
+/// The node's variant, or what is better for one of its products: large tiles do not pay in every one, and K differs.
+std::string kernel_of(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant, DType dtype) {
   const bool tiles = variant == kMatmulTile128 && profile.device_class == vk::DeviceClass::kDiscrete;
-  if (tiles || (is_matmul_coop(variant) && !matmul_coop_pays(size)))
-    return matmul_variants(size, false, profile).front();
+  const bool narrow = variant == kMatmulCoopKhr || variant == kMatmulCoopKhrBf16;
+  if (tiles || narrow || (is_matmul_coop(variant) && !matmul_coop_pays(size)))
+    return matmul_variants(size, false, profile, dtype).front();
   return std::string(variant);
 }
 Products products_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {
   const Cut cut = cut_of(sizes, profile, variant);
   const MatmulSize d_h{MatmulLayout::kNN, cut.chunk, sizes.hidden, cut.columns};
   const MatmulSize d_weight{MatmulLayout::kTN, cut.columns, sizes.hidden, cut.chunk};
-  Products products{kernel_of(d_h, profile, variant), kernel_of(d_weight, profile, variant), {}, {}};
+  Products products{
+      kernel_of(d_h, profile, variant, sizes.dtype), kernel_of(d_weight, profile, variant, sizes.dtype), {}, {}};
   products.d_h_split = matmul_split(d_h, profile, products.d_h_kernel);
   products.d_weight_split = matmul_split(d_weight, profile, products.d_weight_kernel);
   return products;
@@ -185,7 +187,7 @@ class Lowering {
                           .bias_column = block.begin};
     if (sizes_.bias) product.bias = Window(call_.input(kBias));
     set_gate(product, chunk);
-    launch_matmul(call_, kernel_of(product.size, call_.profile(), call_.variant()), product);
+    launch_matmul(call_, kernel_of(product.size, call_.profile(), call_.variant(), sizes_.dtype), product);
   }
 
   void label_logits(const RowBlock& chunk, const RowBlock& block) {

@@ -31,16 +31,16 @@ MatmulSize matmul_size(const Call& call) {
 
 constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile256 = "tile256", kMatmulTile128 = "tile128",
                            kMatmulTile64 = "tile64";
-// Cooperative matrices, for fp16 operands: through the KHR or the NV extension; for bf16 operands: KHR's; for either
-// emulated, to check the kernel where there is neither.
-constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopKhrBf16 = "coop_khr_bf16", kMatmulCoopNv = "coop_nv",
-                           kMatmulCoopEmulated = "coop_emulated";
+// Cooperative matrices: through the KHR extension, of fp16 or bf16 operands, a subgroup computing 64 x 32 sums or,
+// wide, 64 x 64; through the NV extension, of fp16; or emulated to check the kernel where there is neither.
+constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopKhrWide = "coop_khr_wide",
+                           kMatmulCoopKhrBf16 = "coop_khr_bf16", kMatmulCoopKhrWideBf16 = "coop_khr_wide_bf16",
+                           kMatmulCoopNv = "coop_nv", kMatmulCoopEmulated = "coop_emulated";
 constexpr std::uint32_t kMatmulCoopLanes = 32;     ///< of the subgroup that a fragment is spread over
 constexpr std::int64_t kMatmulMaxDepth = 1 << 18;  ///< K of one launch: bounds a kernel's loop iterations to 32,768
 
 inline bool is_matmul_coop(std::string_view variant) {
-  return variant == kMatmulCoopKhr || variant == kMatmulCoopKhrBf16 || variant == kMatmulCoopNv ||
-         variant == kMatmulCoopEmulated;
+  return variant.starts_with("coop_");
 }
 
 struct MatmulTile {
@@ -116,7 +116,8 @@ inline bool matmul_tile128_pays(const MatmulSize& size, const vk::DeviceProfile&
 }
 
 /// Cooperative matrix kernels for a product of 16-bit operands, best first. In this build a form may be missing.
-inline std::vector<std::string> matmul_coop_variants(const vk::DeviceProfile& profile, graph::DType operands) {
+inline std::vector<std::string> matmul_coop_variants(const MatmulSize& size, const vk::DeviceProfile& profile,
+                                                     graph::DType operands) {
   const vk::Features& features = profile.features;
   const vk::Limits& limits = profile.limits;
   constexpr std::uint32_t kLanes = kMatmulCoopLanes;
@@ -130,9 +131,16 @@ inline std::vector<std::string> matmul_coop_variants(const vk::DeviceProfile& pr
       names.push_back(name);
   };
   const bool fp16 = operands == graph::DType::kF16, bf16 = operands == graph::DType::kBF16;
-  offer(fp16 && features.cooperative_matrix_khr, 128, kMatmulCoopKhr);
+  // 16384 x 768 x 256 runs at 173 TFLOP/s narrow, 159 wide; 4096^3 at 290 and 301 (H200).
+  constexpr std::int64_t kLong = 1024;
+  const MatmulSplit split = matmul_split(size, profile, kMatmulCoopKhr);
+  const bool wide_first = (split.count > 1 ? split.depth : size.k) >= kLong;
+  for (const bool wide : {wide_first, !wide_first}) {
+    offer(fp16 && features.cooperative_matrix_khr, wide ? 128 : 256, wide ? kMatmulCoopKhrWide : kMatmulCoopKhr);
+    offer(bf16 && features.cooperative_matrix_bf16, wide ? 128 : 256,
+          wide ? kMatmulCoopKhrWideBf16 : kMatmulCoopKhrBf16);
+  }
   offer(fp16 && features.cooperative_matrix_nv, 256, kMatmulCoopNv);
-  offer(bf16 && features.cooperative_matrix_bf16, 128, kMatmulCoopKhrBf16);
   return names;
 }
 
@@ -165,7 +173,7 @@ inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shu
   if (profile.device_class == vk::DeviceClass::kSoftware && shuffle_fits)
     names.insert(names.begin(), std::string(kMatmulShuffle));
   if (!graph::is_half(operands)) return names;
-  const std::vector<std::string> coop = matmul_coop_variants(profile, operands);
+  const std::vector<std::string> coop = matmul_coop_variants(size, profile, operands);
   names.insert(matmul_coop_pays(size) ? names.begin() : names.end(), coop.begin(), coop.end());
   if (profile.device_class == vk::DeviceClass::kSoftware) names.emplace_back(kMatmulCoopEmulated);
   return names;

@@ -167,6 +167,11 @@ TEST(MatmulPlan, CooperativeMatricesForTheTypesThatTheDeviceHasThemFor) {
   EXPECT_FALSE(has_coop(variants(graph::DType::kBF16, 1024)));
   profile.features.cooperative_matrix_bf16 = true;
   EXPECT_EQ(variants(graph::DType::kBF16, 1024).front(), "coop_khr_bf16");
+  const auto longer = [&](ops::MatmulLayout layout, std::int64_t k) {
+    return ops::matmul_variants({layout, 4096, 4096, k}, false, profile, graph::DType::kF16).front();
+  };
+  EXPECT_EQ(longer(ops::MatmulLayout::kNN, 4096), "coop_khr_wide");
+  EXPECT_EQ(longer(ops::MatmulLayout::kTN, 256), "coop_khr");
   EXPECT_EQ(variants(graph::DType::kF16, 1024).front(), "coop_khr");
   profile.limits.max_shared_memory = 16 * 1024;
   EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "with too little shared memory";

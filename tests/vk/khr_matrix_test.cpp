@@ -85,7 +85,7 @@ TEST_F(KhrMatrix, EveryLoadKeepsItsOrder) {
     return KhrModule(rewritten(*shader)).loads;
   };
   using Loads = std::set<std::array<std::uint32_t, 2>>;
-  EXPECT_EQ(loads("matmul_coop_khr_bf16_nn"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kRowMajor}}));
+  EXPECT_EQ(loads("matmul_coop_khr_wide_bf16_nn"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kRowMajor}}));
   EXPECT_EQ(loads("matmul_coop_khr_bf16_nt"), (Loads{{kMatrixA, kRowMajor}, {kMatrixB, kColumnMajor}}));
   EXPECT_EQ(loads("matmul_coop_khr_bf16_tn"), (Loads{{kMatrixA, kColumnMajor}, {kMatrixB, kRowMajor}}));
 }
