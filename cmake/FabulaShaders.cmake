@@ -3,7 +3,7 @@
 # A shader file states its own permutations, one a line, as comments:
 #   //! variant layer_norm
 #   //! variant matmul_nt LAYOUT=1 VEC=4
-#   //! variant matmul_coop_nv_nn COOPMAT=NV REQUIRES:GL_NV_cooperative_matrix
+#   //! variant matmul_coop_nv_nn COOPMAT=2 REQUIRES:GL_NV_cooperative_matrix
 # The name is what src/vk looks kernels up by; the rest are preprocessor definitions. A file without such a line is one variant,
 # named after the file. A variant with REQUIRES:EXTENSION is left out where the compiler or spirv-val does not know the extension,
 # found out with cmake/probes/EXTENSION.comp. One extension has a stand-in: what requires GL_KHR_cooperative_matrix is compiled with

@@ -37,10 +37,10 @@
 #define COOP_STORE(sum, array, at, stride) coopMatStore(sum, array, at, stride, gl_CooperativeMatrixLayoutRowMajor)
 #elif COOPMAT != 0
 #extension GL_NV_cooperative_matrix : require
-layout(constant_id = 63) const uint kMatrixBColumns = 16;  // a constant of its own: what tells B's type from A's
+layout(constant_id = 63) const uint kMatrixBColumns = 16;  // of sums too. A constant of its own tells B's type from A's
 #define COOP_A fcoopmatNV<16, gl_ScopeSubgroup, 16, 16>
 #define COOP_B fcoopmatNV<16, gl_ScopeSubgroup, 16, kMatrixBColumns>
-#define COOP_SUM fcoopmatNV<32, gl_ScopeSubgroup, 16, 16>
+#define COOP_SUM fcoopmatNV<32, gl_ScopeSubgroup, 16, kMatrixBColumns>
 #define COOP_LOAD_A(a, array, at, stride, by_column) coopMatLoadNV(a, array, at, stride, (by_column) != 0)
 #define COOP_LOAD_B(b, array, at, stride, by_column) coopMatLoadNV(b, array, at, stride, (by_column) != 0)
 #define COOP_MULTIPLY_ADD(a, b, sum) sum = coopMatMulAddNV(a, b, sum)

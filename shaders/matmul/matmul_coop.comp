@@ -38,9 +38,9 @@
 #define BK 32
 #define WM 64
 #ifdef WIDE
-#define WN 64  // 128 invocations of 240 registers: fewer words from shared memory for each product, where K is long enough to show it
+#define WN 64  // 128 invocations of 239 registers: fewer words from shared memory for each product, where K is long enough to show it
 #else
-#define WN 32  // 256 of 125
+#define WN 32  // 256 of 122
 #endif
 #endif
 #define WARPS (BM / WM * (BN / WN))
@@ -76,7 +76,7 @@ shared uvec4 tiles[SHARED_WORDS];
 #define B_FETCHES (BN * BK / 8 / THREADS)
 // How the uvec4s of a tile are dealt out: fetch i of this invocation is number gl_LocalInvocationID.x + i * THREADS. Of rows of 4 words
 // those that are stored at the same time, two, lie 4 apart: the lines of neighbours would share banks
-// (192 instead of 206 TFLOP/s, both operands along K).
+// (7 % slower with both operands along K).
 uint fetch_row(uint i, uint width) {
   uint row = (gl_LocalInvocationID.x + i * THREADS) / width;
   return width == 4 ? row / 8 * 8 + row % 2 * 4 + row / 2 % 4 : row;
@@ -158,7 +158,7 @@ void main() {
   if (k_begin + whole < k_end) fetch_rest(k_begin + whole, whole);
   else fetch_step();
   // Left in the middle, so that words are fetched wherever the loop goes on: NVIDIA's compiler copies what a loop carries on some ways
-  // only, and waits for it where it does (260 instead of 301 TFLOP/s at 4096^3).
+  // only, and waits for it where it does (257 instead of 301 TFLOP/s at 4096^3). Every piece of K has a step: launch_matmul sees to it.
   for (uint step = 1;; ++step) {
     share();
     barrier();

@@ -18,8 +18,8 @@ std::filesystem::path tune_path(const vk::Device& device) {
 std::string shader_digest(const std::string& name) {
   const vk::ShaderBinary* shader = vk::find_shader(name);
   if (shader == nullptr) return {};
-  return fmt::format(
-      "{:016x}", fnv1a(shader->begin, static_cast<std::size_t>(shader->end - shader->begin) * sizeof(std::uint32_t)));
+  const std::vector<std::uint32_t> words = vk::device_words(*shader);
+  return fmt::format("{:016x}", fnv1a(words.data(), words.size() * sizeof(std::uint32_t)));
 }
 
 KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, std::string& note) {

@@ -68,12 +68,13 @@ struct Products {
   std::string d_h_kernel, d_weight_kernel;
   MatmulSplit d_h_split, d_weight_split;
 };
-/// The node's variant, or what is better for one of its products: large tiles do not pay in every one, and K differs.
+/// The node's variant, or what is better for one of its products: large tiles do not pay in every one; coop_khr stands
+/// for the better of its two forms in each, coop_khr_wide for the wide one in all.
 std::string kernel_of(const MatmulSize& size, const vk::DeviceProfile& profile, std::string_view variant, DType dtype) {
   const bool tiles = variant == kMatmulTile128 && profile.device_class == vk::DeviceClass::kDiscrete;
   const bool narrow = variant == kMatmulCoopKhr || variant == kMatmulCoopKhrBf16;
   if (tiles || narrow || (is_matmul_coop(variant) && !matmul_coop_pays(size)))
-    return matmul_variants(size, false, profile, dtype).front();
+    return matmul_variants(size, false, profile, tiles ? DType::kF32 : dtype).front();
   return std::string(variant);
 }
 Products products_of(const Sizes& sizes, const vk::DeviceProfile& profile, std::string_view variant) {

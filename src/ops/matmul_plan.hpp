@@ -88,7 +88,7 @@ inline MatmulSplit matmul_split(const MatmulSize& size, const vk::DeviceProfile&
   std::int64_t wanted = profile.device_class == vk::DeviceClass::kDiscrete ? 256 : 32;  // workgroups
   if (variant == kMatmulShuffle) wanted = 4;
   std::int64_t shortest = 256;                                // steps of a piece
-  if (is_matmul_coop(variant)) wanted = 264, shortest = 512;  // two a core; steps are so short that merging shows
+  if (is_matmul_coop(variant)) wanted = 264, shortest = 512;  // two a core of the largest; merging shows
   if (variant == kMatmulTile256) wanted = 132;  // one a core of the largest: two would not fit its registers
   const std::int64_t bindable = std::int64_t(profile.limits.max_storage_range) / graph::Shape{size.m, size.n}.bytes();
   const std::int64_t count = std::min({wanted / tiles, size.k / shortest, std::int64_t(64), bindable});

@@ -58,6 +58,7 @@ class Rewriter {
     const auto need = [&](std::size_t count) {
       ensure(in.size() >= count, "SPIR-V instruction {} has {} operands, at least {} are needed", op, in.size(), count);
     };
+    if (bf16_) refuse_other_halves(op, in);
     switch (op) {
       case kOpCapability:
         need(1);
@@ -73,7 +74,12 @@ class Rewriter {
         return;
       case kOpTypeFloat:  // result, bits
         need(2);
-        if (bf16_ && in[1] == 16) return put(op, in.first(2), {kEncodingBFloat16KHR});
+        if (!bf16_ || in[1] != 16) break;
+        half_ = in[0];
+        return put(op, in.first(2), {kEncodingBFloat16KHR});
+      case kOpSpecConstantOp:  // type, result, operation
+        need(3);
+        ensure(in[2] != kOpCooperativeMatrixLengthNV, "a cooperative matrix's length is used in a constant");
         break;
       case kOpTypeCooperativeMatrixNV:  // result, component, scope, rows, columns
         need(5);
@@ -92,6 +98,16 @@ class Rewriter {
         break;
     }
     put(op, in);
+  }
+
+  /// Only matrices may be made of what becomes bf16: of anything else the bits would change their meaning.
+  void refuse_other_halves(std::uint32_t op, Operands in) const {
+    if (half_ == 0 || op == kOpName || op == kOpTypeCooperativeMatrixNV) return;
+    const bool composed = op == kOpTypeVector || op == kOpTypeArray || op == kOpTypeRuntimeArray;
+    const std::size_t at = composed ? 1 : op == kOpTypePointer ? 2 : 0;  // elsewhere the result's type comes first
+    const bool member = op == kOpTypeStruct && std::find(in.begin(), in.end(), half_) != in.end();
+    ensure(!member && (at >= in.size() || in[at] != half_),
+           "SPIR-V instruction {} uses 16-bit floats outside cooperative matrices, which cannot become bf16", op);
   }
 
   void put_capability(std::uint32_t capability) {
@@ -135,7 +151,7 @@ class Rewriter {
   SpirvModule module_;
   bool bf16_;
   std::vector<std::uint32_t> out_;
-  std::uint32_t first_constant_ = 0;
+  std::uint32_t first_constant_ = 0, half_ = 0;  ///< ids; half_: the 16-bit float type, once it is declared
   bool has_constants_ = false;
 };
 

@@ -191,7 +191,8 @@ Features read_features(const Instance& instance, const PhysicalDevice& device, c
     return coop && q.coop_khr.cooperativeMatrix && has_cooperative_matrix_khr(instance, device, type);
   };
   f.cooperative_matrix_khr = khr(VK_COMPONENT_TYPE_FLOAT16_KHR);
-  f.cooperative_matrix_bf16 = q.bfloat16.shaderBFloat16CooperativeMatrix && khr(VK_COMPONENT_TYPE_BFLOAT16_KHR);
+  f.cooperative_matrix_bf16 = q.bfloat16.shaderBFloat16Type && q.bfloat16.shaderBFloat16CooperativeMatrix &&
+                              khr(VK_COMPONENT_TYPE_BFLOAT16_KHR);
   f.timestamps = device.timestamp_bits != 0 && q.properties.limits.timestampPeriod > 0;
   f.memory_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;

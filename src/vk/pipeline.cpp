@@ -1,8 +1,9 @@
 #include "vk/pipeline.hpp"
 
+#include <algorithm>
+
 #include "base/fail.hpp"
 #include "vk/device_impl.hpp"
-#include "vk/khr_matrix.hpp"
 #include "vk/result.hpp"
 #include "vk/shader_table.hpp"
 #include "vk/spirv_words.hpp"
@@ -16,7 +17,10 @@ void check_capabilities(const std::string& name, const ShaderInfo& shader, const
     ensure(present, "shader \"{}\" needs the feature {}, which this device or limits profile does not have", name,
            feature);
   };
-  for (std::uint32_t capability : shader.capabilities()) {
+  const auto& used = shader.capabilities();
+  // The extension's capability does not say of which type; the feature of the same name is fp16's.
+  const bool bf16 = std::find(used.begin(), used.end(), spirv::kBFloat16CooperativeMatrixKHR) != used.end();
+  for (std::uint32_t capability : used) {
     switch (capability) {
       case spirv::kGroupNonUniformArithmetic:
       case spirv::kGroupNonUniformClustered:
@@ -40,7 +44,7 @@ void check_capabilities(const std::string& name, const ShaderInfo& shader, const
         need(features.cooperative_matrix_nv, "cooperative_matrix_nv");
         break;
       case spirv::kCooperativeMatrixKHR:
-        need(features.cooperative_matrix_khr, "cooperative_matrix_khr");
+        need(bf16 || features.cooperative_matrix_khr, "cooperative_matrix_khr");
         break;
       case spirv::kBFloat16CooperativeMatrixKHR:
         need(features.cooperative_matrix_bf16, "cooperative_matrix_bf16");
@@ -121,9 +125,7 @@ const ShaderInfo& PipelineStore::shader(const std::string& name) {
          "no shader \"{}\" in this build ({} variants): is the file under shaders/, or was the variant left out?", name,
          shader_table().size());
   try {
-    std::span<const std::uint32_t> words(binary->begin, binary->end);
-    if (binary->rewriting != Rewriting::kNone)
-      words = rewritten_[name] = khr_from_nv_matrices(words, binary->rewriting == Rewriting::kKhrBf16);
+    const std::span<const std::uint32_t> words = words_[name] = device_words(*binary);
     return shaders_.emplace(name, ShaderInfo(words)).first->second;
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("shader \"{}\": {}", name, error.what()));

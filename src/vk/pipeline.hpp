@@ -39,7 +39,7 @@ class PipelineStore {
 
   Device::Impl& device_;
   PipelineCache cache_;
-  std::map<std::string, std::vector<std::uint32_t>> rewritten_;  ///< words of shaders that are not used as embedded
+  std::map<std::string, std::vector<std::uint32_t>> words_;  ///< what shaders_ were read from
   std::map<std::string, ShaderInfo> shaders_;
   std::map<KernelKey, std::unique_ptr<Pipeline>> pipelines_;
 };

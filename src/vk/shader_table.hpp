@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace fabula::vk {
 
@@ -25,5 +26,8 @@ std::span<const ShaderBinary> shader_table();
 
 /// The variant of that name, or nullptr when this build left it out.
 const ShaderBinary* find_shader(std::string_view name);
+
+/// The SPIR-V words that a device is given: the embedded ones, rewritten where the variant says so.
+std::vector<std::uint32_t> device_words(const ShaderBinary& shader);
 
 }  // namespace fabula::vk

@@ -7,6 +7,7 @@ namespace fabula::vk::spirv {
 inline constexpr std::uint32_t kMagic = 0x07230203;
 
 enum Op : std::uint32_t {
+  kOpName = 5,
   kOpExtension = 10,
   kOpExecutionMode = 16,
   kOpCapability = 17,
