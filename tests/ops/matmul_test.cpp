@@ -172,6 +172,17 @@ TEST(MatmulPlan, CooperativeMatricesForTheTypesThatTheDeviceHasThemFor) {
   };
   EXPECT_EQ(longer(ops::MatmulLayout::kNN, 4096), "coop_khr_wide");
   EXPECT_EQ(longer(ops::MatmulLayout::kTN, 256), "coop_khr");
+  const auto gradient = [&](std::int64_t m, std::int64_t n, graph::DType dtype) {  // K is cut
+    return ops::matmul_variants({ops::MatmulLayout::kTN, m, n, 16384}, false, profile, dtype);
+  };
+  EXPECT_EQ(gradient(256, 1024, graph::DType::kF16).front(), "coop_khr_wide") << "16 pieces of 1,024";
+  EXPECT_EQ(gradient(256, 256, graph::DType::kF16).front(), "coop_khr") << "32 of 512";
+  EXPECT_EQ(gradient(256, 1024, graph::DType::kBF16).front(), "coop_khr_wide_bf16");
+  profile.limits.max_invocations = 128;
+  const auto few = gradient(256, 256, graph::DType::kF16);
+  EXPECT_EQ(few.front(), "coop_khr_wide") << "the other takes 256 invocations";
+  EXPECT_EQ(std::count(few.begin(), few.end(), "coop_khr"), 0);
+  profile.limits.max_invocations = 1024;
   EXPECT_EQ(variants(graph::DType::kF16, 1024).front(), "coop_khr");
   profile.limits.max_shared_memory = 16 * 1024;
   EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "with too little shared memory";
