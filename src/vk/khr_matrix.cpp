@@ -83,7 +83,8 @@ class Rewriter {
         break;
       case kOpTypeCooperativeMatrixNV:  // result, component, scope, rows, columns
         need(5);
-        return put(kOpTypeCooperativeMatrixKHR, in, {constant(use_of(in[1], in[4]))});
+        return put(kOpTypeCooperativeMatrixKHR, in.first(4),
+                   {columns_of(in[3], in[4]), constant(use_of(in[1], in[4]))});
       case kOpCooperativeMatrixLoadNV:  // type, result, pointer, stride, column major, memory operands
         need(5);
         return put(kOpCooperativeMatrixLoadKHR, in.first(3), {layout_of(in[4]), in[3]}, in.subspan(5));
@@ -137,6 +138,17 @@ class Rewriter {
            type.op);
     if (type.operands[0] == 32) return kMatrixAccumulator;
     return module_.decoration(columns, kSpecId) == kMatrixBColumnsId ? kMatrixB : kMatrixA;
+  }
+
+  /// A plain constant, as compilers that know KHR's form write it, in place of the specialisation constant that told
+  /// the types apart: matrices are square, so the number of rows will do.
+  std::uint32_t columns_of(std::uint32_t rows, std::uint32_t columns) const {
+    if (module_.decoration(columns, kSpecId) != kMatrixBColumnsId) return columns;
+    const auto high = module_.constants.find(rows), wide = module_.constants.find(columns);
+    ensure(high != module_.constants.end() && wide != module_.constants.end() &&
+               high->second.operands == wide->second.operands,
+           "a cooperative matrix with specialisation constant {} as its columns is not square", kMatrixBColumnsId);
+    return rows;
   }
 
   std::uint32_t layout_of(std::uint32_t column_major) const {

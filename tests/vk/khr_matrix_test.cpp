@@ -48,7 +48,12 @@ Words with_instruction_after(const Words& words, std::uint32_t op, std::initiali
 struct KhrModule {
   explicit KhrModule(const Words& words) : module(SpirvModule::parse(words)) {
     for_each_instruction(words, [&](std::uint32_t op, std::span<const std::uint32_t> in) {
-      if (op == kOpTypeCooperativeMatrixKHR) use[in[0]] = value(in[5]);
+      if (op == kOpTypeCooperativeMatrixKHR) {
+        use[in[0]] = value(in[5]);
+        EXPECT_EQ(value(in[3]), 16u);
+        EXPECT_EQ(value(in[4]), 16u);
+        EXPECT_FALSE(module.has(in[4], kSpecId));
+      }
       // Results of the instructions that make or fetch matrices: type, result.
       if (in.size() >= 2 && use.contains(in[0])) type_of[in[1]] = in[0];
       if (op == kOpCooperativeMatrixLoadKHR) loads.insert({use.at(in[0]), value(in[3])});
