@@ -1,5 +1,8 @@
 #include "infer/tuned_device.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include "base/fail.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
@@ -36,15 +39,13 @@ KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, st
       measured("on", file.device.name, device.name);
     return {};
   }
+  std::set<std::string> unchanged;  // once a shader, not once a node
+  for (const auto& [shader, digest] : file.shaders)
+    if (digest == shader_digest(shader)) unchanged.insert(shader);
   KernelChoices choices;
   std::size_t stale = 0;
   for (const auto& [signature, node] : file.nodes) {
-    bool same = true;
-    for (const std::string& shader : node.shaders) {
-      const auto digest = file.shaders.find(shader);
-      same = same && digest != file.shaders.end() && digest->second == shader_digest(shader);
-    }
-    if (same)
+    if (std::all_of(node.shaders.begin(), node.shaders.end(), [&](const auto& s) { return unchanged.contains(s); }))
       choices[signature] = node.variant;
     else
       ++stale;

@@ -125,8 +125,7 @@ const ShaderInfo& PipelineStore::shader(const std::string& name) {
          "no shader \"{}\" in this build ({} variants): is the file under shaders/, or was the variant left out?", name,
          shader_table().size());
   try {
-    const std::span<const std::uint32_t> words = words_[name] = device_words(*binary);
-    return shaders_.emplace(name, ShaderInfo(words)).first->second;
+    return shaders_.emplace(name, ShaderInfo(device_words(*binary))).first->second;
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("shader \"{}\": {}", name, error.what()));
   }

@@ -39,7 +39,6 @@ class PipelineStore {
 
   Device::Impl& device_;
   PipelineCache cache_;
-  std::map<std::string, std::vector<std::uint32_t>> words_;  ///< what shaders_ were read from
   std::map<std::string, ShaderInfo> shaders_;
   std::map<KernelKey, std::unique_ptr<Pipeline>> pipelines_;
 };

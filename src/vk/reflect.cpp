@@ -276,7 +276,8 @@ std::vector<ShaderInterface::Slot> read_slots(const SpirvModule& module) {
 
 }  // namespace
 
-ShaderInfo::ShaderInfo(std::span<const std::uint32_t> words) : words_(words), module_(SpirvModule::parse(words)) {
+ShaderInfo::ShaderInfo(std::vector<std::uint32_t> words)
+    : words_(std::move(words)), module_(SpirvModule::parse(words_)) {
   interface_.slots = read_slots(module_);
   const Evaluator evaluator(module_, {});
   for (const SpirvModule::Variable& variable : module_.variables) {
@@ -332,7 +333,7 @@ std::uint64_t ShaderInfo::shared_bytes(std::span<const std::uint32_t> constants)
 }
 
 ShaderInterface reflect(std::span<const std::uint32_t> spirv) {
-  return ShaderInfo(spirv).interface();
+  return ShaderInfo({spirv.begin(), spirv.end()}).interface();
 }
 
 }  // namespace fabula::vk

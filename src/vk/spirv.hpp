@@ -50,7 +50,7 @@ struct SpirvModule {
 class ShaderInfo {
  public:
   /// See reflect() for the rules that are checked here.
-  explicit ShaderInfo(std::span<const std::uint32_t> words);
+  explicit ShaderInfo(std::vector<std::uint32_t> words);
 
   const ShaderInterface& interface() const { return interface_; }
   const std::vector<std::uint32_t>& capabilities() const { return module_.capabilities; }
@@ -62,7 +62,7 @@ class ShaderInfo {
   std::uint64_t shared_bytes(std::span<const std::uint32_t> constants) const;
 
  private:
-  std::span<const std::uint32_t> words_;
+  std::vector<std::uint32_t> words_;
   SpirvModule module_;
   ShaderInterface interface_;
   std::set<std::uint32_t> ids_;
