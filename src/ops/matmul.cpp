@@ -181,6 +181,10 @@ void grad(GradCall& call) {
     if (d_y) d_y = call.op1("gelu_backward", {call.output(kPre), d_y});
     d_y = d_y && d_pre ? call.op1("add", {d_y, d_pre}) : d_y ? d_y : d_pre;
   }
+  if (call.wanted(kResidual)) call.add_gradient(kResidual, d_y);
+  // Logits are fp32 whatever they were made of, and so are their gradients. They are rounded as every other layer's
+  // are, so that both products run on 16-bit operands.
+  if (is_half(call.in(kA).dtype) && (call.wanted(kA) || call.wanted(kB))) d_y = cast_to(call, d_y, call.in(kA).dtype);
   const Attrs plain, nt{{"transpose_b", 1}}, tn{{"transpose_a", 1}};
   const auto product = [&](Value a, Value b, Attrs attrs, DType type) {
     if (is_half(type) || is_half(call.in(kA).dtype) || is_half(call.out(kY).dtype))
@@ -203,7 +207,6 @@ void grad(GradCall& call) {
                                                         : product(b, d_y, nt, type));
   }
   if (call.wanted(kBias)) call.add_gradient(kBias, call.op1("sum_rows", {d_y}));
-  if (call.wanted(kResidual)) call.add_gradient(kResidual, d_y);
 }
 
 std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
