@@ -25,17 +25,42 @@ WRITE_VALUES(6, DV, d_v)
 layout(set = 0, binding = 7) writeonly buffer Parts { uvec4 parts[]; };  // 4 fp32 each
 shared uvec4 q_block[BQ * LINE];
 shared uvec4 d_out_block[BQ * LINE];
-shared uvec4 k_block[BK * LINE];
-shared uvec4 v_block[BK * LINE];
-shared uvec4 p_block[BQ * WEIGHT_LINE];
+shared uvec4 k_block[BK * LINE];  // at first the values
 shared uvec4 d_s_block[BQ * WEIGHT_LINE];
-const uint SUM_LINE = 5, SUM_TILE = 16 * SUM_LINE;
-shared uvec4 sums[WARPS * 2 * SUM_TILE];  // of a subgroup: q k^T and d_out v^T of 16 queries
+const uint SUM_LINE = 5, P_LINE = 3, SUM_TILE = 16 * SUM_LINE;
+shared uvec4 tiles[WARPS * SUM_TILE];  // of a subgroup: sums of 16 x 16, fp32, or weights, 16 bits
 shared vec2 stats_block[BQ];
 
-// Lane's 8 values of a fragment in `sums`.
+// Lane's 8 values of the subgroup's sums: columns 8 (l % 2) + 4 half_row on of row l / 2.
 vec4 sum_at(uint tile, uint half_row) {
-  return uintBitsToFloat(sums[tile + COOP_LANE / 2 * SUM_LINE + COOP_LANE % 2 * 2 + half_row]);
+  return uintBitsToFloat(tiles[tile + COOP_LANE / 2 * SUM_LINE + COOP_LANE % 2 * 2 + half_row]);
+}
+
+const uint FETCHES = (BQ * HEAD8 + LOCAL - 1) / LOCAL, STATS_FETCHES = (BQ + LOCAL - 1) / LOCAL;
+uvec4 q_next[FETCHES], d_out_next[FETCHES];
+vec2 stats_next[STATS_FETCHES];
+
+// A block of queries, from i0 on, on its way to shared memory. Rows beyond the sequence repeat its last.
+void fetch_queries(Place at, uint i0) {
+  uint sequence_row = first_row + at.sequence * positions;
+  [[unroll]] for (uint i = 0; i < FETCHES; ++i) {
+    uint x = gl_LocalInvocationID.x + i * LOCAL, column = at.head * HEAD8 + x % HEAD8;
+    uint row = sequence_row + min(i0 + x / HEAD8, positions - 1);
+    d_out_next[i] = d_out_words8(row * (out_ld / 8) + column);
+    q_next[i] = q_words8((row * q_ld + q_column) / 8 + column);
+  }
+  [[unroll]] for (uint i = 0; i < STATS_FETCHES; ++i)
+    stats_next[i] = stats[(sequence_row + min(i0 + gl_LocalInvocationID.x + i * LOCAL, positions - 1)) * stats_ld / 2 + at.head];
+}
+void share_queries() {
+  [[unroll]] for (uint i = 0; i < FETCHES; ++i) {
+    uint x = gl_LocalInvocationID.x + i * LOCAL;
+    if (x >= BQ * HEAD8) break;
+    d_out_block[x / HEAD8 * LINE + x % HEAD8] = d_out_next[i];
+    q_block[x / HEAD8 * LINE + x % HEAD8] = q_next[i];
+  }
+  [[unroll]] for (uint i = 0; i < STATS_FETCHES; ++i)
+    if (gl_LocalInvocationID.x + i * LOCAL < BQ) stats_block[gl_LocalInvocationID.x + i * LOCAL] = stats_next[i];
 }
 
 void main() {
@@ -45,34 +70,37 @@ void main() {
   uint first = at.block * BK;  // early keys are seen by most queries: start them first
   uint sequence_row = first_row + at.sequence * positions, head_word = at.head * HEAD8;
   uint part_row = part_of_sequence(at.sequence, BK) + part_of_block(at.block, BK);
-  uint tile = warp * 2 * SUM_TILE;
+  uint tile = warp * SUM_TILE;
 
-  for (uint x = lane; x < BK * HEAD8; x += LOCAL) {
-    uint row = sequence_row + min(first + x / HEAD8, positions - 1), to = x / HEAD8 * LINE + x % HEAD8;
-    k_block[to] = k_words8((row * k_ld + k_column) / 8 + head_word + x % HEAD8);
-    v_block[to] = v_words8((row * v_ld + v_column) / 8 + head_word + x % HEAD8);
-  }
-  barrier();
   COOP_B k[HEAD16], v[HEAD16];  // the subgroup's 16 keys, transposed
   COOP_SUM d_k_sum[HEAD16], d_v_sum[HEAD16];
+  for (uint x = lane; x < BK * HEAD8; x += LOCAL) {
+    uint row = sequence_row + min(first + x / HEAD8, positions - 1);
+    k_block[x / HEAD8 * LINE + x % HEAD8] = v_words8((row * v_ld + v_column) / 8 + head_word + x % HEAD8);
+  }
+  barrier();
+  [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
+    COOP_LOAD_B(v[d], k_block, warp * 16 * LINE + d * 2, LINE, 1);
+    COOP_ZERO(d_v_sum[d]);
+  }
+  barrier();
+  for (uint x = lane; x < BK * HEAD8; x += LOCAL) {
+    uint row = sequence_row + min(first + x / HEAD8, positions - 1);
+    k_block[x / HEAD8 * LINE + x % HEAD8] = k_words8((row * k_ld + k_column) / 8 + head_word + x % HEAD8);
+  }
+  barrier();
   [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
     COOP_LOAD_B(k[d], k_block, warp * 16 * LINE + d * 2, LINE, 1);
-    COOP_LOAD_B(v[d], v_block, warp * 16 * LINE + d * 2, LINE, 1);
     COOP_ZERO(d_k_sum[d]);
-    COOP_ZERO(d_v_sum[d]);
   }
 
   uint end = min(first + BK - 1 + window, positions);
+  fetch_queries(at, first);
   for (uint i0 = first; i0 < end; i0 += BQ) {
+    barrier();  // nobody reads the block before any more
+    share_queries();
     barrier();
-    for (uint x = lane; x < BQ * HEAD8; x += LOCAL) {
-      uint row = sequence_row + min(i0 + x / HEAD8, positions - 1), to = x / HEAD8 * LINE + x % HEAD8;
-      d_out_block[to] = d_out_words8(row * (out_ld / 8) + head_word + x % HEAD8);
-      q_block[to] = q_words8((row * q_ld + q_column) / 8 + head_word + x % HEAD8);
-    }
-    for (uint x = lane; x < BQ; x += LOCAL)
-      stats_block[x] = stats[(sequence_row + min(i0 + x, positions - 1)) * stats_ld / 2 + at.head];
-    barrier();
+    fetch_queries(at, i0 + BQ);
 
     [[unroll]] for (uint strip = 0; strip < BQ / 16; ++strip) {
       COOP_SUM s, d_p;
@@ -85,38 +113,40 @@ void main() {
         COOP_MULTIPLY_ADD(q, k[d], s);
         COOP_MULTIPLY_ADD(d_out, v[d], d_p);
       }
-      COOP_STORE(s, sums, tile, SUM_LINE);
-      COOP_STORE(d_p, sums, tile + SUM_TILE, SUM_LINE);
-      COOP_SYNC;
+      // Through one tile in turn, which leaves room for a second workgroup on a core.
       uint query = strip * 16 + COOP_LANE / 2, key = warp * 16 + COOP_LANE % 2 * 8;
       vec2 level_delta = stats_block[query];
       vec4 p[2], d_s[2];
+      COOP_STORE(s, tiles, tile, SUM_LINE);
+      COOP_SYNC;
+      [[unroll]] for (uint h = 0; h < 2; ++h) p[h] = exp2(sum_at(tile, h) * (scale * kLog2E) - level_delta.x);
+      COOP_SYNC;
+      COOP_STORE(d_p, tiles, tile, SUM_LINE);
+      COOP_SYNC;
       [[unroll]] for (uint h = 0; h < 2; ++h) {
-        p[h] = exp2(sum_at(tile, h) * (scale * kLog2E) - level_delta.x);
         int back = int(i0 + query) - int(first + key + 4 * h);  // how far behind its query the first key stands
         ivec4 behind = back - ivec4(0, 1, 2, 3);
         bvec4 seen = lessThan(uvec4(behind), uvec4(i0 + query < positions ? window : 0));
         p[h] = mix(vec4(0), p[h], seen);
-        d_s[h] = mix(vec4(0), p[h] * (sum_at(tile + SUM_TILE, h) - level_delta.y), seen);
+        d_s[h] = mix(vec4(0), p[h] * (sum_at(tile, h) - level_delta.y), seen);
       }
       COOP_SYNC;
-      p_block[query * WEIGHT_LINE + key / 8] = PACK8(p[0], p[1]);
+      tiles[tile + COOP_LANE / 2 * P_LINE + COOP_LANE % 2] = PACK8(p[0], p[1]);
       d_s_block[query * WEIGHT_LINE + key / 8] = PACK8(d_s[0], d_s[1]);
-    }
-    barrier();
-
-    [[unroll]] for (uint strip = 0; strip < BQ / 16; ++strip) {
-      COOP_A p, d_s;  // transposed: the subgroup's keys by 16 queries
-      COOP_LOAD_A(p, p_block, strip * 16 * WEIGHT_LINE + warp * 2, WEIGHT_LINE, 1);
-      COOP_LOAD_A(d_s, d_s_block, strip * 16 * WEIGHT_LINE + warp * 2, WEIGHT_LINE, 1);
+      COOP_SYNC;
+      COOP_A p_back, d_s_back;  // transposed: the subgroup's keys by 16 queries
+      COOP_LOAD_A(p_back, tiles, tile, P_LINE, 1);
+      COOP_LOAD_A(d_s_back, d_s_block, strip * 16 * WEIGHT_LINE + warp * 2, WEIGHT_LINE, 1);
       [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
         COOP_B q, d_out;
         COOP_LOAD_B(d_out, d_out_block, strip * 16 * LINE + d * 2, LINE, 0);
         COOP_LOAD_B(q, q_block, strip * 16 * LINE + d * 2, LINE, 0);
-        COOP_MULTIPLY_ADD(p, d_out, d_v_sum[d]);
-        COOP_MULTIPLY_ADD(d_s, q, d_k_sum[d]);
+        COOP_MULTIPLY_ADD(p_back, d_out, d_v_sum[d]);
+        COOP_MULTIPLY_ADD(d_s_back, q, d_k_sum[d]);
       }
+      COOP_SYNC;
     }
+    barrier();
     for (uint fragment = warp; fragment < BQ / 16 * HEAD16; fragment += WARPS) {
       uint strip = fragment / HEAD16, d = fragment % HEAD16;
       COOP_SUM d_q;
@@ -137,17 +167,17 @@ void main() {
   }
 
   [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
-    COOP_STORE(d_k_sum[d], sums, tile, SUM_LINE);
-    COOP_STORE(d_v_sum[d], sums, tile + SUM_TILE, SUM_LINE);
-    COOP_SYNC;
     uint key = first + warp * 16 + COOP_LANE / 2, row = sequence_row + key;
     uint column = at.head * (HEAD / 4) + d * 4 + COOP_LANE % 2 * 2;
-    if (key < positions) {
-      [[unroll]] for (uint h = 0; h < 2; ++h) {
-        set_d_k((row * k_ld + k_column) / 4 + column + h, sum_at(tile, h) * scale);
-        set_d_v((row * v_ld + v_column) / 4 + column + h, sum_at(tile + SUM_TILE, h));
-      }
-    }
+    COOP_STORE(d_k_sum[d], tiles, tile, SUM_LINE);
+    COOP_SYNC;
+    [[unroll]] for (uint h = 0; h < 2; ++h)
+      if (key < positions) set_d_k((row * k_ld + k_column) / 4 + column + h, sum_at(tile, h) * scale);
+    COOP_SYNC;
+    COOP_STORE(d_v_sum[d], tiles, tile, SUM_LINE);
+    COOP_SYNC;
+    [[unroll]] for (uint h = 0; h < 2; ++h)
+      if (key < positions) set_d_v((row * v_ld + v_column) / 4 + column + h, sum_at(tile, h));
     COOP_SYNC;
   }
 }

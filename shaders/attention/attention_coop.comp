@@ -24,11 +24,10 @@ READ_HALF(2, V, v_words)
 WRITE_VALUES(3, Out, attended)
 layout(set = 0, binding = 4) writeonly buffer LogSumExp { float log_sum_exp[]; };
 const float kSlack = 8;
-shared uvec4 k_block[(BK > BQ ? BK : BQ) * LINE];  // at first the queries
-shared uvec4 v_block[BK * LINE];
-// Of a subgroup: its 16 rows of scores, fp32, then of weights, 16 bits; or a row of fragments of the output.
-const uint WIDE = BK > HEAD ? BK : HEAD;
-const uint SUM_LINE = WIDE / 4 + 1, SUM_TILE = 16 * SUM_LINE;
+const uint V_BLOCK = BK * LINE;
+shared uvec4 blocks[(2 * BK > BQ ? 2 * BK : BQ) * LINE];  // keys, values; at first the queries
+// Of a subgroup: its 16 rows of scores, fp32, then of weights, 16 bits; or a fragment of the output.
+const uint SUM_LINE = BK / 4 + 1, SUM_TILE = 16 * SUM_LINE;
 shared uvec4 sums[WARPS * SUM_TILE];
 
 // Both lanes of a row get what they agree on; all subgroups of a workgroup call these together only where COOP_SYNC asks for it.
@@ -60,6 +59,27 @@ bool any_lane(bool x) {
 }
 #endif
 
+const uint FETCHES = (BK * HEAD8 + LOCAL - 1) / LOCAL;
+uvec4 k_next[FETCHES], v_next[FETCHES];
+
+// A block of keys, from j0 on, on its way to shared memory. Rows beyond the sequence repeat its last.
+void fetch_keys(Place at, uint j0) {
+  [[unroll]] for (uint i = 0; i < FETCHES; ++i) {
+    uint x = gl_LocalInvocationID.x + i * LOCAL, column = at.head * HEAD8 + x % HEAD8;
+    uint row = first_row + at.sequence * positions + min(j0 + x / HEAD8, positions - 1);
+    k_next[i] = k_words8((row * k_ld + k_column) / 8 + column);
+    v_next[i] = v_words8((row * v_ld + v_column) / 8 + column);
+  }
+}
+void share_keys() {
+  [[unroll]] for (uint i = 0; i < FETCHES; ++i) {
+    uint x = gl_LocalInvocationID.x + i * LOCAL, to = x / HEAD8 * LINE + x % HEAD8;
+    if (x >= BK * HEAD8) break;
+    blocks[to] = k_next[i];
+    blocks[V_BLOCK + to] = v_next[i];
+  }
+}
+
 void main() {
   Place at;
   if (!place_of_group(at)) return;
@@ -71,33 +91,32 @@ void main() {
 
   for (uint x = lane; x < BQ * HEAD8; x += LOCAL) {
     uint from = sequence_row + min(first + x / HEAD8, positions - 1);
-    k_block[x / HEAD8 * LINE + x % HEAD8] = q_words8((from * q_ld + q_column) / 8 + head_word + x % HEAD8);
+    blocks[x / HEAD8 * LINE + x % HEAD8] = q_words8((from * q_ld + q_column) / 8 + head_word + x % HEAD8);
   }
   barrier();
   COOP_A q[HEAD16];
   COOP_SUM acc[HEAD16];
   [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
-    COOP_LOAD_A(q[d], k_block, warp * 16 * LINE + d * 2, LINE, 0);
+    COOP_LOAD_A(q[d], blocks, warp * 16 * LINE + d * 2, LINE, 0);
     COOP_ZERO(acc[d]);
   }
   float top = kNoMaximum, sum = 0;
 
   uint end = min(first + BQ, positions);
-  for (uint j0 = uint(max(int(first) + 1 - int(window), 0)) / BK * BK; j0 < end; j0 += BK) {
+  uint begin = uint(max(int(first) + 1 - int(window), 0)) / BK * BK;
+  fetch_keys(at, begin);
+  for (uint j0 = begin; j0 < end; j0 += BK) {
+    barrier();  // nobody reads the block before any more
+    share_keys();
     barrier();
-    for (uint x = lane; x < BK * HEAD8; x += LOCAL) {
-      uint from = sequence_row + min(j0 + x / HEAD8, positions - 1), to = x / HEAD8 * LINE + x % HEAD8;
-      k_block[to] = k_words8((from * k_ld + k_column) / 8 + head_word + x % HEAD8);
-      v_block[to] = v_words8((from * v_ld + v_column) / 8 + head_word + x % HEAD8);
-    }
-    barrier();
+    fetch_keys(at, j0 + BK);
 
     [[unroll]] for (uint strip = 0; strip < BK / 16; ++strip) {
       COOP_SUM s;
       COOP_ZERO(s);
       [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
         COOP_B k;
-        COOP_LOAD_B(k, k_block, strip * 16 * LINE + d * 2, LINE, 1);
+        COOP_LOAD_B(k, blocks, strip * 16 * LINE + d * 2, LINE, 1);
         COOP_MULTIPLY_ADD(q[d], k, s);
       }
       COOP_STORE(s, sums, tile + strip * 4, SUM_LINE);
@@ -123,13 +142,15 @@ void main() {
       sum += (s[i].x + s[i].y) + (s[i].z + s[i].w);
     }
     if (raise) {
-      [[unroll]] for (uint d = 0; d < HEAD16; ++d) COOP_STORE(acc[d], sums, tile + d * 4, SUM_LINE);
-      COOP_SYNC;
-      for (uint i = side; i < HEAD / 4; i += 2)
-        sums[tile_row + i] = floatBitsToUint(uintBitsToFloat(sums[tile_row + i]) * shrink);
-      COOP_SYNC;
-      [[unroll]] for (uint d = 0; d < HEAD16; ++d) COOP_LOAD_SUM(acc[d], sums, tile + d * 4, SUM_LINE);
-      COOP_SYNC;
+      [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
+        COOP_STORE(acc[d], sums, tile, SUM_LINE);
+        COOP_SYNC;
+        [[unroll]] for (uint i = 2 * side; i < 2 * side + 2; ++i)
+          sums[tile_row + i] = floatBitsToUint(uintBitsToFloat(sums[tile_row + i]) * shrink);
+        COOP_SYNC;
+        COOP_LOAD_SUM(acc[d], sums, tile, SUM_LINE);
+        COOP_SYNC;
+      }
     }
     // This lane's 4 of 8 neighbouring keys are half a uvec4.
     [[unroll]] for (uint i = 0; i < BK / 8; ++i) {
@@ -143,7 +164,7 @@ void main() {
       COOP_LOAD_A(p, sums, tile + strip * 2, SUM_LINE, 0);
       [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
         COOP_B v;
-        COOP_LOAD_B(v, v_block, strip * 16 * LINE + d * 2, LINE, 0);
+        COOP_LOAD_B(v, blocks, V_BLOCK + strip * 16 * LINE + d * 2, LINE, 0);
         COOP_MULTIPLY_ADD(p, v, acc[d]);
       }
     }
@@ -151,17 +172,19 @@ void main() {
   }
 
   sum = pair_sum(sum);
-  [[unroll]] for (uint d = 0; d < HEAD16; ++d) COOP_STORE(acc[d], sums, tile + d * 4, SUM_LINE);
-  COOP_SYNC;
-  if (query < positions) {
-    uint to = (sequence_row + query) * (out_ld / 4) + at.head * (HEAD / 4);
-    float inverse = 1 / sum;
-    for (uint i = side; i < HEAD / 4; i += 2) set_attended(to + i, uintBitsToFloat(sums[tile_row + i]) * inverse);
-    if (side == 0) {
-      uint at_row = (sequence_row + query) * log_sum_exp_ld;
-      log_sum_exp[at_row + at.head] = (top + log2(sum)) * kLn2;
-      [[unroll]] for (uint x = 0; x < 3; ++x)  // the padding
-        if (at.head == heads - 1 && heads + x < log_sum_exp_ld) log_sum_exp[at_row + heads + x] = 0;
-    }
+  float inverse = 1 / sum;
+  uint to = (sequence_row + query) * (out_ld / 4) + at.head * (HEAD / 4) + 2 * side;
+  [[unroll]] for (uint d = 0; d < HEAD16; ++d) {
+    COOP_STORE(acc[d], sums, tile, SUM_LINE);
+    COOP_SYNC;
+    [[unroll]] for (uint h = 0; h < 2; ++h)
+      if (query < positions) set_attended(to + 4 * d + h, uintBitsToFloat(sums[tile_row + 2 * side + h]) * inverse);
+    COOP_SYNC;
+  }
+  if (query < positions && side == 0) {
+    uint at_row = (sequence_row + query) * log_sum_exp_ld;
+    log_sum_exp[at_row + at.head] = (top + log2(sum)) * kLn2;
+    [[unroll]] for (uint x = 0; x < 3; ++x)  // the padding
+      if (at.head == heads - 1 && heads + x < log_sum_exp_ld) log_sum_exp[at_row + heads + x] = 0;
   }
 }
