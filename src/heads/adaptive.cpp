@@ -64,7 +64,7 @@ Value AdaptiveHead::class_scores(Graph& graph, Value h) const {
 }
 Value AdaptiveHead::projected(Graph& graph, Value h, std::size_t cluster) const {
   const Value down = graph.parameter(tail_name(cluster, "0.weight"), {options_.projections[cluster], options_.hidden});
-  return scores(graph, h, down);
+  return product(graph, h, down);
 }
 Value AdaptiveHead::tail_weight(Graph& graph, std::size_t cluster) const {
   return graph.parameter(tail_name(cluster, "1.weight"), {size(cluster), options_.projections[cluster]});
@@ -91,9 +91,9 @@ HeadLoss AdaptiveHead::loss(Graph& graph, Value h, LossUse use, Value scale) con
       narrow = graph.op1("permute_rows", {narrow, words("order", n), words("inverse", n)});
       count = words("count", 1);
     }
-    const std::vector<Value> tail = graph.op(
-        "fused_cross_entropy",
-        {narrow, tail_weight(graph, i), words("labels", n), tail_bias(graph, i), gradient ? scale : Value{}, count});
+    const std::vector<Value> tail =
+        graph.op("fused_cross_entropy", {narrow, ops::cast_to(graph, tail_weight(graph, i), graph.shape(narrow).dtype),
+                                         words("labels", n), tail_bias(graph, i), gradient ? scale : Value{}, count});
     if (gradient) result.mean = graph.op1("add", {result.mean, tail[0]});
     result.slot_loss = i == 0 ? tail[1] : graph.op1("add", {result.slot_loss, tail[1]});
     result.slot_correct = graph.op1("add", {result.slot_correct, tail[2]});
@@ -140,8 +140,7 @@ Value AdaptiveHead::log_probs(Graph& graph, Value h) const {
   const Value classes = graph.op1("log_softmax", {class_scores(graph, h)});
   std::vector<Value> tails;
   for (std::size_t i = 0; i < clusters(); ++i)
-    tails.push_back(graph.op1("matmul", {projected(graph, h, i), tail_weight(graph, i), tail_bias(graph, i)},
-                              {{"transpose_b", 1}}));
+    tails.push_back(scores(graph, projected(graph, h, i), tail_weight(graph, i), tail_bias(graph, i)));
   const Value z = tails.size() == 1 ? tails.front() : graph.op("concat_columns", std::span<const Value>(tails)).front();
   return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }
