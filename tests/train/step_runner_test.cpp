@@ -1,6 +1,7 @@
 // Steps sent ahead compute what steps one by one compute, and a bad one stops those behind it.
 #include "train/step_runner.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,10 +15,11 @@ namespace {
 
 constexpr std::uint32_t kRareToken = 279;  // in no batch but where a test puts it
 
-RunConfig small_config(std::int64_t accumulation) {
-  RunConfig config = parse_config(R"({"model_type": "gpt2", "vocab_size": 280, "n_positions": 16, "n_embd": 16,
-    "n_layer": 1, "n_head": 2, "embd_pdrop": 0.1, "attn_pdrop": 0, "resid_pdrop": 0.1, "head": {"kind": "grouped"},
-    "train": {"batch_size": 2, "steps": 9, "warmup_steps": 2, "learning_rate": 1e-2}})",
+RunConfig small_config(std::int64_t accumulation, std::string_view head = R"("kind": "grouped")") {
+  RunConfig config = parse_config(fmt::format(R"({{"model_type": "gpt2", "vocab_size": 280, "n_positions": 16,
+    "n_embd": 16, "n_layer": 1, "n_head": 2, "embd_pdrop": 0.1, "attn_pdrop": 0, "resid_pdrop": 0.1, "head": {{{}}},
+    "train": {{"batch_size": 2, "steps": 9, "warmup_steps": 2, "learning_rate": 1e-2}}}})",
+                                              head),
                                   "this test");
   config.train.grad_accumulation = accumulation;
   return config;
@@ -134,9 +136,16 @@ TEST_P(StepsAhead, NothingChangesFromABadStepOn) {
   for (const float weight : b) ASSERT_TRUE(std::isfinite(weight));
 }
 
+class EveryHead : public testing::TestWithParam<std::string_view> {};
+INSTANTIATE_TEST_SUITE_P(Heads, EveryHead,
+                         testing::Values(R"("kind": "grouped")",
+                                         R"("kind": "grouped", "modulation": "low_rank", "rank": 4)",
+                                         R"("kind": "grouped", "modulation": "per_group")", R"("kind": "adaptive")",
+                                         R"("kind": "full")", R"("kind": "fused")"));
+
 // Storing activations in 16 bits moves the loss by less than 1 %, whatever the device.
-TEST(Precision, SixteenBitsTrainAsThirtyTwoDo) {
-  RunConfig config = small_config(1);
+TEST_P(EveryHead, TrainsInSixteenBitsAsInThirtyTwo) {
+  RunConfig config = small_config(1, GetParam());
   Bench exact(config);
   const std::vector<StepResult> expected = exact.run(1, 9, 1);
   for (const Precision precision : {Precision::kFp16, Precision::kBf16}) {
