@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "commands.hpp"
@@ -88,6 +89,7 @@ int data_groups(const DataGroupsArgs& args) {
   const maps::MapOptions options{map_kind(args.map), args.shortlist, args.groups, args.group_size, args.seed, 0};
   if (!args.embeddings.empty() && options.kind != GroupMap::kClustered)
     fail(ErrorCode::kInvalidArgument, "--embeddings are for --map clustered; the map is {}", args.map);
+  checked_target(args.out, std::vector<std::filesystem::path>{args.tokens, args.tokenizer});
   const text::TokenFile tokens(args.tokens);
   std::optional<text::Tokenizer> tokenizer;
   if (!args.tokenizer.empty()) {

@@ -13,8 +13,16 @@
 #include "text/train_bpe.hpp"
 
 namespace fabula::app {
+namespace {
+
+std::vector<std::filesystem::path> paths(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
 
 int corpus(const CorpusArgs& args) {
+  if (!args.out.empty()) checked_target(args.out);
   const std::string stories = text::generate_corpus(args.seed, args.stories);
   if (args.out.empty())
     std::fwrite(stories.data(), 1, stories.size(), stdout);
@@ -26,6 +34,7 @@ int corpus(const CorpusArgs& args) {
 }
 
 int tokenizer_train(const TokenizerTrainArgs& args) {
+  checked_target(args.out, paths(args.texts));
   std::vector<std::string> texts;
   for (const std::string& path : args.texts) texts.push_back(read_file(path, 16ull << 30));
   std::vector<std::string_view> documents;
@@ -45,6 +54,7 @@ int tokenizer_train(const TokenizerTrainArgs& args) {
 int tokenizer_import(const TokenizerImportArgs& args) {
   if (args.from.empty() == args.vocab.empty() || args.vocab.empty() != args.merges.empty())
     fail(ErrorCode::kInvalidArgument, "name either one file or folder to import, or both --vocab and --merges");
+  checked_target(args.out, paths({args.from, args.vocab, args.merges}));
   const text::Tokenizer tokenizer =
       args.from.empty() ? text::import_gpt2(args.vocab, args.merges) : text::load_tokenizer(args.from);
   for (const std::string& note : tokenizer.notes()) log_warn(note);
@@ -54,8 +64,10 @@ int tokenizer_import(const TokenizerImportArgs& args) {
 }
 
 int data_prepare(const DataPrepareArgs& args) {
+  const std::vector<std::filesystem::path> texts = paths(args.texts);
+  checked_target(args.out, texts);
+  checked_target(args.out, paths({args.tokenizer}));
   const text::Tokenizer tokenizer = text::load_tokenizer(args.tokenizer);
-  const std::vector<std::filesystem::path> texts(args.texts.begin(), args.texts.end());
   const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out);
   if (args.json) {
     std::puts(

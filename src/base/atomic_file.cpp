@@ -26,19 +26,41 @@ fs::path temporary_name(const fs::path& target) {
   return parent_of(target) / fmt::format(".{}.tmp-{}-{}", target.filename().string(), ::getpid(), counter.fetch_add(1));
 }
 
-// Names the target in the message, not the temporary file.
-fs::path checked(const fs::path& target) {
+// Where a chain of links leads, whether or not a file is there: renaming over a link would put a file in its place.
+fs::path behind_links(fs::path path) {
+  constexpr int kMostLinks = 40;  // as Linux follows
   std::error_code code;
-  if (!fs::is_directory(parent_of(target), code))
-    fail(ErrorCode::kIo, "{}: cannot be written: there is no folder {}", target.string(), parent_of(target).string());
-  if (fs::is_directory(target, code)) fail(ErrorCode::kIo, "{}: cannot be written: it is a folder", target.string());
-  return target;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(path, code); ++i) {
+    const fs::path to = fs::read_symlink(path, code);
+    path = to.is_absolute() ? to : parent_of(path) / to;
+  }
+  return path;
 }
 
 }  // namespace
 
+fs::path checked_target(const fs::path& path, std::span<const fs::path> inputs) {
+  std::error_code code;
+  if (path.empty()) fail(ErrorCode::kInvalidArgument, "the name of the file to write is empty");
+  const fs::path target = behind_links(path);
+  if (!fs::is_directory(parent_of(target), code))
+    fail(ErrorCode::kIo, "{}: cannot be written: there is no folder {}", path.string(), parent_of(target).string());
+  if (fs::is_directory(target, code)) fail(ErrorCode::kIo, "{}: cannot be written: it is a folder", path.string());
+  if (fs::exists(target, code) && !fs::is_regular_file(target, code))
+    fail(ErrorCode::kIo,
+         "{}: cannot be written: it is a device or a pipe, and a file would take its place; name a file",
+         path.string());
+  for (const fs::path& input : inputs)
+    if (fs::equivalent(input, target, code))
+      fail(ErrorCode::kInvalidArgument, "{} is what is read, and would be overwritten; name another file to write",
+           path.string());
+  return target;
+}
+
 AtomicFile::AtomicFile(const fs::path& target)
-    : target_(checked(target)), temporary_(temporary_name(target)), file_(temporary_, OutputFile::Mode::kCreate) {}
+    : target_(checked_target(target)),
+      temporary_(temporary_name(target)),
+      file_(temporary_, OutputFile::Mode::kCreate) {}
 
 AtomicFile::~AtomicFile() {
   if (!done_) ::unlink(temporary_.c_str());

@@ -10,10 +10,16 @@
 
 namespace fabula {
 
+/// The file that a path names once links are followed. Error where AtomicFile could not or must not write it: kIo
+/// without its folder, and where a folder, a device or a pipe has the name; kInvalidArgument where it is one of
+/// `inputs`. Asked before costly work, so that the work is not lost.
+std::filesystem::path checked_target(const std::filesystem::path& path,
+                                     std::span<const std::filesystem::path> inputs = {});
+
 /// A file that appears whole or not at all: bytes go to a temporary file in the same folder; commit() flushes it to
 /// disk and renames it over the target. Without commit() (an exception, a crash) whatever was at the path stays; the
 /// destructor removes the temporary file. Every failure throws kIo with the path, the bytes wanted and the system's
-/// reason.
+/// reason. A link stays one: what it points to is replaced.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& target);

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <iterator>
+#include <vector>
 
 #include "fabula/error.hpp"
 
@@ -59,6 +61,40 @@ TEST_F(AtomicFileTest, MissingFolderIsAnError) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kIo);
     EXPECT_NE(std::string(error.what()).find("none"), std::string::npos);
+  }
+}
+
+TEST_F(AtomicFileTest, ALinkStaysALink) {
+  fs::create_directory(folder_ / "disk");
+  fs::create_symlink(fs::path("disk") / "a", folder_ / "link");
+  for (const char* content : {"new", "newer"}) {  // nothing is there at first
+    write_file_atomically(folder_ / "link", content);
+    EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+    EXPECT_EQ(read(folder_ / "disk" / "a"), content);
+  }
+}
+
+TEST_F(AtomicFileTest, WhatIsNoFileKeepsItsPlace) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const fs::path& path : {pipe, folder_, fs::path()}) EXPECT_THROW(write_file_atomically(path, "new"), Error);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(AtomicFileTest, AnInputIsNoTarget) {
+  const fs::path path = folder_ / "a";
+  write_file_atomically(path, "text");
+  fs::create_symlink("a", folder_ / "link");
+  const std::vector<fs::path> inputs{folder_ / "missing", path};
+  EXPECT_EQ(checked_target(folder_ / "b", inputs), folder_ / "b");
+  for (const char* name : {"a", "link"}) {
+    try {
+      checked_target(folder_ / name, inputs);
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    }
   }
 }
 
