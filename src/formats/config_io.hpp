@@ -24,6 +24,9 @@ RunConfig parse_config(std::string_view json_text, std::string_view source,
 /// nothing loads it as what it is not.
 std::string config_json(const RunConfig& config);
 
+/// The keys of config.json that differ: "train.batch_size was 8, is 4; n_layer was 2, is 3".
+std::string config_differences(const RunConfig& was, const RunConfig& is);
+
 /// Every key with its type, default, range and meaning, as Markdown; from the table that the reader uses.
 std::string config_reference_markdown();
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
@@ -149,6 +150,25 @@ std::string config_json(const RunConfig& config) {
   }
   root["torch_dtype"] = "float32";
   return dump_json(root, 2) + "\n";
+}
+
+std::string config_differences(const RunConfig& was, const RunConfig& is) {
+  // Flat: "/train/batch_size" and its value.
+  const json old = json::parse(config_json(was)).flatten(), now = json::parse(config_json(is)).flatten();
+  std::string text;
+  const auto note = [&](std::string path, const std::string& then, const std::string& value) {
+    path.erase(0, 1);
+    std::replace(path.begin(), path.end(), '/', '.');
+    text += fmt::format("{}{} was {}, is {}", text.empty() ? "" : "; ", path, then, value);
+  };
+  for (const auto& [path, value] : old.items())
+    if (!now.contains(path))
+      note(path, dump_json(value), "not set");
+    else if (now[path] != value)
+      note(path, dump_json(value), dump_json(now[path]));
+  for (const auto& [path, value] : now.items())
+    if (!old.contains(path)) note(path, "not set", dump_json(value));
+  return text;
 }
 
 std::string config_reference_markdown() {

@@ -93,12 +93,13 @@ void Trainer::check_resumable(const RunState& saved) const {
   old_numbers.train.recompute = config_.train.recompute;
   if (config_json(old_model) != config_json(config_))
     fail(ErrorCode::kInvalidArgument,
-         "{} holds a model of another shape than the config; compare its config.json, or choose another folder",
-         folder_.path().string());
+         "{} holds a model of another shape than the config ({}); take its config.json, or choose another folder",
+         folder_.path().string(), config_differences(old_model, config_));
   if (config_json(old_numbers) != config_json(config_))
     warn(
-        "the training settings differ from those that the run was started with; losses will differ from an "
-        "uninterrupted run");
+        "the training settings differ from those that the run was started with ({}); losses may differ from an "
+        "uninterrupted run",
+        config_differences(old_numbers, config_));
   if (options_.resume == Resume::kForce) return;
   // Kernels depend on shapes and types too: planned with the old settings, only the device and the program can make a
   // difference.

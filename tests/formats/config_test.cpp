@@ -295,6 +295,16 @@ TEST(Config, LoadsAFileOrAFolder) {
                [&] { load_config(dir.path(), {"n_head=5"}); });
 }
 
+TEST(Config, NamesWhatDiffers) {
+  const RunConfig was = parse_config(kGrouped, "c.json");
+  EXPECT_EQ(config_differences(was, was), "");
+  const RunConfig is = parse_config(kGrouped, "c.json", {"n_layer=2", "train.learning_rate=1e-3"});
+  EXPECT_EQ(config_differences(was, is), "n_layer was 3, is 2; train.learning_rate was 0.002, is 0.001");
+  const RunConfig full = parse_config(kGrouped, "c.json", {"head.kind=full"});
+  EXPECT_NE(config_differences(was, full).find("head.map was \"id_ranges\", is not set"), std::string::npos)
+      << config_differences(was, full);
+}
+
 TEST(Config, ReferenceNamesEveryKey) {
   const std::string text = config_reference_markdown();
   for (const ConfigKey& key : config_keys()) {
