@@ -230,14 +230,15 @@ void Trainer::record_step(const StepResult& result) {
     accuracy = fmt::format("  token {:.0f} %", 100 * result.token_correct / positions);
   }
   metrics_->append(record);
-  recent_seconds_ = recent_seconds_ == 0 ? seconds : 0.9 * recent_seconds_ + 0.1 * seconds;
-  const bool due = config_.train.log_every > 0 &&
-                   (number % config_.train.log_every == 0 || number == first_step_ + 1 || number == steps_);
+  const bool first = number == first_step_ + 1;  // its time is that of the driver's compiler, and tells nothing
+  if (!first) recent_seconds_ = recent_seconds_ == 0 ? seconds : 0.9 * recent_seconds_ + 0.1 * seconds;
+  const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || first || number == steps_);
   if (!progress_.redraws() && !due) return;
-  progress_.show(fmt::format(
-      "step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {} MiB  ETA {}", number, steps_,
-      result.loss, result.norm, record.values["learning_rate"], accuracy, 1e3 * seconds, positions / seconds,
-      device_.peak_allocated() >> 20, duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
+  progress_.show(
+      fmt::format("step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {} MiB{}", number,
+                  steps_, result.loss, result.norm, record.values["learning_rate"], accuracy, 1e3 * seconds,
+                  positions / seconds, device_.peak_allocated() >> 20,
+                  first ? "" : "  ETA " + duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
 }
 
 void Trainer::validate_model(std::int64_t number) {
