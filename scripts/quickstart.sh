@@ -10,7 +10,7 @@ usage: scripts/quickstart.sh [--device NAME] [--steps N] [--run FOLDER] [--no-in
 
 On Debian 12: installs what is missing, builds the program (without tests) in build/release, writes little stories of the
 built-in grammar, learns a vocabulary from them, trains a model of a million parameters with the grouped head on
-whatever Vulkan device there is, and prints a story. About 8 minutes on 2 cores without a GPU. Stopped with Ctrl-C, it
+whatever Vulkan device there is, and prints a story. About 7 minutes on 2 cores without a GPU. Stopped with Ctrl-C, it
 continues when started again.
 
   --device NAME   Vulkan device: index or part of its name (default: the best one)
@@ -44,10 +44,10 @@ done
 
 if [ "$install" = yes ]; then install_packages "${kProgramPackages[@]}"; fi
 
-say "building the program (build/release)"
+log=build/quickstart.log
+say "building the program in build/release; this takes minutes the first time and is logged in $log"
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-log=build/quickstart.log
 mkdir -p build
 if ! { cmake --preset release "${launcher[@]}" && cmake --build --preset release --parallel "$(processors)"; } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
