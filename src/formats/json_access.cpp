@@ -11,19 +11,17 @@ namespace {
 
 using nlohmann::json;
 
-// "[json.exception.parse_error.101] parse error at line 1, ..." without the bracket, which means nothing to a user.
-std::string plain_message(const char* what) {
-  const std::string text(what);
-  const std::size_t end = text.find("] ");
-  return text.starts_with('[') && end != std::string::npos ? text.substr(end + 2) : text;
-}
-
 template <class Json>
 std::string dump(const Json& value, int indent) {
   return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
+
+std::string json_message(std::string_view what) {
+  const std::size_t end = what.find("] ");
+  return std::string(what.starts_with('[') && end != what.npos ? what.substr(end + 2) : what);
+}
 
 json parse_json(std::string_view text, std::string_view source, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes) {
@@ -48,7 +46,7 @@ json parse_json(std::string_view text, std::string_view source, const JsonLimits
   try {
     return json::parse(text, watch);
   } catch (const json::exception& error) {
-    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", source, plain_message(error.what()));
+    fail(ErrorCode::kFormat, "{}: not valid JSON: {}", source, json_message(error.what()));
   }
 }
 

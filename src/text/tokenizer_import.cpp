@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
+#include "formats/json_access.hpp"
 #include "text/tokenizer_files.hpp"
 #include "text/utf8.hpp"
 #include "text/vocabulary_reader.hpp"
@@ -113,7 +114,7 @@ Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, s
       if (printable == kEndOfText) parts.added.push_back({id.get<uint32_t>(), printable});
     }
   } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", vocab_name, error.what());
+    fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", vocab_name, json_message(error.what()));
   }
   MergeReader merges(parts.tokens, merges_name);
   for_each_line(merges_text, [&](std::string_view line, size_t number) {

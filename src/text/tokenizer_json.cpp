@@ -4,6 +4,7 @@
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
+#include "formats/json_access.hpp"
 #include "text/byte_alphabet.hpp"
 #include "text/tokenizer_files.hpp"
 #include "text/utf8.hpp"
@@ -227,7 +228,7 @@ Tokenizer parse_tokenizer_json(std::string_view text, std::string_view name) {
       fail(error.code(), "{}: {}", name, error.what());
     }
   } catch (const json::exception& error) {
-    fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", name, error.what());
+    fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", name, json_message(error.what()));
   }
 }
 
