@@ -1,8 +1,12 @@
 // Every flag of every command: help, messages and completion come from here.
 #include <CLI/CLI.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
 #include <functional>
+#include <limits>
 
 #include "base/nearest.hpp"
 #include "commands.hpp"
@@ -36,6 +40,32 @@ class CommandLine {
   CLI::App app_;
   std::function<int()> chosen_;
 };
+
+constexpr std::uint64_t kLargestSigned = std::numeric_limits<std::int64_t>::max();
+
+/// CLI11's own checks say a range as two doubles, and take a number too large for its type as the largest.
+CLI::Validator whole_number(std::uint64_t min, std::uint64_t max, const std::string& name) {
+  const auto check = [=](const std::string& text) -> std::string {
+    std::uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, code] = std::from_chars(text.data(), end, value);
+    if (code == std::errc() && stopped == end && value >= min && value <= max) return "";
+    return fmt::format("{} is not a whole number from {} to {}", text, min, max);
+  };
+  return CLI::Validator(check, name);
+}
+CLI::Validator non_negative(std::uint64_t max = kLargestSigned) {
+  return whole_number(0, max, "NONNEGATIVE");
+}
+CLI::Validator positive() {
+  return whole_number(1, kLargestSigned, "POSITIVE");
+}
+CLI::Validator token_count() {
+  return whole_number(0, std::numeric_limits<std::uint32_t>::max(), "");
+}
+CLI::Validator seed() {
+  return non_negative(std::numeric_limits<std::uint64_t>::max());
+}
 
 CLI::Range story_count() {
   return {1, 100'000'000};
@@ -153,9 +183,7 @@ struct AllArgs {
 
 void declare_text_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "corpus", "write stories of the built-in grammar", args.corpus, corpus);
-  sub->add_option("--seed", args.corpus.seed, "seed of the stories")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  sub->add_option("--seed", args.corpus.seed, "seed of the stories")->check(seed())->capture_default_str();
   sub->add_option("--stories", args.corpus.stories, "how many")->check(story_count())->capture_default_str();
   sub->add_option("--out", args.corpus.out, "file to write; stdout when missing");
 
@@ -164,6 +192,7 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
   sub = line.command(*tokenizer, "train", "learn a vocabulary from text", args.tokenizer_train, tokenizer_train);
   sub->add_option("texts", args.tokenizer_train.texts, "text files")->required();
   sub->add_option("--vocab-size", args.tokenizer_train.vocab_size, "tokens, the 256 bytes and <|endoftext|> included")
+      ->check(token_count())
       ->capture_default_str();
   sub->add_option("--out", args.tokenizer_train.out, "tokenizer.json to write")->required();
   sub = line.command(*tokenizer, "import", "convert a vocabulary to tokenizer.json", args.tokenizer_import,
@@ -190,16 +219,16 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str();
   sub->add_option("--group-size", args.data_groups.group_size,
                   "S, the most tokens of a group; missing: ceil(sqrt(V - K))")
-      ->check(CLI::PositiveNumber);
-  sub->add_option("--groups", args.data_groups.groups, "G; missing: ceil((V - K) / S)")->check(CLI::PositiveNumber);
+      ->check(positive());
+  sub->add_option("--groups", args.data_groups.groups, "G; missing: ceil((V - K) / S)")->check(positive());
   sub->add_option("--shortlist", args.data_groups.shortlist, "K most frequent tokens that are in no group")
-      ->check(CLI::NonNegativeNumber)
+      ->check(non_negative())
       ->capture_default_str();
   sub->add_option("--embeddings", args.data_groups.embeddings,
                   "model folder: cluster its token embeddings instead of the tokens' neighbours");
   sub->add_option("--tokenizer", args.data_groups.tokenizer, "tokenizer.json: show a few groups as text");
   sub->add_option("--seed", args.data_groups.seed, "seed of clustered and random")
-      ->check(CLI::NonNegativeNumber)
+      ->check(seed())
       ->capture_default_str();
   sub->add_flag("--json", args.data_groups.json, "the summary as JSON");
 }
@@ -228,7 +257,7 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--overfit-batch", args.train.overfit_batch,
                 "train on the first batch alone: the loss must fall towards 0");
   sub->add_option("--corpus-seed", args.train.corpus_seed, "seed of the built-in stories")
-      ->check(CLI::NonNegativeNumber)
+      ->check(seed())
       ->capture_default_str();
   sub->add_option("--corpus-stories", args.train.corpus_stories, "how many built-in stories")
       ->check(story_count())
@@ -248,7 +277,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   sub->add_option("--batches", args.eval.batches, "only the first batches; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(non_negative())
       ->capture_default_str();
   CLI::Option* by_frequency = sub->add_flag("--by-frequency", args.eval.by_frequency,
                                             "also by the label's frequency, and how reliable the probabilities are");
@@ -272,12 +301,12 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--prompt", args.generate.prompt, "text to continue; missing: a new document");
   sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")
       ->capture_default_str();
-  sub->add_option("--top-k", args.generate.sampler.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();
+  sub->add_option("--top-k", args.generate.sampler.top_k, "only the k likeliest tokens; 0: all")
+      ->check(token_count())
+      ->capture_default_str();
   sub->add_option("--top-p", args.generate.sampler.top_p, "only the likeliest tokens that reach probability p")
       ->capture_default_str();
-  sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")->check(seed())->capture_default_str();
   sub->add_option("--max-tokens", args.generate.max_tokens, "most tokens to add")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
@@ -301,7 +330,7 @@ void add_bench_heads_flags(CLI::App* sub, BenchHeadsArgs& args) {
   CLI::Option* vocab = list("--vocab", args.options.vocabularies, "vocabularies: 10000,50257; missing: the config's")
                            ->check(CLI::Range(2, 1 << 24));
   list("--group-sizes", args.options.group_sizes, "also the grouped head with groups of these sizes: 64,128,225")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   list("--heads", args.options.heads, "only heads whose names contain one of these: full,grouped");
   sub->add_option("--tokens", args.tokens, "token file: its ids, vocabulary and group maps (repeatable)")
       ->allow_extra_args(false)

@@ -45,6 +45,8 @@ std::string resume_command(const TrainArgs& args) {
   flag("--device", args.device.device);
   flag("--limits", args.device.limits, defaults.device.limits);
   flag("--memory", std::to_string(args.device.memory), "0");
+  flag("--cache-dir", args.device.cache_dir);
+  if (args.device.validate) command += " --validate";
   flag("--out", args.out);
   return command + " --resume auto";
 }

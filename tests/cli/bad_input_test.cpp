@@ -111,6 +111,31 @@ TEST(BadInput, HeadsThatCannotBe) {
   fabula_ok(plan + Args{"head.group_size=1"});
 }
 
+TEST(BadInput, NoInputIsOverwritten) {
+  const std::string text = scene().path("kept.txt"), tokenizer = scene().path("tokenizer.json"),
+                    tokens = scene().path("valid.tokens");
+  std::filesystem::copy_file(scene().path("valid.txt"), text);
+  const auto refuse = [](const Args& args, const std::string& file) {
+    const std::string before = read(file);
+    expect_refusal(fabula(args + Args{"--out", file}), 2, {file, "is what is read"});
+    EXPECT_EQ(read(file), before);
+  };
+  refuse({"data", "prepare", text, "--tokenizer", tokenizer}, text);
+  refuse({"data", "prepare", text, "--tokenizer", tokenizer}, tokenizer);
+  refuse({"tokenizer", "train", text}, text);
+  refuse({"tokenizer", "import", tokenizer}, tokenizer);
+  refuse({"data", "groups", tokens}, tokens);
+}
+
+TEST(BadInput, NumbersTooLargeOrNotWhole) {
+  for (const char* value : {"-1", "18446744073709551616", "1.5", "x"}) {
+    const std::string said = value + std::string(" is not a whole number from ");
+    expect_refusal(fabula({"corpus", "--seed", value}), 2, {"--seed", said + "0 to 18446744073709551615"});
+    expect_refusal(fabula({"generate", "run", "--top-k", value}), 2, {"--top-k", said + "0 to 4294967295"});
+    expect_refusal(fabula({"data", "groups", "tokens", "--out", "map", "--groups", value}), 2, {said + "1 to "});
+  }
+}
+
 TEST(BadInput, Safetensors) {
   const std::string run = scene().copy_of_finished_run("weights"), file = run + "/model.safetensors",
                     whole = read(file);
