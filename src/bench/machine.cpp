@@ -1,5 +1,6 @@
 #include "bench/machine.hpp"
 
+#include <commit.h>  // FABULA_COMMIT; written by the build
 #include <fmt/format.h>
 
 #include "base/machine.hpp"
