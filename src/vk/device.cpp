@@ -29,14 +29,14 @@ std::string listing(const std::vector<PhysicalDevice>& devices) {
 }
 
 const PhysicalDevice& named_device(const std::vector<PhysicalDevice>& devices, const std::string& wanted) {
-  const bool number = std::all_of(wanted.begin(), wanted.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
   const std::string part = lower_case(wanted);
   const PhysicalDevice* found = nullptr;
   for (const PhysicalDevice& device : devices) {
-    const bool match = number ? wanted == std::to_string(device.info.index)
-                              : lower_case(device.info.name).find(part) != std::string::npos;
+    const bool match = lower_case(device.info.name).find(part) != std::string::npos;
     if (match && (found == nullptr || (!found->info.usable && device.info.usable))) found = &device;
   }
+  for (const PhysicalDevice& device : devices)  // a number may be part of a name too: "4090"
+    if (wanted == std::to_string(device.info.index)) found = &device;
   if (found == nullptr) {
     fail(ErrorCode::kInvalidArgument, "no device \"{}\"; give an index or part of a name. Devices here:{}", wanted,
          listing(devices));

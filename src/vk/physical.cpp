@@ -274,6 +274,10 @@ PhysicalDevice describe(const Instance& instance, VkPhysicalDevice handle) {
   if (!queue) {
     info.usable = false;
     info.why_not = "it has no compute queue";
+  } else if (const std::uint32_t has = info.profile.limits.max_storage_buffers, needed = Limits{}.max_storage_buffers;
+             has < needed) {  // the one limit for which the baseline takes more than the specification promises
+    info.usable = false;
+    info.why_not = fmt::format("a kernel may bind {} storage buffers, fabula's take {}", has, needed);
   }
   return device;
 }

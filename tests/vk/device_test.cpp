@@ -41,6 +41,15 @@ TEST(Device, OpensByIndexAndPartOfTheName) {
   options.device = devices[0].name.substr(1, 4);
   for (char& c : options.device) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   EXPECT_EQ(Device::open(options)->info().name, devices[0].name);
+  options.device.clear();  // a number of several digits, as in "RTX 4090": no index, but part of a name
+  for (char c : devices[0].name + " ") {
+    const bool digit = std::isdigit(static_cast<unsigned char>(c)) != 0;
+    if (!digit && options.device.size() > 1) break;
+    options.device = digit ? options.device + c : "";
+  }
+  if (!options.device.empty()) {
+    EXPECT_EQ(Device::open(options)->info().name, devices[0].name) << options.device;
+  }
   options.device = "no such card";
   expect_error(ErrorCode::kInvalidArgument, {"no such card", devices[0].name}, [&] { Device::open(options); });
   options.device = "99";
