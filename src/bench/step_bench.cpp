@@ -52,9 +52,6 @@ StepBench::StepBench(vk::Device& device, const RunConfig& config, const heads::H
       runner_(runtime_, plan_, model_, config, kScheduleSteps,
               [this](std::uint64_t number) { return batches_.batch(static_cast<std::int64_t>(number)); }) {
   upload_weights(runtime_, model_);
-  for (const char* moment : {"adam.m.", "adam.v."})
-    for (const graph::ParameterSpec& spec : model_.parameters())
-      runtime_.upload(moment + spec.name, std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
 }
 
 std::int64_t StepBench::tokens() const {

@@ -46,7 +46,7 @@ Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& op
     store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters and optimizer state"));
   for (std::uint64_t size : workload_.arena_blocks())
     arena_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "activations"));
-  for (const vk::Buffer& block : store_) fill(block, 0);  // what lies between two tensors stays zero
+  for (const vk::Buffer& block : store_) fill(block, 0);  // and what lies between two tensors stays so
   recorded_.resize(workload_.graphs().size());
   for (std::size_t g = 0; g < recorded_.size(); ++g) allocate(workload_.graphs()[g], recorded_[g]);
   for (std::size_t g = 0; g < recorded_.size(); ++g) {

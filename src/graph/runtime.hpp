@@ -25,7 +25,8 @@ struct RuntimeOptions {
 /// until the run after the next is submitted.
 class Runtime {
  public:
-  /// Allocates everything and records every graph. Throws kOutOfMemory with the sizes before anything runs.
+  /// Allocates everything, parameters and states as zeros, and records every graph. Throws kOutOfMemory with the sizes
+  /// before anything runs.
   Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options = {});
 
   const Workload& workload() const { return workload_; }

@@ -123,10 +123,6 @@ void Trainer::start_or_resume() {
   folder_.check_usable(options_.resume != Resume::kNever);
   if (!folder_.has_state()) {
     models::initialise_weights(runtime_, model_, static_cast<std::uint64_t>(config_.train.seed));
-    for (const char* moment : {"m.", "v."})
-      for (const graph::ParameterSpec& spec : model_.parameters())
-        runtime_.upload(std::string(graph::kOptimizerPrefix) + moment + spec.name,
-                        std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
     metrics_.emplace(folder_.file("metrics.jsonl"), -1);
     return;
   }
