@@ -13,7 +13,8 @@
 namespace fabula::bench {
 namespace {
 
-constexpr double kClearlyFaster = 0.98;  // of the default's time: less could be chance
+constexpr double kClearlyFaster = 0.98;       // of the default's time: less could be chance
+constexpr double kClearlyFasterStep = 0.995;  // the same of a whole step
 
 /// A shape of an op that has a choice of kernels.
 struct Candidate {
@@ -172,6 +173,28 @@ Choice choose(const Candidate& candidate) {
   return choice;
 }
 
+/// Seconds of a training step as it is and with these choices, by turns: what is faster alone need not be so among
+/// kernels that run side by side.
+struct StepSeconds {
+  double usual = 0, chosen = 0;
+  bool gains() const { return chosen < kClearlyFasterStep * usual; }
+};
+
+StepSeconds compare_steps(vk::Device& device, RunConfig config, const KernelChoices& choices, int steps) {
+  constexpr int kTurns = 3;
+  config.train.sample_every = 0;
+  std::vector<double> usual, chosen;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    for (auto* seconds : {&usual, &chosen}) {
+      device.choose_kernels(seconds == &chosen ? choices : KernelChoices());
+      StepBench bench(device, config);
+      seconds->push_back(bench.measure(seconds == &chosen ? "tuned" : "as it is", steps).seconds);
+    }
+  }
+  device.choose_kernels({});
+  return {median(usual), median(chosen)};
+}
+
 std::vector<std::string> row_text(const Candidate& candidate, const Choice& choice) {
   std::string times;
   for (std::size_t v = 0; v < choice.seconds.size(); ++v)
@@ -194,20 +217,31 @@ TuneResult tune(vk::Device& device, const RunConfig& config, const TuneOptions& 
   TuneResult result{{{"op", "shape", "runs a step", "ms by variant", "chosen", "gain %"}, {}, machine_notes(device)},
                     {infer::tuned_device(device.info()), {}, {}},
                     {}};
-  double gain = 0;  // seconds a training step
+  std::map<std::string, Choice> choices;
+  KernelChoices in_steps;
   for (const auto& [signature, candidate] : tuner.candidates()) {
     const Choice choice = choose(candidate);
     if (!choice.measured()) continue;
+    if (candidate.runs > 0 && choice.chosen > 0) in_steps[signature] = candidate.variants[choice.chosen];
+    choices[signature] = choice;
+  }
+  result.gain = "every kernel of a training step is the fastest already";
+  if (!in_steps.empty()) {
+    const StepSeconds step = compare_steps(device, config, in_steps, options.steps);
+    result.gain = fmt::format("a training step takes {:.2f} ms, with these choices {:.2f} ms{}", 1e3 * step.usual,
+                              1e3 * step.chosen, step.gains() ? "" : ": its kernels stay as they are");
+    if (!step.gains())
+      for (const auto& [signature, variant] : in_steps) choices[signature].chosen = 0;
+  }
+  for (const auto& [signature, choice] : choices) {
+    const Candidate& candidate = tuner.candidates().at(signature);
     result.table.rows.push_back(row_text(candidate, choice));
-    gain += candidate.runs * choice.gain();
-    TunedNode& node = result.file.nodes[signature];
-    node = {candidate.variants[choice.chosen],
-            choice.seconds[choice.chosen],
-            choice.seconds.front(),
-            {candidate.shaders.begin(), candidate.shaders.end()}};
+    result.file.nodes[signature] = {candidate.variants[choice.chosen],
+                                    choice.seconds[choice.chosen],
+                                    choice.seconds.front(),
+                                    {candidate.shaders.begin(), candidate.shaders.end()}};
     for (const std::string& shader : candidate.shaders) result.file.shaders[shader] = infer::shader_digest(shader);
   }
-  result.gain = fmt::format("predicted gain: {:.3f} ms a training step", 1e3 * gain);
   return result;
 }
 

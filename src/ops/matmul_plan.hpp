@@ -108,11 +108,11 @@ inline bool matmul_tile128_fits(const vk::DeviceProfile& profile) {
          profile.limits.max_shared_memory >= 17 * 1024;
 }
 
-/// Is it the best on a discrete GPU: does it give at least half of a large one's cores something to do, and is not
-/// mostly edge?
+/// Is it the best on a discrete GPU: does it give a large one's cores more than one workgroup each, and is not mostly
+/// edge? With one a core the small tile's four are up to 30 % faster.
 inline bool matmul_tile128_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
   return profile.device_class == vk::DeviceClass::kDiscrete && size.m > 64 && size.n > 64 &&
-         matmul_groups(size, profile, kMatmulTile128) >= 64;
+         matmul_groups(size, profile, kMatmulTile128) >= 192;
 }
 
 /// Cooperative matrix kernels for a product of 16-bit operands, best first. In this build a form may be missing.
@@ -149,9 +149,11 @@ inline bool matmul_tile256_fits(const MatmulSize& size, const vk::DeviceProfile&
   return matmul_tile128_fits(profile) && profile.limits.max_shared_memory >= 25 * 1024 &&
          size.layout != MatmulLayout::kNT && size.m > 64 && size.n > 128;
 }
+/// A core has one workgroup of it at a time, whose start and end nothing covers: it takes a long K or many tiles.
 inline bool matmul_tile256_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
   return matmul_tile256_fits(size, profile) && profile.device_class == vk::DeviceClass::kDiscrete &&
-         (size.n + 127) / 128 % 2 == 0 && matmul_groups(size, profile, kMatmulTile256) >= 112;
+         (size.n + 127) / 128 % 2 == 0 && matmul_groups(size, profile, kMatmulTile256) >= 112 &&
+         (size.k >= 512 || matmul_tiles(size, profile, kMatmulTile256) >= 264);
 }
 
 /// Does the product fill a good part of a cooperative matrix kernel's tile?

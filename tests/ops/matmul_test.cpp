@@ -125,7 +125,8 @@ TEST(MatmulPlan, LargeTilesWhereTheyKeepALargeDeviceBusy) {
   EXPECT_EQ(best(MatmulLayout::kTN, 256, 768, 16384), "tile256");
   EXPECT_EQ(best(MatmulLayout::kNT, 16384, 256, 1024), "tile128") << "there is no larger one";
   EXPECT_EQ(best(MatmulLayout::kNN, 16384, 384, 256), "tile128") << "a quarter of the larger one's work would be lost";
-  EXPECT_EQ(best(MatmulLayout::kNN, 4096, 512, 256), "tile128");
+  EXPECT_EQ(best(MatmulLayout::kNN, 16384, 512, 128), "tile128") << "too little of K for one workgroup a core";
+  EXPECT_EQ(best(MatmulLayout::kNN, 4096, 512, 256), "tile64") << "one workgroup a core";
   EXPECT_EQ(best(MatmulLayout::kNN, 512, 512, 256), "tile64");
   profile.device_class = vk::DeviceClass::kIntegrated;
   EXPECT_EQ(best(MatmulLayout::kNN, 16384, 256, 1024), "tile64");
