@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "formats/config_io.hpp"
 #include "infer/tuned_device.hpp"
+#include "models/model.hpp"
 #include "train/trainer.hpp"
 
 namespace fabula::app {
@@ -55,6 +56,7 @@ std::string resume_command(const TrainArgs& args) {
 
 int train(const TrainArgs& args) {
   RunConfig config = load_config(args.config, args.overrides);
+  models::check_supported(config.model, train::sequence_length(config), true);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   train::RunFolder folder(args.out);
   folder.check_usable(args.resume != "never");

@@ -54,15 +54,19 @@ std::vector<ParameterSpec> body_parameters(const ModelConfig& config) {
   return result;
 }
 
-Value body(Graph& graph, const ModelConfig& config, const BodyShape& shape, const BodyInputs& inputs) {
-  if (shape.sequence > config.n_positions)
-    fail(ErrorCode::kInvalidArgument, "a sequence of {} positions exceeds the model's {} (n_positions)", shape.sequence,
+void check_supported(const ModelConfig& config, std::int64_t sequence, bool training) {
+  if (sequence > config.n_positions)
+    fail(ErrorCode::kInvalidArgument, "a sequence of {} positions exceeds the model's {} (n_positions)", sequence,
          config.n_positions);
-  if (shape.training && config.attn_dropout > 0) {
+  if (training && config.attn_dropout > 0) {
     const char* key = config.family == ModelFamily::kGpt2 ? "attn_pdrop" : "attention_dropout";
     fail(ErrorCode::kUnsupported, "dropout of attention weights is not implemented ({} is {}); train with --set {}=0",
          key, config.attn_dropout, key);
   }
+}
+
+Value body(Graph& graph, const ModelConfig& config, const BodyShape& shape, const BodyInputs& inputs) {
+  check_supported(config, shape.sequence, shape.training);
   const Value table = graph.parameter(kTokenEmbedding, {config.vocab_size, config.hidden});
   const Value positions = graph.parameter("transformer.wpe.weight", {config.n_positions, config.hidden});
   Attrs stored;

@@ -111,6 +111,15 @@ TEST(BadInput, HeadsThatCannotBe) {
   fabula_ok(plan + Args{"head.group_size=1"});
 }
 
+TEST(BadInput, WhatCannotTrainPreparesNoText) {
+  for (const char* setting : {"attn_pdrop=0.1", "train.sequence_length=33"}) {
+    const std::string key = std::string(setting).substr(0, std::string(setting).find('='));
+    expect_refusal(fabula(scene().train("unprepared", {"--set", setting})), key == "attn_pdrop" ? 1 : 2,
+                   {key == "attn_pdrop" ? key : "n_positions"});
+    EXPECT_FALSE(std::filesystem::exists(scene().path("unprepared")));
+  }
+}
+
 TEST(BadInput, NoInputIsOverwritten) {
   const std::string text = scene().path("kept.txt"), tokenizer = scene().path("tokenizer.json"),
                     tokens = scene().path("valid.tokens");
