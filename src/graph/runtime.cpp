@@ -38,6 +38,10 @@ void decode_row(const Shape& shape, const std::byte* from, float* to) {
   }
 }
 
+vk::KernelKey kernel_of(const Step& step) {
+  return {step.shader, step.constants, step.subgroup_size, step.types};
+}
+
 }  // namespace
 
 Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options)
@@ -49,6 +53,11 @@ Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& op
   for (const vk::Buffer& block : store_) fill(block, 0);  // and what lies between two tensors stays so
   recorded_.resize(workload_.graphs().size());
   for (std::size_t g = 0; g < recorded_.size(); ++g) allocate(workload_.graphs()[g], recorded_[g]);
+  std::vector<vk::KernelKey> kernels;
+  for (const PlannedGraph& planned : workload_.graphs())
+    for (const Step& step : planned.program.steps)
+      if (!step.shader.empty()) kernels.push_back(kernel_of(step));
+  device_.prepare_pipelines(kernels);
   for (std::size_t g = 0; g < recorded_.size(); ++g) {
     record(workload_.graphs()[g], recorded_[g], options.timed);
     for (Side& side : recorded_[g].sides) record_copies(workload_.graphs()[g], recorded_[g], side, options.spans);
@@ -83,7 +92,7 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed
       continue;
     }
     vk::DispatchCall call;
-    call.pipeline = device_.pipeline({step.shader, step.constants, step.subgroup_size, step.types});
+    call.pipeline = device_.pipeline(kernel_of(step));
     for (const Range& range : step.bindings) call.bindings.push_back(resolve(recorded, range));
     call.push = step.push;
     call.groups = step.groups;

@@ -219,6 +219,9 @@ std::uint64_t Device::peak_allocated() const {
 const Pipeline* Device::pipeline(const KernelKey& key) {
   return impl_->pipelines->get(key);
 }
+void Device::prepare_pipelines(std::span<const KernelKey> keys) {
+  impl_->pipelines->prepare(keys);
+}
 std::array<std::uint32_t, 3> Device::workgroup_size(const Pipeline& pipeline) const {
   return pipeline.workgroup_size;
 }

@@ -178,6 +178,9 @@ class Device {
 
   /// Creates (or finds) a pipeline. Throws kInternal for an unknown shader or a wrong number of constants.
   const Pipeline* pipeline(const KernelKey& key);
+  /// Creates those of the pipelines that are missing, on all of the machine's threads: a driver takes up to a second
+  /// for some. Throws as pipeline().
+  void prepare_pipelines(std::span<const KernelKey> keys);
   /// Invocations of one workgroup in x, y, z, as specialised.
   std::array<std::uint32_t, 3> workgroup_size(const Pipeline& pipeline) const;
   void save_pipeline_cache();

@@ -21,6 +21,7 @@ VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT
   auto* sink = static_cast<ValidationSink*>(user);
   sink->count.fetch_add(1);
   const std::string text = data->pMessage != nullptr ? data->pMessage : "(no text)";
+  const std::lock_guard<std::mutex> lock(sink->mutex);
   if (sink->receive) {
     sink->receive(text);
   } else {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace fabula::vk {
 /// Where the validation layer reports to.
 struct ValidationSink {
   std::atomic<std::uint64_t> count{0};
+  std::mutex mutex;  ///< held while `receive` is called: messages come from every thread that calls Vulkan
   std::function<void(const std::string&)> receive;  ///< empty: written to stderr
 };
 

@@ -1,8 +1,10 @@
 #include "vk/pipeline.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/fail.hpp"
+#include "base/parallel.hpp"
 #include "vk/device_impl.hpp"
 #include "vk/result.hpp"
 #include "vk/shader_table.hpp"
@@ -132,9 +134,29 @@ const ShaderInfo& PipelineStore::shader(const std::string& name) {
 }
 
 const Pipeline* PipelineStore::get(const KernelKey& key) {
-  auto& slot = pipelines_[key];
-  if (!slot) slot = create(key);
-  return slot.get();
+  prepare({&key, 1});
+  return pipelines_.at(key).get();
+}
+
+void PipelineStore::prepare(std::span<const KernelKey> keys) {
+  struct Missing {
+    const KernelKey* key;
+    const ShaderInfo* shader;
+    std::unique_ptr<Pipeline> made;
+  };
+  std::vector<Missing> missing;
+  std::set<KernelKey> seen;
+  for (const KernelKey& key : keys)
+    if (!pipelines_.contains(key) && seen.insert(key).second) missing.push_back({&key, &shader(key.shader), {}});
+  if (missing.empty()) return;
+  parallel_for(0, missing.size(),
+               [&](std::size_t, std::size_t i) { missing[i].made = create(*missing[i].key, *missing[i].shader); });
+  cache_.note_change();
+  for (Missing& entry : missing) {
+    device_.name_object(VK_OBJECT_TYPE_PIPELINE, reinterpret_cast<std::uint64_t>(entry.made->pipeline.get()),
+                        entry.key->shader);
+    pipelines_[*entry.key] = std::move(entry.made);
+  }
 }
 
 void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader, const Pipeline& pipeline) const {
@@ -178,8 +200,7 @@ void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader,
          subgroup, most);
 }
 
-std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key) {
-  const ShaderInfo& info = shader(key.shader);
+std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key, const ShaderInfo& info) const {
   auto made = std::make_unique<Pipeline>();
   made->key = key;
   made->shader = &info;
@@ -215,8 +236,6 @@ std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key) {
   check(device.table->vkCreateComputePipelines(device.device, cache_.get(), 1, &create, nullptr, &pipeline),
         fmt::format("compiling shader \"{}\"", key.shader));
   made->pipeline = PipelineHandle(device, pipeline);
-  cache_.note_change();
-  device_.name_object(VK_OBJECT_TYPE_PIPELINE, reinterpret_cast<std::uint64_t>(pipeline), key.shader);
   return made;
 }
 

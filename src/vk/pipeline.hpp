@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "vk/device.hpp"
@@ -29,12 +30,15 @@ class PipelineStore {
   ~PipelineStore();
 
   const Pipeline* get(const KernelKey& key);
+  /// Creates those of the keys that are missing, side by side.
+  void prepare(std::span<const KernelKey> keys);
   const ShaderInfo& shader(const std::string& name);
   void save_cache();
   std::filesystem::path cache_folder() const { return cache_.path().parent_path(); }
 
  private:
-  std::unique_ptr<Pipeline> create(const KernelKey& key);
+  /// With everything but its name. The shader is there; any thread may call this.
+  std::unique_ptr<Pipeline> create(const KernelKey& key, const ShaderInfo& shader) const;
   void check_limits(const KernelKey& key, const ShaderInfo& shader, const Pipeline& pipeline) const;
 
   Device::Impl& device_;

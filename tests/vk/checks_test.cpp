@@ -58,6 +58,19 @@ TEST_F(Checks, FillsAndCopies) {
   expect_error(ErrorCode::kInternal, {"overlap"}, [&] { list.copy(range_of(values_, 64), range_of(values_, 64, 32)); });
 }
 
+TEST_F(Checks, PipelinesMadeSideBySide) {
+  const KernelKey known{"test_copy", {64, 4}};
+  const Pipeline* before = device_->pipeline(known);
+  std::vector<KernelKey> keys{known};
+  for (std::uint32_t size = 8; size <= 64; size += 8) keys.insert(keys.end(), 2, KernelKey{"test_copy", {size, 4}});
+  device_->prepare_pipelines(keys);
+  EXPECT_EQ(device_->pipeline(known), before);
+  for (const KernelKey& key : keys) EXPECT_EQ(device_->workgroup_size(*device_->pipeline(key))[0], key.constants[0]);
+  keys = {{"test_copy", {24, 2}}, {"test_copy", {64}}, {"test_copy", {40, 2}}};
+  expect_error(ErrorCode::kInternal, {"takes 2", "1 were given"}, [&] { device_->prepare_pipelines(keys); });
+  EXPECT_EQ(device_->workgroup_size(*device_->pipeline(keys[0]))[0], 24u) << "a failure leaves the store usable";
+}
+
 TEST_F(Checks, Pipelines) {
   expect_error(ErrorCode::kInternal, {"no shader \"test_nothing\""}, [&] { device_->pipeline({"test_nothing", {}}); });
   expect_error(ErrorCode::kInternal, {"takes 2", "1 were given"}, [&] { device_->pipeline({"test_copy", {64}}); });
