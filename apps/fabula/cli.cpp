@@ -328,7 +328,7 @@ void add_bench_heads_flags(CLI::App* sub, BenchHeadsArgs& args) {
     return sub->add_option(name, values, help)->delimiter(',')->allow_extra_args(false);
   };
   CLI::Option* vocab = list("--vocab", args.options.vocabularies, "vocabularies: 10000,50257; missing: the config's")
-                           ->check(CLI::Range(2, 1 << 24));
+                           ->check(CLI::Range(std::int64_t{2}, kMaxVocabulary));
   list("--group-sizes", args.options.group_sizes, "also the grouped head with groups of these sizes: 64,128,225")
       ->check(positive());
   list("--heads", args.options.heads, "only heads whose names contain one of these: full,grouped");

@@ -35,7 +35,7 @@ const ConfigKey kKeys[] = {
      "The body's family. Written as `fabula_gpt2` or `fabula_gpt_neo` for a model that Hugging Face's class of that "
      "name cannot hold; both "
      "are read."},
-    {"", "vocab_size", "vocab_size", IntegerField{FABULA_AT(Int, model.vocab_size), 1, 1 << 24, &kZero},
+    {"", "vocab_size", "vocab_size", IntegerField{FABULA_AT(Int, model.vocab_size), 1, kMaxVocabulary, &kZero},
      "V, tokens in the vocabulary; null: as many as the tokenizer has."},
     {"", "n_positions", "max_position_embeddings", IntegerField{FABULA_AT(Int, model.n_positions), 1, 1 << 20},
      "The longest context, in tokens."},

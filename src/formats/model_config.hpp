@@ -37,6 +37,10 @@ struct HeadConfig {
   bool has_map() const { return kind == HeadKind::kGrouped || kind == HeadKind::kAdaptive; }
 };
 
+/// Most tokens of a vocabulary: a kernel's invocation passes twice over its part of a row of logits, a vec4 in 128, in
+/// fewer than 60,000 loop iterations.
+inline constexpr std::int64_t kMaxVocabulary = 15'000'000;
+
 /// The shape of a model, whatever names its file gives to it.
 struct ModelConfig {
   ModelFamily family = ModelFamily::kGpt2;

@@ -2,6 +2,7 @@
 
 #include "base/fail.hpp"
 #include "models/block.hpp"
+#include "ops/attention.hpp"
 #include "ops/storage.hpp"
 
 namespace fabula::models {
@@ -58,6 +59,13 @@ void check_supported(const ModelConfig& config, std::int64_t sequence, bool trai
   if (sequence > config.n_positions)
     fail(ErrorCode::kInvalidArgument, "a sequence of {} positions exceeds the model's {} (n_positions)", sequence,
          config.n_positions);
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    const bool local = config.attention(layer) == AttentionKind::kLocal;
+    const std::int64_t span = local ? std::min(config.window_size, sequence) : sequence;
+    if (span > ops::kMaxAttentionSpan)
+      fail(ErrorCode::kUnsupported, "layer {} attends to {} positions at a time, at most {} are supported; use a {}",
+           layer, span, ops::kMaxAttentionSpan, local ? "smaller window_size" : "shorter sequence");
+  }
   if (training && config.attn_dropout > 0) {
     const char* key = config.family == ModelFamily::kGpt2 ? "attn_pdrop" : "attention_dropout";
     fail(ErrorCode::kUnsupported, "dropout of attention weights is not implemented ({} is {}); train with --set {}=0",

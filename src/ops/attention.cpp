@@ -49,7 +49,6 @@ bool texel_fits(const AttentionShape& shape, const vk::DeviceProfile& profile) {
   return lanes > 0 && lanes <= kTexelLanes && rows * row_texels <= profile.limits.max_texel_elements;
 }
 
-/// Parts of d_q are computed for as many sequences at a time as this holds.
 bool attention_block_fits(const AttentionShape& shape, const vk::DeviceProfile& profile, std::uint32_t subgroup,
                           bool backward) {
   if (shape.head_size % 4 || subgroup < 4) return false;
@@ -151,6 +150,8 @@ AttentionShape infer_attention(const InferCall& call) {
   const AttentionShape shape = shape_from(call.attrs(), q, fused);
   call.require(shape.positions > 0 && shape.head_size > 0, "there is at least one position and one column a head");
   call.require(shape.head_size <= kMaxHeadSize, "D / heads is at most 128");
+  call.require(shape.window <= kMaxAttentionSpan,
+               fmt::format("a position attends to at most {} others", kMaxAttentionSpan));
   return shape;
 }
 

@@ -118,6 +118,9 @@ TEST(BadInput, WhatCannotTrainPreparesNoText) {
                    {key == "attn_pdrop" ? key : "n_positions"});
     EXPECT_FALSE(std::filesystem::exists(scene().path("unprepared")));
   }
+  const Args longer{"--set", "n_positions=40000", "--set", "train.sequence_length=40000"};
+  expect_refusal(fabula(scene().train("unprepared", longer)), 1, {"40000", "32768", "shorter sequence"});
+  EXPECT_FALSE(std::filesystem::exists(scene().path("unprepared")));
 }
 
 TEST(BadInput, NoInputIsOverwritten) {
