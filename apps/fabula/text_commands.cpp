@@ -22,14 +22,17 @@ std::vector<std::filesystem::path> paths(const std::vector<std::string>& names) 
 }  // namespace
 
 int corpus(const CorpusArgs& args) {
-  if (!args.out.empty()) checked_target(args.out);
-  const std::string stories = text::generate_corpus(args.seed, args.stories);
-  if (args.out.empty())
-    std::fwrite(stories.data(), 1, stories.size(), stdout);
-  else {
-    write_file_atomically(args.out, stories);
-    info("{}: {} stories, {} bytes", args.out, args.stories, stories.size());
+  if (args.out.empty()) {
+    text::write_corpus(args.seed, args.stories, [](std::string_view story) {
+      if (std::fwrite(story.data(), 1, story.size(), stdout) != story.size())
+        fail(ErrorCode::kIo, "standard output: cannot be written");
+    });
+    return 0;
   }
+  AtomicFile file(args.out);
+  text::write_corpus(args.seed, args.stories, [&](std::string_view story) { file.write(story); });
+  file.commit();
+  info("{}: {} stories, {} bytes", args.out, args.stories, file.size());
   return 0;
 }
 

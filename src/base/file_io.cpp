@@ -102,6 +102,7 @@ std::string read_file(const fs::path& path, std::uint64_t limit_bytes) {
 }
 
 void ensure_directory(const fs::path& path) {
+  if (path.empty()) fail(ErrorCode::kInvalidArgument, "the name of the folder to write is empty");
   std::error_code code;
   fs::create_directories(path, code);
   if (code || !fs::is_directory(path)) {

@@ -1,5 +1,7 @@
 #include "text/corpus.hpp"
 
+#include <fmt/format.h>
+
 #include "base/fail.hpp"
 #include "text/story_grammar.hpp"
 #include "text/story_template.hpp"
@@ -105,14 +107,14 @@ std::string generate_story(uint64_t seed, uint64_t number) {
   return StoryMaker(seed, number).tell();
 }
 
+void write_corpus(uint64_t seed, uint64_t stories, const std::function<void(std::string_view)>& write) {
+  for (uint64_t number = 0; number < stories; ++number)
+    write(fmt::format("{}\n{}\n", generate_story(seed, number), kEndOfText));
+}
+
 std::string generate_corpus(uint64_t seed, uint64_t stories) {
   std::string text;
-  for (uint64_t number = 0; number < stories; ++number) {
-    text += generate_story(seed, number);
-    text += '\n';
-    text += kEndOfText;
-    text += '\n';
-  }
+  write_corpus(seed, stories, [&](std::string_view story) { text += story; });
   return text;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace fabula::text {
 
@@ -8,7 +10,9 @@ namespace fabula::text {
 /// end. The same for the same seed and number on every platform, and independent of all other stories.
 std::string generate_story(uint64_t seed, uint64_t number);
 
-/// Stories 0 to `stories` - 1 of a seed, each followed by "\n<|endoftext|>\n".
+/// Writes stories 0 to `stories` - 1 of a seed, each followed by "\n<|endoftext|>\n", one at a time.
+void write_corpus(uint64_t seed, uint64_t stories, const std::function<void(std::string_view)>& write);
+/// The same as one text.
 std::string generate_corpus(uint64_t seed, uint64_t stories);
 
 }  // namespace fabula::text
