@@ -29,10 +29,7 @@ int corpus(const CorpusArgs& args) {
     });
     return 0;
   }
-  AtomicFile file(args.out);
-  text::write_corpus(args.seed, args.stories, [&](std::string_view story) { file.write(story); });
-  file.commit();
-  info("{}: {} stories, {} bytes", args.out, args.stories, file.size());
+  info("{}: {} stories, {} bytes", args.out, args.stories, text::write_corpus_file(args.out, args.seed, args.stories));
   return 0;
 }
 
@@ -68,8 +65,9 @@ int tokenizer_import(const TokenizerImportArgs& args) {
 
 int data_prepare(const DataPrepareArgs& args) {
   const std::vector<std::filesystem::path> texts = paths(args.texts);
-  checked_target(args.out, texts);
-  checked_target(args.out, paths({args.tokenizer}));
+  std::vector<std::filesystem::path> inputs = texts;
+  inputs.emplace_back(args.tokenizer);
+  checked_target(args.out, inputs);
   const text::Tokenizer tokenizer = text::load_tokenizer(args.tokenizer);
   const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out);
   if (args.json) {

@@ -1,11 +1,10 @@
 #include "text/corpus.hpp"
 
-#include <fmt/format.h>
-
+#include "base/atomic_file.hpp"
 #include "base/fail.hpp"
+#include "text/documents.hpp"
 #include "text/story_grammar.hpp"
 #include "text/story_template.hpp"
-#include "text/tokenizer.hpp"
 
 namespace fabula::text {
 namespace {
@@ -108,8 +107,14 @@ std::string generate_story(uint64_t seed, uint64_t number) {
 }
 
 void write_corpus(uint64_t seed, uint64_t stories, const std::function<void(std::string_view)>& write) {
-  for (uint64_t number = 0; number < stories; ++number)
-    write(fmt::format("{}\n{}\n", generate_story(seed, number), kEndOfText));
+  for (uint64_t number = 0; number < stories; ++number) write(ended_document(generate_story(seed, number)));
+}
+
+uint64_t write_corpus_file(const std::filesystem::path& path, uint64_t seed, uint64_t stories) {
+  AtomicFile file(path);
+  write_corpus(seed, stories, [&](std::string_view story) { file.write(story); });
+  file.commit();
+  return file.size();
 }
 
 std::string generate_corpus(uint64_t seed, uint64_t stories) {

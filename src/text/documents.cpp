@@ -1,5 +1,7 @@
 #include "text/documents.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "text/tokenizer.hpp"
@@ -17,6 +19,10 @@ std::vector<std::string_view> split_documents(std::string_view text) {
     text.remove_prefix(std::min(end + kEndOfText.size(), text.size()));
   }
   return documents;
+}
+
+std::string ended_document(std::string_view document) {
+  return fmt::format("{}\n{}\n", document, kEndOfText);
 }
 
 }  // namespace fabula::text

@@ -100,12 +100,7 @@ void settle_source(const fs::path& folder, const DataOptions& options, const Run
 
 std::string join(std::span<const std::string_view> documents) {
   std::string text;
-  for (std::string_view document : documents) {
-    text += document;
-    text += "\n";
-    text += text::kEndOfText;
-    text += "\n";
-  }
+  for (std::string_view document : documents) text += text::ended_document(document);
   return text;
 }
 
@@ -114,11 +109,10 @@ Texts built_in_texts(const DataOptions& options, const fs::path& folder) {
               fmt::format("{} built-in stories (seed {})", options.corpus_stories, options.corpus_seed)};
   if (fs::exists(texts.train) && fs::exists(texts.valid)) return texts;
   info("writing {}", texts.description);
-  write_file_atomically(texts.train, text::generate_corpus(options.corpus_seed, options.corpus_stories));
+  text::write_corpus_file(texts.train, options.corpus_seed, options.corpus_stories);
   // Another seed: stories that training does not see.
-  write_file_atomically(texts.valid,
-                        text::generate_corpus(options.corpus_seed ^ 0x9E3779B97F4A7C15ull,
-                                              std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1)));
+  text::write_corpus_file(texts.valid, options.corpus_seed ^ 0x9E3779B97F4A7C15ull,
+                          std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1));
   return texts;
 }
 
