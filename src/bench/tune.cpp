@@ -55,10 +55,10 @@ std::string signature_of(const graph::Graph& graph, const graph::Node& node, con
 
 class Tuner {
  public:
-  Tuner(vk::Device& device, RunConfig config, const TuneOptions& options)
-      : device_(device), config_(std::move(config)), options_(options) {
+  /// The config must outlive this.
+  Tuner(vk::Device& device, const RunConfig& config, const TuneOptions& options)
+      : device_(device), config_(config), options_(options) {
     device_.choose_kernels({});
-    config_.train.sample_every = 0;
   }
 
   /// Runs everything with variant number `round` wherever there are so many; false when no node has.
@@ -148,7 +148,7 @@ class Tuner {
   }
 
   vk::Device& device_;
-  RunConfig config_;
+  const RunConfig& config_;
   TuneOptions options_;
   Candidates candidates_;
 };
@@ -180,9 +180,8 @@ struct StepSeconds {
   bool gains() const { return chosen < kClearlyFasterStep * usual; }
 };
 
-StepSeconds compare_steps(vk::Device& device, RunConfig config, const KernelChoices& choices, int steps) {
+StepSeconds compare_steps(vk::Device& device, const RunConfig& config, const KernelChoices& choices, int steps) {
   constexpr int kTurns = 3;
-  config.train.sample_every = 0;
   std::vector<double> usual, chosen;
   for (int turn = 0; turn < kTurns; ++turn) {
     for (auto* seconds : {&usual, &chosen}) {
