@@ -31,8 +31,9 @@ inline constexpr const char* kTokenEmbedding = "transformer.wte.weight";
 /// The body's tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
 std::vector<graph::ParameterSpec> body_parameters(const ModelConfig& config);
 
-/// Throws kInvalidArgument when the sequence is longer than the model's positions, kUnsupported for what training
-/// cannot do (dropout on attention probabilities). Asked before a text is prepared for a run that cannot be.
+/// Throws kInvalidArgument when the sequence is longer than the model's positions, kUnsupported where a layer attends
+/// to more than ops::kMaxAttentionSpan of them and for what training cannot do (dropout on attention probabilities).
+/// Asked before a text is prepared for a run that cannot be.
 void check_supported(const ModelConfig& config, std::int64_t sequence, bool training);
 
 /// Appends the body to a graph; the hidden states after the last layer norm, [N, D]. Throws as check_supported.

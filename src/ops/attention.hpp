@@ -27,11 +27,12 @@ struct AttentionShape {
 /// heads, whose workgroups then each add their half.
 void clear_packed_heads(graph::LowerCall& call, std::size_t output);
 
-/// Checks inputs 0..2 and the attributes. Throws kInvalidArgument naming what does not fit.
-AttentionShape infer_attention(const graph::InferCall& call);
 /// Most positions that one position attends to: a kernel loops over them one by one at worst, with up to a third as
 /// many rounds beside it, and stays below 60,000 iterations.
 inline constexpr std::int64_t kMaxAttentionSpan = 1 << 15;
+
+/// Checks inputs 0..2 and the attributes. Throws kInvalidArgument naming what does not fit.
+AttentionShape infer_attention(const graph::InferCall& call);
 /// The same of a node that was inferred.
 AttentionShape attention_shape(const graph::NodeView& node);
 

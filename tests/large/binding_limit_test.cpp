@@ -47,10 +47,6 @@ Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t 
   train::TrainingPlan plan = train::plan_training(profile, model, config.train, {.with_extras = false});
   graph::Runtime runtime(device(), std::move(plan.workload));
   models::initialise_weights(runtime, model, 1);
-  for (const char* moment : {"m.", "v."})
-    for (const graph::ParameterSpec& spec : model.parameters())
-      runtime.upload(fmt::format("{}{}{}", graph::kOptimizerPrefix, moment, spec.name),
-                     std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
   // Tokens from both ends of the table, so that its first and its last row block have some.
   const std::size_t positions = 2 * 21;
   std::vector<std::uint32_t> ids(positions), labels(positions);

@@ -37,10 +37,6 @@ class Bench {
         runner_(runtime_, plan_, model_, config, config.train.steps,
                 [=, this](std::uint64_t number) { return batch(number, number == bad_batch); }) {
     models::initialise_weights(runtime_, model_, 1);
-    for (const char* moment : {"m.", "v."})
-      for (const graph::ParameterSpec& spec : model_.parameters())
-        runtime_.upload(std::string(graph::kOptimizerPrefix) + moment + spec.name,
-                        std::vector<float>(static_cast<std::size_t>(spec.shape.count()), 0.0f));
   }
 
   /// Runs the steps with up to `ahead` of them unknown to the host.
