@@ -251,8 +251,9 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--tokenizer", args.train.tokenizer, "tokenizer.json; missing: learned from the text");
   sub->add_option("--out", args.train.out, "run folder")->required();
   sub->add_option("--resume", args.train.resume,
-                  "never, auto (continue if there is a run), force (even with other kernels)")
-      ->check(CLI::IsMember({"never", "auto", "force"}))
+                  "never, auto (continue if there is a run), force (even with other kernels), last-good (from the "
+                  "checkpoint that was kept because loss or norm rose)")
+      ->check(CLI::IsMember({"never", "auto", "force", "last-good"}))
       ->capture_default_str();
   sub->add_flag("--overfit-batch", args.train.overfit_batch,
                 "train on the first batch alone: the loss must fall towards 0");
@@ -319,6 +320,8 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub = line.command(line.app(), "info", "what a run folder holds", args.info, info_run);
   sub->add_option("run", args.info.run, "run folder");
   sub->add_flag("--json", args.info.json, "as JSON");
+  sub->add_flag("--verify", args.info.verify,
+                "only compare the checkpoint's files with their checksums; status 1 on a miss");
   sub->add_flag("--config-keys", args.info.keys, "print the reference of all config keys instead");
 }
 

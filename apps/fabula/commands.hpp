@@ -111,9 +111,11 @@ int check(const CheckArgs& args);
 
 struct InfoArgs {
   std::string run;
-  bool json = false, keys = false;
+  bool json = false, keys = false, verify = false;
 };
 int info_run(const InfoArgs& args);
+/// Are the files of a run those that it saved? Status 1 when one differs.
+int verify_run(const std::string& run);
 
 struct BenchArgs {
   std::string config;

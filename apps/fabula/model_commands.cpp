@@ -223,6 +223,7 @@ int info_run(const InfoArgs& args) {
     return 0;
   }
   if (args.run.empty()) fail(ErrorCode::kInvalidArgument, "name a run folder (or ask for --config-keys)");
+  if (args.verify) return verify_run(args.run);
   const infer::ModelFolder folder(args.run);
   const models::LanguageModel& model = folder.model();
   const ModelConfig& c = model.config();

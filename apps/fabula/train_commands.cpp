@@ -30,7 +30,7 @@ std::string quoted(const std::string& word) {
   return result + "'";
 }
 
-std::string resume_command(const TrainArgs& args) {
+std::string resume_command(const TrainArgs& args, const char* resume = "auto") {
   const TrainArgs defaults;
   std::string command = "fabula train " + quoted(args.config);
   const auto flag = [&](const char* name, const std::string& value, const std::string& otherwise = {}) {
@@ -49,7 +49,18 @@ std::string resume_command(const TrainArgs& args) {
   flag("--cache-dir", args.device.cache_dir);
   if (args.device.validate) command += " --validate";
   flag("--out", args.out);
-  return command + " --resume auto";
+  return command + " --resume " + resume;
+}
+
+/// The same with a rate to try after this one has led to numbers that are none: the last checkpoint's, where that is
+/// lower, or a third.
+std::string lower_rate_command(TrainArgs args, const RunConfig& config, const train::RunFolder& folder) {
+  double rate = config.train.learning_rate / 3;
+  if (folder.has_state())
+    if (const double before = load_config(folder.path()).train.learning_rate; before < config.train.learning_rate)
+      rate = before;
+  args.overrides.push_back(fmt::format("train.learning_rate={:.3g}", rate));
+  return resume_command(args, args.resume == "force" ? "force" : "auto");
 }
 
 }  // namespace
@@ -59,19 +70,26 @@ int train(const TrainArgs& args) {
   models::check_supported(config.model, train::sequence_length(config), true);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   train::RunFolder folder(args.out);
+  if (args.resume == "last-good") folder.go_back();
   folder.check_usable(args.resume != "never");
   const train::DataOptions data_options{args.data, args.valid, args.tokenizer, args.corpus_seed, args.corpus_stories};
   const train::DataSet data = train::open_data(data_options, config, folder.path());
   const StopSignals signals;  // until here Ctrl-C ends the program at once: nothing is lost
   train::TrainOptions options;
-  options.resume = args.resume == "auto"    ? train::Resume::kAuto
+  options.resume = args.resume == "never"   ? train::Resume::kNever
                    : args.resume == "force" ? train::Resume::kForce
-                                            : train::Resume::kNever;
+                                            : train::Resume::kAuto;
   options.overfit_batch = args.overfit_batch;
   options.stop_requested = [&] { return signals.requested(); };
   train::Trainer trainer(*device, config, data, folder, options);
   device->save_pipeline_cache();
-  const train::TrainOutcome outcome = trainer.run();
+  train::TrainOutcome outcome;
+  try {
+    outcome = trainer.run();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNumeric) throw;
+    fail(error.code(), "{}. For example:\n  {}", error.what(), lower_rate_command(args, config, folder));
+  }
   if (args.json) {
     Json json{{"run", args.out},
               {"step", outcome.step},
@@ -90,6 +108,15 @@ int train(const TrainArgs& args) {
   }
   info("done: {} steps. Curves and samples: {}", outcome.steps, (folder.path() / "report.html").string());
   return device->validation_messages() == 0 ? 0 : 1;
+}
+
+int verify_run(const std::string& run) {
+  bool same = true;
+  for (const train::FileCheck& check : train::check_files(run)) {
+    fmt::print("{:<24} {}\n", check.name, check.same ? "ok" : "differs");
+    same = same && check.same;
+  }
+  return same ? 0 : 1;
 }
 
 int bench_train(const BenchArgs& args) {

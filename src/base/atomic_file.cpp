@@ -26,6 +26,18 @@ fs::path temporary_name(const fs::path& target) {
   return parent_of(target) / fmt::format(".{}.tmp-{}-{}", target.filename().string(), ::getpid(), counter.fetch_add(1));
 }
 
+// Is it .NAME.tmp-PID-COUNTER, as temporary_name() makes them?
+bool is_temporary_name(const std::string& name) {
+  const std::size_t mark = name.rfind(".tmp-");
+  if (name.front() != '.' || mark == std::string::npos || mark < 2) return false;
+  const std::string_view numbers = std::string_view(name).substr(mark + 5);
+  const std::size_t dash = numbers.find('-');
+  const auto is_number = [](std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  return dash != std::string_view::npos && is_number(numbers.substr(0, dash)) && is_number(numbers.substr(dash + 1));
+}
+
 // Where a chain of links leads, whether or not a file is there: renaming over a link would put a file in its place.
 fs::path behind_links(fs::path path) {
   constexpr int kMostLinks = 40;  // as Linux follows
@@ -99,6 +111,18 @@ void AtomicFile::commit() {
   }
   done_ = true;
   sync_directory(parent_of(target_));
+}
+
+std::size_t remove_litter(const fs::path& folder) {
+  std::size_t removed = 0;
+  std::error_code code;
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+    std::error_code ignored;
+    const bool litter =
+        is_temporary_name(it->path().filename().string()) && fs::is_regular_file(it->symlink_status(ignored));
+    if (litter && fs::remove(it->path(), ignored)) ++removed;
+  }
+  return removed;
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content) {

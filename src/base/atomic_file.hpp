@@ -51,6 +51,10 @@ class AtomicFile {
   bool done_ = false;
 };
 
+/// Removes the temporary files that processes killed while they wrote have left in a folder; how many. For the folder's
+/// one writer.
+std::size_t remove_litter(const std::filesystem::path& folder);
+
 /// Writes a whole file as one step.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 

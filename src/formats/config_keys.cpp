@@ -157,7 +157,8 @@ const ConfigKey kKeys[] = {
     {"train", "sample_prompt", "sample_prompt", TextField{FABULA_AT(std::string, train.sample_prompt)},
      "How sample stories begin."},
     {"train", "save_every", "save_every", IntegerField{FABULA_AT(Int, train.save_every), 0, kHuge},
-     "Steps between checkpoints; 0: only at the end or when stopped."},
+     "Steps between checkpoints; 0: only at the end or when stopped. While loss or norm has risen, the last one from "
+     "before stays in RUN/last_good."},
     {"train", "log_every", "log_every", IntegerField{FABULA_AT(Int, train.log_every), 1, kHuge},
      "Steps between lines of progress where there is no terminal; metrics.jsonl has every step."},
 };

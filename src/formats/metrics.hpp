@@ -33,6 +33,8 @@ class MetricsWriter {
   MetricsWriter(const std::filesystem::path& path, std::int64_t resumed_step);
   /// Error kIo.
   void append(const MetricsRecord& record);
+  /// Flushes what was appended to the disk. Error kIo.
+  void sync() { file_.sync(); }
 
  private:
   OutputFile file_;

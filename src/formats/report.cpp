@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <limits>
 #include <optional>
 
 #include "base/atomic_file.hpp"
+#include "base/fail.hpp"
 #include "formats/html.hpp"
 #include "formats/svg_chart.hpp"
 
@@ -19,6 +21,7 @@ constexpr int kTrainColor = 0;
 constexpr int kEvalColor = 1;
 constexpr std::size_t kSamplesOpen = 2;  // the latest ones are shown unfolded
 constexpr std::size_t kMaxSamples = 60;
+constexpr std::string_view kStepMark = "<meta name=\"fabula-step\" content=\"";
 
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--page:#f6f5f2;--card:#fff;--ink:#1d2127;--soft:#636b76;--line:#e3e1db;--accent:#0f6b5c;
@@ -86,10 +89,10 @@ class ReportWriter {
 
   std::string write() {
     add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>{} - "
+        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n{}{}\">\n<title>{} - "
         "fabula</title>\n<style>{}</style>\n</head>\n"
         "<body>\n<main>\n",
-        html_escape(summary_.title), kStyle);
+        kStepMark, summary_.step, html_escape(summary_.title), kStyle);
     add("<header><div class=\"brand\">fabula training report</div><h1>{}</h1>", html_escape(summary_.title));
     if (!summary_.subtitle.empty()) add("<p>{}</p>", html_escape(summary_.subtitle));
     add("</header>\n");
@@ -240,6 +243,18 @@ std::string report_html(const RunSummary& summary) {
 
 void write_report(const std::filesystem::path& path, const RunSummary& summary) {
   write_file_atomically(path, report_html(summary));
+}
+
+std::optional<std::int64_t> report_step(const std::filesystem::path& path) try {
+  const std::string html = read_file(path);
+  const std::size_t mark = html.find(kStepMark);
+  if (mark == std::string::npos) return std::nullopt;
+  std::int64_t step = 0;
+  const char* begin = html.data() + mark + kStepMark.size();
+  const auto result = std::from_chars(begin, html.data() + html.size(), step);
+  return result.ec == std::errc() ? std::optional(step) : std::nullopt;
+} catch (const Error&) {
+  return std::nullopt;
 }
 
 }  // namespace fabula

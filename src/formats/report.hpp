@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@ namespace fabula {
 ///   follows the prompt)
 /// Losses are nats a token, accuracies parts of 1. What is absent is left out.
 struct RunSummary {
+  std::int64_t step = 0;                                   ///< that the run had reached
   std::string title;                                       ///< the run's name
   std::string subtitle;                                    ///< one line: body, head, parameters
   std::vector<std::pair<std::string, std::string>> facts;  ///< device, driver, data, ...: shown as a list
@@ -27,5 +29,8 @@ std::string report_html(const RunSummary& summary);
 
 /// Writes it as one step. Error kIo.
 void write_report(const std::filesystem::path& path, const RunSummary& summary);
+
+/// RunSummary::step of a written report; nothing where there is none that can be read.
+std::optional<std::int64_t> report_step(const std::filesystem::path& path);
 
 }  // namespace fabula

@@ -40,6 +40,8 @@ class StateReader {
     return value.get<double>();
   }
 
+  bool has(const char* key) const { return root_.contains(key); }
+
   template <class Value, class Read>
   std::map<std::string, Value> map(const char* key, Read read) const {
     const json& object = field(key);
@@ -88,6 +90,8 @@ std::string run_state_json(const RunState& state) {
   root["driver"] = state.driver;
   root["numbers"] = state.numbers;
   root["texts"] = state.texts;
+  root["measures"] = state.measures;
+  root["checksums"] = state.checksums;
   return dump_json(root, 2) + "\n";
 }
 
@@ -110,10 +114,20 @@ RunState parse_run_state(std::string_view json_text, std::string_view source) {
   state.driver = reader.text("driver");
   state.numbers = reader.map<std::int64_t>(
       "numbers", [&](const json& value, const char* key) { return reader.integer(value, key); });
-  state.texts = reader.map<std::string>("texts", [&](const json& value, const char* key) {
+  const auto text = [&](const json& value, const char* key) {
     if (!value.is_string()) reader.fail_value(key, "a text");
     return value.get<std::string>();
-  });
+  };
+  state.texts = reader.map<std::string>("texts", text);
+  if (reader.has("checksums")) state.checksums = reader.map<std::string>("checksums", text);
+  for (const auto& [name, sum] : state.checksums)
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
+      reader.fail_value("checksums", "an object with names of files beside it");
+  if (reader.has("measures"))
+    state.measures = reader.map<double>("measures", [&](const json& value, const char* key) {
+      if (!value.is_number()) reader.fail_value(key, "a number");
+      return value.get<double>();
+    });
   return state;
 }
 

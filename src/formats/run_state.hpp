@@ -20,6 +20,10 @@ struct RunState {
   std::string driver;
   std::map<std::string, std::int64_t> numbers;  ///< further counters by name
   std::map<std::string, std::string> texts;     ///< further notes by name
+  // Not in the files of older programs, then empty:
+  std::map<std::string, double> measures;  ///< further numbers that are no counts; finite
+  /// XXH64 of the checkpoint's other files by name, as checksum_text writes it.
+  std::map<std::string, std::string> checksums;
 };
 
 std::string run_state_json(const RunState& state);

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/atomic_file.hpp"
+#include "base/checksum.hpp"
 #include "base/fail.hpp"
 #include "base/half.hpp"
 #include "formats/json_access.hpp"
@@ -294,23 +295,29 @@ TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shap
           }};
 }
 
-void write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+std::uint64_t write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& tensors,
+                                const std::map<std::string, std::string>& metadata) {
   const std::string header = header_text(tensors, metadata, path);
   const std::uint64_t length = header.size();
   AtomicFile file(path);
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(header);
+  Checksum checksum;
+  const auto write = [&](std::span<const std::byte> bytes) {
+    file.write(bytes);
+    checksum.add(bytes);
+  };
+  write(std::as_bytes(std::span(&length, 1)));
+  write(std::as_bytes(std::span(header)));
   std::vector<float> piece;
   for (const TensorSource& tensor : tensors) {
     const std::int64_t count = *element_count(tensor.shape);
     for (std::int64_t first = 0; first < count; first += kTensorPieceElements) {
       piece.resize(static_cast<std::size_t>(std::min(kTensorPieceElements, count - first)));
       tensor.fetch(first, piece);
-      file.write(std::as_bytes(std::span<const float>(piece)));
+      write(std::as_bytes(std::span<const float>(piece)));
     }
   }
   file.commit();
+  return checksum.value();
 }
 
 }  // namespace fabula

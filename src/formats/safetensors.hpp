@@ -76,9 +76,10 @@ inline constexpr std::int64_t kTensorPieceElements = 1 << 20;
 /// A TensorSource that reads from memory which must outlive it.
 TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
 
-/// Writes tensors as F32 and replaces `path` as one step (AtomicFile): on any error the old file is untouched.
+/// Writes tensors as F32 and replaces `path` as one step (AtomicFile): on any error the old file is untouched. Returns
+/// the checksum of the file's bytes.
 /// Errors: kIo; kInvalidArgument for a name given twice, the name "__metadata__", or a negative or overflowing shape.
-void write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& tensors,
-                       const std::map<std::string, std::string>& metadata = {});
+std::uint64_t write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& tensors,
+                                const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace fabula

@@ -55,11 +55,15 @@ void BatchSource::read(uint64_t index, Batch& batch) const {
     fail(ErrorCode::kInvalidArgument, "{}: batch {} was asked for, there are {}", tokens_.path().string(), index,
          batches_per_epoch());
   }
+  read_from(index * batch_size_, batch);
+}
+
+void BatchSource::read_from(uint64_t window, Batch& batch) const {
   const size_t length = sequence_length_;
   batch.ids.assign(batch_size_ * length, tokens_.eot_id());
   batch.labels.assign(batch_size_ * length, kIgnoredLabel);
   for (uint64_t row = 0; row < batch_size_; ++row) {
-    const uint64_t sample = index * batch_size_ + row;
+    const uint64_t sample = window + row;
     if (order_ == Order::kSequential && sample >= windows_) break;
     const uint64_t begin = window_at(sample / windows_, sample % windows_) * length;
     const auto count = static_cast<size_t>(std::min<uint64_t>(length, tokens_.size() - 1 - begin));
@@ -71,6 +75,12 @@ void BatchSource::read(uint64_t index, Batch& batch) const {
 Batch BatchSource::batch(uint64_t index) const {
   Batch batch;
   read(index, batch);
+  return batch;
+}
+
+Batch BatchSource::batch_from(uint64_t window) const {
+  Batch batch;
+  read_from(window, batch);
   return batch;
 }
 

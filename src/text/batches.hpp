@@ -31,6 +31,9 @@ class BatchSource {
   /// Fills batch number `index`. Throws kInvalidArgument past the end of a kSequential source.
   void read(uint64_t index, Batch& batch) const;
   Batch batch(uint64_t index) const;
+  /// The batch whose first window is number `window`, counted on through the epochs; batch(i) is batch_from(i *
+  /// batch_size).
+  Batch batch_from(uint64_t window) const;
 
   /// Windows in an epoch: whole ones only when shuffled.
   uint64_t windows() const { return windows_; }
@@ -44,6 +47,8 @@ class BatchSource {
   uint64_t window_at(uint64_t epoch, uint64_t place) const;
 
  private:
+  void read_from(uint64_t window, Batch& batch) const;
+
   const TokenFile& tokens_;
   uint32_t batch_size_, sequence_length_;
   uint64_t seed_;

@@ -29,6 +29,7 @@ struct LossScale {
   std::int64_t good_steps = 0;  ///< since it last changed
 };
 inline constexpr std::int64_t kLossScaleInterval = 2000;  ///< good steps after which it doubles
+inline constexpr std::int64_t kMostLossScale = 1 << 24;   ///< shaders/optimizer/guard_step.comp stops there
 
 /// The state [1, 1] that says whether the last step changed nothing.
 inline constexpr const char* kHaltedState = "step.halted";

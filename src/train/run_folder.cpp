@@ -3,8 +3,11 @@
 #include <algorithm>
 
 #include "base/atomic_file.hpp"
+#include "base/checksum.hpp"
 #include "base/fail.hpp"
 #include "base/folder_update.hpp"
+#include "base/kept_files.hpp"
+#include "base/mapped_file.hpp"
 #include "formats/config_io.hpp"
 #include "formats/hf_names.hpp"
 #include "formats/safetensors.hpp"
@@ -12,6 +15,7 @@
 #include "graph/workload.hpp"
 #include "models/weights.hpp"
 #include "text/tokenizer_files.hpp"
+#include "train/number_check.hpp"
 
 namespace fabula::train {
 namespace {
@@ -21,6 +25,8 @@ constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kStateFile = "state.json";
 constexpr const char* kStepKey = "step";
+// Read as they are when a run goes on, for users may edit them; the others must be what was saved.
+constexpr const char* kEditableFiles[] = {"config.json", "tokenizer.json"};
 
 fs::path locked(const fs::path& path) {
   ensure_directory(path);
@@ -37,10 +43,42 @@ void check_step(const SafetensorsFile& file, std::int64_t step) {
          file.path().string(), found, kStateFile, step);
 }
 
+void read_moment(const SafetensorsFile& file, const std::string& name, const graph::ParameterSpec& spec,
+                 std::vector<float>& values) {
+  const TensorInfo& info = file.info(name);
+  if (info.elements != spec.shape.count())
+    fail(ErrorCode::kFormat, "{}: tensor \"{}\" has {} numbers, the model needs {}", file.path().string(), name,
+         info.elements, spec.shape.count());
+  values.resize(static_cast<std::size_t>(spec.shape.count()));
+  file.read_f32(name, values);
+}
+
+/// The files of a checkpoint: its state tells them; that of an older program does not.
+std::vector<std::string> files_of(const fs::path& folder, const RunState& state) {
+  std::vector<std::string> names{kStateFile};
+  for (const auto& [name, sum] : state.checksums) names.push_back(name);
+  if (!state.checksums.empty()) return names;
+  for (const char* name : {kModelFile, kOptimizerFile, "config.json", "tokenizer.json", kTokenMapFile})
+    if (fs::exists(folder / name)) names.emplace_back(name);
+  return names;
+}
+
+std::vector<FileCheck> compare_checksums(const fs::path& folder, const RunState& state) {
+  std::vector<FileCheck> result;
+  for (const auto& [name, sum] : state.checksums) {
+    const fs::path path = FolderUpdate::current(folder, name);
+    result.push_back({name, fs::exists(path) && checksum_text(checksum(MappedFile(path).bytes())) == sum});
+  }
+  return result;
+}
+
 }  // namespace
 
 RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(locked(path_), path_.string()) {
   FolderUpdate::recover(path_);
+  remove_litter(path_);
+  for (const char* name : {kLastGoodFolder, kSetAsideFolder}) discard_unfinished(path_ / name);
+  if (const fs::path data = path_ / "data"; fs::is_directory(fs::symlink_status(data))) remove_litter(data);
 }
 
 bool RunFolder::has_state() const {
@@ -55,6 +93,9 @@ void RunFolder::check_usable(bool may_continue) const {
            path_.string(), read_state().step);
     return;
   }
+  if (fs::exists(file(kLastGoodFolder)))
+    fail(ErrorCode::kInvalidArgument, "{} holds a checkpoint in {} and no {}: choose another folder, or move it away",
+         path_.string(), kLastGoodFolder, kStateFile);
   if (fs::exists(file(kModelFile)))
     fail(ErrorCode::kInvalidArgument, "{} holds a {} and no {}: training would overwrite it; choose another folder",
          path_.string(), kModelFile, kStateFile);
@@ -65,41 +106,102 @@ RunState RunFolder::read_state() const {
 }
 
 void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model, const RunConfig& config,
-                     const text::Tokenizer& tokenizer, const RunState& state) {
+                     const text::Tokenizer& tokenizer, RunState state) {
   FolderUpdate update(path_);
+  const auto sum_of = [&](const char* name) { return checksum(MappedFile(update.path_of(name)).bytes()); };
+  std::map<std::string, std::uint64_t> sums;
   const std::map<std::string, std::string> metadata{{"format", "pt"}, {kStepKey, std::to_string(state.step)}};
-  write_safetensors(update.path_of(kModelFile), models::tensors_to_save(runtime, model), metadata);
-  std::vector<TensorSource> optimizer;
-  for (const char* moment : {"m.", "v."})
+  std::vector<TensorSource> weights, optimizer;
+  for (TensorSource& source : models::tensors_to_save(runtime, model))
+    weights.push_back(checked(std::move(source), Numbers::kFinite));
+  for (const auto& [moment, allowed] : {std::pair("m.", Numbers::kFinite), {"v.", Numbers::kFiniteNotNegative}})
     for (TensorSource& source : models::tensors_to_save(runtime, model, std::string(graph::kOptimizerPrefix) + moment))
-      optimizer.push_back(std::move(source));
-  write_safetensors(update.path_of(kOptimizerFile), optimizer, metadata);
+      optimizer.push_back(checked(std::move(source), allowed));
+  sums[kModelFile] = write_safetensors(update.path_of(kModelFile), weights, metadata);
+  sums[kOptimizerFile] = write_safetensors(update.path_of(kOptimizerFile), optimizer, metadata);
   write_file_atomically(update.path_of("config.json"), config_json(config));
   text::write_tokenizer_json(tokenizer, update.path_of("tokenizer.json"));
-  if (const TokenMap* map = model.head().token_map())
+  for (const char* name : kEditableFiles) sums[name] = sum_of(name);
+  if (const TokenMap* map = model.head().token_map()) {
     write_token_map(update.path_of(kTokenMapFile), *map, model.config().vocab_size);
+    sums[kTokenMapFile] = sum_of(kTokenMapFile);
+  }
+  state.checksums.clear();
+  for (const auto& [name, sum] : sums) state.checksums[name] = checksum_text(sum);
   write_run_state(update.path_of(kStateFile), state);
   update.commit();
 }
 
-void RunFolder::load(graph::Runtime& runtime, const models::LanguageModel& model, const RunState& state) const {
-  check_step(SafetensorsFile::open(file(kModelFile)), state.step);
+void RunFolder::load(graph::Runtime& runtime, const models::LanguageModel& model, const RunState& state,
+                     const std::array<float, 8>& hyper) const {
+  const SafetensorsFile weights = SafetensorsFile::open(file(kModelFile));
+  check_step(weights, state.step);
   const SafetensorsFile optimizer = SafetensorsFile::open(file(kOptimizerFile));
   check_step(optimizer, state.step);
+  check_finite(weights);
   models::load_weights(runtime, model, file(kModelFile));
-  std::vector<float> values;
-  for (const char* moment : {"m.", "v."}) {
-    for (const graph::ParameterSpec& spec : model.parameters()) {
-      const std::string name = std::string(graph::kOptimizerPrefix) + moment + spec.name;
-      const TensorInfo& info = optimizer.info(name);
-      if (info.elements != spec.shape.count())
-        fail(ErrorCode::kFormat, "{}: tensor \"{}\" has {} numbers, the model needs {}", optimizer.path().string(),
-             name, info.elements, spec.shape.count());
-      values.resize(static_cast<std::size_t>(spec.shape.count()));
-      optimizer.read_f32(name, values);
-      runtime.upload(name, values);
-    }
+  const std::string prefix(graph::kOptimizerPrefix);
+  std::vector<float> m, v;
+  for (const graph::ParameterSpec& spec : model.parameters()) {
+    const std::string m_name = prefix + "m." + spec.name, v_name = prefix + "v." + spec.name;
+    read_moment(optimizer, m_name, spec, m);
+    read_moment(optimizer, v_name, spec, v);
+    refuse_if(wrong_number(m, Numbers::kFinite), optimizer, m_name);
+    refuse_if(wrong_number(v, Numbers::kFiniteNotNegative), optimizer, v_name);
+    refuse_if(wrong_moments(m, v, hyper), optimizer, m_name);
+    runtime.upload(m_name, m);
+    runtime.upload(v_name, v);
   }
+  // Last, because what is wrong above is named more closely.
+  for (const FileCheck& check : compare_checksums(path_, state))
+    if (!check.same &&
+        std::find(std::begin(kEditableFiles), std::end(kEditableFiles), check.name) == std::end(kEditableFiles))
+      fail(ErrorCode::kFormat,
+           "{}: its bytes are not those that were saved, by the checksum in {}; restore the folder from a copy, or "
+           "start anew in another",
+           file(check.name).string(), kStateFile);
+}
+
+void RunFolder::keep_as_last_good() {
+  keep_files(path_, files_of(path_, read_state()), file(kLastGoodFolder));
+}
+
+void RunFolder::drop_last_good() {
+  discard_kept(file(kLastGoodFolder));
+}
+
+std::optional<RunState> RunFolder::last_good() const {
+  const fs::path kept = file(kLastGoodFolder) / kStateFile;
+  return fs::exists(kept) ? std::optional(read_run_state(kept)) : std::nullopt;
+}
+
+// A crash before the commit leaves the run's checkpoint in two places, one behind it the last good one: either way the
+// run goes on from a whole one.
+void RunFolder::go_back() {
+  const std::optional<RunState> kept = last_good();
+  if (!kept)
+    fail(ErrorCode::kInvalidArgument,
+         "{} holds no {}: there is no checkpoint to go back to; the run's own is the last good one", path_.string(),
+         kLastGoodFolder);
+  const fs::path from = file(kLastGoodFolder);
+  keep_files(path_, files_of(path_, read_state()), file(kSetAsideFolder));
+  FolderUpdate update(path_);
+  for (const std::string& name : files_of(from, *kept)) {
+    std::error_code code;
+    // A rename between two links of one file would do nothing.
+    if (!fs::equivalent(from / name, file(name), code)) link_or_copy(from / name, update.path_of(name));
+  }
+  update.commit();
+  drop_last_good();
+}
+
+std::vector<FileCheck> check_files(const fs::path& folder) {
+  const RunState state = read_run_state(FolderUpdate::current(folder, kStateFile));
+  if (state.checksums.empty())
+    fail(ErrorCode::kInvalidArgument,
+         "{} holds no checksums: an older fabula has written it; the next checkpoint of the run has them",
+         (folder / kStateFile).string());
+  return compare_checksums(folder, state);
 }
 
 }  // namespace fabula::train

@@ -5,12 +5,17 @@
 
 namespace fabula::train {
 
-std::int64_t total_steps(const TrainConfig& config, std::int64_t sequence_length, std::uint64_t epoch_tokens) {
+std::int64_t total_steps(const TrainConfig& config, std::int64_t sequence_length, std::uint64_t epoch_tokens,
+                         const StepsDone& done) {
   if (config.steps > 0) return config.steps;
   const double tokens =
       config.tokens > 0 ? static_cast<double>(config.tokens) : config.epochs * static_cast<double>(epoch_tokens);
-  const double per_step = static_cast<double>(config.batch_size * config.grad_accumulation * sequence_length);
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(tokens / per_step)));
+  const std::int64_t per_step = config.batch_size * config.grad_accumulation * sequence_length;
+  const auto steps_for = [&](double wanted) {
+    return static_cast<std::int64_t>(std::ceil(wanted / static_cast<double>(per_step)));
+  };
+  if (done.tokens == done.steps * per_step) return std::max<std::int64_t>(1, steps_for(tokens));
+  return done.steps + std::max<std::int64_t>(0, steps_for(tokens - static_cast<double>(done.tokens)));
 }
 
 double learning_rate(const TrainConfig& config, std::int64_t step, std::int64_t steps) {

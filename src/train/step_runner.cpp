@@ -66,11 +66,17 @@ void StepRunner::set_update_inputs(std::int64_t number) {
   follows_ = true;
 }
 
+void StepRunner::go_on_after(std::int64_t step, std::int64_t micro_batches) {
+  done_steps_ = step;
+  done_micro_batches_ = micro_batches;
+}
+
 void StepRunner::start(std::int64_t number) {
   const std::int64_t accumulation = config_.train.grad_accumulation;
   steps_.push_back({.number = number});
   for (std::int64_t micro = 0; micro < accumulation; ++micro) {
-    const auto micro_batch = static_cast<std::uint64_t>((number - 1) * accumulation + micro);
+    const auto micro_batch =
+        static_cast<std::uint64_t>(done_micro_batches_ + (number - 1 - done_steps_) * accumulation + micro);
     const bool last = micro + 1 == accumulation;
     Part part{.step = number,
               .graph = micro == 0 ? plan_.overwrite : plan_.accumulate,

@@ -36,6 +36,10 @@ class StepRunner {
   void set_loss_scale(const LossScale& value);
   LossScale loss_scale();
 
+  /// Where a run goes on: the next step to be sent is `step` + 1, and its first micro-batch has the number
+  /// `micro_batches`. Without it a run starts at 0 of both.
+  void go_on_after(std::int64_t step, std::int64_t micro_batches);
+
   /// Sends step `number`, counted from 1; steps are sent in order. Waits only while more than one micro-batch before it
   /// is still to be computed.
   void start(std::int64_t number);
@@ -68,6 +72,7 @@ class StepRunner {
   const models::LanguageModel& model_;
   const RunConfig& config_;
   std::int64_t run_steps_, tokens_per_step_;
+  std::int64_t done_steps_ = 0, done_micro_batches_ = 0;  ///< where the run goes on
   MakeBatch batch_;
   models::BatchWords next_words_;  ///< of micro-batch next_; prepared while the device works
   std::optional<std::uint64_t> next_;

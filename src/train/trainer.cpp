@@ -7,7 +7,6 @@
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "formats/config_io.hpp"
-#include "formats/report.hpp"
 #include "formats/tune_file.hpp"
 #include "models/weights.hpp"
 #include "train/fit.hpp"
@@ -30,9 +29,15 @@ text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
           static_cast<std::uint32_t>(sequence_length(config)), static_cast<std::uint64_t>(config.train.seed)};
 }
 
-std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches) {
+std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches, const DataPosition& start) {
   const std::int64_t T = sequence_length(config);
-  return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T));
+  return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T),
+                     {.steps = start.steps, .tokens = start.tokens});
+}
+
+DataPosition find_start(const RunFolder& folder, Resume resume, const RunConfig& config, const DataSet& data) {
+  if (resume == Resume::kNever || !folder.has_state()) return {};
+  return saved_position(folder.read_state(), load_config(folder.path()), config, *data.train);
 }
 
 /// The device as a run sees it: one that goes on keeps the kernels that it was started with, whatever was measured
@@ -70,13 +75,20 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       sequence_(sequence_length(config)),
       tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
       batches_(open_batches(data, config)),
-      steps_(count_steps(config, batches_)),
+      start_(find_start(folder, options_.resume, config, data)),
+      steps_(count_steps(config, batches_, start_)),
       profile_(profile_for(device, folder, options_.resume)),
       plan_(plan_to_fit(device.info(), profile_, model_, config.train)),
       lowering_(lowering_text(profile_, model_, config.train)),
       runtime_(device, std::move(plan_.workload)),
       step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
       generator_(runtime_, plan_.generation, model_, *data.tokenizer),
+      views_(folder.path(),
+             [this](const std::string& message) {
+               progress_.end();
+               log_warn(message);
+             }),
+      keeper_(folder),
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
   if (data.valid && config.train.eval_every > 0)
     valid_batches_.emplace(*data.valid, static_cast<std::uint32_t>(config.train.batch_size),
@@ -86,8 +98,13 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
   start_or_resume();
 }
 
-void Trainer::check_resumable(const RunState& saved) const {
-  const RunConfig old = load_config(folder_.path());
+text::Batch Trainer::batch(std::uint64_t number) const {
+  if (options_.overfit_batch) return batches_.batch(0);
+  const auto ahead = static_cast<std::int64_t>(number) - start_.batches;
+  return batches_.batch_from(static_cast<std::uint64_t>(start_.windows + ahead * config_.train.batch_size));
+}
+
+void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const {
   RunConfig old_model = old, old_numbers = old;
   old_model.train = config_.train;
   old_numbers.train.recompute = config_.train.recompute;
@@ -123,26 +140,32 @@ void Trainer::start_or_resume() {
   folder_.check_usable(options_.resume != Resume::kNever);
   if (!folder_.has_state()) {
     models::initialise_weights(runtime_, model_, static_cast<std::uint64_t>(config_.train.seed));
-    metrics_.emplace(folder_.file("metrics.jsonl"), -1);
+    views_.open(-1);
     return;
   }
   const RunState saved = folder_.read_state();
-  check_resumable(saved);
-  folder_.load(runtime_, model_, saved);
+  const RunConfig old = load_config(folder_.path());
+  check_resumable(saved, old);
+  const std::int64_t next = saved.step + 1;
+  folder_.load(runtime_, model_, saved, adamw_hyper(config_.train, learning_rate(config_.train, next, steps_), next));
   resume_loss_scale(saved);
-  first_step_ = saved_step_ = saved.step;
+  step_runner_.go_on_after(start_.steps, start_.batches);
   best_valid_loss_ = saved.best_val_loss;
-  metrics_.emplace(folder_.file("metrics.jsonl"), saved.step);
-  info("resuming after step {} of {}", first_step_, steps_);
+  rise_.restore(saved.measures);
+  keeper_.resume(saved.step, rise_.risen());
+  // Losses of sequences of another length lie elsewhere.
+  if (!rise_.risen() && sequence_length(old) != sequence_) rise_ = {};
+  views_.open(saved.step);
+  info("resuming after step {} of {}", saved.step, steps_);
 }
 
 void Trainer::resume_loss_scale(const RunState& saved) {
   const auto scale = saved.numbers.find(kLossScaleKey), good_steps = saved.numbers.find(kGoodStepsKey);
   if (config_.train.precision != Precision::kFp16 || scale == saved.numbers.end() || good_steps == saved.numbers.end())
     return;
-  if (scale->second < 1 || good_steps->second < 0)
-    fail(ErrorCode::kFormat, "{}: {} {} after {} good steps is no loss scale; the smallest is 1",
-         folder_.file("state.json").string(), kLossScaleKey, scale->second, good_steps->second);
+  if (scale->second < 1 || scale->second > kMostLossScale || good_steps->second < 0)
+    fail(ErrorCode::kFormat, "{}: {} {} after {} good steps is no loss scale; the smallest is 1, the largest {}",
+         folder_.file("state.json").string(), kLossScaleKey, scale->second, good_steps->second, kMostLossScale);
   step_runner_.set_loss_scale({.scale = static_cast<double>(scale->second), .good_steps = good_steps->second});
 }
 
@@ -168,43 +191,6 @@ void Trainer::note_skipped(const StepResult& result) {
        result.loss_scale, result.loss_scale / 2);
 }
 
-bool Trainer::weights_are_finite() {
-  std::vector<float> values;
-  for (const graph::ParameterSpec& spec : model_.parameters()) {
-    values.resize(static_cast<std::size_t>(spec.shape.count()));
-    runtime_.download(spec.name, values);
-    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) return false;
-  }
-  return true;
-}
-
-std::string Trainer::what_is_saved() const {
-  if (saved_step_ < 0) return "nothing is saved";
-  return fmt::format("the checkpoint in {} is of step {}", folder_.path().string(), saved_step_);
-}
-
-// Step `number` has changed nothing, nor has one sent after it: the weights are those after the step before, good as
-// far as numbers go.
-void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
-  progress_.end();
-  const bool sound = weights_are_finite();
-  if (sound && saved_step_ != number - 1) {
-    save(number - 1);
-    report();
-  }
-  fail(ErrorCode::kNumeric,
-       "step {}: the {} is not finite{}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data",
-       number, what, sound ? "" : fmt::format(", nor are all weights after step {}", number - 1), what_is_saved());
-}
-
-// The weights after step `number` proved unusable outside training: an older checkpoint is worth more than they are.
-void Trainer::stop_after_bad_weights(std::int64_t number, const std::string& what) {
-  progress_.end();
-  fail(ErrorCode::kNumeric,
-       "step {}: {}; {}. Lower train.learning_rate, lengthen train.warmup_steps, or check the data", number, what,
-       what_is_saved());
-}
-
 void Trainer::record_step(const StepResult& result) {
   const std::int64_t number = result.number;
   const double seconds = result.seconds;
@@ -214,7 +200,10 @@ void Trainer::record_step(const StepResult& result) {
                    {"learning_rate", learning_rate(config_.train, number, steps_)},
                    {"grad_norm", result.norm},
                    {"tokens_per_second", positions / seconds},
-                   {"tokens_seen", positions * static_cast<double>(number)}};
+                   {"tokens_seen", static_cast<double>(start_.after(number - start_.steps, config_).tokens)}};
+  rise_.observe(result.loss, result.norm);
+  say_if_risen();
+  keeper_.observe(number, rise_.risen());
   std::string accuracy;
   if (plan_.gradient.group_correct) {
     record.values["group_accuracy"] = result.group_correct / positions;
@@ -225,8 +214,8 @@ void Trainer::record_step(const StepResult& result) {
     record.values["token_accuracy"] = result.token_correct / positions;
     accuracy = fmt::format("  token {:.0f} %", 100 * result.token_correct / positions);
   }
-  metrics_->append(record);
-  const bool first = number == first_step_ + 1;  // its time is that of the driver's compiler, and tells nothing
+  views_.append(record);
+  const bool first = number == start_.steps + 1;  // its time is that of the driver's compiler, and tells nothing
   if (!first) recent_seconds_ = recent_seconds_ == 0 ? seconds : 0.9 * recent_seconds_ + 0.1 * seconds;
   const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || first || number == steps_);
   if (!progress_.redraws() && !due) return;
@@ -237,14 +226,15 @@ void Trainer::record_step(const StepResult& result) {
                   first ? "" : "  ETA " + duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
 }
 
-void Trainer::validate_model(std::int64_t number) {
-  if (!valid_batches_) return;
+// False: a stop was asked for meanwhile, and nothing is recorded.
+bool Trainer::validate_model(std::int64_t number) {
+  if (!valid_batches_) return true;
   bool stopped = false;
   const infer::Evaluation evaluation =
       infer::evaluate(runtime_, *plan_.evaluation, model_, *valid_batches_,
                       static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
                       [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
-  if (stopped) return;  // made up for when the run is resumed
+  if (stopped) return false;
   MetricsRecord record{std::string(kEvalRecord), number, {{"loss", evaluation.loss()}}, {}};
   std::string accuracy;
   if (evaluation.has_groups) {
@@ -256,15 +246,16 @@ void Trainer::validate_model(std::int64_t number) {
     record.values["token_accuracy"] = evaluation.token_accuracy();
     accuracy = fmt::format(", token accuracy {:.1f} %", 100 * evaluation.token_accuracy());
   }
-  metrics_->append(record);
+  views_.append(record);
   outcome_.valid_loss = evaluation.loss();
   best_valid_loss_ = std::min(best_valid_loss_, evaluation.loss());
   progress_.end();
   info("step {}: validation loss {:.4f}, perplexity {:.2f}{}", number, evaluation.loss(), evaluation.perplexity(),
        accuracy);
+  return true;
 }
 
-void Trainer::show_sample(std::int64_t number) {
+bool Trainer::show_sample(std::int64_t number) {
   infer::GenerateOptions options;
   options.max_tokens = config_.train.sample_tokens;
   options.sampler.temperature = config_.train.sample_temperature;
@@ -272,17 +263,19 @@ void Trainer::show_sample(std::int64_t number) {
   bool stopped = false;
   const std::string text = generator_.generate(config_.train.sample_prompt, options,
                                                [&](std::string_view) { return !(stopped = stop_requested()); });
-  if (stopped) return;  // made up for when the run is resumed
-  metrics_->append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
+  if (stopped) return false;
+  views_.append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
   progress_.end();
   info("step {}: {}{}", number, config_.train.sample_prompt, text);
+  return true;
 }
 
 void Trainer::save(std::int64_t number) {
+  views_.sync();
+  const bool risen = rise_.risen();
+  keeper_.before_save(number, risen);
   RunState state;
-  state.step = number;
-  state.tokens_seen = number * tokens_per_step_;
-  state.data_position = number * config_.train.grad_accumulation;
+  start_.after(number - start_.steps, config_).store(state);
   state.seed = config_.train.seed;
   state.best_val_loss = best_valid_loss_;
   state.lowering = lowering_;
@@ -296,12 +289,14 @@ void Trainer::save(std::int64_t number) {
   }
   if (const auto choices = runtime_.workload().kernel_choices(); !choices.empty())
     state.texts[kChoicesKey] = kernel_choices_json(choices);
+  rise_.store(state.measures);
   folder_.save(runtime_, model_, config_, *data_.tokenizer, state);
-  saved_step_ = number;
+  keeper_.after_save(number, risen);
 }
 
-void Trainer::report() {
+RunSummary Trainer::summary() const {
   RunSummary summary;
+  summary.step = outcome_.step;
   summary.title = folder_.path().filename().string();
   if (summary.title.empty()) summary.title = folder_.path().parent_path().filename().string();
   summary.subtitle = describe(model_);
@@ -312,27 +307,37 @@ void Trainer::report() {
                    {"tokens a step", std::to_string(tokens_per_step_)},
                    {"device memory, peak", fmt::format("{} MiB", device_.peak_allocated() >> 20)}};
   summary.config_json = config_json(config_);
-  summary.records = read_metrics(folder_.file("metrics.jsonl"));
-  write_report(folder_.file("report.html"), summary);
+  return summary;
 }
 
-// Validation and sample where they are due. `again`: only those that a run stopped in their midst has left out.
-void Trainer::look_at_model(std::int64_t number, bool again) {
+// Validation and sample where they are due. `again`: only those that a run stopped in their midst has left out. False:
+// a stop was asked for in their midst, and they are left out.
+bool Trainer::look_at_model(std::int64_t number, bool again) {
   bool validate = is_due(config_.train.eval_every, number),
        sample = number > 0 && is_due(config_.train.sample_every, number);
   if (again)
-    for (const MetricsRecord& record : read_metrics(folder_.file("metrics.jsonl"))) {
+    for (const MetricsRecord& record : views_.records()) {
       if (record.step != number) continue;
       validate = validate && record.kind != kEvalRecord;
       sample = sample && record.kind != kSampleRecord;
     }
   try {
-    if (validate) validate_model(number);
-    if (sample) show_sample(number);
+    return (!validate || validate_model(number)) && (!sample || show_sample(number));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNumeric) throw;
-    stop_after_bad_weights(number, error.what());
+    stop_as_diverged(number, error.what());
   }
+}
+
+// Saves and reports. Where the weights after step `number` are no numbers an older checkpoint is worth more than they.
+void Trainer::checkpoint(std::int64_t number) {
+  try {
+    save(number);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNumeric) throw;
+    stop_as_diverged(number, error.what());
+  }
+  views_.report(summary());
 }
 
 TrainOutcome Trainer::run() {
@@ -340,29 +345,27 @@ TrainOutcome Trainer::run() {
   const auto save_is_due = [&](std::int64_t number) {
     return number == steps_ || (train.save_every > 0 && number % train.save_every == 0);
   };
-  outcome_ = {.interrupted = false, .step = first_step_, .steps = steps_, .last_loss = {}, .valid_loss = {}};
+  std::int64_t number = start_.steps;
+  outcome_ = {.interrupted = false, .step = number, .steps = steps_, .last_loss = {}, .valid_loss = {}};
   info("{}", describe(model_));
   info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);
-  if (first_step_ >= steps_) info("step {} is done already; a larger train.steps continues the run", first_step_);
-  look_at_model(first_step_, first_step_ > 0);
-  for (std::int64_t number = first_step_ + 1; number <= steps_; ++number) {
-    step_runner_.start(number);
+  if (number >= steps_) info("step {} is done already; a larger train.steps continues the run", number);
+  if (keeper_.step() >= 0) views_.report_if_not_of(number, [this] { return summary(); });
+  bool stop = !look_at_model(number, keeper_.step() >= 0) && number < steps_;
+  // Otherwise what was left out at step 0 could not be made up for: the weights would have gone on.
+  if (stop && keeper_.step() < 0) checkpoint(number);
+  while (!stop && number < steps_) {
+    step_runner_.start(++number);
     if (is_due(train.eval_every, number) || is_due(train.sample_every, number)) {
       finish_steps(0);
-      look_at_model(number, false);
+      stop = !look_at_model(number, false);
     }
-    const bool stop = stop_requested() && number < steps_;
-    if (stop || save_is_due(number)) {
-      finish_steps(0);
-      save(number);
-      report();
-    }
-    if (stop) {
-      outcome_.interrupted = true;
-      break;
-    }
-    finish_steps(1);
+    stop = (stop || stop_requested()) && number < steps_;
+    finish_steps(stop || save_is_due(number) ? 0 : 1);
+    if (stop || save_is_due(number)) checkpoint(number);
   }
+  keeper_.end(rise_.risen());
+  outcome_.interrupted = stop;
   progress_.end();
   return outcome_;
 }

@@ -5,10 +5,13 @@
 #include <vector>
 
 #include "base/terminal.hpp"
-#include "formats/metrics.hpp"
 #include "graph/runtime.hpp"
+#include "train/checkpoint_keeper.hpp"
+#include "train/data_position.hpp"
 #include "train/data_set.hpp"
+#include "train/rise_watch.hpp"
 #include "train/run_folder.hpp"
+#include "train/run_views.hpp"
 #include "train/step_runner.hpp"
 #include "train/training_plan.hpp"
 
@@ -40,31 +43,31 @@ class Trainer {
   Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder, TrainOptions options);
 
   /// Trains to the last step, or until asked to stop. The device works one step ahead of what is recorded, except where
-  /// the model is looked at or saved. Throws kNumeric, after saving the last good state, for a loss or gradient norm
-  /// that is not finite, naming the step.
+  /// the model is looked at or saved. Throws kNumeric for a loss or gradient norm that is not finite, naming the step:
+  /// the folder's checkpoint is then the last one from before the loss rose, and a resumed run goes on from it.
   TrainOutcome run();
 
  private:
   void start_or_resume();
-  void check_resumable(const RunState& saved) const;
+  void check_resumable(const RunState& saved, const RunConfig& old) const;
   void resume_loss_scale(const RunState& saved);
-  text::Batch batch(std::uint64_t number) const { return batches_.batch(options_.overfit_batch ? 0 : number); }
+  text::Batch batch(std::uint64_t number) const;
   void finish_steps(std::size_t left_under_way);
   void note_skipped(const StepResult& result);
   [[noreturn]] void stop_on_non_finite(std::int64_t number, const std::string& what);
-  [[noreturn]] void stop_after_bad_weights(std::int64_t number, const std::string& what);
-  std::string what_is_saved() const;
-  bool weights_are_finite();
+  [[noreturn]] void stop_as_diverged(std::int64_t number, const std::string& what);
+  void say_if_risen();
   bool stop_requested() const { return options_.stop_requested && options_.stop_requested(); }
   void record_step(const StepResult& result);
   bool is_due(std::int64_t every, std::int64_t number) const {
     return every > 0 && (number % every == 0 || number == steps_);
   }
-  void look_at_model(std::int64_t number, bool again);
-  void validate_model(std::int64_t number);
-  void show_sample(std::int64_t number);
+  bool look_at_model(std::int64_t number, bool again);
+  bool validate_model(std::int64_t number);
+  bool show_sample(std::int64_t number);
   void save(std::int64_t number);
-  void report();
+  void checkpoint(std::int64_t number);
+  RunSummary summary() const;
 
   vk::Device& device_;
   const RunConfig& config_;
@@ -74,6 +77,7 @@ class Trainer {
   models::LanguageModel model_;
   std::int64_t sequence_, tokens_per_step_;
   text::BatchSource batches_;
+  DataPosition start_;  ///< before the first step of this process
   std::int64_t steps_;
   std::optional<text::BatchSource> valid_batches_;
   vk::DeviceProfile profile_;  ///< the device's, with the kernel choices of this run
@@ -82,11 +86,12 @@ class Trainer {
   graph::Runtime runtime_;
   StepRunner step_runner_;
   infer::Generator generator_;
-  std::optional<MetricsWriter> metrics_;
   ProgressLine progress_;
-  std::int64_t first_step_ = 0;   ///< steps done before this process
-  std::int64_t saved_step_ = -1;  ///< of the checkpoint in the folder; -1: there is none
-  double recent_seconds_ = 0;     ///< of a step, smoothed, for the ETA
+  RunViews views_;
+  RiseWatch rise_;
+  CheckpointKeeper keeper_;
+  bool risen_said_ = false;
+  double recent_seconds_ = 0;  ///< of a step, smoothed, for the ETA
   TrainOutcome outcome_;
   double best_valid_loss_;
 };

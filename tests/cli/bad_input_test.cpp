@@ -298,9 +298,8 @@ TEST(BadInput, NumbersThatAreNone) {
   poison(run + "/model.safetensors", "transformer.wpe.weight", NAN);
   const auto before = contents(run);
   expect_refusal(fabula(scene().train("nan", {"--resume", "auto", "--set", "train.steps=70"})), 1,
-                 {"step 61", "loss is not finite", "step 60"});
-  for (const char* name : {"/model.safetensors", "/optimizer.safetensors", "/state.json"})
-    EXPECT_EQ(read(run + name), before.at(run + name)) << name;
+                 {"model.safetensors", "\"transformer.wpe.weight\"", "is nan", "weights and moments are finite"});
+  EXPECT_EQ(contents(run), before);
   expect_refusal(fabula(eval(run)), 1, {"not finite"});
   expect_refusal(fabula(eval(run) + Args{"--by-frequency"}), 1, {"not finite"});
   expect_refusal(fabula({"score", run, "--text", "The", "--json"}), 1, {"not finite", "model.safetensors"});

@@ -44,6 +44,17 @@ void expect_same_run(const std::string& run, const std::string& other) {
   EXPECT_EQ(read(run + "/optimizer.safetensors"), read(other + "/optimizer.safetensors"));
 }
 
+// The words behind "fabula" of the command that a message ends with: it is what continues the run.
+Args printed_command(const std::string& err) {
+  const std::size_t command = err.find("\n  fabula train ");
+  EXPECT_NE(command, std::string::npos) << err;
+  Args words;
+  if (command == std::string::npos) return words;
+  std::istringstream text(err.substr(command + 10, err.find('\n', command + 10) - command - 10));
+  for (std::string word; text >> word;) words.push_back(word);
+  return words;
+}
+
 TEST(Resume, KilledAtRandomIsBitIdentical) {
   std::mt19937 random(20);
   const std::string run = scene().path("killed");
@@ -68,15 +79,44 @@ TEST(Resume, InterruptedSavesAndContinues) {
   EXPECT_EQ(outcome["interrupted"], true);
   EXPECT_GE(outcome["step"].get<int>(), 17);
   EXPECT_LT(outcome["step"].get<int>(), 60);
-  const std::size_t command = stopped.err.find("\n  fabula train ");
-  ASSERT_NE(command, std::string::npos) << stopped.err;
-  // The printed command, word by word, is what continues the run.
-  Args words;
-  std::istringstream text(stopped.err.substr(command + 3, stopped.err.find('\n', command + 3) - command - 3));
-  for (std::string word; text >> word;) words.push_back(word);
+  const Args words = printed_command(stopped.err);
+  ASSERT_GT(words.size(), 2u);
   EXPECT_EQ(Args(words.end() - 2, words.end()), (Args{"--resume", "auto"}));
-  fabula_ok(Args(words.begin() + 1, words.end()));
+  fabula_ok(words);
   expect_same_run(run, scene().finished_run());
+}
+
+TEST(Resume, ADivergedRunGoesOnAsItsMessageSays) {
+  const std::string run = scene().copy_of_finished_run("diverged");
+  const std::string model = read(run + "/model.safetensors");
+  const Result result = fabula(scene().train(
+      "diverged", {"--resume", "auto", "--set", "train.steps=110", "--set", "train.learning_rate=10", "--set",
+                   "train.weight_decay=10", "--set", "train.warmup_steps=0", "--set", "train.min_lr_ratio=1", "--set",
+                   "train.clip_norm=0", "--set", "train.sample_every=0", "--set", "train.eval_every=0"}));
+  expect_refusal(result, 1, {"is not finite", "is of step 60 again", "diverged/set_aside", "learning_rate=0.004"});
+  EXPECT_EQ(read(run + "/model.safetensors"), model);
+  Args words = printed_command(result.err);
+  // Decay is no less at fault here than the rate that the command lowers.
+  fabula_ok(words + Args{"--set", "train.weight_decay=0.1"});
+  EXPECT_EQ(records(run, "train").size(), 110u);
+  for (const json& record : records(run, "train")) EXPECT_LT(record["loss"].get<double>(), 7);
+  expect_refusal(fabula(scene().train("diverged", {"--resume", "last-good"})), 2, {"diverged holds no last_good"});
+}
+
+TEST(Resume, WhatIsNotAsItWasSavedIsFound) {
+  const std::string run = scene().copy_of_finished_run("verified"), file = run + "/optimizer.safetensors";
+  EXPECT_NE(fabula_ok({"info", run, "--verify"}).out.find("optimizer.safetensors    ok"), std::string::npos);
+  std::string bytes = read(file);
+  bytes[bytes.size() - 7] ^= 1;
+  write(file, bytes);
+  const Result result = fabula({"info", run, "--verify"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.out.find("optimizer.safetensors    differs"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("model.safetensors        ok"), std::string::npos) << result.out;
+  const auto before = contents(run);
+  expect_refusal(fabula(scene().train("verified", {"--resume", "auto", "--set", "train.steps=62"})), 1,
+                 {"optimizer.safetensors", "not those that were saved"});
+  EXPECT_EQ(contents(run), before);
 }
 
 TEST(Resume, TerminatedSavesToo) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/atomic_file.hpp"
 #include "base/file_io.hpp"
 #include "expect_error.hpp"
 #include "formats/html.hpp"
@@ -87,6 +88,13 @@ TEST(Report, IsWrittenInPlace) {
   test::TempDir dir;
   write_report(dir / "report.html", some_run());
   EXPECT_EQ(read_file(dir / "report.html"), report_html(some_run()));
+  RunSummary later = some_run();
+  later.step = 1234567;
+  write_report(dir / "later.html", later);
+  EXPECT_EQ(report_step(dir / "later.html"), 1234567);
+  EXPECT_EQ(report_step(dir / "missing.html"), std::nullopt);
+  write_file_atomically(dir / "other.html", "<!doctype html><html></html>");
+  EXPECT_EQ(report_step(dir / "other.html"), std::nullopt);
   test::expect_error(ErrorCode::kIo, {"none"}, [&] { write_report(dir / "none/report.html", some_run()); });
 }
 

@@ -27,6 +27,8 @@ RunState some_state() {
   state.driver = "Mesa";
   state.numbers = {{"rng", -5}, {"sample", 7}};
   state.texts = {{"note", "a\nb"}};
+  state.measures = {{"mean", 0.1 + 0.2}, {"rise", -1e300}};
+  state.checksums = {{"model.safetensors", "00000000000000ff"}};
   return state;
 }
 
@@ -40,6 +42,8 @@ TEST(RunState, WhatIsWrittenReadsBackExactly) {
   EXPECT_EQ(again.best_val_loss, state.best_val_loss);
   EXPECT_EQ(again.numbers, state.numbers);
   EXPECT_EQ(again.texts, state.texts);
+  EXPECT_EQ(again.measures, state.measures);
+  EXPECT_EQ(again.checksums, state.checksums);
   EXPECT_TRUE(std::isinf(parse_run_state(run_state_json(RunState{}), "s").best_val_loss));
 }
 
@@ -59,6 +63,11 @@ TEST(RunState, DamageIsNamed) {
                [&] { parse_run_state(changed("120", "1.5"), "s.json"); });
   expect_error(ErrorCode::kFormat, {"\"numbers.rng\" must be an integer"},
                [&] { parse_run_state(changed("-5", "\"x\""), "s.json"); });
+  for (const char* name : {"../model", "/etc/passwd", "..", ""})
+    expect_error(ErrorCode::kFormat, {"s.json", "\"checksums\" must be"},
+                 [&] { parse_run_state(changed("model.safetensors", name), "s.json"); });
+  expect_error(ErrorCode::kFormat, {"\"measures.rise\" must be a number"},
+               [&] { parse_run_state(changed("-1e+300", "null"), "s.json"); });
   expect_error(ErrorCode::kUnsupported, {"state format 9"},
                [&] { parse_run_state(changed("\"format\": 1", "\"format\": 9"), "s.json"); });
 }

@@ -17,6 +17,13 @@ TEST(Schedule, StepsComeFromStepsThenTokensThenEpochs) {
   EXPECT_EQ(total_steps(config, 16, 1000), 2);
   config.steps = 7;
   EXPECT_EQ(total_steps(config, 16, 1000), 7);
+  // Steps that are done count with what they saw: 10 of 64 tokens leave 1860 - 640 tokens, then in steps of 128.
+  config.steps = 0;
+  config.tokens = 1860;
+  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 10, .tokens = 640}), 10 + 10);
+  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 12, .tokens = 640 + 2 * 128}), 10 + 10);
+  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 10, .tokens = 1280}), total_steps(config, 16, 1000));
+  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 30, .tokens = 1900}), 30);
   config = {};
   config.epochs = 0;
   EXPECT_EQ(total_steps(config, 16, 1000), 1);

@@ -1,14 +1,9 @@
 // A device that fails in the midst of training: the message is clear, the checkpoint whole, and another device goes on
 // from it bit by bit.
-#include "train/trainer.hpp"
-
-#include <gtest/gtest.h>
-
 #include <fstream>
 
 #include "expect_error.hpp"
-#include "formats/config_io.hpp"
-#include "temp_dir.hpp"
+#include "train/training.hpp"
 #include "vk/device_impl.hpp"
 
 namespace fabula::train {
@@ -25,39 +20,6 @@ VKAPI_ATTR VkResult VKAPI_CALL no_memory(VkDevice, const VkMemoryAllocateInfo*, 
                                          VkDeviceMemory*) {
   return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
-
-constexpr const char* kConfig =
-    R"({"model_type": "gpt2", "vocab_size": 280, "n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2,
-  "embd_pdrop": 0.1, "attn_pdrop": 0, "resid_pdrop": 0, "head": {"kind": "grouped"},
-  "train": {"batch_size": 2, "steps": 12, "warmup_steps": 2, "save_every": 4, "eval_every": 6, "eval_batches": 2, "sample_every": 0}})";
-
-class Training : public testing::Test {
- protected:
-  static std::unique_ptr<vk::Device> open_device() {
-    vk::DeviceOptions options;
-    options.cache_dir = "none";
-    return vk::Device::open(options);
-  }
-  std::filesystem::path path(const std::string& run) const { return folder_ / run; }
-
-  TrainOutcome train(vk::Device& device, const std::string& run, TrainOptions options = {},
-                     const std::vector<std::string>& overrides = {}) const {
-    RunConfig config = parse_config(kConfig, "config", overrides);
-    RunFolder folder(path(run));
-    const DataSet data = open_data({.data = {}, .valid = {}, .tokenizer = {}, .corpus_seed = 1, .corpus_stories = 40},
-                                   config, folder.path());
-    return Trainer(device, config, data, folder, std::move(options)).run();
-  }
-  std::vector<double> losses(const std::string& run) const {
-    std::vector<double> result;
-    for (const MetricsRecord& record : read_metrics(path(run) / "metrics.jsonl"))
-      if (record.kind == kTrainRecord) result.push_back(record.values.at("loss"));
-    return result;
-  }
-
- private:
-  test::TempDir folder_;
-};
 
 TEST_F(Training, DeviceLostKeepsTheCheckpoint) {
   ASSERT_FALSE(train(*open_device(), "whole").interrupted);
@@ -113,11 +75,6 @@ TEST_F(Training, StopsWhenAskedAndMakesUpForTheValidationLeftOut) {
   EXPECT_EQ(evals("stopped").size(), 3u);  // steps 0, 6 and 12
   EXPECT_EQ(evals("stopped"), evals("whole"));
   EXPECT_EQ(losses("stopped"), losses("whole"));
-}
-
-std::string bytes_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 TEST_F(Training, TheSameSeedGivesTheSameBits) {
