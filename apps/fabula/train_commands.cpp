@@ -59,6 +59,7 @@ std::string lower_rate_command(TrainArgs args, const RunConfig& config, const tr
   if (folder.has_state())
     if (const double before = load_config(folder.path()).train.learning_rate; before < config.train.learning_rate)
       rate = before;
+  std::erase_if(args.overrides, [](const std::string& text) { return text.starts_with("train.learning_rate="); });
   args.overrides.push_back(fmt::format("train.learning_rate={:.3g}", rate));
   return resume_command(args, args.resume == "force" ? "force" : "auto");
 }

@@ -63,8 +63,10 @@ std::string CheckpointKeeper::settle() {
         run, step_, aside, folder_.file(kSetAsideFolder).string());
   }
   if (risen_)
-    return fmt::format("the checkpoint in {} is of step {}, when the loss had risen already, and there is none before",
-                       run, step_);
+    return fmt::format(
+        "the checkpoint in {} is of step {}, when the loss had risen already, and there is none before: a "
+        "new run in another folder may serve better",
+        run, step_);
   return fmt::format("the checkpoint in {} is of step {}, and --resume auto continues from it", run, step_);
 }
 

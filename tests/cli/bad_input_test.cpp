@@ -307,11 +307,17 @@ TEST(BadInput, NumbersThatAreNone) {
 }
 
 TEST(BadInput, ARunThatExplodes) {
-  // Decay of 99 times the weight a step: they leave float's range some twenty steps later, with a checkpoint every 7.
-  const Result result = fabula(
-      scene().train("explodes", {"--set", "train.learning_rate=10", "--set", "train.weight_decay=10", "--set",
-                                 "train.warmup_steps=0", "--set", "train.min_lr_ratio=1", "--set", "train.clip_norm=0",
-                                 "--set", "train.sample_every=0", "--set", "train.eval_every=0"}));
+  // Decay of 99 times the weight a step: the loss is in the thousands at once, and soon leaves float's range.
+  const Args rates{"--set", "train.learning_rate=10", "--set", "train.weight_decay=10", "--set", "train.warmup_steps=0",
+                   "--set", "train.min_lr_ratio=1",   "--set", "train.clip_norm=0",     "--set", "train.sample_every=0",
+                   "--set", "train.eval_every=0"};
+  // Before the first checkpoint: such a state takes no good one's place, and the folder is free for another attempt.
+  expect_refusal(fabula(scene().train("burst", rates)), 1, {"is not finite", "nothing is saved", "learning_rate=3.33"});
+  EXPECT_FALSE(std::filesystem::exists(scene().path("burst/model.safetensors")));
+  EXPECT_TRUE(std::filesystem::exists(scene().path("burst/report.html")));
+  fabula_ok(scene().train("burst", {"--set", "train.steps=2"}));
+
+  const Result result = fabula(scene().train("explodes", rates + Args{"--set", "train.save_every=1"}));
   expect_refusal(result, 1, {"is not finite", "learning_rate", "checkpoint in", "explodes is of step"});
   const std::size_t at = result.err.find("fabula: step ");
   ASSERT_NE(at, std::string::npos) << result.err;

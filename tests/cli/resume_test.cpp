@@ -89,10 +89,16 @@ TEST(Resume, InterruptedSavesAndContinues) {
 TEST(Resume, ADivergedRunGoesOnAsItsMessageSays) {
   const std::string run = scene().copy_of_finished_run("diverged");
   const std::string model = read(run + "/model.safetensors");
-  const Result result = fabula(scene().train(
-      "diverged", {"--resume", "auto", "--set", "train.steps=110", "--set", "train.learning_rate=10", "--set",
-                   "train.weight_decay=10", "--set", "train.warmup_steps=0", "--set", "train.min_lr_ratio=1", "--set",
-                   "train.clip_norm=0", "--set", "train.sample_every=0", "--set", "train.eval_every=0"}));
+  const Result result = fabula(scene().train("diverged", {"--resume", "auto",
+                                                          "--set",    "train.steps=110",
+                                                          "--set",    "train.learning_rate=10",
+                                                          "--set",    "train.weight_decay=10",
+                                                          "--set",    "train.warmup_steps=0",
+                                                          "--set",    "train.min_lr_ratio=1",
+                                                          "--set",    "train.clip_norm=0",
+                                                          "--set",    "train.sample_every=0",
+                                                          "--set",    "train.eval_every=0",
+                                                          "--set",    "train.save_every=2"}));
   expect_refusal(result, 1, {"is not finite", "is of step 60 again", "diverged/set_aside", "learning_rate=0.004"});
   EXPECT_EQ(read(run + "/model.safetensors"), model);
   Args words = printed_command(result.err);

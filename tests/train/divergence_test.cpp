@@ -117,6 +117,19 @@ TEST_F(Divergence, OnceTheLossIsBackNothingLiesBeside) {
   EXPECT_EQ(step_of("run"), 60);
 }
 
+TEST_F(Divergence, CutShortBetweenTwoCheckpointsNothingIsLost) {
+  const auto good = checkpoint("run");
+  RunFolder(path("run")).keep_as_last_good();  // before a save that did not come about: the same files twice
+  EXPECT_TRUE(checkpoint("run/last_good") == good);
+  std::filesystem::copy(path("run"), path("back"), std::filesystem::copy_options::recursive);
+  RunFolder(path("run")).go_back();
+  EXPECT_TRUE(checkpoint("run") == good && checkpoint("run/set_aside") == good);
+  EXPECT_FALSE(exists("run/last_good") || exists("run/checkpoint.ready"));
+  EXPECT_EQ(resume("back", {"train.steps=8"}).step, 8);
+  EXPECT_TRUE(checkpoint("back") == good);
+  EXPECT_FALSE(exists("back/last_good"));
+}
+
 TEST_F(Divergence, CheckpointsOfEveryStepAreNoMoreTrustedThanOthers) {
   const auto good = checkpoint("run");
   // The step that ruins the weights has a loss like any other, and its checkpoint looks good.
