@@ -91,6 +91,7 @@ void FolderUpdate::recover(const fs::path& folder, const StepHook& hook) {
   refuse_links(folder);
   const fs::path ready = folder / kReady;
   if (fs::is_directory(ready, code)) {
+    for (const fs::path& path : entries(ready)) refuse_link(path);  // before any of it is in place
     for (const fs::path& path : entries(ready)) {
       call(hook, "move " + path.filename().string());
       fs::rename(path, folder / path.filename(), code);

@@ -181,6 +181,19 @@ TEST(FolderUpdate, LinksOfItsFoldersAreRefused) {
   }
 }
 
+TEST(FolderUpdate, LinksAmongTheNewFilesAreRefused) {
+  TempDir dir;
+  save(dir / "run", "one");
+  write_file_atomically(dir / "precious", "precious");
+  std::filesystem::create_directory(dir / "run/checkpoint.ready");
+  write_file_atomically(dir / "run/checkpoint.ready/a", "new");
+  std::filesystem::create_symlink("../../precious", dir / "run/checkpoint.ready/metrics.jsonl");
+  expect_error(ErrorCode::kInvalidArgument, {"checkpoint.ready/metrics.jsonl", "is a link to ../../precious"},
+               [&] { FolderUpdate::recover(dir / "run"); });
+  EXPECT_FALSE(std::filesystem::exists(dir / "run/a")) << "all or nothing";
+  EXPECT_FALSE(std::filesystem::exists(dir / "run/metrics.jsonl"));
+}
+
 TEST(CheckNoLinkOut, RefusesWhatLeadsOutAndNothingElse) {
   TempDir dir;
   std::filesystem::create_directories(dir / "run/data");
