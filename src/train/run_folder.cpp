@@ -21,6 +21,9 @@ constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kStateFile = "state.json";
 constexpr const char* kStepKey = "step";
+/// What a run writes, moves or empties beside the two folders of FolderUpdate and the lock.
+constexpr std::string_view kWritten[] = {kModelFile,    kOptimizerFile,  kStateFile,    "config.json", "tokenizer.json",
+                                         kTokenMapFile, "metrics.jsonl", "report.html", "data"};
 
 fs::path locked(const fs::path& path) {
   ensure_directory(path);
@@ -40,6 +43,7 @@ void check_step(const SafetensorsFile& file, std::int64_t step) {
 }  // namespace
 
 RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(locked(path_), path_.string()) {
+  for (const std::string_view name : kWritten) check_no_link_out(path_, name);
   FolderUpdate::recover(path_);
 }
 

@@ -16,7 +16,7 @@ namespace fabula::train {
 class RunFolder {
  public:
   /// Creates the folder, takes its lock and finishes a save that was cut short. Throws kInvalidArgument when another
-  /// process trains in it, kIo.
+  /// process trains in it, and when a name that a run writes is a link that leads out of it; kIo.
   explicit RunFolder(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
