@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 
+#include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "commands.hpp"
 #include "fabula/error.hpp"
@@ -149,16 +150,14 @@ int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** ar
   }
   if (unknown.empty()) {
     if (wants_command)
-      std::fprintf(stderr, "%s: name a command: %s\n", place.name.c_str(),
-                   CLI::detail::join(place.below, ", ").c_str());
+      info("{}: name a command: {}", place.name, CLI::detail::join(place.below, ", "));
     else
-      std::fprintf(stderr, "fabula: %s\n", error.what());
+      info("fabula: {}", error.what());
   } else {
-    std::fprintf(stderr, "%s: there is no %s \"%s\"%s%s%s\n", place.name.c_str(),
-                 unknown.front() == '-' ? "flag" : "command", unknown.c_str(), near.empty() ? "" : "; did you mean ",
-                 near.c_str(), near.empty() ? "" : "?");
+    info("{}: there is no {} \"{}\"{}", place.name, unknown.front() == '-' ? "flag" : "command", unknown,
+         near.empty() ? "" : fmt::format("; did you mean {}?", near));
   }
-  std::fprintf(stderr, "%s --help lists %s\n", place.name.c_str(), wants_command ? "the commands" : "its flags");
+  info("{} --help lists {}", place.name, wants_command ? "the commands" : "its flags");
   return 2;
 }
 

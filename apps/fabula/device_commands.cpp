@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
@@ -12,12 +11,11 @@
 #include "commands.hpp"
 #include "graph/check.hpp"
 #include "graph/program.hpp"
+#include "json_output.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::app {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const char* class_name(vk::DeviceClass device_class) {
   switch (device_class) {
@@ -143,7 +141,7 @@ int devices(const DevicesArgs& args) {
                on.empty() ? "no optional feature" : on);
     for (const auto& [name, value] : variants.items()) fmt::print("   {}: {}\n", name, joined(value));
   }
-  if (args.json) fmt::print("{}\n", list.dump(2));
+  if (args.json) fmt::print("{}\n", dump(list, 2));
   return 0;
 }
 
@@ -184,13 +182,13 @@ int check(const CheckArgs& args) {
   }
   const std::uint64_t messages = device->validation_messages();
   if (args.json)
-    fmt::print("{}\n", Json{{"device", device->profile().name},
-                            {"driver", device->info().driver},
-                            {"checks", checks},
-                            {"misses", misses},
-                            {"validation_messages", messages},
-                            {"results", list}}
-                           .dump(2));
+    fmt::print("{}\n", dump({{"device", device->profile().name},
+                             {"driver", device->info().driver},
+                             {"checks", checks},
+                             {"misses", misses},
+                             {"validation_messages", messages},
+                             {"results", list}},
+                            2));
   else
     fmt::print("{} checks, {} misses{}; worst is the largest difference over what is allowed\n", checks, misses,
                args.device.validate ? fmt::format(", {} validation messages", messages) : "");

@@ -1,6 +1,7 @@
 #include "frequency_report.hpp"
 
 #include "base/fail.hpp"
+#include "base/perplexity.hpp"
 #include "json_output.hpp"
 
 namespace fabula::app {
@@ -67,9 +68,10 @@ std::string short_cell(double value) {
 std::string totals_text(const FrequencyReport& report) {
   const LabelSums& total = report.table.total();
   std::string text = fmt::format(
-      "positions                {}\nloss                     {:.4f}\nperplexity               {:.3f}\n"
+      "positions                {}\nloss                     {:.4f}\nperplexity               {}\n"
       "token accuracy           {:.2f} %\n",
-      total.labels, total.mean(&LabelSums::loss), total.perplexity(), 100 * total.mean(&LabelSums::token_correct));
+      total.labels, total.mean(&LabelSums::loss), perplexity_text(total.perplexity(), 3),
+      100 * total.mean(&LabelSums::token_correct));
   if (report.has_groups)
     text += fmt::format(
         "group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n"
@@ -88,7 +90,8 @@ std::string bands_text(const FrequencyReport& report) {
   for (const FrequencyBand& band : report.table.bands()) {
     const LabelSums& sums = band.sums;
     text += fmt::format("{:>12} {:>8} {:>10} {:>8} {:>11}", band.name(), band.tokens, sums.labels,
-                        cell(sums.mean(&LabelSums::loss), 4), cell(sums.perplexity(), 2));
+                        cell(sums.mean(&LabelSums::loss), 4),
+                        std::isfinite(sums.perplexity()) ? perplexity_text(sums.perplexity(), 2) : "-");
     if (report.has_groups)
       text += fmt::format(" {:>7} {:>8}", cell(100 * sums.mean(&LabelSums::group_correct), 2),
                           cell(100 * sums.mean(&LabelSums::slot_correct), 2));

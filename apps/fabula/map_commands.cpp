@@ -111,7 +111,7 @@ int data_groups(const DataGroupsArgs& args) {
         {"shortlist_mass", summary.shortlist_mass},   {"groups", map.groups.size()},
         {"smallest_group", summary.smallest},         {"largest_group", summary.largest},
         {"largest_group_mass", summary.largest_mass}, {"seconds", seconds.count()}};
-    std::puts(result.dump().c_str());
+    fmt::print("{}\n", dump_json(result));
     return 0;
   }
   info("{}: {} map of {} tokens in {:.1f} s", args.out, args.map, tokens.vocab_size(), seconds.count());

@@ -5,6 +5,7 @@
 #include "base/file_io.hpp"
 #include "base/folder_update.hpp"
 #include "base/log.hpp"
+#include "base/perplexity.hpp"
 #include "base/signals.hpp"
 #include "base/temporary_folder.hpp"
 #include "base/terminal.hpp"
@@ -25,22 +26,24 @@
 namespace fabula::app {
 namespace {
 
-/// A token file as it is; a text as a token file made in a temporary folder.
+/// A token file as it is; a text as a token file made in a temporary folder, which is gone once the file is mapped: no
+/// end of the program leaves it behind.
 class EvaluationText {
  public:
   EvaluationText(const std::string& path, const text::Tokenizer& tokenizer) {
-    std::filesystem::path tokens = path;
-    if (!text::is_token_file(path)) {
-      tokens = temporary_.path() / "tokens";
+    if (text::is_token_file(path)) {
+      file_.emplace(path);
+    } else {
+      const TemporaryFolder temporary;
+      const std::filesystem::path tokens = temporary.path() / "tokens";
       text::prepare_token_file(std::vector<std::filesystem::path>{path}, tokenizer, tokens);
+      file_.emplace(tokens);
     }
-    file_.emplace(tokens);
     file_->check_tokenizer(tokenizer);
   }
   const text::TokenFile& file() const { return *file_; }
 
  private:
-  TemporaryFolder temporary_;
   std::optional<text::TokenFile> file_;
 };
 
@@ -112,8 +115,8 @@ int EvaluationRun::totals() {
                              {"token_in_group_accuracy", number(result.token_in_group_accuracy())}}));
     return 0;
   }
-  fmt::print("positions                {}\nloss                     {:.4f}\nperplexity               {:.3f}\n",
-             result.positions, result.loss(), result.perplexity());
+  fmt::print("positions                {}\nloss                     {:.4f}\nperplexity               {}\n",
+             result.positions, result.loss(), perplexity_text(result.perplexity(), 3));
   if (result.has_token) fmt::print("token accuracy           {:.2f} %\n", 100 * result.token_accuracy());
   if (result.has_groups)
     fmt::print("group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n", 100 * result.group_accuracy(),
@@ -168,9 +171,9 @@ int score(const ScoreArgs& args) {
                       {"log_p_group", number(s.log_p_group)},
                       {"log_p_slot", number(s.log_p_slot)}});
     else
-      fmt::print("{:>8} {:>10.4f} {:>10} {:>10}  {}\n", s.id, s.log_p,
-                 std::isnan(s.log_p_group) ? "-" : fmt::format("{:.4f}", s.log_p_group),
-                 std::isnan(s.log_p_slot) ? "-" : fmt::format("{:.4f}", s.log_p_slot), dump(bytes));
+      print("{:>8} {:>10.4f} {:>10} {:>10}  {}\n", s.id, s.log_p,
+            std::isnan(s.log_p_group) ? "-" : fmt::format("{:.4f}", s.log_p_group),
+            std::isnan(s.log_p_slot) ? "-" : fmt::format("{:.4f}", s.log_p_slot), dump(bytes));
   }
   const double mean = -sum / static_cast<double>(scores.size());
   if (args.json)
@@ -179,7 +182,8 @@ int score(const ScoreArgs& args) {
         dump({{"log_p", number(sum)}, {"loss", number(mean)}, {"perplexity", number(std::exp(mean))}, {"tokens", list}},
              2));
   else
-    fmt::print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {:.3f}\n", scores.size(), sum, mean, std::exp(mean));
+    fmt::print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {}\n", scores.size(), sum, mean,
+               perplexity_text(std::exp(mean), 3));
   return 0;
 }
 
@@ -202,7 +206,7 @@ int generate(const GenerateArgs& args) {
     options.sampler.seed += static_cast<std::uint64_t>(sample);
     const auto stream = [&](std::string_view piece) {
       if (args.json) return !signals.requested();
-      fmt::print("{}", piece);
+      print("{}", piece);
       std::fflush(stdout);
       return !signals.requested();
     };
@@ -251,7 +255,7 @@ int info_run(const InfoArgs& args) {
     fmt::print("{}\n", dump(json, 2));
   else
     for (const auto& [key, value] : json.items())
-      fmt::print("{:<22} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+      print("{:<22} {}\n", key, value.is_string() ? value.get<std::string>() : dump(value));
   return 0;
 }
 

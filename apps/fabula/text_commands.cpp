@@ -1,11 +1,11 @@
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
 #include "base/log.hpp"
 #include "commands.hpp"
+#include "json_output.hpp"
 #include "text/corpus.hpp"
 #include "text/documents.hpp"
 #include "text/token_file.hpp"
@@ -71,10 +71,7 @@ int data_prepare(const DataPrepareArgs& args) {
   const text::Tokenizer tokenizer = text::load_tokenizer(args.tokenizer);
   const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out);
   if (args.json) {
-    std::puts(
-        nlohmann::ordered_json{{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}
-            .dump()
-            .c_str());
+    fmt::print("{}\n", dump({{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}));
   } else {
     info("{}: {} documents, {} tokens from {} bytes", args.out, counts.documents, counts.tokens, counts.bytes);
   }

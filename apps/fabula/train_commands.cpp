@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
@@ -11,13 +10,12 @@
 #include "commands.hpp"
 #include "formats/config_io.hpp"
 #include "infer/tuned_device.hpp"
+#include "json_output.hpp"
 #include "models/model.hpp"
 #include "train/trainer.hpp"
 
 namespace fabula::app {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 /// A word as a POSIX shell takes it.
 std::string quoted(const std::string& word) {
@@ -100,7 +98,7 @@ int train(const TrainArgs& args) {
               {"peak_bytes", device->peak_allocated()},
               {"validation_messages", device->validation_messages()}};
     if (outcome.valid_loss) json["validation_loss"] = *outcome.valid_loss;
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", dump(json));
   }
   if (outcome.interrupted) {
     info("stopped after step {} of {}; the run is saved. Continue with:\n  {}", outcome.step, outcome.steps,
@@ -136,7 +134,8 @@ int tune(const TuneArgs& args) {
   const std::filesystem::path path = infer::tune_path(*device);
   if (path.empty())
     fail(ErrorCode::kInvalidArgument,
-         "there is no folder to keep the choices in: --cache-dir is none, or HOME is not set");
+         "there is no folder to keep the choices in: --cache-dir is none, HOME is not set, or the folder cannot be "
+         "read");
   ensure_directory(path.parent_path());  // before minutes of measuring
   bench::TuneResult result = bench::tune(*device, config, {.steps = args.steps});
   infer::add_to_tune_file(path, result.file);

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/fail.hpp"
+#include "base/folder_update.hpp"
 
 namespace fabula {
 namespace {
@@ -20,22 +21,27 @@ fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-// Unique among the processes (pid) and the threads (counter) that may write the same target.
+constexpr std::string_view kTemporaryMark = ".tmp-";
+
+// Unique among the processes (pid) and the threads (counter) that may write the same target, and unlike what a process
+// of the same number may have left.
 fs::path temporary_name(const fs::path& target) {
   static std::atomic<std::uint64_t> counter{0};
-  return parent_of(target) / fmt::format(".{}.tmp-{}-{}", target.filename().string(), ::getpid(), counter.fetch_add(1));
+  for (;;) {
+    fs::path path = parent_of(target) / fmt::format(".{}{}{}-{}", target.filename().string(), kTemporaryMark,
+                                                    ::getpid(), counter.fetch_add(1));
+    std::error_code code;
+    if (!fs::exists(fs::symlink_status(path, code))) return path;
+  }
 }
 
-// Is it .NAME.tmp-PID-COUNTER, as temporary_name() makes them?
-bool is_temporary_name(const std::string& name) {
-  const std::size_t mark = name.rfind(".tmp-");
-  if (name.front() != '.' || mark == std::string::npos || mark < 2) return false;
-  const std::string_view numbers = std::string_view(name).substr(mark + 5);
+bool is_temporary_name(std::string_view name) {
+  const std::size_t mark = name.rfind(kTemporaryMark);
+  if (!name.starts_with('.') || mark == name.npos || mark < 2) return false;
+  const std::string_view numbers = name.substr(mark + kTemporaryMark.size());
   const std::size_t dash = numbers.find('-');
-  const auto is_number = [](std::string_view text) {
-    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-  };
-  return dash != std::string_view::npos && is_number(numbers.substr(0, dash)) && is_number(numbers.substr(dash + 1));
+  return dash != numbers.npos && dash > 0 && dash + 1 < numbers.size() &&
+         numbers.find_first_not_of("0123456789-") == numbers.npos && numbers.rfind('-') == dash;
 }
 
 // Where a chain of links leads, whether or not a file is there: renaming over a link would put a file in its place.
@@ -55,24 +61,32 @@ fs::path checked_target(const fs::path& path, std::span<const fs::path> inputs) 
   std::error_code code;
   if (path.empty()) fail(ErrorCode::kInvalidArgument, "the name of the file to write is empty");
   const fs::path target = behind_links(path);
+  const std::string shown = FolderUpdate::asked_for(path).string();
   if (!fs::is_directory(parent_of(target), code))
-    fail(ErrorCode::kIo, "{}: cannot be written: there is no folder {}", path.string(), parent_of(target).string());
-  if (fs::is_directory(target, code)) fail(ErrorCode::kIo, "{}: cannot be written: it is a folder", path.string());
+    fail(ErrorCode::kIo, "{}: cannot be written: there is no folder {}", shown, parent_of(target).string());
+  if (fs::is_directory(target, code)) fail(ErrorCode::kIo, "{}: cannot be written: it is a folder", shown);
   if (fs::exists(target, code) && !fs::is_regular_file(target, code))
     fail(ErrorCode::kIo,
-         "{}: cannot be written: it is a device or a pipe, and a file would take its place; name a file",
-         path.string());
+         "{}: cannot be written: it is a device or a pipe, and a file would take its place; name a file", shown);
   for (const fs::path& input : inputs)
     if (fs::equivalent(input, target, code))
       fail(ErrorCode::kInvalidArgument, "{} is what is read, and would be overwritten; name another file to write",
-           path.string());
+           shown);
   return target;
 }
 
 AtomicFile::AtomicFile(const fs::path& target)
-    : target_(checked_target(target)),
-      temporary_(temporary_name(target)),
-      file_(temporary_, OutputFile::Mode::kCreate) {}
+    : asked_for_(FolderUpdate::asked_for(target)),
+      target_(checked_target(target)),
+      temporary_(temporary_name(target_)),
+      removed_on_signal_(temporary_),
+      file_(temporary_, OutputFile::Mode::kNew, asked_for_),
+      in_use_(file_) {
+  std::error_code code;
+  const fs::file_status replaced = fs::status(asked_for_, code);
+  if (fs::is_regular_file(replaced))
+    file_.set_permissions(replaced.permissions());  // before there is anything to read in it
+}
 
 AtomicFile::~AtomicFile() {
   if (!done_) ::unlink(temporary_.c_str());
@@ -89,7 +103,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::write_at(std::uint64_t offset, const void* data, std::size_t size) {
-  ensure(offset <= size_ && size <= size_ - offset, "{}: {} bytes at {} are not all written yet", target_.string(),
+  ensure(offset <= size_ && size <= size_ - offset, "{}: {} bytes at {} are not all written yet", asked_for_.string(),
          size, offset);
   flush();
   file_.write_at(offset, {static_cast<const std::byte*>(data), size});
@@ -106,7 +120,7 @@ void AtomicFile::commit() {
   file_.close();
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
     const int code = errno;
-    fail(ErrorCode::kIo, "{}: cannot put the new file of {} bytes in place: {}", target_.string(), size_,
+    fail(ErrorCode::kIo, "{}: cannot put the new file of {} bytes in place: {}", asked_for_.string(), size_,
          std::generic_category().message(code));
   }
   done_ = true;
@@ -118,8 +132,8 @@ std::size_t remove_litter(const fs::path& folder) {
   std::error_code code;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
     std::error_code ignored;
-    const bool litter =
-        is_temporary_name(it->path().filename().string()) && fs::is_regular_file(it->symlink_status(ignored));
+    const bool litter = is_temporary_name(it->path().filename().native()) &&
+                        fs::is_regular_file(it->symlink_status(ignored)) && !is_in_use(it->path());
     if (litter && fs::remove(it->path(), ignored)) ++removed;
   }
   return removed;

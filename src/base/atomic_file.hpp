@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file_io.hpp"
+#include "base/removal_list.hpp"
 
 namespace fabula {
 
@@ -18,8 +19,9 @@ std::filesystem::path checked_target(const std::filesystem::path& path,
 
 /// A file that appears whole or not at all: bytes go to a temporary file in the same folder; commit() flushes it to
 /// disk and renames it over the target. Without commit() (an exception, a crash) whatever was at the path stays; the
-/// destructor removes the temporary file. Every failure throws kIo with the path, the bytes wanted and the system's
-/// reason. A link stays one: what it points to is replaced.
+/// destructor removes the temporary file, and so does a signal that ends the program (prepare_process).
+/// Every failure throws kIo with the path asked for, the bytes wanted and the system's reason. A link stays one: what
+/// it points to is replaced. The mode of a file that is replaced stays.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& target);
@@ -43,16 +45,19 @@ class AtomicFile {
  private:
   void flush();
 
+  std::filesystem::path asked_for_;  // as messages call it
   std::filesystem::path target_;
   std::filesystem::path temporary_;
+  RemovedOnSignal removed_on_signal_;
   OutputFile file_;
+  OutputFile::InUse in_use_;
   std::vector<std::byte> buffer_;
   std::uint64_t size_ = 0;
   bool done_ = false;
 };
 
-/// Removes the temporary files that processes killed while they wrote have left in a folder; how many. For the folder's
-/// one writer.
+/// Removes the temporary files that processes which are gone have left in a folder (one ended by SIGKILL, say), and
+/// returns how many. Those that a process still writes are locked by it, and stay; so does what cannot be removed.
 std::size_t remove_litter(const std::filesystem::path& folder);
 
 /// Writes a whole file as one step.

@@ -60,28 +60,67 @@ class FileSizeSignalGuard {
        hint);
 }
 
-int open_checked(const fs::path& path, int flags, const char* purpose) {
-  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+// Never waits for the other end of a pipe.
+int open_checked(const fs::path& path, int flags, const char* purpose, const fs::path& asked_for) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
   if (fd < 0) {
     const int code = errno;
     const bool missing = code == ENOENT || code == ENOTDIR;
+    if (code == ENXIO) fail(ErrorCode::kFormat, "{}: expected a file, found a special file", asked_for.string());
     fail(missing && (flags & O_CREAT) == 0 ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot open for {}: {}",
-         path.string(), purpose, reason(code));
+         asked_for.string(), purpose, reason(code));
   }
   return fd;
+}
+
+int flags_of(OutputFile::Mode mode) {
+  if (mode == OutputFile::Mode::kAppend) return O_WRONLY | O_CREAT | O_APPEND;
+  return O_WRONLY | O_CREAT | (mode == OutputFile::Mode::kNew ? O_EXCL : O_TRUNC);
+}
+
+void wait_for_data(int fd) {
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+struct Closer {
+  int fd;
+  ~Closer() { ::close(fd); }
+};
+
+// A name of one of the process's own descriptors: whoever gives it means what is behind it, a pipe or a terminal too.
+bool names_own_descriptor(const fs::path& path) {
+  const std::string& name = path.native();
+  return name == "/dev/stdin" || name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/");
+}
+
+void check_readable(const fs::path& path, const struct stat& info) {
+  if (S_ISREG(info.st_mode) || (!S_ISDIR(info.st_mode) && names_own_descriptor(path))) return;
+  fail(ErrorCode::kFormat, "{}: expected a file, found a {}", path.string(),
+       S_ISDIR(info.st_mode) ? "folder" : "special file");
+}
+
+int open_lock(const fs::path& path) {
+  std::error_code code;
+  if (fs::is_symlink(path, code))
+    fail(ErrorCode::kInvalidArgument,
+         "{} is a link to {}, which would be overwritten: fabula makes no such links; remove it", path.string(),
+         fs::read_symlink(path, code).string());
+  const int fd = open_checked(path, O_RDWR | O_CREAT | O_NOFOLLOW, "locking", path);
+  struct stat info {};
+  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+  ::close(fd);
+  fail(ErrorCode::kFormat, "{}: expected a file, found a special file", path.string());
 }
 
 }  // namespace
 
 std::string read_file(const fs::path& path, std::uint64_t limit_bytes) {
-  const int fd = open_checked(path, O_RDONLY, "reading");
-  struct Closer {
-    int fd;
-    ~Closer() { ::close(fd); }
-  } closer{fd};
+  const int fd = open_checked(path, O_RDONLY, "reading", path);
+  const Closer closer{fd};
   struct stat info {};
   if (::fstat(fd, &info) != 0) fail(ErrorCode::kIo, "{}: cannot read its size: {}", path.string(), reason(errno));
-  if (S_ISDIR(info.st_mode)) fail(ErrorCode::kFormat, "{}: expected a file, found a folder", path.string());
+  check_readable(path, info);
+  wait_for_data(fd);
   const auto too_large = [&](std::uint64_t size) {
     fail(ErrorCode::kFormat, "{}: {} bytes, at most {} are expected of such a file", path.string(), size, limit_bytes);
   };
@@ -119,7 +158,7 @@ std::uint64_t free_space(const fs::path& path) {
 }
 
 void sync_directory(const fs::path& path) {
-  const int fd = open_checked(path.empty() ? fs::path(".") : path, O_RDONLY | O_DIRECTORY, "flushing");
+  const int fd = open_checked(path.empty() ? fs::path(".") : path, O_RDONLY | O_DIRECTORY, "flushing", path);
   const int result = ::fsync(fd);
   const int code = errno;
   ::close(fd);
@@ -129,9 +168,24 @@ void sync_directory(const fs::path& path) {
   }
 }
 
-OutputFile::OutputFile(const fs::path& path, Mode mode)
-    : path_(path),
-      fd_(open_checked(path, O_WRONLY | O_CREAT | (mode == Mode::kCreate ? O_TRUNC : O_APPEND), "writing")) {}
+void sync_file(const fs::path& path, const fs::path& asked_for) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) fd = open_checked(path, O_WRONLY, "flushing", asked_for);  // its mode may allow one and not the other
+  const Closer closer{fd};
+  if (::fsync(fd) == 0) return;
+  const int code = errno;
+  fail(ErrorCode::kIo, "{}: cannot flush to the disk: {}", asked_for.string(), reason(code));
+}
+
+OutputFile::OutputFile(const fs::path& path, Mode mode, const fs::path& asked_for)
+    : path_(asked_for.empty() ? path : asked_for), fd_(open_checked(path, flags_of(mode), "writing", path_)) {
+  struct stat info {};
+  if (::fstat(fd_, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode))) {
+    ::close(std::exchange(fd_, -1));
+    fail(ErrorCode::kFormat, "{}: expected a file, found a special file", path_.string());
+  }
+  wait_for_data(fd_);
+}
 
 OutputFile::~OutputFile() {
   if (fd_ >= 0) ::close(fd_);
@@ -180,6 +234,10 @@ void OutputFile::truncate(std::uint64_t size) {
   }
 }
 
+void OutputFile::set_permissions(fs::perms permissions) noexcept {
+  [[maybe_unused]] const int ignored = ::fchmod(fd_, static_cast<mode_t>(permissions & fs::perms::all));
+}
+
 void OutputFile::sync() {
   if (::fsync(fd_) != 0) {
     const int code = errno;
@@ -195,7 +253,23 @@ void OutputFile::close() {
   }
 }
 
-FileLock::FileLock(const fs::path& path, std::string_view what) : fd_(open_checked(path, O_RDWR | O_CREAT, "locking")) {
+// A lock belongs to what was opened, which lives until its last descriptor is closed.
+OutputFile::InUse::InUse(const OutputFile& file) : fd_(::fcntl(file.fd_, F_DUPFD_CLOEXEC, 0)) {
+  if (fd_ >= 0) ::flock(fd_, LOCK_EX | LOCK_NB);
+}
+
+OutputFile::InUse::~InUse() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool is_in_use(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+  if (fd < 0) return true;
+  const Closer closer{fd};
+  return ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+}
+
+FileLock::FileLock(const fs::path& path, std::string_view what) : fd_(open_lock(path)) {
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     const int code = errno;
     char owner[32] = {};

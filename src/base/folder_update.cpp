@@ -1,5 +1,6 @@
 #include "base/folder_update.hpp"
 
+#include <algorithm>
 #include <system_error>
 #include <vector>
 
@@ -31,10 +32,24 @@ std::vector<fs::path> entries(const fs::path& folder) {
   return found;
 }
 
+// Links of these names are no one's wish, wherever they lead.
+void refuse_link(const fs::path& path) {
+  std::error_code code;
+  if (fs::is_symlink(path, code))
+    fail(ErrorCode::kInvalidArgument,
+         "{} is a link to {}: fabula makes no such links, and files there would be moved "
+         "or removed; remove the link",
+         path.string(), fs::read_symlink(path, code).string());
+}
+
+void refuse_links(const fs::path& folder) {
+  for (const char* name : {kWriting, kReady}) refuse_link(folder / name);
+}
+
 void flush_files(const fs::path& folder, const FolderUpdate::StepHook& hook) {
   for (const fs::path& path : entries(folder)) {
     call(hook, "flush " + path.filename().string());
-    OutputFile(path, OutputFile::Mode::kAppend).sync();
+    sync_file(path, FolderUpdate::asked_for(path));
   }
   call(hook, "flush new folder");
   sync_directory(folder);
@@ -73,8 +88,10 @@ void FolderUpdate::commit() {
 void FolderUpdate::recover(const fs::path& folder, const StepHook& hook) {
   std::error_code code;
   if (!fs::is_directory(folder, code)) return;
+  refuse_links(folder);
   const fs::path ready = folder / kReady;
   if (fs::is_directory(ready, code)) {
+    for (const fs::path& path : entries(ready)) refuse_link(path);  // before any of it is in place
     for (const fs::path& path : entries(ready)) {
       call(hook, "move " + path.filename().string());
       fs::rename(path, folder / path.filename(), code);
@@ -98,6 +115,26 @@ fs::path FolderUpdate::current(const fs::path& folder, std::string_view name) {
   std::error_code code;
   const fs::path ready = folder / kReady / name;
   return fs::exists(ready, code) ? ready : folder / name;
+}
+
+fs::path FolderUpdate::asked_for(const fs::path& path) {
+  const fs::path folder = path.parent_path();
+  if (folder.filename() != kWriting && folder.filename() != kReady) return path;
+  return folder.parent_path() / path.filename();
+}
+
+void check_no_link_out(const fs::path& folder, std::string_view name) {
+  const fs::path path = folder / name;
+  std::error_code code;
+  if (!fs::is_symlink(path, code)) return;
+  const fs::path home = fs::canonical(folder, code);
+  const fs::path to = fs::canonical(path, code);
+  const bool inside = !code && std::mismatch(home.begin(), home.end(), to.begin(), to.end()).first == home.end();
+  if (inside) return;
+  fail(ErrorCode::kInvalidArgument,
+       "{} is a link to {}, out of its folder: what is written there would change other people's files; put the file "
+       "itself there, or remove the link",
+       path.string(), fs::read_symlink(path, code).string());
 }
 
 }  // namespace fabula

@@ -20,7 +20,7 @@ namespace fabula {
 ///   4. the empty FOLDER/checkpoint.ready/ is removed.
 /// Between 2 and 4 the new set is "what is in checkpoint.ready, else what is at the top": current() answers so. Whoever
 /// writes or resumes calls recover() first, under the folder's lock. Each single file is whole at every moment, so
-/// model.safetensors alone may be read without either.
+/// model.safetensors alone may be read without either. Links of the two folders' names are refused.
 class FolderUpdate {
  public:
   /// Called before each system-visible action with its name; tests end the process there.
@@ -45,11 +45,17 @@ class FolderUpdate {
   static void recover(const std::filesystem::path& folder, const StepHook& hook = {});
   /// The current version of a file, for readers that must not write; it may not exist.
   static std::filesystem::path current(const std::filesystem::path& folder, std::string_view name);
+  /// What to call a file in messages: FOLDER/NAME for one that path_of() gave, any other path as it is.
+  static std::filesystem::path asked_for(const std::filesystem::path& path);
 
  private:
   std::filesystem::path folder_;
   StepHook hook_;
   bool done_ = false;
 };
+
+/// Error kInvalidArgument where folder/name is a link that leads out of the folder, or nowhere: who writes, moves or
+/// empties what has that name would do so elsewhere. The folder itself may be a link: its user has named it.
+void check_no_link_out(const std::filesystem::path& folder, std::string_view name);
 
 }  // namespace fabula

@@ -3,12 +3,14 @@
 #include <cstdio>
 #include <string>
 
+#include "base/printable.hpp"
+
 namespace fabula {
 namespace {
 
-// One fwrite a line, so that lines of two threads do not mix.
-void print_line(std::string line) {
-  line += '\n';
+// One fwrite a line, so that lines of two threads do not mix. Messages quote files and names of others.
+void print_line(std::string_view text) {
+  const std::string line = printable(text) + '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
   std::fflush(stderr);
 }
@@ -16,7 +18,7 @@ void print_line(std::string line) {
 }  // namespace
 
 void log_info(std::string_view message) {
-  print_line(std::string(message));
+  print_line(message);
 }
 void log_warn(std::string_view message) {
   print_line("warning: " + std::string(message));

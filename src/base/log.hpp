@@ -5,7 +5,7 @@
 
 namespace fabula {
 
-/// One line to stderr; results belong on stdout.
+/// One line to stderr, as printable() shows it; results belong on stdout.
 void log_info(std::string_view message);
 /// The same after "warning: ".
 void log_warn(std::string_view message);

@@ -10,43 +10,70 @@
 #include <utility>
 
 #include "base/fail.hpp"
+#include "base/mapped_range.hpp"
 
 namespace fabula {
 
+namespace {
+
+std::string reason(int code) {
+  return std::generic_category().message(code);
+}
+
+}  // namespace
+
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);  // never waits for a pipe's writer
+  if (fd_ < 0) {
     const int code = errno;
+    if (code == ENXIO) fail(ErrorCode::kFormat, "{}: expected a file, found a special file", path.string());
     fail(code == ENOENT || code == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot open for reading: {}",
-         path.string(), std::generic_category().message(code));
+         path.string(), reason(code));
   }
+  try {
+    map();
+  } catch (...) {
+    reset();
+    throw;
+  }
+}
+
+void MappedFile::map() {
   struct stat info {};
-  if (::fstat(fd, &info) != 0) {
-    const int code = errno;
-    ::close(fd);
-    fail(ErrorCode::kIo, "{}: cannot read its size: {}", path.string(), std::generic_category().message(code));
-  }
+  if (::fstat(fd_, &info) != 0) fail(ErrorCode::kIo, "{}: cannot read its size: {}", path_.string(), reason(errno));
   if (!S_ISREG(info.st_mode)) {
-    ::close(fd);
-    fail(ErrorCode::kFormat, "{}: expected a file, found a {}", path.string(),
+    fail(ErrorCode::kFormat, "{}: expected a file, found a {}", path_.string(),
          S_ISDIR(info.st_mode) ? "folder" : "special file");
   }
-  size_ = static_cast<std::size_t>(info.st_size);
-  void* address = size_ > 0 ? ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0) : nullptr;
-  const int code = errno;
-  ::close(fd);
+  if (info.st_size == 0) return;
+  const auto size = static_cast<std::size_t>(info.st_size);
+  void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd_, 0);
   if (address == MAP_FAILED) {
-    fail(ErrorCode::kIo, "{}: cannot map {} bytes: {}", path.string(), size_, std::generic_category().message(code));
+    fail(ErrorCode::kIo, "{}: cannot map {} bytes: {}", path_.string(), size, reason(errno));
   }
   data_ = static_cast<const std::byte*>(address);
+  size_ = size;
+  range_ = guard_range(data_, size_);
+}
+
+void MappedFile::check() const {
+  if (range_ == nullptr) return;
+  struct stat info {};
+  const bool shorter = ::fstat(fd_, &info) == 0 && static_cast<std::size_t>(info.st_size) < size_;
+  if (!shorter && !was_cut(range_)) return;
+  fail(ErrorCode::kIo,
+       "{}: was cut short while it was read: it had {} bytes and has {} now; let nothing write to it meanwhile, and "
+       "start again",
+       path_.string(), size_, info.st_size);
 }
 
 MappedFile::~MappedFile() {
   reset();
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept {
+  *this = std::move(other);
+}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   if (this != &other) {
@@ -54,14 +81,16 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     path_ = std::move(other.path_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    fd_ = std::exchange(other.fd_, -1);
+    range_ = std::exchange(other.range_, nullptr);
   }
   return *this;
 }
 
 void MappedFile::reset() noexcept {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
-  data_ = nullptr;
-  size_ = 0;
+  if (range_ != nullptr) end_guard(std::exchange(range_, nullptr));
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(std::exchange(data_, nullptr)), std::exchange(size_, 0));
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
 }  // namespace fabula

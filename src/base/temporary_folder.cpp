@@ -14,6 +14,7 @@ TemporaryFolder::TemporaryFolder() {
   if (!mkdtemp(name.data()))
     fail(ErrorCode::kIo, "cannot create a temporary folder {}: {}", name, std::strerror(errno));
   path_ = name;
+  removed_on_signal_.emplace(path_);
 }
 
 TemporaryFolder::~TemporaryFolder() {

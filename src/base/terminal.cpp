@@ -3,8 +3,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
+#include <system_error>
+
+#include "base/fail.hpp"
+#include "base/printable.hpp"
 
 namespace fabula {
 namespace {
@@ -22,6 +27,13 @@ std::string_view cut(std::string_view text, int columns) {
 }
 
 }  // namespace
+
+void print_result(std::string_view text) {
+  std::string shown;
+  if (::isatty(STDOUT_FILENO) == 1) text = shown = printable(text);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size()) return;
+  fail(ErrorCode::kIo, "standard output cannot be written: {}", std::generic_category().message(errno));
+}
 
 bool stderr_is_terminal() {
   return ::isatty(STDERR_FILENO) == 1;
@@ -41,9 +53,9 @@ void ProgressLine::show(std::string_view text) {
   std::string line;
   if (redraws_) {
     line = "\r\033[K";
-    line += cut(text, terminal_width() - 1);
+    line += cut(printable(text), terminal_width() - 1);
   } else {
-    line = text;
+    line = printable(text);
     line += '\n';
   }
   std::fwrite(line.data(), 1, line.size(), stderr);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
+#include "formats/json_access.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -60,7 +61,7 @@ std::string json(const Table& table) {
     for (std::size_t c = 0; c < row.size(); ++c) object[table.columns[c]] = json_cell(row[c]);
     rows.push_back(object);
   }
-  return nlohmann::ordered_json{{"notes", table.notes}, {"rows", rows}}.dump(2) + "\n";
+  return dump_json(nlohmann::ordered_json{{"notes", table.notes}, {"rows", rows}}, 2) + "\n";
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
+#include "base/perplexity.hpp"
 #include "formats/html.hpp"
 #include "formats/svg_chart.hpp"
 
@@ -146,10 +147,12 @@ class ReportWriter {
     const double speed = median(points(kTrainRecord, "tokens_per_second"));
     const auto group = last(kEvalRecord, "group_accuracy");
     const auto token = last(kEvalRecord, "token_accuracy");
+    const double perplexity = std::exp(best.value_or(0));
     add("<ul class=\"tiles\">");
     tile("Steps", steps, short_number(steps.value_or(0)), tokens ? short_number(*tokens) + " tokens" : "");
     tile("Best validation loss", best, fmt::format("{:.3f}", best.value_or(0)), fmt::format("step {:.0f}", best_step));
-    tile("Perplexity there", best, short_number(std::exp(best.value_or(0))), "per token");
+    tile("Perplexity there", best, perplexity > 1e6 ? perplexity_text(perplexity, 0) : short_number(perplexity),
+         "per token");
     tile("Group accuracy", group, fmt::format("{:.1f} %", 100 * group.value_or(0)), "validation");
     tile("Token in group", token, fmt::format("{:.1f} %", 100 * token.value_or(0)), "validation");
     tile("Speed", speed, short_number(speed), "tokens/s, median");

@@ -210,7 +210,7 @@ std::string shape_text(std::span<const std::int64_t> shape) {
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   SafetensorsFile file{MappedFile(path)};
-  file.parse_header();
+  file.file_.checked([&] { file.parse_header(); });
   return file;
 }
 
@@ -284,6 +284,7 @@ void SafetensorsFile::read_f32(std::string_view name, std::span<float> out, std:
       fail(ErrorCode::kUnsupported, "{}: tensor \"{}\" is {}, weights must be F32, F16 or BF16", path().string(), name,
            dtype_name(tensor.dtype));
   }
+  file_.check();
 }
 
 TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shape, std::span<const float> values) {

@@ -21,11 +21,13 @@ std::unique_ptr<Head> make_full(const ModelConfig& config, const HeadData& data,
 }
 
 std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
-  TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size, config.slots());
+  TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size, config.slots(),
+                     data.map_source);
   if (tokens.shortlist() != config.head.shortlist || tokens.groups() != config.groups()) {
     fail(ErrorCode::kFormat,
-         "the group map has {} groups and a shortlist of {}; the config asks for head.groups {} and head.shortlist {}",
-         tokens.groups(), tokens.shortlist(), config.groups(), config.head.shortlist);
+         "{}: the group map has {} groups and a shortlist of {}; the config asks for head.groups {} and head.shortlist "
+         "{}",
+         data.map_source, tokens.groups(), tokens.shortlist(), config.groups(), config.head.shortlist);
   }
   GroupedHead::Options options{.hidden = config.hidden,
                                .modulation = config.head.modulation,
@@ -39,7 +41,7 @@ std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& da
 }
 
 std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& data) {
-  TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size);
+  TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size, 0, data.map_source);
   const std::vector<ModelConfig::Cluster> clusters = config.clusters();
   AdaptiveHead::Options options{
       .hidden = config.hidden, .bias = config.head.bias, .init_std = config.initializer_range};
@@ -52,8 +54,8 @@ std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& d
     std::vector<std::int64_t> begins{tokens.shortlist()};
     for (const auto& cluster : tokens.map().groups) begins.push_back(begins.back() + std::int64_t(cluster.size()));
     begins.pop_back();
-    fail(ErrorCode::kFormat, "the group map's clusters begin at {}, the config's head.cutoffs are {}",
-         fmt::join(begins, " "), fmt::join(config.cutoffs(), " "));
+    fail(ErrorCode::kFormat, "{}: the group map's clusters begin at {}, the config's head.cutoffs are {}",
+         data.map_source, fmt::join(begins, " "), fmt::join(config.cutoffs(), " "));
   }
   if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
   return std::make_unique<AdaptiveHead>(std::move(tokens), std::move(options));

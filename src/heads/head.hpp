@@ -40,8 +40,9 @@ struct InputWords {
 
 /// What a head takes from a corpus.
 struct HeadData {
-  std::optional<TokenMap> map;        ///< of a two-level head; absent: consecutive_map
-  std::vector<std::uint64_t> counts;  ///< [V] of the training tokens, for biases; empty: biases start at zero
+  std::optional<TokenMap> map;               ///< of a two-level head; absent: consecutive_map
+  std::vector<std::uint64_t> counts;         ///< [V] of the training tokens, for biases; empty: biases start at zero
+  std::string map_source = "the group map";  ///< what messages call it: its file
 };
 
 /// A vocabulary head: from hidden vectors to a distribution over V tokens. It holds no parameter values, no memory and

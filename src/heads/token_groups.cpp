@@ -7,15 +7,15 @@
 
 namespace fabula::heads {
 
-TokenGroups::TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slots)
+TokenGroups::TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slots, std::string_view source)
     : map_(std::move(map)), slots_(slots) {
-  check_token_map(map_, vocabulary, "group map");
+  check_token_map(map_, vocabulary, source);
   std::size_t largest = 0;
   for (const auto& group : map_.groups) largest = std::max(largest, group.size());
   if (slots_ == 0) slots_ = static_cast<std::int64_t>(largest);
   if (static_cast<std::int64_t>(largest) > slots_) {
-    fail(ErrorCode::kFormat, "group map: a group has {} tokens, head.group_size is {}; it must be at least {}", largest,
-         slots_, largest);
+    fail(ErrorCode::kFormat, "{}: a group has {} tokens, head.group_size is {}; it must be at least {}", source,
+         largest, slots_, largest);
   }
   if (slots_ * groups() >= kNone) {
     fail(ErrorCode::kInvalidArgument, "head.groups {} x head.group_size {}: the product must be below {}", groups(),

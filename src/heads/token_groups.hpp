@@ -19,8 +19,8 @@ class TokenGroups {
   static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
 
   /// `slots` S; 0: the largest group's. Throws kFormat for what is not a map of `vocabulary` tokens (check_token_map),
-  /// or a group of more than S.
-  TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slots = 0);
+  /// or a group of more than S; `source` is what messages call the map.
+  TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slots = 0, std::string_view source = "the group map");
 
   const TokenMap& map() const { return map_; }
   std::int64_t vocabulary() const { return static_cast<std::int64_t>(class_.size()); }         ///< V

@@ -39,7 +39,10 @@ ModelFolder::ModelFolder(const fs::path& path) : path_(path) {
          tokenizer_->vocab_size(), config_.model.vocab_size);
   heads::HeadData head;
   const fs::path map = FolderUpdate::current(path, kTokenMapFile);
-  if (config_.model.head.has_map() && fs::exists(map)) head.map = read_token_map(map, config_.model.vocab_size);
+  if (config_.model.head.has_map() && fs::exists(map)) {
+    head.map = read_token_map(map, config_.model.vocab_size);
+    head.map_source = map.string();
+  }
   if (!head.map && heads::needs_map(config_.model.head)) existing(path, kTokenMapFile, "which token is in which group");
   model_ = std::make_unique<models::LanguageModel>(config_.model, head);
 }

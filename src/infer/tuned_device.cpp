@@ -57,7 +57,8 @@ KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, st
 }
 
 void add_to_tune_file(const std::filesystem::path& path, TuneFile measured) {
-  if (std::filesystem::exists(path)) {
+  std::error_code code;
+  if (std::filesystem::exists(path, code)) {
     try {
       const TuneFile old = read_tune_file(path);
       std::string ignored;
@@ -76,7 +77,8 @@ void add_to_tune_file(const std::filesystem::path& path, TuneFile measured) {
 std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) {
   std::unique_ptr<vk::Device> device = vk::Device::open(options);
   const std::filesystem::path path = tune_path(*device);
-  if (path.empty() || !std::filesystem::exists(path)) return device;
+  std::error_code code;
+  if (path.empty() || !std::filesystem::exists(path, code)) return device;
   try {
     std::string note;
     device->choose_kernels(usable_choices(read_tune_file(path), tuned_device(device->info()), note));
@@ -84,7 +86,7 @@ std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) 
       info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(),
            device->profile().kernel_choices.empty() ? "" : " in part", note);
   } catch (const Error& error) {
-    info("tune file ignored: {}; fabula tune measures anew", error.what());
+    warn("tune file ignored: {}; fabula tune measures anew", error.what());
   }
   return device;
 }

@@ -7,7 +7,9 @@ namespace fabula::maps {
 
 std::vector<std::uint64_t> token_counts(const text::TokenFile& file) {
   std::vector<std::uint64_t> counts(file.vocab_size());
-  for (std::uint64_t i = 0; i < file.size(); ++i) ++counts[file[i]];
+  file.for_each_run(0, file.size(), [&](std::span<const std::uint32_t> tokens) {
+    for (const std::uint32_t token : tokens) ++counts[token];
+  });
   return counts;
 }
 

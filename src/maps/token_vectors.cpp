@@ -31,7 +31,13 @@ void for_each_pair(const text::TokenFile& file, const Pair& pair) {
   const std::uint64_t size = file.size(), stretches = size > kMaxTokens ? kStretches : 1;
   for (std::uint64_t stretch = 0; stretch < stretches; ++stretch) {
     const std::uint64_t first = stretch * (size / stretches), length = std::min(size, kMaxTokens) / stretches;
-    for (std::uint64_t i = first; i + 1 < first + length; ++i) pair(file[i], file[i + 1]);
+    std::uint32_t left = kNone;
+    file.for_each_run(first, length, [&](std::span<const std::uint32_t> tokens) {
+      for (const std::uint32_t right : tokens) {
+        if (left != kNone) pair(left, right);
+        left = right;
+      }
+    });
   }
 }
 

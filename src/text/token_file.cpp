@@ -115,13 +115,13 @@ TokenFileCounts prepare_token_file(std::span<const std::filesystem::path> texts,
   for (const std::filesystem::path& text : texts) files.emplace_back(text);
   Writer writer(tokenizer, out, threads);
   for (const MappedFile& file : files) {
-    const std::vector<std::string_view> documents = split_documents(file.text());
+    const std::vector<std::string_view> documents = file.checked([&] { return split_documents(file.text()); });
     counts.bytes += file.size();
     counts.documents += documents.size();
     for (size_t begin = 0; begin < documents.size();) {
       size_t end = begin;
       for (size_t bytes = 0; end < documents.size() && bytes < kBatchBytes; ++end) bytes += documents[end].size();
-      writer.append(std::span(documents).subspan(begin, end - begin));
+      file.checked([&] { writer.append(std::span(documents).subspan(begin, end - begin)); });
       begin = end;
     }
   }
@@ -136,12 +136,18 @@ TokenFileCounts prepare_token_file(std::span<const std::filesystem::path> texts,
 
 bool is_token_file(const std::filesystem::path& path) {
   const MappedFile file(path);
-  return file.bytes().size() >= sizeof(kMagic) && std::memcmp(file.bytes().data(), kMagic, sizeof(kMagic)) == 0;
+  return file.bytes().size() >= sizeof(kMagic) &&
+         file.checked([&] { return std::memcmp(file.bytes().data(), kMagic, sizeof(kMagic)) == 0; });
 }
 
 TokenFile::TokenFile(const std::filesystem::path& path) : file_(path) {
+  file_.checked([&] { read_header(); });
+  file_.checked([&] { check_contents(); });
+}
+
+void TokenFile::read_header() {
   const std::span<const std::byte> bytes = file_.bytes();
-  const std::string name = path.string();
+  const std::string name = path().string();
   Header header{};
   if (bytes.size() < sizeof(header)) {
     fail(ErrorCode::kFormat, "{}: {} bytes are too few for a token file, whose header alone has {}", name, bytes.size(),
@@ -186,7 +192,6 @@ TokenFile::TokenFile(const std::filesystem::path& path) : file_(path) {
   fingerprint_ = header.tokenizer_fingerprint;
   vocab_size_ = static_cast<uint32_t>(header.vocab_size);
   eot_id_ = static_cast<uint32_t>(header.eot_id);
-  check_contents();
 }
 
 void TokenFile::check_contents() const {
@@ -220,6 +225,10 @@ void TokenFile::read(uint64_t begin, std::span<uint32_t> out) const {
   } else {
     std::copy_n(tokens16_ + begin, out.size(), out.begin());
   }
+  file_.check();
+  if (std::any_of(out.begin(), out.end(), [&](uint32_t id) { return id >= vocab_size_; }))
+    fail(ErrorCode::kIo, "{}: was written to while it was read: an id beyond the vocabulary of {} is in it now",
+         path().string(), vocab_size_);
 }
 
 void TokenFile::check_tokenizer(const Tokenizer& tokenizer) const {

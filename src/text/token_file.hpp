@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -35,8 +36,19 @@ class TokenFile {
 
   uint64_t size() const { return token_count_; }
   uint32_t operator[](uint64_t index) const { return wide_ ? tokens32_[index] : tokens16_[index]; }
-  /// Copies the tokens [begin, begin + out.size()), which must lie within size().
+  /// Copies the tokens [begin, begin + out.size()), which must lie within size(): ids below vocab_size(), whatever
+  /// happens to the file meanwhile. Error kIo naming it when it was cut short or written to.
   void read(uint64_t begin, std::span<uint32_t> out) const;
+  /// Calls visit(tokens) for the tokens [begin, begin + count) in runs, as read() gives them.
+  template <class Visit>
+  void for_each_run(uint64_t begin, uint64_t count, const Visit& visit) const {
+    std::vector<uint32_t> run;
+    for (const uint64_t end = begin + count; begin < end; begin += run.size()) {
+      run.resize(static_cast<size_t>(std::min<uint64_t>(end - begin, uint64_t{64} << 10)));
+      read(begin, run);
+      visit(std::span<const uint32_t>(run));
+    }
+  }
 
   uint64_t document_count() const { return offsets_.size() - 1; }
   /// Where document i starts; document_count() gives size(). [document_count() + 1]
@@ -50,6 +62,7 @@ class TokenFile {
   const std::filesystem::path& path() const { return file_.path(); }
 
  private:
+  void read_header();
   void check_contents() const;
 
   MappedFile file_;

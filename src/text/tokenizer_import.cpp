@@ -91,7 +91,10 @@ Tokenizer load_tokenizer(const std::filesystem::path& path) {
 
 Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges) {
   const MappedFile vocab_file(vocab), merges_file(merges);
-  return parse_gpt2(vocab_file.text(), vocab.string(), merges_file.text(), merges.string());
+  return vocab_file.checked([&] {
+    return merges_file.checked(
+        [&] { return parse_gpt2(vocab_file.text(), vocab.string(), merges_file.text(), merges.string()); });
+  });
 }
 
 Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, std::string_view merges_text,
@@ -126,7 +129,8 @@ Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, s
 }
 
 Tokenizer import_tiktoken(const std::filesystem::path& path, std::string_view vocabulary) {
-  return parse_tiktoken(MappedFile(path).text(), path.string(), vocabulary);
+  const MappedFile file(path);
+  return file.checked([&] { return parse_tiktoken(file.text(), path.string(), vocabulary); });
 }
 
 Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::string_view vocabulary) {

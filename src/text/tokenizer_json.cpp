@@ -214,7 +214,7 @@ nlohmann::ordered_json pre_tokenizer_json(const std::vector<std::string>& patter
 
 Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
   const MappedFile file(path);
-  return parse_tokenizer_json(file.text(), path.string());
+  return file.checked([&] { return parse_tokenizer_json(file.text(), path.string()); });
 }
 
 Tokenizer parse_tokenizer_json(std::string_view text, std::string_view name) {

@@ -6,6 +6,7 @@
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
+#include "base/folder_update.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/mapped_file.hpp"
@@ -40,7 +41,7 @@ constexpr std::string_view kMadeFiles[] = {"stories-train.txt", "stories-valid.t
 std::string fingerprint(const fs::path& path) {
   if (path.empty()) return "none";
   const MappedFile file(path);
-  return fmt::format("{} bytes {:016x}", file.size(), fnv1a(file.text()));
+  return fmt::format("{} bytes {:016x}", file.size(), file.checked([&] { return fnv1a(file.text()); }));
 }
 
 Source source_of(const DataOptions& options, const RunConfig& config) {
@@ -178,7 +179,10 @@ void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
 
 DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path& run) {
   const fs::path folder = run / "data";
+  check_no_link_out(run, "data");
   ensure_directory(folder);
+  for (const std::string_view name : kMadeFiles) check_no_link_out(run, fmt::format("data/{}", name));
+  check_no_link_out(run, fmt::format("data/{}", kSourceFile));
   settle_source(folder, options, config, fs::exists(run / "state.json"));
   DataSet result;
   const bool tokens_given = !options.data.empty() && text::is_token_file(options.data);

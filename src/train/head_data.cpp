@@ -75,6 +75,7 @@ heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, c
   if (!has_checkpoint && (head.has_map() || head.bias)) counts = maps::token_counts(tokens);
   if (head.has_map() && has_checkpoint && fs::exists(own)) {
     data.map = read_token_map(own, config.model.vocab_size);
+    data.map_source = own.string();
     if (is_file_map(head)) adopt_sizes(config.model.head, *data.map, own.string());
   } else if (is_file_map(head)) {
     data.map = adopt_map_file(config);

@@ -27,6 +27,15 @@ constexpr const char* kStateFile = "state.json";
 constexpr const char* kStepKey = "step";
 // Read as they are when a run goes on, for users may edit them; the others must be what was saved.
 constexpr const char* kEditableFiles[] = {"config.json", "tokenizer.json"};
+/// What a run writes, moves or empties beside the two folders of FolderUpdate and the lock.
+constexpr std::string_view kWritten[] = {kModelFile,    kOptimizerFile,  kStateFile,    "config.json", "tokenizer.json",
+                                         kTokenMapFile, "metrics.jsonl", "report.html", "data",        kLastGoodFolder,
+                                         kSetAsideFolder};
+
+std::uint64_t file_checksum(const fs::path& path) {
+  const MappedFile file(path);
+  return file.checked([&] { return checksum(file.bytes()); });
+}
 
 fs::path locked(const fs::path& path) {
   ensure_directory(path);
@@ -67,7 +76,7 @@ std::vector<FileCheck> compare_checksums(const fs::path& folder, const RunState&
   std::vector<FileCheck> result;
   for (const auto& [name, sum] : state.checksums) {
     const fs::path path = FolderUpdate::current(folder, name);
-    result.push_back({name, fs::exists(path) && checksum_text(checksum(MappedFile(path).bytes())) == sum});
+    result.push_back({name, fs::exists(path) && checksum_text(file_checksum(path)) == sum});
   }
   return result;
 }
@@ -75,6 +84,7 @@ std::vector<FileCheck> compare_checksums(const fs::path& folder, const RunState&
 }  // namespace
 
 RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(locked(path_), path_.string()) {
+  for (const std::string_view name : kWritten) check_no_link_out(path_, name);
   FolderUpdate::recover(path_);
   remove_litter(path_);
   for (const char* name : {kLastGoodFolder, kSetAsideFolder}) discard_unfinished(path_ / name);
@@ -108,7 +118,7 @@ RunState RunFolder::read_state() const {
 void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model, const RunConfig& config,
                      const text::Tokenizer& tokenizer, RunState state) {
   FolderUpdate update(path_);
-  const auto sum_of = [&](const char* name) { return checksum(MappedFile(update.path_of(name)).bytes()); };
+  const auto sum_of = [&](const char* name) { return file_checksum(update.path_of(name)); };
   std::map<std::string, std::uint64_t> sums;
   const std::map<std::string, std::string> metadata{{"format", "pt"}, {kStepKey, std::to_string(state.step)}};
   std::vector<TensorSource> weights, optimizer;

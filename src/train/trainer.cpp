@@ -6,6 +6,7 @@
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "base/perplexity.hpp"
 #include "formats/config_io.hpp"
 #include "formats/tune_file.hpp"
 #include "models/weights.hpp"
@@ -250,8 +251,8 @@ bool Trainer::validate_model(std::int64_t number) {
   outcome_.valid_loss = evaluation.loss();
   best_valid_loss_ = std::min(best_valid_loss_, evaluation.loss());
   progress_.end();
-  info("step {}: validation loss {:.4f}, perplexity {:.2f}{}", number, evaluation.loss(), evaluation.perplexity(),
-       accuracy);
+  info("step {}: validation loss {:.4f}, perplexity {}{}", number, evaluation.loss(),
+       perplexity_text(evaluation.perplexity(), 2), accuracy);
   return true;
 }
 

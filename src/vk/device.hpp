@@ -164,7 +164,7 @@ class Device {
   /// Sets DeviceProfile::kernel_choices.
   void choose_kernels(std::map<std::string, std::string> choices);
   /// A file beside the pipeline cache for this device and these limits: its name begins with `stem`. Empty: no cache on
-  /// disk.
+  /// disk, or none that may be read.
   std::filesystem::path cache_file(std::string_view stem, std::string_view extension) const;
 
   /// Throws kOutOfMemory naming the size, the heap's size and budget.

@@ -6,6 +6,7 @@
 
 #include "base/environment.hpp"
 #include "base/fail.hpp"
+#include "base/log.hpp"
 #include "vk/result.hpp"
 
 namespace fabula::vk {
@@ -25,7 +26,7 @@ VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT
   if (sink->receive) {
     sink->receive(text);
   } else {
-    fmt::print(stderr, "validation: {}\n", text);
+    fabula::info("validation: {}", text);
   }
   return VK_FALSE;
 }

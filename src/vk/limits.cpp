@@ -1,13 +1,14 @@
 #include "vk/limits.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/fail.hpp"
+#include "base/file_io.hpp"
+#include "base/json_text.hpp"
 #include "base/nearest.hpp"
 
 namespace fabula::vk {
@@ -154,6 +155,17 @@ class LimitsFile {
   std::map<std::string, Setter> table_;
 };
 
+json read_limits(const std::string& path) {
+  constexpr std::uint64_t kMaxBytes = 1u << 20;
+  try {
+    return parse_json(read_file(path, kMaxBytes), path, {.max_bytes = kMaxBytes, .max_depth = 4});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kFormat) fail(ErrorCode::kInvalidArgument, "{}", error.what());
+    fail(ErrorCode::kInvalidArgument,
+         "\"{}\" is neither a limits profile nor a file that can be read; profiles: native, vulkan-minimum", path);
+  }
+}
+
 }  // namespace
 
 void apply_limits(DeviceProfile& profile, std::string_view name_or_file) {
@@ -163,14 +175,7 @@ void apply_limits(DeviceProfile& profile, std::string_view name_or_file) {
     lower(profile.limits, vulkan_minimum());
     drop_features(profile.features);
   } else {
-    std::ifstream stream(name, std::ios::binary);
-    if (!stream) {
-      fail(ErrorCode::kInvalidArgument,
-           "\"{}\" is neither a limits profile nor a file that can be read; profiles: native, vulkan-minimum", name);
-    }
-    const json file = json::parse(stream, nullptr, false);
-    if (file.is_discarded()) fail(ErrorCode::kInvalidArgument, "{}: not valid JSON", name);
-    LimitsFile(profile, name).apply(file);
+    LimitsFile(profile, name).apply(read_limits(name));
   }
   profile.name += fmt::format(" [{}]", name);
 }

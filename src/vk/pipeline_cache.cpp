@@ -1,9 +1,9 @@
 #include "vk/pipeline_cache.hpp"
 
 #include <cstring>
-#include <fstream>
-#include <vector>
+#include <string>
 
+#include "base/atomic_file.hpp"
 #include "base/environment.hpp"
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
@@ -22,7 +22,7 @@ struct FileHeader {
   std::uint64_t checksum;  ///< FNV-1a of them
 };
 constexpr char kMagic[8] = {'f', 'a', 'b', 'u', 'l', 'a', 'P', '1'};
-constexpr std::uintmax_t kMaxFile = 1u << 30;
+constexpr std::uint64_t kMaxFile = 1u << 30;
 
 std::filesystem::path cache_folder(const std::string& directory) {
   if (directory == "none") return {};
@@ -38,20 +38,21 @@ std::string file_name(const PhysicalDevice& device) {
                      device.info.device_uuid, device.info.driver_uuid, device.driver_version);
 }
 
-/// The driver's bytes of a good file; empty for a missing or damaged one.
-std::vector<char> read_cache(const std::filesystem::path& path, const PhysicalDevice& device) {
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(path, error);
-  if (error || size <= sizeof(FileHeader) || size > kMaxFile) return {};
-  std::ifstream stream(path, std::ios::binary);
-  FileHeader header{};
-  std::vector<char> data(size - sizeof header);
-  if (!stream.read(reinterpret_cast<char*>(&header), sizeof header) ||
-      !stream.read(data.data(), static_cast<std::streamsize>(data.size()))) {
+/// The driver's bytes of a good file; empty for a missing or damaged one. Error kIo for one that cannot be read.
+std::string read_cache(const std::filesystem::path& path, const PhysicalDevice& device) {
+  std::string data;
+  try {
+    data = read_file(path, kMaxFile);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kIo) throw;
     return {};
   }
+  FileHeader header{};
+  if (data.size() <= sizeof header) return {};
+  std::memcpy(&header, data.data(), sizeof header);
+  data.erase(0, sizeof header);
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.size != data.size() ||
-      header.checksum != fnv1a(data.data(), data.size())) {
+      header.checksum != fnv1a(data)) {
     return {};
   }
   VkPipelineCacheHeaderVersionOne own{};
@@ -60,30 +61,19 @@ std::vector<char> read_cache(const std::filesystem::path& path, const PhysicalDe
   const bool same = own.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE && own.vendorID == device.vendor_id &&
                     own.deviceID == device.device_id &&
                     std::memcmp(own.pipelineCacheUUID, device.pipeline_cache_uuid.data(), VK_UUID_SIZE) == 0;
-  return same ? data : std::vector<char>{};
+  return same ? data : std::string();
 }
 
-void write_cache(const std::filesystem::path& path, const std::vector<char>& data) {
+void write_cache(const std::filesystem::path& path, std::string_view data) {
   ensure_directory(path.parent_path());
-  // A name of its own, so that two processes do not write into each other's file; a torn file fails its checksum.
-  std::filesystem::path temporary = path;
-  temporary += fmt::format(".{:x}", reinterpret_cast<std::uintptr_t>(&data) ^ fnv1a(data.data(), data.size()));
-  {
-    std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
-    FileHeader header{};
-    std::memcpy(header.magic, kMagic, sizeof kMagic);
-    header.size = data.size();
-    header.checksum = fnv1a(data.data(), data.size());
-    stream.write(reinterpret_cast<const char*>(&header), sizeof header);
-    stream.write(data.data(), static_cast<std::streamsize>(data.size()));
-    stream.close();
-    if (!stream) {
-      std::error_code ignored;
-      std::filesystem::remove(temporary, ignored);
-      fail(ErrorCode::kIo, "{}: {} bytes could not be written", temporary.string(), data.size());
-    }
-  }
-  std::filesystem::rename(temporary, path);
+  FileHeader header{};
+  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  header.size = data.size();
+  header.checksum = fnv1a(data);
+  AtomicFile file(path);
+  file.write(&header, sizeof header);
+  file.write(data);
+  file.commit();
 }
 
 }  // namespace
@@ -91,10 +81,15 @@ void write_cache(const std::filesystem::path& path, const std::vector<char>& dat
 PipelineCache::PipelineCache(DeviceRef device, const PhysicalDevice& physical, const std::string& directory)
     : device_(device) {
   const std::filesystem::path folder = cache_folder(directory);
-  std::vector<char> data;
+  std::string data;
   if (!folder.empty()) {
-    path_ = folder / file_name(physical);
-    data = read_cache(path_, physical);
+    try {
+      path_ = folder / file_name(physical);
+      data = read_cache(path_, physical);
+    } catch (const Error& error) {
+      path_.clear();
+      warn("going on without a cache of pipelines and tuned kernels: {}", error.what());
+    }
   }
   VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
   info.initialDataSize = data.size();
@@ -112,16 +107,16 @@ PipelineCache::PipelineCache(DeviceRef device, const PhysicalDevice& physical, c
 
 void PipelineCache::save() {
   if (path_.empty() || !changed_) return;
+  changed_ = false;  // what cannot be written now is not tried at every further call
   try {
     std::size_t size = 0;
     check(device_.table->vkGetPipelineCacheData(device_.device, cache_.get(), &size, nullptr),
           "reading the pipeline cache");
-    std::vector<char> data(size);
+    std::string data(size, '\0');
     check(device_.table->vkGetPipelineCacheData(device_.device, cache_.get(), &size, data.data()),
           "reading the pipeline cache");
     data.resize(size);
     write_cache(path_, data);
-    changed_ = false;
   } catch (const std::exception& error) {
     warn("the pipeline cache was not saved, the next start compiles shaders again: {}", error.what());
   }

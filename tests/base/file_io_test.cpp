@@ -1,11 +1,14 @@
 #include "base/file_io.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "base/atomic_file.hpp"
 #include "base/mapped_file.hpp"
@@ -45,7 +48,51 @@ TEST(ReadFile, ReadsBytesAndRefusesWhatIsTooLarge) {
   expect_error(ErrorCode::kFormat, {"x", "4 bytes", "at most 3"}, [&] { read_file(dir / "x", 3); });
   expect_error(ErrorCode::kNotFound, {"gone", "No such file"}, [&] { read_file(dir / "gone"); });
   expect_error(ErrorCode::kFormat, {"folder"}, [&] { read_file(dir.path()); });
-  expect_error(ErrorCode::kFormat, {"/dev/zero", "at most 1000"}, [&] { read_file("/dev/zero", 1000); });
+  expect_error(ErrorCode::kFormat, {"/dev/zero", "special file"}, [&] { read_file("/dev/zero", 1000); });
+}
+
+// Without a writer or a reader at the other end: opening must not wait for one.
+TEST(SpecialFiles, AreRefusedWithoutWaiting) {
+  TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  ::alarm(20);
+  const std::vector<std::string> parts{"pipe: expected a file, found a special file"};
+  expect_error(ErrorCode::kFormat, parts, [&] { read_file(dir / "pipe"); });
+  expect_error(ErrorCode::kFormat, parts, [&] { MappedFile file(dir / "pipe"); });
+  expect_error(ErrorCode::kFormat, parts, [&] { OutputFile file(dir / "pipe", OutputFile::Mode::kAppend); });
+  expect_error(ErrorCode::kFormat, parts, [&] { FileLock lock(dir / "pipe", "folder"); });
+  const int reader = ::open((dir / "pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  expect_error(ErrorCode::kFormat, parts, [&] { OutputFile file(dir / "pipe", OutputFile::Mode::kAppend); });
+  ::close(reader);
+  expect_error(ErrorCode::kFormat, {"/dev/null", "special file"}, [&] { read_file("/dev/null"); });
+  expect_error(ErrorCode::kFormat, {"/dev/null", "special file"}, [&] { MappedFile file("/dev/null"); });
+  ::alarm(0);
+}
+
+// As a shell gives `<(command)`.
+TEST(SpecialFiles, APipeThatIsADescriptorOfTheProcessIsReadToItsEnd) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::string text(200000, 'z');  // more than a pipe holds
+  std::thread writer([&] {
+    ::usleep(20000);
+    EXPECT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ::close(ends[1]);
+  });
+  EXPECT_EQ(read_file("/dev/fd/" + std::to_string(ends[0])), text);
+  writer.join();
+  ::close(ends[0]);
+}
+
+TEST(FileLock, LeavesWhatALinkLeadsToAlone) {
+  TempDir dir;
+  write_file_atomically(dir / "precious", "line 1\nline 2\n");
+  std::filesystem::create_symlink("precious", dir / ".lock");
+  std::filesystem::create_symlink("missing", dir / "other");
+  for (const char* name : {".lock", "other"})
+    expect_error(ErrorCode::kInvalidArgument, {name, "is a link to"}, [&] { FileLock lock(dir / name, "run"); });
+  EXPECT_EQ(read_file(dir / "precious"), "line 1\nline 2\n");
+  EXPECT_FALSE(std::filesystem::exists(dir / "missing"));
 }
 
 TEST(MappedFile, MapsMovesAndRefuses) {

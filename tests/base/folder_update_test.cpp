@@ -151,6 +151,69 @@ TEST(FolderUpdate, SurvivesKillsAtRandomMoments) {
   }
 }
 
+TEST(FolderUpdate, FilesKeepTheirModes) {
+  TempDir dir;
+  save(dir.path(), "one");
+  const auto wanted = std::filesystem::perms::owner_read | std::filesystem::perms::owner_write;
+  std::filesystem::permissions(dir / "state.json", wanted);
+  std::filesystem::permissions(dir / "model.safetensors", std::filesystem::perms::owner_read);
+  save(dir.path(), "two");
+  save(dir.path(), "three");
+  EXPECT_EQ(version_seen(dir.path()), "three");
+  EXPECT_EQ(std::filesystem::status(dir / "state.json").permissions(), wanted);
+  EXPECT_EQ(std::filesystem::status(dir / "model.safetensors").permissions(), std::filesystem::perms::owner_read);
+}
+
+// A folder unpacked from elsewhere: what its links lead to is neither moved nor removed nor written.
+TEST(FolderUpdate, LinksOfItsFoldersAreRefused) {
+  for (const char* name : {"checkpoint.ready", "checkpoint.writing"}) {
+    TempDir dir;
+    save(dir / "run", "one");
+    std::filesystem::create_directory(dir / "home");
+    write_file_atomically(dir / "home/state.json", "precious");
+    std::filesystem::create_symlink("../home", dir / "run" / name);
+    expect_error(ErrorCode::kInvalidArgument, {name, "is a link to ../home"},
+                 [&] { FolderUpdate::recover(dir / "run"); });
+    expect_error(ErrorCode::kInvalidArgument, {name, "is a link to ../home"}, [&] { save(dir / "run", "two"); });
+    EXPECT_EQ(read_file(dir / "home/state.json"), "precious");
+    EXPECT_EQ(listing(dir / "home").size(), 1u);
+    EXPECT_EQ(read_file(dir / "run/state.json"), "state.json one");
+  }
+}
+
+TEST(FolderUpdate, LinksAmongTheNewFilesAreRefused) {
+  TempDir dir;
+  save(dir / "run", "one");
+  write_file_atomically(dir / "precious", "precious");
+  std::filesystem::create_directory(dir / "run/checkpoint.ready");
+  write_file_atomically(dir / "run/checkpoint.ready/a", "new");
+  std::filesystem::create_symlink("../../precious", dir / "run/checkpoint.ready/metrics.jsonl");
+  expect_error(ErrorCode::kInvalidArgument, {"checkpoint.ready/metrics.jsonl", "is a link to ../../precious"},
+               [&] { FolderUpdate::recover(dir / "run"); });
+  EXPECT_FALSE(std::filesystem::exists(dir / "run/a")) << "all or nothing";
+  EXPECT_FALSE(std::filesystem::exists(dir / "run/metrics.jsonl"));
+}
+
+TEST(CheckNoLinkOut, RefusesWhatLeadsOutAndNothingElse) {
+  TempDir dir;
+  std::filesystem::create_directories(dir / "run/data");
+  write_file_atomically(dir / "run/inside", "x");
+  write_file_atomically(dir / "outside", "x");
+  std::filesystem::create_symlink("inside", dir / "run/near");
+  std::filesystem::create_symlink("../inside", dir / "run/data/near");
+  std::filesystem::create_symlink("../outside", dir / "run/far");
+  std::filesystem::create_symlink("missing", dir / "run/nowhere");
+  std::filesystem::create_directory(dir / "run and more");
+  std::filesystem::create_symlink("../run and more", dir / "run/sibling");
+  std::filesystem::create_symlink("run", dir / "link");
+  for (const std::filesystem::path& folder : {dir / "run", dir / "link"}) {
+    for (const char* good : {"inside", "near", "data", "data/near", "none"}) check_no_link_out(folder, good);
+    for (const char* bad : {"far", "nowhere", "sibling"})
+      expect_error(ErrorCode::kInvalidArgument, {bad, "is a link to", "remove the link"},
+                   [&] { check_no_link_out(folder, bad); });
+  }
+}
+
 TEST(FolderUpdate, RecoverLeavesAMissingFolderAlone) {
   TempDir dir;
   FolderUpdate::recover(dir / "none");

@@ -179,7 +179,7 @@ TEST(BadInput, ShapesThatDisagreeWithTheConfig) {
   config["head"]["group_size"] = 20;
   config["head"].erase("groups");
   write(run + "/config.json", config.dump());
-  expect_refusal(fabula(eval(run)), 1, {"group map has 17 groups", "head.groups 15"});
+  expect_refusal(fabula(eval(run)), 1, {"token_groups.json: the group map has 17 groups", "head.groups 15"});
   std::filesystem::remove(run + "/token_groups.json");  // such a map follows from the config: now the tensors disagree
   expect_refusal(fabula(eval(run)), 1, {"lm_head", "[17", "[15", "group_size"});
   config = good;

@@ -56,6 +56,14 @@ TEST(Html, EscapesMarkupAndRepairsUtf8) {
   EXPECT_EQ(html_escape("\xF0\x9F\x98"), bad + bad + bad);  // cut short
 }
 
+TEST(Report, APerplexityBeyondAMillionIsAPower) {
+  RunSummary summary;
+  summary.records.push_back({"eval", 1, {{"loss", 13.0}}, {}});
+  EXPECT_NE(report_html(summary).find("<b>442.4k</b><small>per token"), std::string::npos) << report_html(summary);
+  summary.records.front().values["loss"] = 639;
+  EXPECT_NE(report_html(summary).find("<b>3.27e+277</b><small>per token"), std::string::npos);
+}
+
 TEST(Report, ShowsEveryPartAndEscapesAllTexts) {
   const std::string html = report_html(some_run());
   for (const char* part : {"run &lt;1&gt; &amp; &quot;more&quot;", "&lt;i&gt;llvmpipe&lt;/i&gt;", "&lt;/pre&gt;",

@@ -44,6 +44,16 @@ std::vector<float> ramp(std::size_t count) {
   return values;
 }
 
+TEST(Safetensors, CutShortWhileItIsReadIsAnErrorWithTheFilesName) {
+  TempDir dir;
+  std::vector<float> values = ramp(100'000);
+  write_safetensors(dir / "m", {tensor_from_memory("a", {100'000}, values)}, {});
+  const SafetensorsFile file = SafetensorsFile::open(dir / "m");
+  std::filesystem::resize_file(dir / "m", 5000);
+  expect_error(ErrorCode::kIo, {(dir / "m").string(), "was cut short while it was read"},
+               [&] { file.read_f32("a", values); });
+}
+
 TEST(Safetensors, WhatIsWrittenIsRead) {
   TempDir dir;
   const std::vector<float> matrix = ramp(35);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "base/atomic_file.hpp"
 #include "base/hash.hpp"
@@ -53,6 +54,37 @@ class TokenFileTest : public testing::Test {
   test::TempDir folder_;
   Tokenizer tokenizer_ = test::small_tokenizer();
 };
+
+// By another program, while this one reads.
+TEST_F(TokenFileTest, CutShortIsAnErrorWithTheFilesName) {
+  std::string text;
+  while (text.size() < 100'000) text += "lowest newest\n<|endoftext|>\n";
+  prepare({write("a.txt", text)}, tokenizer_);
+  const TokenFile file(folder_ / "out.tokens");
+  std::vector<uint32_t> tokens(file.size());
+  file.read(0, tokens);
+  uint64_t seen = 0;
+  file.for_each_run(1, file.size() - 1, [&](std::span<const uint32_t> run) {
+    EXPECT_TRUE(std::equal(run.begin(), run.end(), tokens.begin() + 1 + static_cast<std::ptrdiff_t>(seen)));
+    seen += run.size();
+  });
+  EXPECT_EQ(seen, file.size() - 1);
+  std::filesystem::resize_file(folder_ / "out.tokens", 128);
+  test::expect_error(ErrorCode::kIo, {"out.tokens", "was cut short while it was read"},
+                     [&] { file.read(file.size() - 10, std::span(tokens).first(10)); });
+  test::expect_error(ErrorCode::kIo, {"out.tokens", "was cut short while it was read"},
+                     [&] { file.for_each_run(0, file.size(), [](std::span<const uint32_t>) {}); });
+}
+
+TEST_F(TokenFileTest, AnIdThatWasWrittenIntoItMeanwhileIsNotHandedOn) {
+  prepared();
+  const TokenFile file(folder_ / "out.tokens");
+  std::fstream(folder_ / "out.tokens", std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(kTokens)
+      .write("\xff\xff", 2);
+  std::vector<uint32_t> tokens(2);
+  test::expect_error(ErrorCode::kIo, {"out.tokens", "was written to while it was read"}, [&] { file.read(0, tokens); });
+}
 
 TEST_F(TokenFileTest, HoldsDocumentsInOrderEachEnded) {
   const Path a = write("a.txt", "\nlowest newest\n<|endoftext|>\n\n<|endoftext|>\nthe fox\n\xff\n<|endoftext|>\n"),

@@ -75,5 +75,36 @@ TEST_F(CacheFile, AFolderThatCannotBeMadeCostsNothing) {
   EXPECT_FALSE(session());
 }
 
+// A link to itself is a folder that nobody may look into, root included.
+TEST_F(CacheFile, AFolderThatCannotBeReadCostsAWarning) {
+  fs::create_symlink("cache", dir_ / "cache");
+  testing::internal::CaptureStderr();
+  EXPECT_FALSE(session());
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("warning: going on without a cache"), std::string::npos) << said;
+  EXPECT_NE(said.find((dir_ / "cache").string()), std::string::npos) << said;
+  EXPECT_TRUE(file_.empty());
+}
+
+TEST_F(CacheFile, WhatCannotBeWrittenIsSaidOnce) {
+  std::ofstream(dir_ / "cache") << "a file in the way";
+  DeviceOptions options = base_options();
+  options.cache_dir = (dir_ / "cache").string();
+  testing::internal::CaptureStderr();
+  {
+    const auto device = Device::open(options);
+    const Buffer values = upload_new(*device, std::vector<std::uint32_t>(64, 1), "values");
+    CommandList list = device->new_list({"list", false});
+    list.dispatch(add_call(*device, values, 64));
+    list.end();
+    device->save_pipeline_cache();
+    device->save_pipeline_cache();
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  const std::size_t first = said.find("warning: ");
+  EXPECT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(said.find("warning: ", first + 1), std::string::npos) << said;
+}
+
 }  // namespace
 }  // namespace fabula::vk

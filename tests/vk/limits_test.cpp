@@ -29,6 +29,19 @@ class LimitsFile : public testing::Test {
   test::TempDir dir_;
 };
 
+TEST_F(LimitsFile, IsReadWithBounds) {
+  DeviceProfile profile = big_device();
+  const auto refuse = [&](const std::string& json, const std::string& why) {
+    expect_error(ErrorCode::kInvalidArgument, {"limits.json: ", why}, [&] { apply(profile, json); });
+  };
+  refuse(std::string(1'000'000, '['), "nested deeper than 4 levels");
+  refuse(R"({"heap_cap": 2, "heap_cap": 1})", "\"heap_cap\" is there twice");
+  refuse(std::string(2'000'000, ' '), "at most 1048576");
+  refuse(R"({"heap_cap": )", "not valid JSON");
+  refuse("{\"heap\xff\": 1}", "not valid JSON");
+  EXPECT_EQ(profile.limits.heap_cap, 0u);
+}
+
 TEST(Limits, NativeChangesNothing) {
   DeviceProfile profile = big_device();
   apply_limits(profile, "native");
