@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/fail.hpp"
+#include "base/file_kind.hpp"
 
 namespace fabula {
 namespace {
@@ -24,6 +25,7 @@ std::string json_message(std::string_view what) {
 }
 
 json parse_json(std::string_view text, std::string_view source, const JsonLimits& limits) {
+  refuse_git_lfs_pointer(text, source);
   if (text.size() > limits.max_bytes) {
     fail(ErrorCode::kFormat, "{}: {} bytes of JSON, at most {} are expected", source, text.size(), limits.max_bytes);
   }
@@ -48,6 +50,12 @@ json parse_json(std::string_view text, std::string_view source, const JsonLimits
   } catch (const json::exception& error) {
     fail(ErrorCode::kFormat, "{}: not valid JSON: {}", source, json_message(error.what()));
   }
+}
+
+std::string json_excerpt(const json& value) {
+  constexpr std::size_t kMost = 60;
+  const std::string text = dump(value, -1);
+  return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
 }
 
 std::string dump_json(const json& value, int indent) {

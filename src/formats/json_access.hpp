@@ -13,12 +13,16 @@ struct JsonLimits {
 };
 
 /// Parses JSON that someone else wrote. Error kFormat naming `source` for a text that is too large, too deep, not JSON,
-/// not UTF-8, or has a key twice in one object (where readers disagree on which one counts).
+/// not UTF-8, a Git LFS pointer in its place, or has a key twice in one object (where readers disagree on which one
+/// counts).
 nlohmann::json parse_json(std::string_view text, std::string_view source, const JsonLimits& limits = {});
 
 /// The parser's own "[json.exception.parse_error.101] parse error at line 1, ..." without the bracket, which means
 /// nothing to a user.
 std::string json_message(std::string_view what);
+
+/// The text of a value for a message, cut where it is long.
+std::string json_excerpt(const nlohmann::json& value);
 
 /// The text of a value; bytes that are not UTF-8 become U+FFFD. indent -1 is one line.
 std::string dump_json(const nlohmann::json& value, int indent = -1);
