@@ -78,6 +78,9 @@ std::string totals_text(const FrequencyReport& report) {
         "group loss               {:.4f}\nslot loss                {:.4f}\n",
         100 * total.mean(&LabelSums::group_correct), 100 * total.mean(&LabelSums::slot_correct),
         total.mean(&LabelSums::group_loss), total.mean(&LabelSums::slot_loss));
+  if (report.rows_without_token > 0)
+    text += fmt::format("mass without a token     {:.3g}, of {} rows\n", total.mean(&LabelSums::mass_without_token),
+                        report.rows_without_token);
   return text;
 }
 
@@ -119,6 +122,8 @@ std::string bins_text(const FrequencyTable& table) {
 
 std::string frequency_json(const FrequencyReport& report) {
   Json json = sums_json(report.table.total(), report.has_groups);
+  json["rows_without_token"] = report.rows_without_token;
+  json["mass_without_token"] = number(report.table.total().mean(&LabelSums::mass_without_token));
   json["counts"] = report.counted;
   json["counts_of_the_data_itself"] = report.counted_itself;
   json["bands"] = bands_json(report);

@@ -8,9 +8,10 @@ namespace fabula::app {
 /// What `fabula eval --by-frequency` shows.
 struct FrequencyReport {
   const infer::FrequencyTable& table;
-  bool has_groups;      ///< a two-level head
-  std::string counted;  ///< the text whose tokens were counted
-  bool counted_itself;  ///< it is the evaluated text
+  bool has_groups;                     ///< a two-level head
+  std::string counted;                 ///< the text whose tokens were counted
+  bool counted_itself;                 ///< it is the evaluated text
+  std::size_t rows_without_token = 0;  ///< of the model
 };
 
 /// As one JSON object, or as text with tables.

@@ -53,6 +53,7 @@ class EvaluationRun {
   explicit EvaluationRun(const EvalArgs& args)
       : args_(args),
         folder_(args.run),
+        unused_(folder_.rows_without_token()),
         data_(args.data, folder_.tokenizer()),
         batch_(batch_size()),
         sequence_(length()),
@@ -65,6 +66,7 @@ class EvaluationRun {
   int by_frequency();
 
  private:
+  infer::Evaluation evaluate();
   const models::LanguageModel& model() const { return folder_.model(); }
   std::int64_t batch_size() const {
     return args_.batch_size > 0 ? args_.batch_size : folder_.config().train.batch_size;
@@ -87,6 +89,7 @@ class EvaluationRun {
 
   const EvalArgs& args_;
   infer::ModelFolder folder_;
+  std::vector<std::uint32_t> unused_;  ///< rows without a token
   EvaluationText data_;
   std::int64_t batch_, sequence_;
   text::BatchSource source_;
@@ -94,16 +97,23 @@ class EvaluationRun {
   ProgressLine progress_;
 };
 
-int EvaluationRun::totals() {
+infer::Evaluation EvaluationRun::evaluate() {
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
   graph::Workload workload(device->profile());
-  const infer::EvaluationGraph graph = infer::add_evaluation_graph(workload, model(), batch_, sequence_);
-  graph::Runtime runtime(*device, std::move(workload));
-  folder_.load_weights(runtime);
-  watch_signals();
-  const infer::Evaluation result =
-      infer::evaluate(runtime, graph, model(), source_, batches(),
-                      [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
+  const auto run = [&](const auto& graphs) {
+    graph::Runtime runtime(*device, std::move(workload));
+    folder_.load_weights(runtime);
+    watch_signals();
+    return infer::evaluate(runtime, graphs, model(), source_, batches(),
+                           [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
+  };
+  // What rows without a token have needs the whole distribution of every position, which nothing else here does.
+  if (unused_.empty()) return run(infer::add_evaluation_graph(workload, model(), batch_, sequence_));
+  return run(infer::add_label_graphs(workload, model(), batch_, sequence_, infer::kLogProbBytes, unused_));
+}
+
+int EvaluationRun::totals() {
+  const infer::Evaluation result = evaluate();
   progress_.end();
   if (stopped()) return 130;
   if (args_.json) {
@@ -112,7 +122,9 @@ int EvaluationRun::totals() {
                              {"positions", result.positions},
                              {"token_accuracy", number(result.token_accuracy())},
                              {"group_accuracy", number(result.group_accuracy())},
-                             {"token_in_group_accuracy", number(result.token_in_group_accuracy())}}));
+                             {"token_in_group_accuracy", number(result.token_in_group_accuracy())},
+                             {"rows_without_token", unused_.size()},
+                             {"mass_without_token", number(result.mean_mass_without_token())}}));
     return 0;
   }
   fmt::print("positions                {}\nloss                     {:.4f}\nperplexity               {}\n",
@@ -121,6 +133,9 @@ int EvaluationRun::totals() {
   if (result.has_groups)
     fmt::print("group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n", 100 * result.group_accuracy(),
                100 * result.token_in_group_accuracy());
+  if (!unused_.empty())
+    fmt::print("mass without a token     {:.3g}, of {} rows of {}\n", result.mean_mass_without_token(), unused_.size(),
+               model().config().vocab_size);
   return 0;
 }
 
@@ -132,7 +147,8 @@ int EvaluationRun::by_frequency() {
   infer::FrequencyTable table(counts, model().config().vocab_size);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
   graph::Workload workload(device->profile());
-  const infer::LabelGraphs graphs = infer::add_label_graphs(workload, model(), batch_, sequence_);
+  const infer::LabelGraphs graphs =
+      infer::add_label_graphs(workload, model(), batch_, sequence_, infer::kLogProbBytes, unused_);
   graph::Runtime runtime(*device, std::move(workload));
   folder_.load_weights(runtime);
   watch_signals();
@@ -141,7 +157,7 @@ int EvaluationRun::by_frequency() {
       [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
   progress_.end();
   if (stopped()) return 130;
-  const FrequencyReport report{table, graphs.has_groups(), counted, args_.counts.empty()};
+  const FrequencyReport report{table, graphs.has_groups(), counted, args_.counts.empty(), unused_.size()};
   fmt::print("{}", args_.json ? frequency_json(report) : frequency_text(report));
   return 0;
 }
@@ -153,37 +169,80 @@ int eval(const EvalArgs& args) {
   return args.by_frequency ? run.by_frequency() : run.totals();
 }
 
+namespace {
+
+/// What scoring has shown so far, as the end of its output.
+class ScoreOutput {
+ public:
+  ScoreOutput(const infer::ModelFolder& folder, bool json)
+      : tokenizer_(folder.tokenizer()), rows_without_token_(folder.rows_without_token().size()), json_(json) {}
+
+  void add(const infer::TokenScore& s) {
+    if (count_++ == 0 && !json_)
+      fmt::print("{:>8} {:>10} {:>10} {:>10}  token\n", "id", "log p", "log p(g)", "log p(s|g)");
+    log_p_ += s.log_p;
+    mass_ += s.mass_without_token;
+    const std::string& bytes = tokenizer_.token_bytes(s.id);
+    const auto cell = [](double value) { return std::isnan(value) ? "-" : fmt::format("{:.4f}", value); };
+    if (!json_) {
+      print("{:>8} {:>10.4f} {:>10} {:>10}  {}\n", s.id, s.log_p, cell(s.log_p_group), cell(s.log_p_slot), dump(bytes));
+      return;
+    }
+    Json token{{"id", s.id},
+               {"token", bytes},
+               {"log_p", number(s.log_p)},
+               {"log_p_group", number(s.log_p_group)},
+               {"log_p_slot", number(s.log_p_slot)}};
+    if (rows_without_token_ > 0) token["mass_without_token"] = number(s.mass_without_token);
+    tokens_.push_back(std::move(token));
+  }
+
+  /// `error`: what has ended it before its end, else empty.
+  void finish(const std::string& error = {}) const {
+    if (count_ == 0) return;
+    const auto count = static_cast<double>(count_);
+    const double mean = -log_p_ / count;
+    if (json_) {
+      Json json{{"log_p", number(log_p_)},
+                {"loss", number(mean)},
+                {"perplexity", number(std::exp(mean))},
+                {"rows_without_token", rows_without_token_},
+                {"mass_without_token", mass_ / count},
+                {"tokens", tokens_}};
+      if (!error.empty()) json["error"] = error;
+      fmt::print("{}\n", dump(json, 2));
+      return;
+    }
+    fmt::print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {}\n", count_, log_p_, mean,
+               perplexity_text(std::exp(mean), 3));
+    if (rows_without_token_ > 0)
+      fmt::print("{} rows of the model have no token, and {:.3g} of the probability on average\n", rows_without_token_,
+                 mass_ / count);
+  }
+
+ private:
+  const text::Tokenizer& tokenizer_;
+  std::size_t rows_without_token_;
+  bool json_;
+  std::int64_t count_ = 0;
+  double log_p_ = 0, mass_ = 0;
+  Json tokens_ = Json::array();
+};
+
+}  // namespace
+
 int score(const ScoreArgs& args) {
   const infer::ModelFolder folder(args.run);
   const std::string text = args.file.empty() ? args.text : read_file(args.file);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
-  const std::vector<infer::TokenScore> scores = infer::score(*device, folder, text);
-  double sum = 0;
-  Json list = Json::array();
-  if (!args.json) fmt::print("{:>8} {:>10} {:>10} {:>10}  token\n", "id", "log p", "log p(g)", "log p(s|g)");
-  for (const infer::TokenScore& s : scores) {
-    sum += s.log_p;
-    const std::string& bytes = folder.tokenizer().token_bytes(s.id);
-    if (args.json)
-      list.push_back({{"id", s.id},
-                      {"token", bytes},
-                      {"log_p", number(s.log_p)},
-                      {"log_p_group", number(s.log_p_group)},
-                      {"log_p_slot", number(s.log_p_slot)}});
-    else
-      print("{:>8} {:>10.4f} {:>10} {:>10}  {}\n", s.id, s.log_p,
-            std::isnan(s.log_p_group) ? "-" : fmt::format("{:.4f}", s.log_p_group),
-            std::isnan(s.log_p_slot) ? "-" : fmt::format("{:.4f}", s.log_p_slot), dump(bytes));
+  ScoreOutput output(folder, args.json);
+  try {
+    infer::score(*device, folder, text, [&](const infer::TokenScore& score) { output.add(score); });
+  } catch (const Error& error) {
+    output.finish(error.what());
+    throw;
   }
-  const double mean = -sum / static_cast<double>(scores.size());
-  if (args.json)
-    fmt::print(
-        "{}\n",
-        dump({{"log_p", number(sum)}, {"loss", number(mean)}, {"perplexity", number(std::exp(mean))}, {"tokens", list}},
-             2));
-  else
-    fmt::print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {}\n", scores.size(), sum, mean,
-               perplexity_text(std::exp(mean), 3));
+  output.finish();
   return 0;
 }
 
@@ -204,22 +263,84 @@ int generate(const GenerateArgs& args) {
   for (std::int64_t sample = 0; sample < args.samples && !signals.requested(); ++sample) {
     infer::GenerateOptions options{.sampler = args.sampler, .max_tokens = args.max_tokens, .stop_at_end_of_text = true};
     options.sampler.seed += static_cast<std::uint64_t>(sample);
+    std::string text;
     const auto stream = [&](std::string_view piece) {
+      text += piece;
       if (args.json) return !signals.requested();
       print("{}", piece);
       std::fflush(stdout);
       return !signals.requested();
     };
-    if (!args.json) stream(args.prompt);
-    const std::string text = generator.generate(args.prompt, options, stream);
+    const auto entry = [&] { return Json{{"prompt", args.prompt}, {"text", text}, {"seed", options.sampler.seed}}; };
+    if (!args.json) fmt::print("{}", args.prompt), std::fflush(stdout);
+    try {
+      generator.generate(args.prompt, options, stream);
+    } catch (const Error& error) {
+      // What there is of it belongs to the user all the same.
+      if (!text.empty()) list.push_back(entry()), list.back()["error"] = error.what();
+      if (args.json && !list.empty()) fmt::print("{}\n", dump(list, 2));
+      throw;
+    }
     if (args.json)
-      list.push_back({{"prompt", args.prompt}, {"text", text}, {"seed", options.sampler.seed}});
+      list.push_back(entry());
     else
       fmt::print("{}", sample + 1 < args.samples ? "\n\n---\n\n" : "\n");
   }
   if (args.json) fmt::print("{}\n", dump(list, 2));
   return signals.requested() ? 130 : 0;
 }
+
+namespace {
+
+Json model_json(const infer::ModelFolder& folder) {
+  const models::LanguageModel& model = folder.model();
+  const ModelConfig& c = model.config();
+  Json json{{"model", models::describe(model)},
+            {"family", family_name(c.family)},
+            {"layers", c.layers},
+            {"hidden", c.hidden},
+            {"heads", c.heads},
+            {"positions", c.n_positions},
+            {"vocabulary", c.vocab_size},
+            {"tokens", folder.tokenizer().vocab_size()},
+            {"rows_without_token", folder.rows_without_token().size()},
+            {"head", head_kind_name(c.head.kind)},
+            {"head_in_full", describe_head(c)},
+            {"tie_word_embeddings", c.tie_word_embeddings},
+            {"parameters", model.parameter_count()},
+            {"body_parameters", model.body_parameter_count()}};
+  if (c.head.kind == HeadKind::kGrouped)
+    json.update(Json{{"groups", c.groups()},
+                     {"group_size", c.slots()},
+                     {"shortlist", c.head.shortlist},
+                     {"modulation", modulation_name(c.head.modulation)},
+                     {"prototypes", c.head.prototypes},
+                     {"map", group_map_name(c.head.map)}});
+  if (c.head.kind == HeadKind::kAdaptive) json["cutoffs"] = c.cutoffs();
+  return json;
+}
+
+Json run_json(const RunState& state, const RunConfig& config) {
+  const auto data = state.texts.find("data");
+  return {{"step", state.step},
+          {"tokens_seen", state.tokens_seen},
+          {"best_validation_loss", number(state.best_val_loss)},
+          {"data", data == state.texts.end() ? Json() : Json(data->second)},
+          {"device", state.device},
+          {"driver", state.driver},
+          {"kernels", state.lowering},
+          {"train", Json::parse(config_json(config))["train"]}};
+}
+
+void print_rows(const Json& json, const std::string& prefix = {}) {
+  for (const auto& [key, value] : json.items())
+    if (value.is_object())
+      print_rows(value, prefix + key + ".");
+    else
+      print("{:<26} {}\n", prefix + key, value.is_string() ? value.get<std::string>() : dump(value));
+}
+
+}  // namespace
 
 int info_run(const InfoArgs& args) {
   if (args.keys) {
@@ -229,33 +350,13 @@ int info_run(const InfoArgs& args) {
   if (args.run.empty()) fail(ErrorCode::kInvalidArgument, "name a run folder (or ask for --config-keys)");
   if (args.verify) return verify_run(args.run);
   const infer::ModelFolder folder(args.run);
-  const models::LanguageModel& model = folder.model();
-  const ModelConfig& c = model.config();
-  Json json{{"family", family_name(c.family)},
-            {"layers", c.layers},
-            {"hidden", c.hidden},
-            {"heads", c.heads},
-            {"positions", c.n_positions},
-            {"vocabulary", c.vocab_size},
-            {"head", head_kind_name(c.head.kind)},
-            {"parameters", model.parameter_count()},
-            {"body_parameters", model.body_parameter_count()}};
-  if (c.head.kind == HeadKind::kGrouped) json["groups"] = c.groups(), json["group_size"] = c.slots();
+  Json json = model_json(folder);
   const std::filesystem::path state_file = FolderUpdate::current(args.run, "state.json");
-  if (std::filesystem::exists(state_file)) {
-    const RunState state = read_run_state(state_file);
-    json["step"] = state.step;
-    json["tokens_seen"] = state.tokens_seen;
-    json["best_validation_loss"] = number(state.best_val_loss);
-    json["device"] = state.device;
-    json["driver"] = state.driver;
-    json["kernels"] = state.lowering;
-  }
+  if (std::filesystem::exists(state_file)) json.update(run_json(read_run_state(state_file), folder.config()));
   if (args.json)
     fmt::print("{}\n", dump(json, 2));
   else
-    for (const auto& [key, value] : json.items())
-      print("{:<22} {}\n", key, value.is_string() ? value.get<std::string>() : dump(value));
+    print_rows(json);
   return 0;
 }
 

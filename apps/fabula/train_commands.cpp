@@ -67,6 +67,8 @@ std::string lower_rate_command(TrainArgs args, const RunConfig& config, const tr
 int train(const TrainArgs& args) {
   RunConfig config = load_config(args.config, args.overrides);
   models::check_supported(config.model, train::sequence_length(config), true);
+  if (config.model.attn_dropout_left_out)
+    info("{}: attn_pdrop is left out and taken as 0: dropout of attention weights is not implemented", args.config);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   train::RunFolder folder(args.out);
   if (args.resume == "last-good") folder.go_back();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/fail.hpp"
+#include "base/file_kind.hpp"
 
 namespace fabula {
 
@@ -16,6 +17,7 @@ std::string json_message(std::string_view what) {
 }
 
 json parse_json(std::string_view text, std::string_view source, const JsonLimits& limits) {
+  refuse_git_lfs_pointer(text, source);
   if (text.size() > limits.max_bytes) {
     fail(ErrorCode::kFormat, "{}: {} bytes of JSON, at most {} are expected", source, text.size(), limits.max_bytes);
   }

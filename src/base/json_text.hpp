@@ -13,7 +13,8 @@ struct JsonLimits {
 };
 
 /// Parses JSON that someone else wrote. Error kFormat naming `source` for a text that is too large, too deep, not JSON,
-/// not UTF-8, or has a key twice in one object (where readers disagree on which one counts).
+/// not UTF-8, a Git LFS pointer in its place, or has a key twice in one object (where readers disagree on which one
+/// counts).
 nlohmann::json parse_json(std::string_view text, std::string_view source, const JsonLimits& limits = {});
 
 /// The parser's own "[json.exception.parse_error.101] parse error at line 1, ..." without the bracket, which means

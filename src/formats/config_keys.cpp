@@ -62,7 +62,7 @@ const ConfigKey kKeys[] = {
     {"", "embd_pdrop", "embed_dropout", RealField{FABULA_AT(double, model.embd_dropout), 0, 0.99},
      "Dropout after the embeddings."},
     {"", "attn_pdrop", "attention_dropout", RealField{FABULA_AT(double, model.attn_dropout), 0, 0.99},
-     "Dropout of attention weights; training needs 0 here."},
+     "Dropout of attention weights; training needs 0 here, which a key left out means."},
     {"", "resid_pdrop", "resid_dropout", RealField{FABULA_AT(double, model.resid_dropout), 0, 0.99},
      "Dropout before each residual sum."},
     {"", "tie_word_embeddings", "tie_word_embeddings", BooleanField{FABULA_AT(bool, model.tie_word_embeddings)},
@@ -166,80 +166,6 @@ const ConfigKey kKeys[] = {
 #undef FABULA_CHOICE
 #undef FABULA_AT
 
-// Sources: transformers, models/gpt2 and models/gpt_neo configuration and modeling files.
-constexpr FixedKey kFixed[] = {
-    {"scale_attn_weights", "true", "attention scores are always divided by sqrt(head size) in a GPT-2 model here"},
-    {"scale_attn_by_inverse_layer_idx", "false", "attention scaled by the layer's number is not implemented"},
-    {"reorder_and_upcast_attn", "false", "reordered attention is not implemented"},
-    {"add_cross_attention", "false", "cross attention is not implemented"},
-    {"is_encoder_decoder", "false", "encoder-decoder models are not implemented"},
-    {"is_decoder", "false", "models meant for an encoder-decoder are not implemented"},
-    {"pruned_heads", "{}", "pruned heads are not implemented"},
-    {"quantization_config", "null", "quantised weights are not implemented"},
-};
-
-constexpr std::string_view kIgnored[] = {
-    "architectures",
-    "auto_map",
-    "transformers_version",
-    "torch_dtype",
-    "dtype",
-    "use_cache",
-    "n_ctx",
-    "gradient_checkpointing",
-    "classifier_dropout",
-    "summary_activation",
-    "summary_first_dropout",
-    "summary_proj_to_labels",
-    "summary_type",
-    "summary_use_proj",
-    "task_specific_params",
-    "tokenizer_class",
-    "pad_token_id",
-    "sep_token_id",
-    "decoder_start_token_id",
-    "return_dict",
-    "return_dict_in_generate",
-    "output_hidden_states",
-    "output_attentions",
-    "output_scores",
-    "torchscript",
-    "use_bfloat16",
-    "tf_legacy_loss",
-    "chunk_size_feed_forward",
-    "max_length",
-    "min_length",
-    "do_sample",
-    "early_stopping",
-    "num_beams",
-    "num_beam_groups",
-    "diversity_penalty",
-    "temperature",
-    "top_k",
-    "top_p",
-    "typical_p",
-    "repetition_penalty",
-    "length_penalty",
-    "no_repeat_ngram_size",
-    "encoder_no_repeat_ngram_size",
-    "bad_words_ids",
-    "num_return_sequences",
-    "prefix",
-    "finetuning_task",
-    "id2label",
-    "label2id",
-    "problem_type",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "remove_invalid_values",
-    "exponential_decay_length_penalty",
-    "suppress_tokens",
-    "begin_suppress_tokens",
-    "cross_attention_hidden_size",
-    "tie_encoder_decoder",
-    "name_or_path",
-};
-
 }  // namespace
 
 std::string ConfigKey::path(ModelFamily family) const {
@@ -248,13 +174,6 @@ std::string ConfigKey::path(ModelFamily family) const {
 
 std::span<const ConfigKey> config_keys() {
   return kKeys;
-}
-std::span<const FixedKey> fixed_keys() {
-  return kFixed;
-}
-
-bool is_ignored_key(std::string_view name) {
-  return name.starts_with('_') || std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
 }
 
 std::string_view family_name(ModelFamily family) {

@@ -67,17 +67,6 @@ std::span<const ConfigKey> config_keys();
 /// Does this key mean anything to a head of this kind and modulation? Keys that do not are left out on writing.
 bool key_applies(const ConfigKey& key, const HeadConfig& head);
 
-/// A Hugging Face key that is accepted with one value only, as JSON text; another would change what the model computes.
-struct FixedKey {
-  std::string_view name;
-  std::string_view value;
-  std::string_view why;
-};
-std::span<const FixedKey> fixed_keys();
-
-/// A Hugging Face key that says nothing about what the model computes.
-bool is_ignored_key(std::string_view name);
-
 inline constexpr std::int64_t kMaxLayers = 1024;
 
 }  // namespace fabula

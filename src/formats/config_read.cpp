@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -12,6 +11,7 @@
 #include "formats/config_io.hpp"
 #include "formats/config_keys.hpp"
 #include "formats/json_access.hpp"
+#include "formats/unknown_keys.hpp"
 
 namespace fabula {
 namespace {
@@ -19,15 +19,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxConfigBytes = 4u << 20;
-constexpr std::size_t kMaxValueShown = 60;
 constexpr std::size_t kMaxListEntries = 64;
 constexpr std::string_view kOwnPrefix = "fabula_";
-constexpr std::string_view kSections[] = {"head", "train"};
-
-std::string shown(const json& value) {
-  const std::string text = dump_json(value);
-  return text.size() <= kMaxValueShown ? text : text.substr(0, kMaxValueShown) + "...";
-}
 
 std::string range_text(double min, double max) {
   if (max == std::numeric_limits<double>::infinity()) return fmt::format("at least {}", min);
@@ -37,33 +30,30 @@ std::string range_text(double min, double max) {
 // Reads one config text. Every failure names the file (or the override) and the key.
 class ConfigReader {
  public:
-  ConfigReader(std::string_view source, json root) : source_(source), root_(std::move(root)) {}
+  ConfigReader(std::string_view source, json root) : root_(std::move(root)) {
+    origin_.source = source;
+    origin_.foreign = (root_.contains("architectures") || root_.contains("transformers_version")) &&
+                      !root_.contains("head") && !root_.contains("train");
+  }
 
   void apply_override(const std::string& text);
   RunConfig read();
 
  private:
-  std::string where(const std::string& path) const {
-    const auto it = overrides_.find(path);
-    return it == overrides_.end() ? source_ + ": " + path : "--set " + it->second + ": " + path;
-  }
   [[noreturn]] void fail_value(const std::string& path, const json& value, const std::string& expected) const {
-    fail(ErrorCode::kInvalidArgument, "{} is {}, expected {}", where(path), shown(value), expected);
+    fail(ErrorCode::kInvalidArgument, "{} is {}, expected {}", origin_.where(path), json_excerpt(value), expected);
   }
 
   ModelFamily read_family() const;
-  void check_keys(const json& object, std::string_view section) const;
-  [[noreturn]] void fail_unknown(const std::string& key, std::string_view section) const;
-  std::vector<std::string> known_names(std::string_view section) const;
+  void read_keys();
   void read_key(const ConfigKey& key, const json& value);
   void read_attention();
   std::vector<AttentionKind> attention_list(const json& value, const std::string& path) const;
   std::vector<AttentionKind> attention_patterns(const json& value) const;
   void set_dependent_defaults();
 
-  std::string source_;
   json root_;
-  std::map<std::string, std::string> overrides_;  // dotted key -> the text that set it
+  ConfigOrigin origin_;
   ModelFamily family_ = ModelFamily::kGpt2;
   RunConfig config_;
   std::set<std::string> given_;
@@ -83,8 +73,8 @@ void ConfigReader::apply_override(const std::string& text) {
     root_[path] = std::move(value);
   } else {
     const std::string section = path.substr(0, dot);
-    if (std::find(std::begin(kSections), std::end(kSections), section) == std::end(kSections)) {
-      const std::vector<std::string> sections(std::begin(kSections), std::end(kSections));
+    if (std::find(std::begin(kConfigSections), std::end(kConfigSections), section) == std::end(kConfigSections)) {
+      const std::vector<std::string> sections(std::begin(kConfigSections), std::end(kConfigSections));
       fail(ErrorCode::kInvalidArgument, "--set {}: no section \"{}\"; there are head and train{}", text, section,
            did_you_mean(section, sections));
     }
@@ -92,69 +82,28 @@ void ConfigReader::apply_override(const std::string& text) {
     if (!object.is_object() && !object.is_null()) fail_value(section, object, "an object");
     object[path.substr(dot + 1)] = std::move(value);
   }
-  overrides_[path] = text;
+  origin_.overrides[path] = text;
 }
 
 ModelFamily ConfigReader::read_family() const {
   const auto it = root_.find("model_type");
-  if (it == root_.end())
-    fail(ErrorCode::kInvalidArgument, "{}: model_type is missing; set it to gpt2 or gpt_neo", source_);
+  if (it == root_.end()) {
+    // Files of 2019 name the class alone.
+    const auto classes = root_.find("architectures");
+    if (classes != root_.end() && classes->is_array() && classes->size() == 1 && classes->front().is_string()) {
+      const std::string name = classes->front().get<std::string>();
+      if (name == "GPT2LMHeadModel" || name == "GPT2DoubleHeadsModel" || name == "GPT2Model") return ModelFamily::kGpt2;
+      if (name == "GPTNeoForCausalLM" || name == "GPTNeoModel") return ModelFamily::kGptNeo;
+    }
+    fail(ErrorCode::kInvalidArgument, "{}: model_type is missing; set it to gpt2 or gpt_neo", origin_.source);
+  }
   std::string name = it->is_string() ? it->get<std::string>() : "";
   if (name.starts_with(kOwnPrefix)) name.erase(0, kOwnPrefix.size());
   for (const ModelFamily family : {ModelFamily::kGpt2, ModelFamily::kGptNeo}) {
     if (name == family_name(family)) return family;
   }
-  fail(ErrorCode::kUnsupported, "{} is {}; fabula has gpt2 and gpt_neo", where("model_type"), shown(*it));
-}
-
-std::vector<std::string> ConfigReader::known_names(std::string_view section) const {
-  std::vector<std::string> names;
-  for (const ConfigKey& key : config_keys()) {
-    if (key.section == section && !key.name(family_).empty()) names.emplace_back(key.name(family_));
-  }
-  if (section.empty()) names.insert(names.end(), std::begin(kSections), std::end(kSections));
-  return names;
-}
-
-void ConfigReader::fail_unknown(const std::string& key, std::string_view section) const {
-  const std::string path = section.empty() ? key : std::string(section) + "." + key;
-  const std::string start = overrides_.contains(path) ? "--set " + overrides_.at(path) : source_;
-  for (const ConfigKey& other : config_keys()) {
-    const bool named_so = key == other.gpt2 || key == other.gpt_neo;
-    if (!named_so) continue;
-    if (other.name(family_).empty()) {
-      fail(ErrorCode::kInvalidArgument, "{}: \"{}\" means nothing to a {} model; remove it", start, key,
-           family_name(family_));
-    }
-    fail(ErrorCode::kInvalidArgument, "{}: unknown key \"{}\"; a {} config spells it \"{}\"", start, path,
-         family_name(family_), other.path(family_));
-  }
-  const bool foreign = section.empty() && (root_.contains("architectures") || root_.contains("transformers_version")) &&
-                       !root_.contains("head") && !root_.contains("train");
-  const std::vector<std::string> names = known_names(section);
-  const std::string hint = did_you_mean(key, names);
-  fail(ErrorCode::kInvalidArgument, "{}: unknown key \"{}\"{}", start, path.substr(0, 100),
-       !hint.empty() ? hint
-       : foreign     ? "; if it does not change what the model computes, remove it"
-                     : "; the valid keys are " + fmt::format("{}", fmt::join(names, ", ")));
-}
-
-void ConfigReader::check_keys(const json& object, std::string_view section) const {
-  const std::vector<std::string> names = known_names(section);
-  for (const auto& [key, value] : object.items()) {
-    if (std::find(names.begin(), names.end(), key) != names.end()) continue;
-    if (section.empty()) {
-      const auto fixed =
-          std::find_if(fixed_keys().begin(), fixed_keys().end(), [&](const FixedKey& k) { return k.name == key; });
-      if (fixed != fixed_keys().end()) {
-        if (value == json::parse(fixed->value) || value.is_null()) continue;
-        fail(ErrorCode::kUnsupported, "{} is {}, only {} is possible: {}", where(key), shown(value), fixed->value,
-             fixed->why);
-      }
-      if (is_ignored_key(key)) continue;
-    }
-    fail_unknown(key, section);
-  }
+  fail(ErrorCode::kUnsupported, "{} is {}; fabula has gpt2 and gpt_neo", origin_.where("model_type"),
+       json_excerpt(*it));
 }
 
 // An integer, or a real without a fraction (1e6); nothing for anything else.
@@ -217,7 +166,7 @@ void ConfigReader::read_key(const ConfigKey& key, const json& value) {
     const std::string name = value.is_string() ? value.get<std::string>() : "";
     const auto it = std::find(choice->names.begin(), choice->names.end(), name);
     if (it == choice->names.end()) {
-      fail(ErrorCode::kUnsupported, "{} is {}; fabula has {}", where(path), shown(value),
+      fail(ErrorCode::kUnsupported, "{} is {}; fabula has {}", origin_.where(path), json_excerpt(value),
            fmt::join(choice->names, ", "));
     }
     choice->set(config_, static_cast<int>(it - choice->names.begin()));
@@ -262,7 +211,7 @@ void ConfigReader::read_attention() {
     const std::vector<AttentionKind> list = attention_list(*layers, "attention_layers");
     if (types != root_.end() && list != kinds) {
       fail(ErrorCode::kInvalidArgument, "{}: attention_layers and attention_types disagree; remove one of them",
-           source_);
+           origin_.source);
     }
     kinds = list;
   }
@@ -281,19 +230,14 @@ void ConfigReader::set_dependent_defaults() {
   if (config_.train.dropout >= 0) {
     config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;
     config_.model.attn_dropout = 0;
+  } else {
+    config_.model.attn_dropout_left_out = family_ == ModelFamily::kGpt2 && !given_.contains("attn_pdrop");
   }
 }
 
-RunConfig ConfigReader::read() {
-  family_ = read_family();
-  config_ = default_config(family_);
-  check_keys(root_, "");
-  for (const std::string_view section : kSections) {
-    const auto it = root_.find(section);
-    if (it == root_.end()) continue;
-    if (!it->is_object()) fail_value(std::string(section), *it, "an object");
-    check_keys(*it, section);
-  }
+// All that is wrong with single keys is said at once.
+void ConfigReader::read_keys() {
+  UnknownKeys unknown = judge_unknown_keys(root_, family_, origin_);
   for (const ConfigKey& key : config_keys()) {
     const std::string name(key.name(family_));
     if (name.empty() || name == "model_type") continue;
@@ -306,15 +250,32 @@ RunConfig ConfigReader::read() {
     const auto value = object->find(name);
     if (value == object->end()) continue;
     given_.insert(key.path(family_));
-    read_key(key, *value);
+    try {
+      read_key(key, *value);
+    } catch (const Error& error) {
+      unknown.problems.push_back({error.code(), error.what()});
+    }
   }
+  fail_for(unknown.problems, origin_.source);
+  if (!unknown.passed_over.empty())
+    info("{}: passing over what does not change the model: {}", origin_.source, fmt::join(unknown.passed_over, ", "));
+}
+
+RunConfig ConfigReader::read() {
+  family_ = read_family();
+  config_ = default_config(family_);
+  for (const std::string_view section : kConfigSections) {
+    const auto it = root_.find(section);
+    if (it != root_.end() && !it->is_object()) fail_value(std::string(section), *it, "an object");
+  }
+  read_keys();
   read_attention();
   set_dependent_defaults();
   for (const ConfigKey& key : config_keys())
     if (given_.contains(key.path(family_)) && !key_applies(key, config_.model.head))
-      warn("{} is ignored: it means nothing to a head of kind {} as configured", where(key.path(family_)),
+      warn("{} is ignored: it means nothing to a head of kind {} as configured", origin_.where(key.path(family_)),
            head_kind_name(config_.model.head.kind));
-  validate_config(config_, source_);
+  validate_config(config_, origin_.source);
   return config_;
 }
 

@@ -4,6 +4,7 @@
 #include "base/fail.hpp"
 #include "formats/config_io.hpp"
 #include "formats/config_keys.hpp"
+#include "formats/foreign_keys.hpp"
 #include "formats/json_access.hpp"
 
 namespace fabula {

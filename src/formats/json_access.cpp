@@ -14,6 +14,12 @@ std::string dump(const Json& value, int indent) {
 
 }  // namespace
 
+std::string json_excerpt(const json& value) {
+  constexpr std::size_t kMost = 60;
+  const std::string text = dump(value, -1);
+  return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
+}
+
 std::string dump_json(const json& value, int indent) {
   return dump(value, indent);
 }

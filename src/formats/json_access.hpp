@@ -6,6 +6,9 @@
 
 namespace fabula {
 
+/// The text of a value for a message, cut where it is long.
+std::string json_excerpt(const nlohmann::json& value);
+
 /// The text of a value; bytes that are not UTF-8 become U+FFFD. indent -1 is one line.
 std::string dump_json(const nlohmann::json& value, int indent = -1);
 std::string dump_json(const nlohmann::ordered_json& value, int indent = -1);

@@ -27,6 +27,7 @@ struct Validator {
            "{}: {} is {}, which {} heads do not divide; choose a multiple of {} or another {}", source,
            key("n_embd", "hidden_size"), model().hidden, model().heads, model().heads, key("n_head", "num_heads"));
     }
+    check_head_size();
     if (model().family == ModelFamily::kGptNeo &&
         static_cast<std::int64_t>(model().attention_layers.size()) != model().layers) {
       fail(ErrorCode::kInvalidArgument, "{}: attention_types describes {} layers, num_layers is {}", source,
@@ -39,6 +40,17 @@ struct Validator {
              model().vocab_size, model().vocab_size - 1);
       }
     }
+  }
+
+  void check_head_size() const {
+    if (model().head_dim() <= kMaxHeadSize) return;
+    std::int64_t least = ceil_div(model().hidden, kMaxHeadSize);
+    while (model().hidden % least != 0) ++least;
+    const std::string_view heads = key("n_head", "num_heads");
+    fail(ErrorCode::kInvalidArgument,
+         "{}: an attention head is too large: {} {} / {} {} = {}, at most {}, {} at least {}", source,
+         key("n_embd", "hidden_size"), model().hidden, heads, model().heads, model().head_dim(), kMaxHeadSize, heads,
+         least);
   }
 
   void check_head() const {
@@ -217,7 +229,7 @@ RunConfig default_config(ModelFamily family) {
     config.model.hidden = 2048;
     config.model.layers = 24;
     config.model.heads = 16;
-    config.model.embd_dropout = config.model.attn_dropout = config.model.resid_dropout = 0;
+    config.model.embd_dropout = config.model.resid_dropout = 0;
   }
   return config;
 }

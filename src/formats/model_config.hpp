@@ -41,6 +41,9 @@ struct HeadConfig {
 /// fewer than 60,000 loop iterations.
 inline constexpr std::int64_t kMaxVocabulary = 15'000'000;
 
+/// Most numbers of an attention head: what a kernel keeps of a query.
+inline constexpr std::int64_t kMaxHeadSize = 128;
+
 /// The shape of a model, whatever names its file gives to it.
 struct ModelConfig {
   ModelFamily family = ModelFamily::kGpt2;
@@ -53,7 +56,8 @@ struct ModelConfig {
   double layer_norm_epsilon = 1e-5;
   double initializer_range = 0.02;  ///< standard deviation of fresh weights
   double embd_dropout = 0.1;
-  double attn_dropout = 0.1;
+  double attn_dropout = 0;
+  bool attn_dropout_left_out = false;  ///< the 0 was not said: a GPT-2 elsewhere would be trained with 0.1
   double resid_dropout = 0.1;
   bool tie_word_embeddings = true;              ///< the full head's matrix is the token embedding
   std::vector<AttentionKind> attention_layers;  ///< GPT-Neo: one a layer; GPT-2: empty, all global
@@ -112,7 +116,8 @@ struct RunConfig {
   TrainConfig train;
 };
 
-/// The defaults of a family: what Hugging Face's configuration class of that name assumes, and vocab_size 0.
+/// The defaults of a family: what Hugging Face's configuration class of that name assumes, but no dropout of attention
+/// weights, which training has not, and vocab_size 0.
 RunConfig default_config(ModelFamily family);
 
 /// S of `tokens` tokens in groups where nothing else is said: ceil(sqrt(tokens)).
@@ -127,9 +132,9 @@ std::string_view precision_name(Precision precision);         ///< "fp32", "bf16
 /// A head in a few words, its sizes included: "grouped per_group, shortlist 512, 224 groups of 223, clustered, tied".
 std::string describe_head(const ModelConfig& model);
 
-/// Checks what concerns more than one key: divisibility, G*S against V, sequence length against positions. `source`
-/// names the file in messages. Error kInvalidArgument. Called on reading; call it again after setting vocab_size from a
-/// tokenizer.
+/// Checks what concerns more than one key: divisibility, the size of an attention head, G*S against V, sequence length
+/// against positions. `source` names the file in messages. Error kInvalidArgument. Called on reading; call it again
+/// after setting vocab_size from a tokenizer.
 void validate_config(const RunConfig& config, std::string_view source);
 
 }  // namespace fabula

@@ -12,6 +12,7 @@ namespace fabula::infer {
 struct Evaluation {
   double loss_sum = 0;  ///< -log p(token | context), in nats
   double token_correct = 0, group_correct = 0, slot_correct = 0;
+  double mass_without_token = 0;  ///< probability of the rows that no token has
   std::int64_t positions = 0;
   bool has_token = false, has_groups = false;
 
@@ -20,6 +21,7 @@ struct Evaluation {
   double token_accuracy() const;           ///< full head: the most probable token is right
   double group_accuracy() const;           ///< the most probable group is right
   double token_in_group_accuracy() const;  ///< within the true group, the most probable token is right
+  double mean_mass_without_token() const { return mass_without_token / static_cast<double>(positions); }
 };
 
 /// A model's evaluation graph within a workload.

@@ -1,6 +1,7 @@
 #include "infer/frequency_eval.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/fail.hpp"
@@ -14,10 +15,12 @@ using graph::Value;
 
 namespace {
 
-constexpr const char* kHidden = "eval.hidden";       // [N, D], handed from graph to graph
-constexpr const char* kRows = "eval.rows";           // [1, R]: the hidden vectors of a chunk
-constexpr const char* kJointLabels = "eval.labels";  // [1, R]
-constexpr std::uint64_t kPartOfHeap = 8;             // logits and log-probabilities are held beside each other
+constexpr const char* kHidden = "eval.hidden";               // [N, D], handed from graph to graph
+constexpr const char* kRows = "eval.rows";                   // [1, R]: the hidden vectors of a chunk
+constexpr const char* kJointLabels = "eval.labels";          // [1, R]
+constexpr const char* kWithoutToken = "eval.without_token";  // [1, V]: 0 where a row has no token, else kNothing
+constexpr float kNothing = -1e30f;                           // as a logarithm; an infinite one would look like an error
+constexpr std::uint64_t kPartOfHeap = 8;                     // logits and log-probabilities are held beside each other
 
 /// Rows of log-probabilities that may be held at once, evened out over the chunks of N positions.
 std::int64_t chunk_rows(const vk::Limits& limits, std::int64_t N, std::int64_t V, std::uint64_t bytes) {
@@ -48,9 +51,14 @@ Graph head_graph(const models::LanguageModel& model, std::int64_t N, LabelGraphs
   result.joint_loss = joint[0];
   result.joint_correct = joint[2];
   result.top_log_p = graph.op1("row_max", {log_p});
+  if (!result.rows_without_token.empty()) {
+    const Value chosen = graph.input(kWithoutToken, {1, head.vocabulary()}, DType::kF32);
+    const Value others_out = graph.op1("add_position", {log_p, chosen}, {{"sequence", 1}});
+    result.log_mass = graph.op("cross_entropy", {others_out, labels})[1];
+  }
   const heads::HeadLoss& loss = result.loss;
   for (Value value : {loss.loss, loss.group_loss, loss.slot_loss, loss.group_correct, loss.slot_correct,
-                      result.joint_loss, result.joint_correct, result.top_log_p})
+                      result.joint_loss, result.joint_correct, result.top_log_p, result.log_mass})
     if (value) graph.keep(value);
   return graph;
 }
@@ -75,15 +83,27 @@ class LabelEvaluation {
   LabelEvaluation(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model)
       : runtime_(runtime), graphs_(graphs), model_(model) {
     models::set_inputs(runtime_, graphs_.head, model_.head().decode_inputs());
+    if (graphs_.rows_without_token.empty()) return;
+    std::vector<std::uint32_t> chosen(static_cast<std::size_t>(model_.head().vocabulary()),
+                                      std::bit_cast<std::uint32_t>(kNothing));
+    for (const std::uint32_t row : graphs_.rows_without_token) chosen[row] = 0;
+    runtime_.set_input(graphs_.head, kWithoutToken, std::span<const std::uint32_t>(chosen));
   }
 
+  /// All labels of a batch, in order.
+  void run(const text::Batch& batch, const std::function<void(const LabelResult&)>& visit) {
+    run_body(batch.ids);
+    for (Chunk& chunk : chunks_of(batch, static_cast<std::size_t>(graphs_.rows))) run_head(std::move(chunk), visit);
+  }
+
+ private:
   void run_body(std::span<const std::uint32_t> ids) {
     runtime_.set_input(graphs_.body, "ids", ids);
     runtime_.submit({graphs_.body});
   }
 
   /// The results of a chunk of the last body run.
-  std::vector<LabelResult> run_head(Chunk chunk) {
+  void run_head(Chunk chunk, const std::function<void(const LabelResult&)>& visit) {
     const std::size_t count = chunk.labels.size(), size = static_cast<std::size_t>(graphs_.rows);
     chunk.rows.resize(size, 0);
     chunk.labels.resize(size, kIgnoredLabel);
@@ -93,30 +113,28 @@ class LabelEvaluation {
     models::set_inputs(runtime_, graphs_.head, inputs);
     runtime_.submit({graphs_.head});
     const heads::HeadLoss& loss = graphs_.loss;
-    const std::vector<float> losses = read(loss.loss), tops = read(graphs_.top_log_p),
+    const std::vector<float> losses = read(loss.loss), tops = read(graphs_.top_log_p), mass = read(graphs_.log_mass),
                              tokens = read(graphs_.joint_correct), groups = read(loss.group_loss),
                              slots = read(loss.slot_loss), group_hits = read(loss.group_correct),
                              slot_hits = read(loss.slot_correct);
-    std::vector<LabelResult> results(count);
     for (std::size_t i = 0; i < count; ++i) {
       if (!std::isfinite(losses[i]) || !std::isfinite(tops[i]))
         fail(ErrorCode::kNumeric,
              "the model's distribution is not finite where the label is {}: loss {}, log p of the "
              "most probable token {}; look for bad numbers in the weights",
              chunk.labels[i], losses[i], tops[i]);
-      results[i] = {.label = chunk.labels[i],
-                    .loss = losses[i],
-                    .top_probability = std::min(1.0, std::exp(double{tops[i]})),  // rounding may exceed 1
-                    .token_correct = tokens[i] != 0,
-                    .group_loss = groups[i],
-                    .slot_loss = slots[i],
-                    .group_correct = group_hits[i] == 1,
-                    .slot_correct = slot_hits[i] == 1};
+      visit({.label = chunk.labels[i],
+             .loss = losses[i],
+             .top_probability = std::min(1.0, std::exp(double{tops[i]})),  // rounding may exceed 1
+             .token_correct = tokens[i] != 0,
+             .group_loss = groups[i],
+             .slot_loss = slots[i],
+             .group_correct = group_hits[i] == 1,
+             .slot_correct = slot_hits[i] == 1,
+             .mass_without_token = graphs_.log_mass ? std::exp(double{mass[i]}) : 0});
     }
-    return results;
   }
 
- private:
   std::vector<float> read(Value value) {
     return value ? runtime_.read(graphs_.head, value) : std::vector<float>(static_cast<std::size_t>(graphs_.rows), NAN);
   }
@@ -128,13 +146,20 @@ class LabelEvaluation {
 }  // namespace
 
 LabelGraphs add_label_graphs(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
-                             std::int64_t sequence, std::uint64_t log_prob_bytes) {
+                             std::int64_t sequence, std::uint64_t log_prob_bytes,
+                             std::vector<std::uint32_t> rows_without_token) {
   LabelGraphs result;
+  result.rows_without_token = std::move(rows_without_token);
   const std::int64_t N = batch * sequence;
   result.rows = chunk_rows(workload.profile().limits, N, model.head().vocabulary(), log_prob_bytes);
   result.body = workload.add("evaluate body", body_graph(model, batch, sequence));
   result.head = workload.add("evaluate labels", head_graph(model, N, result));
   return result;
+}
+
+void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
+                     const text::Batch& batch, const std::function<void(const LabelResult&)>& visit) {
+  LabelEvaluation(runtime, graphs, model).run(batch, visit);
 }
 
 void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
@@ -144,12 +169,26 @@ void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const m
   LabelEvaluation evaluation(runtime, graphs, model);
   const std::uint64_t total = batches > 0 ? std::min(batches, source.batches_per_epoch()) : source.batches_per_epoch();
   for (std::uint64_t index = 0; index < total; ++index) {
-    const text::Batch batch = source.batch(index);
-    evaluation.run_body(batch.ids);
-    for (Chunk& chunk : chunks_of(batch, static_cast<std::size_t>(graphs.rows)))
-      for (const LabelResult& result : evaluation.run_head(std::move(chunk))) visit(result);
+    evaluation.run(source.batch(index), visit);
     if (progress && !progress(index + 1, total)) return;
   }
+}
+
+Evaluation evaluate(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
+                    const text::BatchSource& source, std::uint64_t batches,
+                    const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
+  LabelSums sums;
+  evaluate_labels(
+      runtime, graphs, model, source, batches, [&](const LabelResult& result) { sums.add(result); }, progress);
+  const bool has_groups = graphs.has_groups();
+  return {.loss_sum = sums.loss,
+          .token_correct = has_groups ? 0 : sums.token_correct,
+          .group_correct = sums.group_correct,
+          .slot_correct = sums.slot_correct,
+          .mass_without_token = sums.mass_without_token,
+          .positions = sums.labels,
+          .has_token = !has_groups,
+          .has_groups = has_groups};
 }
 
 }  // namespace fabula::infer

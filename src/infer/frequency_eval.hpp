@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "graph/runtime.hpp"
+#include "infer/evaluate.hpp"
 #include "infer/frequency_table.hpp"
 #include "models/language_model.hpp"
 #include "text/batches.hpp"
@@ -21,13 +22,20 @@ struct LabelGraphs {
   graph::Value joint_loss;         ///< the same loss, from the log-probabilities of all tokens; kept as those below
   graph::Value joint_correct;      ///< 1 where the label is the most probable of all tokens
   graph::Value top_log_p;          ///< log p of the most probable token
+  graph::Value log_mass;           ///< log of the probability of `rows_without_token`; absent where there are none
+  std::vector<std::uint32_t> rows_without_token;
   bool has_groups() const { return bool(loss.group_loss); }
 };
 
 /// `log_prob_bytes` bounds the log-probabilities held at once, together with what the device allows; at least one row
-/// is held.
+/// is held. `rows_without_token`: those whose share of the probability is computed too.
 LabelGraphs add_label_graphs(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
-                             std::int64_t sequence, std::uint64_t log_prob_bytes = kLogProbBytes);
+                             std::int64_t sequence, std::uint64_t log_prob_bytes = kLogProbBytes,
+                             std::vector<std::uint32_t> rows_without_token = {});
+
+/// The labels of one batch.
+void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
+                     const text::Batch& batch, const std::function<void(const LabelResult&)>& visit);
 
 /// Evaluates the labels of the first `batches` batches of a sequential source (0: all), in order; ignored ones are left
 /// out. How many are computed at once does not change a result beyond rounding. `progress` (may be empty) is called
@@ -36,5 +44,11 @@ void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const m
                      const text::BatchSource& source, std::uint64_t batches,
                      const std::function<void(const LabelResult&)>& visit,
                      const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
+
+/// evaluate() of an evaluation label by label: the same sums but for rounding, at the cost of the head's work twice,
+/// and with the mass of the rows without a token.
+Evaluation evaluate(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
+                    const text::BatchSource& source, std::uint64_t batches = 0,
+                    const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
 
 }  // namespace fabula::infer

@@ -21,6 +21,7 @@ void LabelSums::add(const LabelResult& result) {
   slot_loss += result.slot_loss;
   group_correct += result.group_correct;
   slot_correct += result.slot_correct;
+  mass_without_token += result.mass_without_token;
 }
 double LabelSums::mean(double LabelSums::*sum) const {
   return labels > 0 ? this->*sum / static_cast<double>(labels) : NAN;

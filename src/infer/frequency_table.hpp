@@ -16,6 +16,7 @@ struct LabelResult {
   double group_loss = 0;       ///< two-level heads, as in heads::HeadLoss: -log p(class), -log p(label | class)
   double slot_loss = 0;
   bool group_correct = false, slot_correct = false;
+  double mass_without_token = 0;  ///< probability of all rows without a token
 };
 
 /// Sums over labels; their means are NaN over none.
@@ -23,6 +24,7 @@ struct LabelSums {
   std::int64_t labels = 0;
   double loss = 0, probability = 0, token_correct = 0;
   double group_loss = 0, slot_loss = 0, group_correct = 0, slot_correct = 0;
+  double mass_without_token = 0;
 
   void add(const LabelResult& result);
   double mean(double LabelSums::*sum) const;

@@ -1,8 +1,10 @@
 #include "infer/generator.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/fail.hpp"
+#include "infer/rows_without_token.hpp"
 #include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
@@ -33,7 +35,11 @@ GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::
 
 Generator::Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
                      const text::Tokenizer& tokenizer)
-    : runtime_(runtime), graphs_(graphs), model_(model), tokenizer_(tokenizer) {
+    : runtime_(runtime),
+      graphs_(graphs),
+      model_(model),
+      tokenizer_(tokenizer),
+      never_drawn_(rows_without_token(tokenizer, model.head().vocabulary())) {
   const std::vector<heads::InputWords> inputs = model_.head().decode_inputs();
   for (const GenerationGraphs::Entry& entry : graphs_.entries) models::set_inputs(runtime_, entry.index, inputs);
 }
@@ -87,7 +93,9 @@ std::string Generator::generate(std::string_view prompt, const GenerateOptions& 
   for (std::int64_t n = 0; n < options.max_tokens; ++n) {
     if (static_cast<std::int64_t>(ids.size()) > max_context())
       ids.erase(ids.begin(), ids.end() - std::max<std::int64_t>(max_context() / 2, 1));
-    const std::uint32_t id = sample(log_probs(ids), options.sampler, random);
+    std::vector<float> next = log_probs(ids);
+    for (const std::uint32_t row : never_drawn_) next[row] = -std::numeric_limits<float>::infinity();
+    const std::uint32_t id = sample(next, options.sampler, random);
     if (options.stop_at_end_of_text && tokenizer_.has_eot() && id == tokenizer_.eot_id()) break;
     ids.push_back(id);
     if (!show(decoder.push(id))) return result;

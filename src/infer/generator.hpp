@@ -39,7 +39,8 @@ class Generator {
   /// Continues a prompt, which is taken as the start of a document (it follows <|endoftext|>, as in training).
   /// `on_text` gets pieces of whole characters as they come and stops by returning false. The result is the
   /// continuation without the prompt. A text that outgrows the context goes on with its latest half. Throws
-  /// kInvalidArgument for a prompt longer than the context, naming both lengths.
+  /// kInvalidArgument for a prompt longer than the context, naming both lengths. Rows of the model that no token of the
+  /// tokenizer has are never drawn: the others are as likely among each other as they were.
   std::string generate(std::string_view prompt, const GenerateOptions& options,
                        const std::function<bool(std::string_view)>& on_text = {});
 
@@ -55,6 +56,7 @@ class Generator {
   GenerationGraphs graphs_;
   const models::LanguageModel& model_;
   const text::Tokenizer& tokenizer_;
+  std::vector<std::uint32_t> never_drawn_;  ///< rows without a token
 };
 
 }  // namespace fabula::infer

@@ -4,6 +4,7 @@
 #include "base/folder_update.hpp"
 #include "formats/config_io.hpp"
 #include "heads/token_groups.hpp"
+#include "infer/rows_without_token.hpp"
 #include "models/weights.hpp"
 #include "text/tokenizer_files.hpp"
 
@@ -47,6 +48,9 @@ ModelFolder::ModelFolder(const fs::path& path) : path_(path) {
   model_ = std::make_unique<models::LanguageModel>(config_.model, head);
 }
 
+std::vector<std::uint32_t> ModelFolder::rows_without_token() const {
+  return infer::rows_without_token(*tokenizer_, model_->head().vocabulary());
+}
 fs::path ModelFolder::weights() const {
   return existing(path_, "model.safetensors", "the weights");
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "formats/model_config.hpp"
 #include "graph/runtime.hpp"
@@ -20,6 +21,8 @@ class ModelFolder {
   const RunConfig& config() const { return config_; }
   const models::LanguageModel& model() const { return *model_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// Rows of the model that no token of the tokenizer has (infer/rows_without_token.hpp).
+  std::vector<std::uint32_t> rows_without_token() const;
   std::filesystem::path weights() const;
   /// Puts the weights on the device.
   void load_weights(graph::Runtime& runtime) const;

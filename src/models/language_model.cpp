@@ -36,4 +36,13 @@ std::int64_t LanguageModel::body_parameter_count() const {
   return count;
 }
 
+std::string describe(const LanguageModel& model) {
+  const ModelConfig& c = model.config();
+  return fmt::format(
+      "{} {} layers, hidden {}, {} attention heads, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
+      "the body",
+      family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, describe_head(c),
+      1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
+}
+
 }  // namespace fabula::models

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "heads/head.hpp"
@@ -30,5 +31,8 @@ class LanguageModel {
   std::unique_ptr<heads::Head> head_;
   std::vector<graph::ParameterSpec> parameters_;
 };
+
+/// A model in one line: family, sizes, head, parameters.
+std::string describe(const LanguageModel& model);
 
 }  // namespace fabula::models

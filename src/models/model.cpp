@@ -8,6 +8,8 @@
 namespace fabula::models {
 using namespace graph;
 
+static_assert(ops::kMaxHeadSize == fabula::kMaxHeadSize, "a config is refused for what its attention cannot do");
+
 Value BlockCall::parameter(const std::string& suffix, Shape parameter_shape) const {
   return graph.parameter(fmt::format("transformer.h.{}.{}", layer, suffix), parameter_shape);
 }

@@ -12,7 +12,6 @@ using namespace graph;
 
 namespace {
 
-constexpr std::int64_t kMaxHeadSize = 128;
 /// Window starts are multiples of this many rows: at 16 bytes a row at least, every binding is then aligned.
 constexpr std::int64_t kRowQuantum = 64;
 

@@ -31,6 +31,9 @@ void clear_packed_heads(graph::LowerCall& call, std::size_t output);
 /// many rounds beside it, and stays below 60,000 iterations.
 inline constexpr std::int64_t kMaxAttentionSpan = 1 << 15;
 
+/// Most columns of a head: a kernel keeps a query's in registers.
+inline constexpr std::int64_t kMaxHeadSize = 128;
+
 /// Checks inputs 0..2 and the attributes. Throws kInvalidArgument naming what does not fit.
 AttentionShape infer_attention(const graph::InferCall& call);
 /// The same of a node that was inferred.

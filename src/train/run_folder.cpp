@@ -28,9 +28,9 @@ constexpr const char* kStepKey = "step";
 // Read as they are when a run goes on, for users may edit them; the others must be what was saved.
 constexpr const char* kEditableFiles[] = {"config.json", "tokenizer.json"};
 /// What a run writes, moves or empties beside the two folders of FolderUpdate and the lock.
-constexpr std::string_view kWritten[] = {kModelFile,    kOptimizerFile,  kStateFile,    "config.json", "tokenizer.json",
-                                         kTokenMapFile, "metrics.jsonl", "report.html", "data",        kLastGoodFolder,
-                                         kSetAsideFolder};
+constexpr std::string_view kWritten[] = {kModelFile,       kOptimizerFile,  kStateFile,      "config.json",
+                                         "tokenizer.json", kTokenMapFile,   "metrics.jsonl", "report.html",
+                                         "data",           kLastGoodFolder, kSetAsideFolder};
 
 std::uint64_t file_checksum(const fs::path& path) {
   const MappedFile file(path);

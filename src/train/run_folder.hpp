@@ -24,8 +24,8 @@ inline constexpr const char* kSetAsideFolder = "set_aside";
 class RunFolder {
  public:
   /// Creates the folder, takes its lock, finishes a save that was cut short and removes what killed processes left of
-  /// files that they wrote. Throws kInvalidArgument when another process trains in it, and when a name that a run writes
-  /// is a link that leads out of it; kIo.
+  /// files that they wrote. Throws kInvalidArgument when another process trains in it, and when a name that a run
+  /// writes is a link that leads out of it; kIo.
   explicit RunFolder(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }

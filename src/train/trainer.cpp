@@ -54,15 +54,6 @@ vk::DeviceProfile profile_for(const vk::Device& device, const RunFolder& folder,
   return profile;
 }
 
-std::string describe(const models::LanguageModel& model) {
-  const ModelConfig& c = model.config();
-  return fmt::format(
-      "{} {} layers, hidden {}, {} attention heads, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
-      "the body",
-      family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, describe_head(c),
-      1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
-}
-
 }  // namespace
 
 Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder,
@@ -300,7 +291,7 @@ RunSummary Trainer::summary() const {
   summary.step = outcome_.step;
   summary.title = folder_.path().filename().string();
   if (summary.title.empty()) summary.title = folder_.path().parent_path().filename().string();
-  summary.subtitle = describe(model_);
+  summary.subtitle = models::describe(model_);
   summary.facts = {{"device", device_.info().name},
                    {"driver", device_.info().driver},
                    {"data", data_.description},
@@ -348,7 +339,7 @@ TrainOutcome Trainer::run() {
   };
   std::int64_t number = start_.steps;
   outcome_ = {.interrupted = false, .step = number, .steps = steps_, .last_loss = {}, .valid_loss = {}};
-  info("{}", describe(model_));
+  info("{}", models::describe(model_));
   info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);
   if (number >= steps_) info("step {} is done already; a larger train.steps continues the run", number);
   if (keeper_.step() >= 0) views_.report_if_not_of(number, [this] { return summary(); });

@@ -14,13 +14,13 @@ Args eval(const std::string& run) {
 }
 
 /// Replaces the first number of a tensor in a safetensors file.
-void poison(const std::string& file, const std::string& tensor, float value) {
+void poison(const std::string& file, const std::string& tensor, float value, std::size_t index = 0) {
   std::string bytes = read(file);
   std::uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
   const json table = json::parse(bytes.substr(8, header));
   ASSERT_TRUE(table.contains(tensor)) << tensor;
-  std::memcpy(bytes.data() + 8 + header + table[tensor]["data_offsets"][0].get<std::size_t>(), &value, 4);
+  std::memcpy(bytes.data() + 8 + header + table[tensor]["data_offsets"][0].get<std::size_t>() + 4 * index, &value, 4);
   write(file, bytes);
 }
 
@@ -304,6 +304,29 @@ TEST(BadInput, NumbersThatAreNone) {
   expect_refusal(fabula(eval(run) + Args{"--by-frequency"}), 1, {"not finite"});
   expect_refusal(fabula({"score", run, "--text", "The", "--json"}), 1, {"not finite", "model.safetensors"});
   expect_refusal(fabula({"generate", run, "--json"}), 1, {"finite"});
+}
+
+TEST(BadInput, JsonHasWhatThereWasBeforeAnError) {
+  const std::string run = scene().copy_of_finished_run("late_nan");
+  poison(run + "/model.safetensors", "transformer.wpe.weight", NAN, 16 * 32);  // the 17th position
+  const Result generated =
+      fabula({"generate", run, "--prompt", "Once upon a time", "--max-tokens", "30", "--seed", "1", "--json"});
+  EXPECT_EQ(generated.status, 1) << generated.err;
+  const json list = generated.json();
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_FALSE(list[0]["text"].get<std::string>().empty());
+  EXPECT_NE(list[0]["error"].get<std::string>().find("finite"), std::string::npos) << list;
+  // A second window of 32 positions that holds a token whose embedding is none.
+  const std::string other = scene().copy_of_finished_run("nan_token");
+  poison(other + "/model.safetensors", "transformer.wte.weight", NAN, ('Z' - '!') * 32);
+  const std::string text = std::string(48, 'Q') + "Z" + std::string(10, 'Q');
+  const Result scored = fabula({"score", other, "--text", text, "--json"});
+  EXPECT_EQ(scored.status, 1) << scored.err;
+  const json scores = scored.json();
+  ASSERT_TRUE(scores.is_object());
+  EXPECT_EQ(scores["tokens"].size(), 32u);
+  EXPECT_GT(scores["perplexity"].get<double>(), 1);
+  EXPECT_NE(scores["error"].get<std::string>().find("token 32"), std::string::npos) << scores["error"];
 }
 
 TEST(BadInput, ARunThatExplodes) {

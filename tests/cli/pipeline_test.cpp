@@ -206,6 +206,19 @@ TEST(Pipeline, InfoTellsTheRun) {
   EXPECT_EQ(info["groups"], 17);
   EXPECT_EQ(info["group_size"], 18);
   EXPECT_EQ(info["head"], "grouped");
+  EXPECT_EQ(info["head_in_full"], "grouped scale_shift, 17 groups of 18, id_ranges");
+  EXPECT_EQ(info["map"], "id_ranges");
+  EXPECT_EQ(info["tie_word_embeddings"], false);
+  EXPECT_EQ(info["rows_without_token"], 0);
+  EXPECT_EQ(info["data"], "stories.tokens");
+  EXPECT_EQ(info["train"]["steps"], 60);
+  EXPECT_EQ(info["train"]["learning_rate"], 4e-3);
+  const std::string model = info["model"].get<std::string>();  // the first line of training
+  EXPECT_NE(model.find("1 layers, hidden 32, 2 attention heads, 300 tokens; vocabulary head: grouped"), model.npos)
+      << model;
+  const std::string text = fabula_ok({"info", scene().finished_run()}).out;
+  for (const std::string& line : {"model                      " + model, std::string("train.batch_size           4")})
+    EXPECT_NE(text.find(line + "\n"), text.npos) << line << " is not in " << text;
   const std::string keys = fabula_ok({"info", "--config-keys"}).out;
   for (const char* key : {"n_embd", "head", "group_size", "learning_rate"})
     EXPECT_NE(keys.find(key), std::string::npos) << key;

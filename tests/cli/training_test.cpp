@@ -16,6 +16,17 @@ std::vector<double> losses(const std::string& run) {
 
 const Args kQuiet{"--set", "train.eval_every=0", "--set", "train.sample_every=0", "--set", "train.save_every=0"};
 
+// Hugging Face's default of 0.1 would stop whoever writes no more than they must.
+TEST(Training, TheShortestConfigTrains) {
+  write(scene().path("short.json"),
+        R"({"model_type": "gpt2", "n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2,
+      "train": {"steps": 1, "eval_every": 0, "sample_every": 0, "batch_size": 2}})");
+  const Result result = fabula_ok({"train", scene().path("short.json"), "--data", scene().path("valid.tokens"),
+                                   "--tokenizer", scene().path("tokenizer.json"), "--out", scene().path("short")});
+  EXPECT_NE(result.err.find("short.json: attn_pdrop is left out and taken as 0"), std::string::npos) << result.err;
+  EXPECT_EQ(json::parse(read(scene().path("short/config.json")))["attn_pdrop"], 0);
+}
+
 TEST(Training, OverfitsOneBatch) {
   fabula_ok(scene().train("overfit", kQuiet + Args{"--overfit-batch", "--set", "train.steps=250", "--set",
                                                    "train.learning_rate=1e-2", "--set", "train.dropout=0", "--set",

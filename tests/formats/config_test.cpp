@@ -88,7 +88,10 @@ TEST(Config, ReadsAForeignGptNeo) {
 TEST(Config, DefaultsFollowTheFamily) {
   const RunConfig gpt2 = parse_config(R"({"model_type": "gpt2"})", "c");
   EXPECT_EQ(gpt2.model.hidden, 768);
-  EXPECT_EQ(gpt2.model.attn_dropout, 0.1);
+  EXPECT_EQ(gpt2.model.attn_dropout, 0);  // Hugging Face's 0.1 would stop every training
+  EXPECT_TRUE(gpt2.model.attn_dropout_left_out);
+  EXPECT_FALSE(parse_config(R"({"model_type": "gpt2", "attn_pdrop": 0})", "c").model.attn_dropout_left_out);
+  EXPECT_EQ(parse_config(R"({"model_type": "gpt2", "attn_pdrop": 0.1})", "c").model.attn_dropout, 0.1);
   EXPECT_EQ(gpt2.model.vocab_size, 0);
   const RunConfig neo = parse_config(R"({"model_type": "gpt_neo", "num_layers": 3})", "c");
   EXPECT_EQ(neo.model.hidden, 2048);
@@ -168,7 +171,6 @@ TEST(Config, WhatWouldChangeTheModelIsRefused) {
                  {"activation_function", "\"relu\"", "gelu_new"}, code);
   expect_refused(R"({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": true})",
                  {"scale_attn_by_inverse_layer_idx"}, code);
-  expect_refused(R"({"model_type": "gpt2", "reorder_and_upcast_attn": true})", {"reorder_and_upcast_attn"}, code);
   expect_refused(R"({"model_type": "gpt2", "add_cross_attention": true})", {"add_cross_attention"}, code);
   expect_refused(R"({"model_type": "gpt2", "scale_attn_weights": false})", {"scale_attn_weights"}, code);
   expect_refused(R"({"model_type": "gpt2", "train": {"recompute": "blocks"}})",
@@ -177,7 +179,7 @@ TEST(Config, WhatWouldChangeTheModelIsRefused) {
                  {"head.kind", "full, fused, grouped, adaptive"}, code);
   expect_refused(R"({"model_type": "gpt2", "head": {"modulation": "mixture"}})",
                  {"head.modulation", "scale_shift, low_rank, per_group"}, code);
-  EXPECT_NO_THROW(parse_config(R"({"model_type": "gpt2", "scale_attn_weights": true, "reorder_and_upcast_attn": false,
+  EXPECT_NO_THROW(parse_config(R"({"model_type": "gpt2", "scale_attn_weights": true, "reorder_and_upcast_attn": true,
                                    "activation_function": "gelu_pytorch_tanh", "n_ctx": 1024})",
                                "c"));
 }
@@ -210,6 +212,11 @@ TEST(Config, ValuesAreChecked) {
   expect_refused(R"({"model_type": "gpt2", "train": {"sequence_length": 2048}})",
                  {"train.sequence_length is 2048", "1024"});
   expect_refused(R"({"model_type": "gpt2", "train": {"epochs": 0}})", {"all 0"});
+  expect_refused(R"({"model_type": "gpt2", "n_embd": 512, "n_head": 2})",
+                 {"n_embd 512 / n_head 2 = 256, at most 128, n_head at least 4"});
+  expect_refused(R"({"model_type": "gpt_neo", "hidden_size": 387, "num_heads": 3})",  // 387 = 3 * 3 * 43
+                 {"hidden_size 387 / num_heads 3 = 129, at most 128, num_heads at least 9"});
+  EXPECT_NO_THROW(parse_config(R"({"model_type": "gpt2", "n_embd": 512, "n_head": 4})", "c"));
   expect_refused(R"({"model_type": "gpt2", "vocab_size": 10, "eos_token_id": 10})", {"eos_token_id is 10", "end at 9"});
   expect_refused(R"({"model_type": "gpt_neo", "num_layers": 3, "attention_types": [[["global", "local"], 2]]})",
                  {"4 layers", "num_layers is 3"});

@@ -226,6 +226,42 @@ TEST_P(LabelEvaluationTest, TheUnigramModelIsCalibrated) {
   EXPECT_NEAR(bin.probability / labels, probability, 1e-5);
 }
 
+// Of the unigram model every row's share is known.
+TEST_P(LabelEvaluationTest, TheMassOfChosenRowsIsThatOfTheirShares) {
+  const std::vector<std::uint64_t> counts = maps::token_counts(*tokens_);
+  const std::vector<std::uint32_t> rows{1, 50, maps::tokens_by_frequency(counts).front(), 256};
+  double total = 0, expected = 0;
+  for (const std::uint64_t count : counts) total += static_cast<double>(count) + 0.1;
+  for (const std::uint32_t row : rows) expected += (static_cast<double>(counts[row]) + 0.1) / total;
+  const models::LanguageModel model = LabelEvaluationTest::model();
+  graph::Workload workload(device_->profile());
+  const LabelGraphs graphs = add_label_graphs(workload, model, 4, kSequence, kLogProbBytes, rows);
+  const EvaluationGraph plain_graph = add_evaluation_graph(workload, model, 4, kSequence);
+  graph::Runtime runtime(*device_, std::move(workload));
+  const text::BatchSource source(*tokens_, 4, kSequence, 0, text::BatchSource::Order::kSequential);
+  set_weights(runtime, model, true);
+  std::size_t labels = 0;
+  evaluate_labels(runtime, graphs, model, source, 0, [&](const LabelResult& result) {
+    EXPECT_NEAR(result.mass_without_token, expected, 1e-5);
+    ++labels;
+  });
+  EXPECT_EQ(labels, tokens_->size() - 1);
+  // With sharp distributions the sums are those of the plain evaluation.
+  set_weights(runtime, model, false);
+  const Evaluation with_mass = evaluate(runtime, graphs, model, source),
+                   plain = evaluate(runtime, plain_graph, model, source);
+  EXPECT_EQ(with_mass.positions, plain.positions);
+  EXPECT_NEAR(with_mass.loss(), plain.loss(), 1e-5 * plain.loss());
+  EXPECT_EQ(with_mass.has_groups, plain.has_groups);
+  EXPECT_EQ(with_mass.group_correct, plain.group_correct);
+  EXPECT_EQ(with_mass.slot_correct, plain.slot_correct);
+  if (plain.has_token) {
+    EXPECT_EQ(with_mass.token_correct, plain.token_correct);
+  }
+  EXPECT_GT(with_mass.mean_mass_without_token(), 0);
+  EXPECT_LT(with_mass.mean_mass_without_token(), 1);
+}
+
 TEST_P(LabelEvaluationTest, NumbersThatAreNoneAreFound) {
   const models::LanguageModel model = LabelEvaluationTest::model();
   graph::Workload workload(device_->profile());
