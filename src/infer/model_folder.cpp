@@ -45,10 +45,10 @@ ModelFolder::ModelFolder(const fs::path& path) : path_(path) {
 }
 
 fs::path ModelFolder::weights() const {
-  return existing(path_, "model.safetensors", "the weights");
+  return weights_path(path_);
 }
 void ModelFolder::load_weights(graph::Runtime& runtime) const {
-  models::load_weights(runtime, *model_, weights());
+  models::load_weights(runtime, *model_, ModelTensors::open(path_));
 }
 
 }  // namespace fabula::infer

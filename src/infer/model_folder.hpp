@@ -20,7 +20,7 @@ class ModelFolder {
   const RunConfig& config() const { return config_; }
   const models::LanguageModel& model() const { return *model_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
-  std::filesystem::path weights() const;
+  std::filesystem::path weights() const;  ///< see weights_path
   /// Puts the weights on the device.
   void load_weights(graph::Runtime& runtime) const;
 
