@@ -21,6 +21,7 @@
 #include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "maps/token_counts.hpp"
+#include "train/start_from.hpp"
 
 namespace fabula::app {
 namespace {
@@ -243,6 +244,7 @@ int info_run(const InfoArgs& args) {
     json["step"] = state.step;
     json["tokens_seen"] = state.tokens_seen;
     json["best_validation_loss"] = number(state.best_val_loss);
+    if (const auto from = state.texts.find(train::kStartKey); from != state.texts.end()) json["from"] = from->second;
     json["device"] = state.device;
     json["driver"] = state.driver;
     json["kernels"] = state.lowering;
