@@ -248,6 +248,8 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--data", args.train.data, "token file or text; missing: stories of the built-in grammar");
   sub->add_option("--valid", args.train.valid, "validation tokens or text; missing: held out from a text");
   sub->add_option("--tokenizer", args.train.tokenizer, "tokenizer.json; missing: learned from the text");
+  sub->add_option("--from", args.train.from,
+                  "run or Hugging Face folder whose weights a new run starts from; missing: fresh weights");
   sub->add_option("--out", args.train.out, "run folder")->required();
   sub->add_option("--resume", args.train.resume,
                   "never, auto (continue if there is a run), force (even with other kernels), last-good (from the "

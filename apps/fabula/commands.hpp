@@ -67,7 +67,7 @@ int plan(const PlanArgs& args);
 struct TrainArgs {
   std::string config;
   std::vector<std::string> overrides;
-  std::string data, valid, tokenizer, out;
+  std::string data, valid, tokenizer, from, out;
   std::uint64_t corpus_seed = 1, corpus_stories = 20000;
   std::string resume = "never";
   bool overfit_batch = false, json = false;

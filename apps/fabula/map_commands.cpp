@@ -10,7 +10,7 @@
 #include "base/log.hpp"
 #include "commands.hpp"
 #include "formats/json_access.hpp"
-#include "formats/safetensors.hpp"
+#include "formats/parameter_finder.hpp"
 #include "formats/token_map.hpp"
 #include "maps/build_token_map.hpp"
 #include "maps/token_counts.hpp"
@@ -29,8 +29,11 @@ GroupMap map_kind(const std::string& name) {
 
 maps::TokenVectors model_vectors(const std::filesystem::path& folder, const text::TokenFile& tokens,
                                  std::span<const std::uint64_t> counts) {
-  const SafetensorsFile file = SafetensorsFile::open(folder / "model.safetensors");
-  const std::string name = file.contains("transformer.wte.weight") ? "transformer.wte.weight" : "wte.weight";
+  const ModelTensors weights = ModelTensors::open(folder);
+  const ParameterFinder finder(weights, {});
+  const char* const parameter = "transformer.wte.weight";
+  const std::string name = finder.name_of(parameter) != nullptr ? *finder.name_of(parameter) : parameter;
+  const SafetensorsFile& file = weights.file_of(name);
   const TensorInfo& info = file.info(name);
   if (info.shape.size() != 2 || info.shape[1] < 1 || info.shape[0] != std::int64_t{tokens.vocab_size()}) {
     fail(ErrorCode::kInvalidArgument,

@@ -22,6 +22,7 @@
 #include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "maps/token_counts.hpp"
+#include "train/start_from.hpp"
 
 namespace fabula::app {
 namespace {
@@ -321,11 +322,15 @@ Json model_json(const infer::ModelFolder& folder) {
 }
 
 Json run_json(const RunState& state, const RunConfig& config) {
-  const auto data = state.texts.find("data");
+  const auto text = [&](const char* key) {
+    const auto found = state.texts.find(key);
+    return found == state.texts.end() ? Json() : Json(found->second);
+  };
   return {{"step", state.step},
           {"tokens_seen", state.tokens_seen},
           {"best_validation_loss", number(state.best_val_loss)},
-          {"data", data == state.texts.end() ? Json() : Json(data->second)},
+          {"data", text("data")},
+          {"from", text(train::kStartKey)},
           {"device", state.device},
           {"driver", state.driver},
           {"kernels", state.lowering},

@@ -12,6 +12,7 @@
 #include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "models/model.hpp"
+#include "train/start_from.hpp"
 #include "train/trainer.hpp"
 
 namespace fabula::app {
@@ -46,6 +47,7 @@ std::string resume_command(const TrainArgs& args, const char* resume = "auto") {
   flag("--memory", std::to_string(args.device.memory), "0");
   flag("--cache-dir", args.device.cache_dir);
   if (args.device.validate) command += " --validate";
+  flag("--from", args.from);
   flag("--out", args.out);
   return command + " --resume " + resume;
 }
@@ -69,17 +71,26 @@ int train(const TrainArgs& args) {
   models::check_supported(config.model, train::sequence_length(config), true);
   if (config.model.attn_dropout_left_out)
     info("{}: attn_pdrop is left out and taken as 0: dropout of attention weights is not implemented", args.config);
+  if (!args.from.empty()) train::check_other_folder(args.from, args.out);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   train::RunFolder folder(args.out);
   if (args.resume == "last-good") folder.go_back();
   folder.check_usable(args.resume != "never");
-  const train::DataOptions data_options{args.data, args.valid, args.tokenizer, args.corpus_seed, args.corpus_stories};
+  train::DataOptions data_options{args.data, args.valid, args.tokenizer, args.corpus_seed, args.corpus_stories};
+  std::optional<train::StartFrom> from;
+  if (!args.from.empty() && folder.has_state()) train::check_same_start(folder.read_state(), args.from);
+  if (!args.from.empty() && !folder.has_state()) {
+    from.emplace(args.from, args.tokenizer);
+    data_options.tokenizer = from->tokenizer_for(config);
+    data_options.from = &*from;
+  }
   const train::DataSet data = train::open_data(data_options, config, folder.path());
   const StopSignals signals;  // until here Ctrl-C ends the program at once: nothing is lost
   train::TrainOptions options;
   options.resume = args.resume == "never"   ? train::Resume::kNever
                    : args.resume == "force" ? train::Resume::kForce
                                             : train::Resume::kAuto;
+  options.from = data_options.from;
   options.overfit_batch = args.overfit_batch;
   options.stop_requested = [&] { return signals.requested(); };
   train::Trainer trainer(*device, config, data, folder, options);

@@ -8,7 +8,6 @@
 namespace fabula {
 namespace {
 
-constexpr std::string_view kPrefix = "transformer.";
 constexpr std::string_view kEmbedding = "transformer.wte.weight";
 constexpr std::string_view kFullHead = "lm_head.weight";
 constexpr std::size_t kMaxProblems = 8;  // a wrong config makes every tensor wrong
@@ -111,17 +110,6 @@ class SpecList {
   std::vector<TensorSpec> specs_;
 };
 
-// Causal masks that older versions of transformers saved as buffers: h.N.attn.bias, h.N.attn.attention.masked_bias and
-// so on.
-bool is_mask_buffer(std::string_view name) {
-  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") ||
-         name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias");
-}
-
-bool holds_weights(TensorDtype dtype) {
-  return dtype == TensorDtype::kF32 || dtype == TensorDtype::kF16 || dtype == TensorDtype::kBf16;
-}
-
 // The key of config.json that a wrong shape most likely comes from.
 std::string shape_hint(const TensorSpec& spec, const ModelConfig& model) {
   const bool gpt2 = model.family == ModelFamily::kGpt2;
@@ -139,14 +127,20 @@ std::string shape_hint(const TensorSpec& spec, const ModelConfig& model) {
   return fmt::format("{} is {}", gpt2 ? "n_embd" : "hidden_size", model.hidden);
 }
 
-bool repeats_embedding(const SafetensorsFile& file, const std::string& name,
-                       const std::map<std::string, std::string>& found) {
-  const auto embedding = found.find(std::string(kEmbedding));
-  if (embedding == found.end()) return false;
-  const auto left = file.raw(name);
-  const auto right = file.raw(embedding->second);
-  return file.info(name).shape == file.info(embedding->second).shape &&
-         std::equal(left.begin(), left.end(), right.begin(), right.end());
+// What is wrong with a tensor that stands for `spec`; empty: nothing.
+std::string problem_of(const ParameterFinder& finder, const TensorSpec& spec, const ModelConfig& model) {
+  const std::string* name = finder.name_of(spec.name);
+  if (name == nullptr) return fmt::format("tensor \"{}\" {} is missing", spec.name, shape_text(spec.shape));
+  const TensorInfo& info = finder.tensors().info(*name);
+  if (!holds_weights(info.dtype))
+    return fmt::format("tensor \"{}\" is {}, weights must be F32, F16 or BF16", *name, dtype_name(info.dtype));
+  const std::vector<std::int64_t> shape = finder.shape_of(spec.name);  // as the model would have it
+  if (shape == spec.shape) return "";
+  std::vector<std::int64_t> needed = spec.shape;
+  if (shape != info.shape) std::reverse(needed.begin(), needed.end());
+  const bool turned = shape.size() == 2 && needed.size() == 2 && shape[0] == needed[1] && shape[1] == needed[0];
+  return fmt::format("tensor \"{}\" is {}, config.json needs {}; {}", *name, shape_text(info.shape), shape_text(needed),
+                     turned ? "it is transposed, other matrices of the file are not" : shape_hint(spec, model));
 }
 
 }  // namespace
@@ -156,32 +150,39 @@ std::vector<TensorSpec> expected_tensors(const ModelConfig& model) {
   return SpecList(model).build();
 }
 
-std::map<std::string, std::string> match_tensors(const SafetensorsFile& file, const ModelConfig& model) {
-  std::map<std::string, std::string> found;
-  std::set<std::string> used;
+bool holds_weights(TensorDtype dtype) {
+  return dtype == TensorDtype::kF32 || dtype == TensorDtype::kF16 || dtype == TensorDtype::kBf16;
+}
+
+// h.N.attn.bias, h.N.attn.attention.masked_bias and so on.
+bool is_mask_buffer(std::string_view name) {
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") ||
+         name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias");
+}
+
+bool repeats_embedding(const ParameterFinder& finder) {
+  const std::string *head = finder.name_of(kFullHead), *embedding = finder.name_of(kEmbedding);
+  if (head == nullptr || embedding == nullptr) return false;
+  const ModelTensors& tensors = finder.tensors();
+  const auto left = tensors.raw(*head), right = tensors.raw(*embedding);
+  return tensors.info(*head).shape == tensors.info(*embedding).shape &&
+         std::equal(left.begin(), left.end(), right.begin(), right.end());
+}
+
+ParameterFinder match_tensors(const ModelTensors& tensors, const ModelConfig& model) {
+  const std::vector<TensorSpec> specs = expected_tensors(model);
+  ParameterFinder finder(tensors, specs);
+  std::set<std::string> used;  // names in the file
   std::vector<std::string> problems;
-  for (const TensorSpec& spec : expected_tensors(model)) {
-    std::string name = spec.name;
-    if (!file.contains(name) && name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
-    if (!file.contains(name)) {
-      problems.push_back(fmt::format("tensor \"{}\" {} is missing", spec.name, shape_text(spec.shape)));
-      continue;
-    }
-    const TensorInfo& info = file.info(name);
-    if (info.shape != spec.shape) {
-      problems.push_back(fmt::format("tensor \"{}\" is {}, config.json needs {}; {}", name, shape_text(info.shape),
-                                     shape_text(spec.shape), shape_hint(spec, model)));
-    } else if (!holds_weights(info.dtype)) {
-      problems.push_back(
-          fmt::format("tensor \"{}\" is {}, weights must be F32, F16 or BF16", name, dtype_name(info.dtype)));
-    }
-    used.insert(name);
-    found.emplace(spec.name, name);
+  for (const TensorSpec& spec : specs) {
+    if (const std::string* name = finder.name_of(spec.name)) used.insert(*name);
+    if (std::string problem = problem_of(finder, spec, model); !problem.empty()) problems.push_back(std::move(problem));
   }
-  for (const std::string& name : file.names()) {
-    if (used.contains(name) || is_mask_buffer(name)) continue;
-    if (name == kFullHead && !model.head.has_map()) {  // not expected, so the model is tied
-      if (!repeats_embedding(file, name, found)) {
+  for (const std::string& name : tensors.names()) {
+    const std::string plain = without_wrappers(name);
+    if (used.contains(name) || is_mask_buffer(plain)) continue;
+    if (plain == kFullHead && !model.head.has_map()) {  // not expected, so the model is tied
+      if (!repeats_embedding(finder)) {
         problems.push_back(
             "tensor \"lm_head.weight\" differs from the token embedding, config.json ties them; set "
             "tie_word_embeddings to false");
@@ -189,14 +190,14 @@ std::map<std::string, std::string> match_tensors(const SafetensorsFile& file, co
       continue;
     }
     problems.push_back(fmt::format("tensor \"{}\" {} is not part of the model in config.json", name,
-                                   shape_text(file.info(name).shape)));
+                                   shape_text(tensors.info(name).shape)));
   }
-  if (problems.empty()) return found;
+  if (problems.empty()) return finder;
   const std::size_t shown = std::min(problems.size(), kMaxProblems);
   std::string text =
       fmt::format("{}", fmt::join(problems.begin(), problems.begin() + static_cast<std::ptrdiff_t>(shown), "\n  "));
   if (shown < problems.size()) text += fmt::format("\n  and {} more", problems.size() - shown);
-  fail(ErrorCode::kFormat, "{}: {}", file.path().string(), text);
+  fail(ErrorCode::kFormat, "{}: {}", tensors.path().string(), text);
 }
 
 }  // namespace fabula

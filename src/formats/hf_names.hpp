@@ -1,28 +1,27 @@
 #pragma once
-#include <cstdint>
-#include <map>
-#include <string>
 #include <vector>
 
 #include "formats/model_config.hpp"
-#include "formats/safetensors.hpp"
+#include "formats/parameter_finder.hpp"
 
 namespace fabula {
-
-/// A parameter as it stands in model.safetensors. Names and orientation are Hugging Face's: GPT-2's linear weights are
-/// Conv1D, [in, out], with q, k, v fused in c_attn [D, 3D]; GPT-Neo's are [out, in].
-struct TensorSpec {
-  std::string name;
-  std::vector<std::int64_t> shape;
-};
 
 /// Every parameter of the model, embeddings first, head last. A tied full head has no matrix of its own. Needs
 /// vocab_size.
 std::vector<TensorSpec> expected_tensors(const ModelConfig& model);
 
-/// Finds every expected tensor in a file: parameter name -> name in the file (the prefix "transformer." may be missing
-/// there). Passed over: attention mask buffers, and an lm_head.weight that repeats the tied embedding. One Error
-/// (kFormat) lists what is missing, unexpected, of another shape, or of a type that holds no weights.
-std::map<std::string, std::string> match_tensors(const SafetensorsFile& file, const ModelConfig& model);
+/// Can weights be read from tensors of this type?
+bool holds_weights(TensorDtype dtype);
+
+/// Is it a causal mask that older versions of transformers saved as a buffer? `name` is without wrappers.
+bool is_mask_buffer(std::string_view name);
+
+/// Is there an lm_head.weight with the very numbers of the token embedding, as a tied model's file may have it?
+bool repeats_embedding(const ParameterFinder& finder);
+
+/// Finds every expected tensor among those of a folder. Passed over: attention mask buffers, and an lm_head.weight that
+/// repeats the tied embedding. One Error (kFormat) lists what is missing, unexpected, of another shape, or of a type
+/// that holds no weights.
+ParameterFinder match_tensors(const ModelTensors& tensors, const ModelConfig& model);
 
 }  // namespace fabula

@@ -11,6 +11,7 @@
 #include "base/atomic_file.hpp"
 #include "base/checksum.hpp"
 #include "base/fail.hpp"
+#include "base/file_kind.hpp"
 #include "base/half.hpp"
 #include "formats/json_access.hpp"
 
@@ -217,10 +218,14 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
 void SafetensorsFile::parse_header() {
   const std::string source = path().string();
   const std::uint64_t size = file_.size();
+  refuse_git_lfs_pointer(file_.text(), path());
   if (size < kLengthBytes) fail(ErrorCode::kFormat, "{}: {} bytes are too few for a safetensors file", source, size);
   std::uint64_t length = 0;
   std::memcpy(&length, file_.bytes().data(), sizeof(length));
   if (length > kMaxHeaderBytes || length > size - kLengthBytes) {
+    const FileKind kind = file_kind(file_.text().substr(0, kFileKindBytes));
+    if (kind != FileKind::kUnknown && kind != FileKind::kSafetensors)
+      fail(ErrorCode::kFormat, "{}: {}, not a safetensors file", source, file_kind_name(kind));
     fail(ErrorCode::kFormat,
          "{}: the header is said to have {} bytes, the file has {}; it is truncated or not safetensors", source, length,
          size);

@@ -52,10 +52,10 @@ std::vector<std::uint32_t> ModelFolder::rows_without_token() const {
   return infer::rows_without_token(*tokenizer_, model_->head().vocabulary());
 }
 fs::path ModelFolder::weights() const {
-  return existing(path_, "model.safetensors", "the weights");
+  return weights_path(path_);
 }
 void ModelFolder::load_weights(graph::Runtime& runtime) const {
-  models::load_weights(runtime, *model_, weights());
+  models::load_weights(runtime, *model_, ModelTensors::open(path_));
 }
 
 }  // namespace fabula::infer

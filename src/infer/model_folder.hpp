@@ -23,7 +23,7 @@ class ModelFolder {
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Rows of the model that no token of the tokenizer has (infer/rows_without_token.hpp).
   std::vector<std::uint32_t> rows_without_token() const;
-  std::filesystem::path weights() const;
+  std::filesystem::path weights() const;  ///< see weights_path
   /// Puts the weights on the device.
   void load_weights(graph::Runtime& runtime) const;
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "base/fail.hpp"
+#include "base/log.hpp"
 #include "base/philox.hpp"
 #include "formats/hf_names.hpp"
 
@@ -21,15 +21,13 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
   }
 }
 
-void load_weights(graph::Runtime& runtime, const LanguageModel& model, const std::filesystem::path& path) {
-  const SafetensorsFile file = SafetensorsFile::open(path);
-  const std::map<std::string, std::string> names = match_tensors(file, model.config());
+void load_weights(graph::Runtime& runtime, const LanguageModel& model, const ModelTensors& tensors) {
+  const ParameterFinder finder = match_tensors(tensors, model.config());
+  if (finder.transposed()) log_info(finder.note());
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {
-    const auto it = names.find(spec.name);
-    ensure(it != names.end(), "{}: no tensor was matched to \"{}\"", path.string(), spec.name);
     values.resize(static_cast<std::size_t>(spec.shape.count()));
-    file.read_f32(it->second, values);
+    finder.read(spec.name, values);
     runtime.upload(spec.name, values);
   }
 }

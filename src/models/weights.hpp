@@ -1,10 +1,9 @@
 #pragma once
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
-#include "formats/safetensors.hpp"
+#include "formats/model_tensors.hpp"
 #include "graph/runtime.hpp"
 #include "models/language_model.hpp"
 
@@ -14,9 +13,9 @@ namespace fabula::models {
 /// tensor's values do not depend on the others' shapes.
 void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std::uint64_t seed);
 
-/// Reads model.safetensors (F32, F16 or BF16) into the parameters on the device. Everything is checked before anything
+/// Reads a folder's weights (F32, F16 or BF16) into the parameters on the device. Everything is checked before anything
 /// is written: see match_tensors.
-void load_weights(graph::Runtime& runtime, const LanguageModel& model, const std::filesystem::path& file);
+void load_weights(graph::Runtime& runtime, const LanguageModel& model, const ModelTensors& tensors);
 
 /// Tensors of the store to be written to a file, fetched from the device one at a time: `names` in the store, prefix +
 /// name in the file.

@@ -15,6 +15,7 @@
 #include "text/tokenizer_files.hpp"
 #include "text/train_bpe.hpp"
 #include "train/head_data.hpp"
+#include "train/start_from.hpp"
 
 namespace fabula::train {
 namespace {
@@ -93,7 +94,8 @@ void settle_source(const fs::path& folder, const DataOptions& options, const Run
     const std::string texts_then = then.substr(0, then.find('\n'));
     if (texts_then == source.texts) return;
     fail(ErrorCode::kInvalidArgument,
-         "{} was trained on other texts ({}; now {}); name the same ones to continue, or choose another folder",
+         "{0} was trained on other texts ({1}; now {2}); name the same ones to continue, or train on the others in "
+         "another folder, from these weights: --from {0} --out OTHER",
          folder.parent_path().string(), texts_then, source.texts);
   }
   write_file_atomically(path, now);
@@ -212,7 +214,9 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
   settle_vocabulary(config, *result.tokenizer);
   result.train = open_tokens_or_text(texts.train, *result.tokenizer, folder / "train.tokens");
   if (!texts.valid.empty()) result.valid = open_tokens_or_text(texts.valid, *result.tokenizer, folder / "valid.tokens");
-  result.head = prepare_head(config, *result.train, run);
+  std::optional<TokenMap> map;
+  if (options.from != nullptr) map = options.from->token_map_for(config, *result.tokenizer);
+  result.head = prepare_head(config, *result.train, run, std::move(map));
   return result;
 }
 

@@ -11,12 +11,15 @@
 
 namespace fabula::train {
 
+class StartFrom;
+
 /// Where a run's text comes from. Everything may be left empty: then the built-in stories are used.
 struct DataOptions {
   std::filesystem::path data;       ///< a token file or a text file
   std::filesystem::path valid;      ///< likewise; empty: held out from a text, none for a token file
   std::filesystem::path tokenizer;  ///< see text::load_tokenizer; empty: learned from the text
   std::uint64_t corpus_seed = 1, corpus_stories = 20000;
+  const StartFrom* from = nullptr;  ///< what the run starts from: its token map may be the head's; null: fresh weights
 };
 
 /// What a run reads.

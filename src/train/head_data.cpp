@@ -66,7 +66,8 @@ TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens,
   return map;
 }
 
-heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, const fs::path& run) {
+heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, const fs::path& run,
+                             std::optional<TokenMap> given) {
   const HeadConfig& head = config.model.head;
   heads::HeadData data;
   const bool has_checkpoint = fs::exists(run / "state.json");
@@ -77,6 +78,9 @@ heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, c
     data.map = read_token_map(own, config.model.vocab_size);
     data.map_source = own.string();
     if (is_file_map(head)) adopt_sizes(config.model.head, *data.map, own.string());
+  } else if (!has_checkpoint && given) {
+    data.map = std::move(given);
+    if (is_file_map(head)) adopt_sizes(config.model.head, *data.map, head.map_file);
   } else if (is_file_map(head)) {
     data.map = adopt_map_file(config);
   } else if (head.has_map()) {

@@ -18,8 +18,10 @@ std::optional<TokenMap> adopt_map_file(RunConfig& config);
 TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens, std::span<const std::uint64_t> counts,
                         std::int64_t seed);
 
-/// What a run's head starts from: the map of its checkpoint where there is one, else a map made as the config says and,
-/// for biases, the counts of the training tokens. `run` is the run's folder.
-heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, const std::filesystem::path& run);
+/// What a run's head starts from: the map of its checkpoint where there is one, else `given`, the map of a model that
+/// it starts from, else a map made as the config says and, for biases, the counts of the training tokens. `run` is the
+/// run's folder.
+heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, const std::filesystem::path& run,
+                             std::optional<TokenMap> given = std::nullopt);
 
 }  // namespace fabula::train

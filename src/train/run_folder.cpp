@@ -10,7 +10,7 @@
 #include "base/mapped_file.hpp"
 #include "formats/config_io.hpp"
 #include "formats/hf_names.hpp"
-#include "formats/safetensors.hpp"
+#include "formats/model_tensors.hpp"
 #include "formats/token_map.hpp"
 #include "graph/workload.hpp"
 #include "models/weights.hpp"
@@ -21,7 +21,7 @@ namespace fabula::train {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kModelFile = "model.safetensors";
+constexpr const char* kModelFile = kWeightsFile;
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kStateFile = "state.json";
 constexpr const char* kStepKey = "step";
@@ -106,9 +106,11 @@ void RunFolder::check_usable(bool may_continue) const {
   if (fs::exists(file(kLastGoodFolder)))
     fail(ErrorCode::kInvalidArgument, "{} holds a checkpoint in {} and no {}: choose another folder, or move it away",
          path_.string(), kLastGoodFolder, kStateFile);
-  if (fs::exists(file(kModelFile)))
-    fail(ErrorCode::kInvalidArgument, "{} holds a {} and no {}: training would overwrite it; choose another folder",
-         path_.string(), kModelFile, kStateFile);
+  if (const std::string weights = any_weights_in(path_); !weights.empty())
+    fail(ErrorCode::kInvalidArgument,
+         "{0} holds a {1} and no {2}: training would overwrite the model; choose another folder (--from {0} starts "
+         "from its weights)",
+         path_.string(), weights, kStateFile);
 }
 
 RunState RunFolder::read_state() const {
@@ -149,7 +151,7 @@ void RunFolder::load(graph::Runtime& runtime, const models::LanguageModel& model
   const SafetensorsFile optimizer = SafetensorsFile::open(file(kOptimizerFile));
   check_step(optimizer, state.step);
   check_finite(weights);
-  models::load_weights(runtime, model, file(kModelFile));
+  models::load_weights(runtime, model, ModelTensors(SafetensorsFile::open(file(kModelFile))));
   const std::string prefix(graph::kOptimizerPrefix);
   std::vector<float> m, v;
   for (const graph::ParameterSpec& spec : model.parameters()) {

@@ -12,6 +12,7 @@
 #include "models/weights.hpp"
 #include "train/fit.hpp"
 #include "train/schedule.hpp"
+#include "train/start_from.hpp"
 
 namespace fabula::train {
 namespace {
@@ -102,7 +103,8 @@ void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const
   old_numbers.train.recompute = config_.train.recompute;
   if (config_json(old_model) != config_json(config_))
     fail(ErrorCode::kInvalidArgument,
-         "{} holds a model of another shape than the config ({}); take its config.json, or choose another folder",
+         "{0} holds a model of another shape than the config ({1}); take its config.json, or start another folder "
+         "from what fits: --from {0} --out OTHER",
          folder_.path().string(), config_differences(old_model, config_));
   if (config_json(old_numbers) != config_json(config_))
     warn(
@@ -132,6 +134,10 @@ void Trainer::start_or_resume() {
   folder_.check_usable(options_.resume != Resume::kNever);
   if (!folder_.has_state()) {
     models::initialise_weights(runtime_, model_, static_cast<std::uint64_t>(config_.train.seed));
+    if (options_.from != nullptr) {
+      options_.from->load(runtime_, model_, *data_.tokenizer);
+      from_ = options_.from->description();
+    }
     views_.open(-1);
     return;
   }
@@ -142,6 +148,7 @@ void Trainer::start_or_resume() {
   folder_.load(runtime_, model_, saved, adamw_hyper(config_.train, learning_rate(config_.train, next, steps_), next));
   resume_loss_scale(saved);
   step_runner_.go_on_after(start_.steps, start_.batches);
+  if (const auto from = saved.texts.find(kStartKey); from != saved.texts.end()) from_ = from->second;
   best_valid_loss_ = saved.best_val_loss;
   rise_.restore(saved.measures);
   keeper_.resume(saved.step, rise_.risen());
@@ -274,6 +281,7 @@ void Trainer::save(std::int64_t number) {
   state.device = device_.profile().name;  // with the limits, where they are lowered
   state.driver = device_.info().driver;
   state.texts["data"] = data_.description;
+  if (!from_.empty()) state.texts[kStartKey] = from_;
   if (config_.train.precision == Precision::kFp16) {
     const LossScale scale = step_runner_.loss_scale();
     state.numbers[kLossScaleKey] = static_cast<std::int64_t>(scale.scale);
@@ -298,6 +306,7 @@ RunSummary Trainer::summary() const {
                    {"step", fmt::format("{} of {}", outcome_.step, steps_)},
                    {"tokens a step", std::to_string(tokens_per_step_)},
                    {"device memory, peak", fmt::format("{} MiB", device_.peak_allocated() >> 20)}};
+  if (!from_.empty()) summary.facts.emplace_back("started from", from_);
   summary.config_json = config_json(config_);
   return summary;
 }

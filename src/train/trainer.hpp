@@ -25,6 +25,7 @@ enum class Resume {
 
 struct TrainOptions {
   Resume resume = Resume::kNever;
+  const StartFrom* from = nullptr;       ///< where a run that begins has its weights from; null: fresh ones
   bool overfit_batch = false;            ///< train on the first batch alone: a quick test that a model can learn at all
   std::function<bool()> stop_requested;  ///< asked after sending a step and in validation; true: save and return
 };
@@ -90,6 +91,7 @@ class Trainer {
   RunViews views_;
   RiseWatch rise_;
   CheckpointKeeper keeper_;
+  std::string from_;  ///< RunState::texts[kStartKey]; empty: fresh weights
   bool risen_said_ = false;
   double recent_seconds_ = 0;  ///< of a step, smoothed, for the ETA
   TrainOutcome outcome_;

@@ -202,8 +202,34 @@ TEST(Resume, OtherTextsAreRefused) {
   const auto before = contents(run);
   Args other = scene().train("texts", {"--resume", "auto", "--set", "train.steps=62"});
   other[3] = scene().path("valid.tokens");
-  expect_refusal(fabula(other), 2, {"trained on other texts"});
+  expect_refusal(fabula(other), 2, {"trained on other texts", "--from " + run});
   EXPECT_EQ(contents(run), before);
+}
+
+TEST(Resume, ANewRunStartsFromAnothersWeights) {
+  const std::string source = scene().finished_run(), run = scene().path("onward");
+  const auto before = contents(source);
+  const Args train{"train", source, "--data", scene().path("stories.tokens"), "--from", source, "--out", run};
+  const Result stopped = fabula(train, signal_after(3, SIGINT));
+  EXPECT_EQ(stopped.status, 130) << stopped.err;
+  EXPECT_NE(stopped.err.find("starting from " + source + " (step 60): 22 of 22 tensors"), std::string::npos)
+      << stopped.err;
+  EXPECT_LT(std::stod(loss_texts(run).front().substr(7)), std::stod(loss_texts(source).front().substr(7)) - 1);
+  // The printed command goes on, even when the folder that the run came from is gone.
+  std::string command = stopped.err.substr(stopped.err.find("fabula train "));
+  EXPECT_NE(command.find("--from " + source), std::string::npos) << command;
+  const Args onward = train + Args{"--resume", "auto", "--json"};
+  EXPECT_EQ(fabula_ok(onward).json()["step"], 60);
+  Args gone = onward + Args{"--set", "train.steps=61"};
+  gone[5] = scene().path("no folder");
+  const Result other = fabula_ok(gone);
+  EXPECT_NE(other.err.find("has no effect"), std::string::npos) << other.err;
+  EXPECT_EQ(other.json()["step"], 61);
+  EXPECT_EQ(fabula_ok({"info", run, "--json"}).json()["from"], source + " (step 60)");
+  Args itself = train + Args{"--resume", "auto"};
+  itself[7] = source;
+  expect_refusal(fabula(itself), 2, {"same folder"});
+  EXPECT_EQ(contents(source), before);
 }
 
 TEST(Resume, TwoTrainersInOneFolderAreRefused) {

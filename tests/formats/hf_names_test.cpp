@@ -36,15 +36,15 @@ TensorSource constant(const std::string& name, const std::vector<std::int64_t>& 
 }
 
 // The file of a model, with each tensor's source passed through `change` (an empty name leaves it out).
-SafetensorsFile file_of(const TempDir& dir, const ModelConfig& model,
-                        const std::function<void(TensorSource&)>& change = {}, std::vector<TensorSource> more = {}) {
+ModelTensors file_of(const TempDir& dir, const ModelConfig& model,
+                     const std::function<void(TensorSource&)>& change = {}, std::vector<TensorSource> more = {}) {
   for (const TensorSpec& spec : expected_tensors(model)) {
     TensorSource source = constant(spec.name, spec.shape);
     if (change) change(source);
     if (!source.name.empty()) more.push_back(source);
   }
   write_safetensors(dir / "model.safetensors", more);
-  return SafetensorsFile::open(dir / "model.safetensors");
+  return ModelTensors::open(dir.path());
 }
 
 TEST(HfNames, Gpt2ShapesAreConv1d) {
@@ -81,13 +81,92 @@ TEST(HfNames, FullHeadsTiedUntiedAndWithBias) {
 TEST(HfNames, ForeignHabitsAreUnderstood) {
   TempDir dir;
   const ModelConfig model = small("");
-  const SafetensorsFile file =
+  const ModelTensors file =
       file_of(dir, model, [](TensorSource& source) { source.name.erase(0, std::string("transformer.").size()); },
               {constant("h.0.attn.bias", {1, 1, 6, 6}), constant("h.1.attn.masked_bias", {}),
                constant("lm_head.weight", {11, 4})});
-  const auto names = match_tensors(file, model);
-  EXPECT_EQ(names.at("transformer.h.1.ln_1.bias"), "h.1.ln_1.bias");
-  EXPECT_EQ(names.size(), expected_tensors(model).size());
+  const ParameterFinder finder = match_tensors(file, model);
+  for (const TensorSpec& spec : expected_tensors(model))
+    EXPECT_EQ("transformer." + *finder.name_of(spec.name), spec.name);
+  EXPECT_FALSE(finder.transposed());
+}
+
+TEST(HfNames, WrappersAreReadPastWhereverTheyStand) {
+  EXPECT_EQ(without_wrappers("_orig_mod.module.transformer.h.0._orig_mod.ln_1.weight"), "transformer.h.0.ln_1.weight");
+  EXPECT_EQ(without_wrappers("module._fsdp_wrapped_module.wte.weight"), "wte.weight");
+  EXPECT_EQ(without_wrappers("transformer.module"), "transformer.module");
+  for (const std::string prefix : {"_orig_mod.", "module.", "module._orig_mod."}) {
+    TempDir dir;
+    const ModelConfig model = small("");
+    const ModelTensors file = file_of(
+        dir, model, [&](TensorSource& source) { source.name = prefix + source.name; },
+        {constant(prefix + "lm_head.weight", {11, 4}), constant(prefix + "transformer.h.0.attn.bias", {1, 1, 6, 6})});
+    EXPECT_EQ(*match_tensors(file, model).name_of("transformer.wpe.weight"), prefix + "transformer.wpe.weight");
+  }
+  TempDir dir;
+  expect_error(ErrorCode::kFormat, {"\"module.transformer.wpe.weight\"", "are both \"transformer.wpe.weight\""}, [&] {
+    match_tensors(file_of(dir, small(""), {}, {constant("module.transformer.wpe.weight", {6, 4})}), small(""));
+  });
+}
+
+bool is_linear(const std::string& name) {
+  return name.find(".c_") != std::string::npos && name.ends_with(".weight");
+}
+
+// The matrices of the linear layers hold 10 row + column of the model's orientation.
+float numbered(std::size_t row, std::size_t column) {
+  return static_cast<float>(10 * row + column);
+}
+
+void transpose(TensorSource& source) {
+  if (!is_linear(source.name)) return;
+  std::reverse(source.shape.begin(), source.shape.end());
+  const auto cols = static_cast<std::size_t>(source.shape[1]);
+  source.fetch = [cols](std::int64_t first, std::span<float> out) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const std::size_t at = static_cast<std::size_t>(first) + i;
+      out[i] = numbered(at % cols, at / cols);
+    }
+  };
+}
+
+TEST(HfNames, MatricesInTheOtherOrientationAreTakenWhenAllAre) {
+  for (const char* family : {"gpt2", "gpt_neo"}) {
+    TempDir dir;
+    const ModelConfig model = small("", family);
+    const ModelTensors file = file_of(dir, model, transpose);
+    const ParameterFinder finder = match_tensors(file, model);
+    EXPECT_TRUE(finder.transposed());
+    for (const char* part : {"model.safetensors", "other way round", "nn.Linear"})
+      EXPECT_NE(finder.note().find(part), std::string::npos) << finder.note();
+    for (const TensorSpec& spec : expected_tensors(model)) {
+      EXPECT_EQ(finder.shape_of(spec.name), spec.shape) << spec.name;
+      if (!is_linear(spec.name)) continue;  // the square matrix of the attention's output among them
+      const auto rows = static_cast<std::size_t>(spec.shape[0]), cols = static_cast<std::size_t>(spec.shape[1]);
+      std::vector<float> values(rows * cols);
+      finder.read(spec.name, values);
+      for (std::size_t i = 0; i < values.size(); ++i)
+        EXPECT_EQ(values[i], numbered(i / cols, i % cols)) << spec.name << " " << i;
+    }
+  }
+}
+
+TEST(HfNames, SomeMatricesTransposedIsAnError) {
+  TempDir dir;
+  const auto change = [](TensorSource& source) {
+    if (source.name.find(".mlp.c_fc.") != std::string::npos) transpose(source);
+  };
+  expect_error(ErrorCode::kFormat,
+               {"tensor \"transformer.h.1.mlp.c_fc.weight\" is [10, 4], config.json needs [4, 10]; it is transposed, "
+                "other matrices of the file are not"},
+               [&] { match_tensors(file_of(dir, small(""), change), small("")); });
+  // All lie the other way round, and one has another size besides: the message speaks of the file's shapes.
+  const auto other = [](TensorSource& source) {
+    transpose(source);
+    if (source.name == "transformer.h.0.mlp.c_fc.weight") source.shape = {9, 4};
+  };
+  expect_error(ErrorCode::kFormat, {"h.0.mlp.c_fc.weight\" is [9, 4], config.json needs [10, 4]; n_inner is 10"},
+               [&] { match_tensors(file_of(dir, small(""), other), small("")); });
 }
 
 TEST(HfNames, EveryMismatchIsNamed) {

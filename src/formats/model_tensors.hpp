@@ -1,0 +1,59 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/safetensors.hpp"
+
+namespace fabula {
+
+inline constexpr const char* kWeightsFile = "model.safetensors";
+inline constexpr const char* kWeightsIndexFile = "model.safetensors.index.json";
+
+/// The file that a model folder's weights are found by: model.safetensors, else model.safetensors.index.json. Error
+/// kNotFound, which says what lies there instead (weights in another format, say) and what to do.
+std::filesystem::path weights_path(const std::filesystem::path& folder);
+
+/// The name of the file that a folder's weights lie in, in whatever format ("pytorch_model.bin"); empty: it has none.
+std::string any_weights_in(const std::filesystem::path& folder);
+
+/// The tensors of a model folder, whether model.safetensors holds them all or model.safetensors.index.json spreads them
+/// over several files (shards). The files of a checkpoint that is being put in place are found too (FolderUpdate).
+class ModelTensors {
+ public:
+  /// Opens and checks every file. Errors: those of weights_path and SafetensorsFile; kFormat where index and shards
+  /// disagree, a shard is missing or a name leads out of the folder.
+  static ModelTensors open(const std::filesystem::path& folder);
+  /// The tensors of one file.
+  explicit ModelTensors(SafetensorsFile file);
+
+  /// In alphabetical order.
+  std::vector<std::string> names() const;
+  bool contains(std::string_view name) const { return file_of_.find(name) != file_of_.end(); }
+  /// See SafetensorsFile.
+  const TensorInfo& info(std::string_view name) const { return file_of(name).info(name); }
+  void read_f32(std::string_view name, std::span<float> out, std::int64_t first = 0) const {
+    file_of(name).read_f32(name, out, first);
+  }
+  std::span<const std::byte> raw(std::string_view name) const { return file_of(name).raw(name); }
+
+  /// weights_path: what messages about all of them name.
+  const std::filesystem::path& path() const { return path_; }
+  /// The one file that holds a tensor. Error kNotFound.
+  const SafetensorsFile& file_of(std::string_view name) const;
+
+ private:
+  ModelTensors() = default;
+  void open_shards();
+  void add(SafetensorsFile file);
+
+  std::filesystem::path path_;
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, std::size_t, std::less<>> file_of_;  ///< by tensor: which of files_
+};
+
+}  // namespace fabula
