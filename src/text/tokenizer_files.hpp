@@ -10,9 +10,13 @@ namespace fabula::text {
 /// kUnsupported when it is valid but not byte-level BPE or asks for what fabula does not do. The parsers take a file's
 /// content and its name for messages.
 
+struct LoadOptions {
+  std::string end_token;  ///< the text of the token that ends a document; empty: as the files say
+};
+
 /// A tokenizer from any of the forms below: a folder with tokenizer.json, a *.json, or a *.tiktoken named after its
 /// vocabulary.
-Tokenizer load_tokenizer(const std::filesystem::path& path);
+Tokenizer load_tokenizer(const std::filesystem::path& path, const LoadOptions& options = {});
 
 /// Hugging Face tokenizer.json: model BPE with a ByteLevel pre-tokenizer, or Split patterns followed by one.
 Tokenizer read_tokenizer_json(const std::filesystem::path& path);

@@ -83,10 +83,12 @@ std::vector<Merge> merges_of_ranks(const std::vector<std::string>& tokens) {
 
 }  // namespace
 
-Tokenizer load_tokenizer(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return read_tokenizer_json(path / "tokenizer.json");
-  if (path.extension() == ".tiktoken") return import_tiktoken(path, path.stem().string());
-  return read_tokenizer_json(path);
+Tokenizer load_tokenizer(const std::filesystem::path& path, const LoadOptions& options) {
+  Tokenizer tokenizer = std::filesystem::is_directory(path) ? read_tokenizer_json(path / "tokenizer.json")
+                        : path.extension() == ".tiktoken"   ? import_tiktoken(path, path.stem().string())
+                                                            : read_tokenizer_json(path);
+  if (!options.end_token.empty()) tokenizer.set_end_token(options.end_token);
+  return tokenizer;
 }
 
 Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges) {
