@@ -36,7 +36,8 @@ uint64_t fingerprint_of(const TokenizerParts& parts) {
   }
   for (const AddedToken& token : parts.added) hash = hash_text(token.content, hash_number(token.id, hash));
   for (const std::string& pattern : parts.patterns) hash = hash_text(pattern, hash);
-  return hash_number(parts.whole_pieces ? 1 : 0, hash);
+  hash = hash_number(parts.whole_pieces ? 1 : 0, hash);
+  return parts.prefix_space ? hash_text(" ", hash) : hash;
 }
 
 }  // namespace
@@ -74,6 +75,8 @@ class Tokenizer::Encoder {
   }
 
   void encode_plain(std::string_view text, std::vector<uint32_t>& out) {
+    std::string spaced;
+    if (tokenizer_.parts_.prefix_space && !text.empty() && text[0] != ' ') text = spaced = " " + std::string(text);
     tokenizer_.pre_tokenizer_.split(text, [&](std::string_view piece) { encode_piece(piece, out); });
   }
 

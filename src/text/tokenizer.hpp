@@ -34,6 +34,7 @@ struct TokenizerParts {
   std::vector<AddedToken> added;      ///< their contents stand in `tokens` too
   std::vector<std::string> patterns;  ///< of the pre-tokenizer, applied one after another
   bool whole_pieces = false;          ///< a piece that is a token is not merged (tiktoken; "ignore_merges")
+  bool prefix_space = false;          ///< text that does not start with a space gets one ("add_prefix_space")
   std::optional<uint32_t> end;        ///< ends a document; none: the first of some well-known names that there is
   bool nfc = false;                   ///< tokenizer.json names the NFC normalizer: kept, not applied (see notes)
   std::vector<std::string> notes;     ///< what a file asked for and fabula does not do, in words for the user
@@ -43,8 +44,9 @@ struct EncodeOptions {
   bool added_tokens = false;  ///< recognise added tokens such as <|endoftext|>; else their text is ordinary text
 };
 
-/// Byte-level byte-pair encoding. Any byte string encodes and decodes back to itself. Constant after construction: safe
-/// to use from several threads.
+/// Byte-level byte-pair encoding. Any byte string encodes and decodes back to itself, but for the space that
+/// TokenizerParts::prefix_space puts before it and before what follows an added token. Constant after construction:
+/// safe to use from several threads.
 class Tokenizer {
  public:
   /// Throws kFormat when a byte has no token or a merge does not fit its tokens.
@@ -80,6 +82,7 @@ class Tokenizer {
   const TokenizerParts& parts() const { return parts_; }
   /// What the file asked for that is not done, for the user to read; mostly empty.
   const std::vector<std::string>& notes() const { return parts_.notes; }
+  void add_note(std::string note) { parts_.notes.push_back(std::move(note)); }
 
  private:
   class Encoder;
