@@ -40,6 +40,7 @@ std::string resume_command(const TrainArgs& args, const char* resume = "auto") {
   flag("--data", args.data);
   flag("--valid", args.valid);
   flag("--tokenizer", args.tokenizer);
+  flag("--end-token", args.end_token);
   flag("--corpus-seed", std::to_string(args.corpus_seed), std::to_string(defaults.corpus_seed));
   flag("--corpus-stories", std::to_string(args.corpus_stories), std::to_string(defaults.corpus_stories));
   if (args.overfit_batch) command += " --overfit-batch";
@@ -73,7 +74,8 @@ int train(const TrainArgs& args) {
   train::RunFolder folder(args.out);
   if (args.resume == "last-good") folder.go_back();
   folder.check_usable(args.resume != "never");
-  const train::DataOptions data_options{args.data, args.valid, args.tokenizer, args.corpus_seed, args.corpus_stories};
+  const train::DataOptions data_options{args.data,      args.valid,       args.tokenizer,
+                                        args.end_token, args.corpus_seed, args.corpus_stories};
   const train::DataSet data = train::open_data(data_options, config, folder.path());
   const StopSignals signals;  // until here Ctrl-C ends the program at once: nothing is lost
   train::TrainOptions options;

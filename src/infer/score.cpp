@@ -12,7 +12,9 @@ std::vector<TokenScore> score(vk::Device& device, const ModelFolder& folder, std
   const models::LanguageModel& model = folder.model();
   std::vector<std::uint32_t> ids = folder.tokenizer().encode(text, {.added_tokens = true});
   if (ids.empty()) fail(ErrorCode::kInvalidArgument, "the text to score is empty");
-  ids.insert(ids.begin(), folder.tokenizer().eot_id());
+  folder.check_ids(ids);
+  const std::uint32_t start = folder.start_id() ? *folder.start_id() : folder.tokenizer().eot_id();
+  ids.insert(ids.begin(), start);
   const auto tokens = static_cast<std::int64_t>(ids.size()) - 1;
   const std::int64_t T = std::min(tokens, model.config().n_positions);
   graph::Workload workload(device.profile());

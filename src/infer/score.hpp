@@ -17,8 +17,9 @@ struct TokenScore {
   double log_p_slot = 0;   ///< grouped heads: log p(token | group); NaN otherwise
 };
 
-/// Scores a text token by token; the first is scored after <|endoftext|>. A text longer than the context is scored in
-/// windows that start anew. Throws kInvalidArgument for an empty text.
+/// Scores a text token by token; the first is scored after the folder's start token. A text longer than the context is
+/// scored in windows that start anew. Throws kInvalidArgument for an empty text, and for one with tokens that the model
+/// does not have.
 std::vector<TokenScore> score(vk::Device& device, const ModelFolder& folder, std::string_view text);
 
 }  // namespace fabula::infer
