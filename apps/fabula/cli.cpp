@@ -161,6 +161,11 @@ int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** ar
   return 2;
 }
 
+void add_end_token_flag(CLI::App* sub, std::string& end_token) {
+  sub->add_option("--end-token", end_token,
+                  "text of the token that ends a document; missing: as the tokenizer's files say");
+}
+
 struct AllArgs {
   DevicesArgs devices;
   CorpusArgs corpus;
@@ -196,15 +201,18 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--out", args.tokenizer_train.out, "tokenizer.json to write")->required();
   sub = line.command(*tokenizer, "import", "convert a vocabulary to tokenizer.json", args.tokenizer_import,
                      tokenizer_import);
-  sub->add_option("from", args.tokenizer_import.from, "tokenizer.json, a folder that has one, or NAME.tiktoken");
+  sub->add_option("from", args.tokenizer_import.from,
+                  "tokenizer.json, a folder that has one or vocab.json, or NAME.tiktoken");
   sub->add_option("--vocab", args.tokenizer_import.vocab, "GPT-2's vocab.json");
   sub->add_option("--merges", args.tokenizer_import.merges, "GPT-2's merges.txt");
+  add_end_token_flag(sub, args.tokenizer_import.end_token);
   sub->add_option("--out", args.tokenizer_import.out, "tokenizer.json to write")->required();
 
   CLI::App* data = line.app().add_subcommand("data", "make token files and group maps")->require_subcommand(1);
   sub = line.command(*data, "prepare", "text to a memory-mapped token file", args.data_prepare, data_prepare);
   sub->add_option("texts", args.data_prepare.texts, "text files; <|endoftext|> ends a document")->required();
   sub->add_option("--tokenizer", args.data_prepare.tokenizer, "tokenizer.json (fabula tokenizer)")->required();
+  add_end_token_flag(sub, args.data_prepare.end_token);
   sub->add_option("--out", args.data_prepare.out, "token file to write")->required();
   sub->add_flag("--json", args.data_prepare.json, "counts as JSON");
 
@@ -226,6 +234,7 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--embeddings", args.data_groups.embeddings,
                   "model folder: cluster its token embeddings instead of the tokens' neighbours");
   sub->add_option("--tokenizer", args.data_groups.tokenizer, "tokenizer.json: show a few groups as text");
+  add_end_token_flag(sub, args.data_groups.end_token);
   sub->add_option("--seed", args.data_groups.seed, "seed of clustered and random")
       ->check(seed())
       ->capture_default_str();
@@ -250,6 +259,7 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--tokenizer", args.train.tokenizer, "tokenizer.json; missing: learned from the text");
   sub->add_option("--from", args.train.from,
                   "run or Hugging Face folder whose weights a new run starts from; missing: fresh weights");
+  add_end_token_flag(sub, args.train.end_token);
   sub->add_option("--out", args.train.out, "run folder")->required();
   sub->add_option("--resume", args.train.resume,
                   "never, auto (continue if there is a run), force (even with other kernels), last-good (from the "
@@ -272,6 +282,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "eval", "loss, perplexity and accuracies over a text", args.eval, eval);
   sub->add_option("run", args.eval.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--data", args.eval.data, "token file or text")->required();
+  add_end_token_flag(sub, args.eval.end_token);
   sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")
       ->check(CLI::Range(0, 65536))
       ->capture_default_str();
@@ -295,12 +306,14 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   source->add_option("--text", args.score.text, "the text");
   source->add_option("--file", args.score.file, "a file with the text");
   source->require_option(1);
+  add_end_token_flag(sub, args.score.end_token);
   sub->add_flag("--json", args.score.json, "as JSON");
   add_device_flags(sub, args.score.device);
 
   sub = line.command(line.app(), "generate", "continue a prompt", args.generate, generate);
   sub->add_option("run", args.generate.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--prompt", args.generate.prompt, "text to continue; missing: a new document");
+  add_end_token_flag(sub, args.generate.end_token);
   sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")
       ->capture_default_str();
   sub->add_option("--top-k", args.generate.sampler.top_k, "only the k likeliest tokens; 0: all")

@@ -33,13 +33,14 @@ int tokenizer_train(const TokenizerTrainArgs& args);
 struct TokenizerImportArgs {
   std::string from;           ///< tokenizer.json, its folder, or *.tiktoken
   std::string vocab, merges;  ///< GPT-2's two files
+  std::string end_token;      ///< here and below: empty, as the tokenizer's files say
   std::string out;
 };
 int tokenizer_import(const TokenizerImportArgs& args);
 
 struct DataPrepareArgs {
   std::vector<std::string> texts;
-  std::string tokenizer, out;
+  std::string tokenizer, end_token, out;
   bool json = false;
 };
 int data_prepare(const DataPrepareArgs& args);
@@ -49,7 +50,7 @@ struct DataGroupsArgs {
   std::string map = "clustered";
   std::int64_t group_size = 0, groups = 0, shortlist = 0;  ///< 0: derived; none
   std::string embeddings;                                  ///< model folder; empty: vectors from the tokens
-  std::string tokenizer;                                   ///< empty: no groups are shown as text
+  std::string tokenizer, end_token;                        ///< empty: no groups are shown as text
   std::uint64_t seed = 1;
   bool json = false;
 };
@@ -67,7 +68,7 @@ int plan(const PlanArgs& args);
 struct TrainArgs {
   std::string config;
   std::vector<std::string> overrides;
-  std::string data, valid, tokenizer, from, out;
+  std::string data, valid, tokenizer, end_token, from, out;
   std::uint64_t corpus_seed = 1, corpus_stories = 20000;
   std::string resume = "never";
   bool overfit_batch = false, json = false;
@@ -76,7 +77,7 @@ struct TrainArgs {
 int train(const TrainArgs& args);
 
 struct EvalArgs {
-  std::string run, data;
+  std::string run, data, end_token;
   std::int64_t batch_size = 0, sequence = 0, batches = 0;  ///< 0: as the run's config says; all
   bool by_frequency = false, json = false;
   std::string counts;  ///< of by_frequency; empty: the data itself
@@ -85,14 +86,14 @@ struct EvalArgs {
 int eval(const EvalArgs& args);
 
 struct ScoreArgs {
-  std::string run, text, file;
+  std::string run, text, file, end_token;
   bool json = false;
   vk::DeviceOptions device;
 };
 int score(const ScoreArgs& args);
 
 struct GenerateArgs {
-  std::string run, prompt;
+  std::string run, prompt, end_token;
   infer::SamplerOptions sampler;
   std::int64_t max_tokens = 200;
   std::int64_t samples = 1;

@@ -96,7 +96,7 @@ int data_groups(const DataGroupsArgs& args) {
   const text::TokenFile tokens(args.tokens);
   std::optional<text::Tokenizer> tokenizer;
   if (!args.tokenizer.empty()) {
-    tokenizer = text::load_tokenizer(args.tokenizer);
+    tokenizer = text::load_tokenizer(args.tokenizer, {args.end_token});
     tokens.check_tokenizer(*tokenizer);
   }
   maps::resolve_map_options(options, tokens.vocab_size());

@@ -31,7 +31,8 @@ namespace {
 /// end of the program leaves it behind.
 class EvaluationText {
  public:
-  EvaluationText(const std::string& path, const text::Tokenizer& tokenizer) {
+  EvaluationText(const std::string& path, const infer::ModelFolder& folder) {
+    const text::Tokenizer& tokenizer = folder.tokenizer();
     if (text::is_token_file(path)) {
       file_.emplace(path);
     } else {
@@ -41,6 +42,7 @@ class EvaluationText {
       file_.emplace(tokens);
     }
     file_->check_tokenizer(tokenizer);
+    folder.check_ids(*file_);
   }
   const text::TokenFile& file() const { return *file_; }
 
@@ -53,9 +55,9 @@ class EvaluationRun {
  public:
   explicit EvaluationRun(const EvalArgs& args)
       : args_(args),
-        folder_(args.run),
+        folder_(args.run, args.end_token),
         unused_(folder_.rows_without_token()),
-        data_(args.data, folder_.tokenizer()),
+        data_(args.data, folder_),
         batch_(batch_size()),
         sequence_(length()),
         source_(data_.file(), static_cast<std::uint32_t>(batch_),
@@ -142,8 +144,8 @@ int EvaluationRun::totals() {
 
 int EvaluationRun::by_frequency() {
   const std::string& counted = args_.counts.empty() ? args_.data : args_.counts;
-  std::vector<std::uint64_t> counts = maps::token_counts(
-      args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_.tokenizer()).file());
+  std::vector<std::uint64_t> counts =
+      maps::token_counts(args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_).file());
   counts.resize(static_cast<std::size_t>(model().config().vocab_size));  // a model may have more than its tokenizer
   infer::FrequencyTable table(counts, model().config().vocab_size);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
@@ -233,7 +235,7 @@ class ScoreOutput {
 }  // namespace
 
 int score(const ScoreArgs& args) {
-  const infer::ModelFolder folder(args.run);
+  const infer::ModelFolder folder(args.run, args.end_token);
   const std::string text = args.file.empty() ? args.text : read_file(args.file);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   ScoreOutput output(folder, args.json);
@@ -249,20 +251,21 @@ int score(const ScoreArgs& args) {
 
 int generate(const GenerateArgs& args) {
   infer::validate(args.sampler);
-  const infer::ModelFolder folder(args.run);
+  const infer::ModelFolder folder(args.run, args.end_token);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   graph::Workload workload(device->profile());
   const infer::GenerationGraphs graphs =
       infer::add_generation_graphs(workload, folder.model(), folder.config().model.n_positions);
   graph::Runtime runtime(*device, std::move(workload));
   folder.load_weights(runtime);
-  infer::Generator generator(runtime, graphs, folder.model(), folder.tokenizer());
+  infer::Generator generator(runtime, graphs, folder.model(), folder.tokenizer(), folder.start_id());
   device->save_pipeline_cache();
   generator.encode_prompt(args.prompt);  // refuses too long a prompt before anything is printed
   const StopSignals signals;
   Json list = Json::array();
   for (std::int64_t sample = 0; sample < args.samples && !signals.requested(); ++sample) {
-    infer::GenerateOptions options{.sampler = args.sampler, .max_tokens = args.max_tokens, .stop_at_end_of_text = true};
+    infer::GenerateOptions options{
+        .sampler = args.sampler, .max_tokens = args.max_tokens, .stop_ids = folder.stop_ids()};
     options.sampler.seed += static_cast<std::uint64_t>(sample);
     std::string text;
     const auto stream = [&](std::string_view piece) {

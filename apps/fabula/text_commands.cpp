@@ -55,8 +55,8 @@ int tokenizer_import(const TokenizerImportArgs& args) {
   if (args.from.empty() == args.vocab.empty() || args.vocab.empty() != args.merges.empty())
     fail(ErrorCode::kInvalidArgument, "name either one file or folder to import, or both --vocab and --merges");
   checked_target(args.out, paths({args.from, args.vocab, args.merges}));
-  const text::Tokenizer tokenizer =
-      args.from.empty() ? text::import_gpt2(args.vocab, args.merges) : text::load_tokenizer(args.from);
+  text::Tokenizer tokenizer = args.from.empty() ? text::load_gpt2(args.vocab, args.merges, {args.end_token})
+                                                : text::load_tokenizer(args.from, {args.end_token});
   for (const std::string& note : tokenizer.notes()) log_warn(note);
   text::write_tokenizer_json(tokenizer, args.out);
   info("{}: {} tokens", args.out, tokenizer.vocab_size());
@@ -68,7 +68,7 @@ int data_prepare(const DataPrepareArgs& args) {
   std::vector<std::filesystem::path> inputs = texts;
   inputs.emplace_back(args.tokenizer);
   checked_target(args.out, inputs);
-  const text::Tokenizer tokenizer = text::load_tokenizer(args.tokenizer);
+  const text::Tokenizer tokenizer = text::load_tokenizer(args.tokenizer, {args.end_token});
   const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out);
   if (args.json) {
     fmt::print("{}\n", dump({{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}));

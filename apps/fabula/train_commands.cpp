@@ -39,6 +39,7 @@ std::string resume_command(const TrainArgs& args, const char* resume = "auto") {
   flag("--data", args.data);
   flag("--valid", args.valid);
   flag("--tokenizer", args.tokenizer);
+  flag("--end-token", args.end_token);
   flag("--corpus-seed", std::to_string(args.corpus_seed), std::to_string(defaults.corpus_seed));
   flag("--corpus-stories", std::to_string(args.corpus_stories), std::to_string(defaults.corpus_stories));
   if (args.overfit_batch) command += " --overfit-batch";
@@ -76,7 +77,8 @@ int train(const TrainArgs& args) {
   train::RunFolder folder(args.out);
   if (args.resume == "last-good") folder.go_back();
   folder.check_usable(args.resume != "never");
-  train::DataOptions data_options{args.data, args.valid, args.tokenizer, args.corpus_seed, args.corpus_stories};
+  train::DataOptions data_options{args.data,      args.valid,       args.tokenizer,
+                                  args.end_token, args.corpus_seed, args.corpus_stories};
   std::optional<train::StartFrom> from;
   if (!args.from.empty() && folder.has_state()) train::check_same_start(folder.read_state(), args.from);
   if (!args.from.empty() && !folder.has_state()) {

@@ -129,8 +129,8 @@ std::vector<HeadVariant> filter_variants(std::vector<HeadVariant> variants, cons
 
 RunConfig with_vocabulary(RunConfig config, std::int64_t vocabulary) {
   config.model.vocab_size = vocabulary;
-  for (std::int64_t* id : {&config.model.bos_token_id, &config.model.eos_token_id})
-    if (*id >= vocabulary) *id = -1;
+  if (config.model.bos_token_id >= vocabulary) config.model.bos_token_id = -1;
+  std::erase_if(config.model.eos_token_ids, [&](std::int64_t id) { return id >= vocabulary; });
   return config;
 }
 

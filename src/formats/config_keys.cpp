@@ -69,9 +69,13 @@ const ConfigKey kKeys[] = {
      "The head uses the token embedding: as the matrix of a full or fused head, as the rows of a grouped head's "
      "shortlist and of its `per_group` second level. Default: true for full and fused heads."},
     {"", "bos_token_id", "bos_token_id", IntegerField{FABULA_AT(Int, model.bos_token_id), 0, 1 << 24, &kNone},
-     "Token that starts a document."},
-    {"", "eos_token_id", "eos_token_id", IntegerField{FABULA_AT(Int, model.eos_token_id), 0, 1 << 24, &kNone},
-     "Token that ends a document; generation stops there."},
+     "Token that stands before a prompt or a scored text; null: the one that ends documents. A run states the id that "
+     "it "
+     "was trained with."},
+    {"", "eos_token_id", "eos_token_id", TokenIdsField{FABULA_AT(std::vector<Int>, model.eos_token_ids), 1 << 24},
+     "Tokens at which generation stops, a number or a list; the first is what ends a document where the tokenizer's "
+     "own "
+     "files name none. A run states the id that it was trained with."},
 
     {"head", "kind", "kind", FABULA_CHOICE(HeadKind, model.head.kind, kHeadKinds),
      "`full`: V logits a position. `fused`: the same numbers, never all in memory. `grouped`: two levels, G groups of "

@@ -26,6 +26,11 @@ struct IntegerListField {
   std::int64_t min;
   std::int64_t max;
 };
+/// Token ids: null, a number, or a list.
+struct TokenIdsField {
+  std::vector<std::int64_t>& (*at)(RunConfig&);
+  std::int64_t max;
+};
 struct RealField {
   double& (*at)(RunConfig&);
   double min;
@@ -53,7 +58,9 @@ struct ConfigKey {
   std::string_view section;  ///< "" for the model, "head", "train"
   std::string_view gpt2;     ///< the key's name in a GPT-2 config; empty when it has none
   std::string_view gpt_neo;
-  std::variant<IntegerField, IntegerListField, RealField, BooleanField, TextField, ChoiceField, AttentionField> field;
+  std::variant<IntegerField, IntegerListField, TokenIdsField, RealField, BooleanField, TextField, ChoiceField,
+               AttentionField>
+      field;
   std::string_view doc;
 
   std::string_view name(ModelFamily family) const { return family == ModelFamily::kGpt2 ? gpt2 : gpt_neo; }

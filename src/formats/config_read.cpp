@@ -147,6 +147,17 @@ void ConfigReader::read_key(const ConfigKey& key, const json& value) {
         fail_value(path, value, expected);
       numbers.push_back(*number);
     }
+  } else if (const auto* tokens = std::get_if<TokenIdsField>(&key.field)) {
+    std::vector<std::int64_t>& ids = tokens->at(config_);
+    ids.clear();
+    if (value.is_null() || integer_of(value) == -1) return;
+    const json list = value.is_array() ? value : json::array({value});
+    for (const json& entry : list) {
+      const auto id = integer_of(entry);
+      if (!id || *id < 0 || *id > tokens->max || list.size() > kMaxListEntries)
+        fail_value(path, value, fmt::format("an integer from 0 to {}, a list of them, or null", tokens->max));
+      ids.push_back(*id);
+    }
   } else if (const auto* real = std::get_if<RealField>(&key.field)) {
     const bool is_null = value.is_null() && real->null_value != nullptr;
     if (!is_null && !value.is_number()) fail_value(path, value, "a number " + range_text(real->min, real->max));

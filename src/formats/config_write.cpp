@@ -44,6 +44,10 @@ struct ValueWriter {
     return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
   }
   json operator()(const IntegerListField& field) const { return field.at(config); }
+  json operator()(const TokenIdsField& field) const {
+    const std::vector<std::int64_t>& ids = field.at(config);
+    return ids.empty() ? json(nullptr) : ids.size() == 1 ? json(ids[0]) : json(ids);
+  }
   json operator()(const RealField& field) const {
     const double value = field.at(config);
     return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
@@ -77,6 +81,7 @@ void write_identity(json& root, const ModelConfig& model) {
 
 std::string type_text(const ConfigKey& key) {
   if (std::holds_alternative<IntegerField>(key.field)) return "integer";
+  if (std::holds_alternative<TokenIdsField>(key.field)) return "integer or list";
   if (std::holds_alternative<RealField>(key.field)) return "number";
   if (std::holds_alternative<BooleanField>(key.field)) return "true, false";
   if (std::holds_alternative<TextField>(key.field)) return "text";
@@ -88,6 +93,7 @@ std::string type_text(const ConfigKey& key) {
 std::string range_text(const ConfigKey& key) {
   if (const auto* integer = std::get_if<IntegerField>(&key.field))
     return fmt::format("{} to {}", integer->min, integer->max);
+  if (const auto* ids = std::get_if<TokenIdsField>(&key.field)) return fmt::format("0 to {}", ids->max);
   if (const auto* real = std::get_if<RealField>(&key.field)) {
     return real->max == std::numeric_limits<double>::infinity() ? fmt::format("{} and more", real->min)
                                                                 : fmt::format("{} to {}", real->min, real->max);

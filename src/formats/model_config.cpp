@@ -33,12 +33,14 @@ struct Validator {
       fail(ErrorCode::kInvalidArgument, "{}: attention_types describes {} layers, num_layers is {}", source,
            model().attention_layers.size(), model().layers);
     }
-    for (const auto& [name, id] :
-         {std::pair("bos_token_id", model().bos_token_id), {"eos_token_id", model().eos_token_id}}) {
-      if (model().vocab_size > 0 && id >= model().vocab_size) {
-        fail(ErrorCode::kInvalidArgument, "{}: {} is {}, vocab_size is {}; ids end at {}", source, name, id,
-             model().vocab_size, model().vocab_size - 1);
-      }
+    check_id("bos_token_id", model().bos_token_id);
+    for (const std::int64_t id : model().eos_token_ids) check_id("eos_token_id", id);
+  }
+
+  void check_id(std::string_view name, std::int64_t id) const {
+    if (model().vocab_size > 0 && id >= model().vocab_size) {
+      fail(ErrorCode::kInvalidArgument, "{}: {} is {}, vocab_size is {}; ids end at {}", source, name, id,
+           model().vocab_size, model().vocab_size - 1);
     }
   }
 

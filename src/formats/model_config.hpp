@@ -63,7 +63,7 @@ struct ModelConfig {
   std::vector<AttentionKind> attention_layers;  ///< GPT-Neo: one a layer; GPT-2: empty, all global
   std::int64_t window_size = 256;               ///< GPT-Neo: positions that a local layer sees, its own included
   std::int64_t bos_token_id = -1;               ///< -1: none
-  std::int64_t eos_token_id = -1;
+  std::vector<std::int64_t> eos_token_ids;      ///< generation stops at any of them; the first ends documents
   HeadConfig head;
 
   std::int64_t head_dim() const { return hidden / heads; }

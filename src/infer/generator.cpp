@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/fail.hpp"
+#include "infer/model_folder.hpp"
 #include "infer/rows_without_token.hpp"
 #include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
@@ -34,11 +35,12 @@ GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::
 }
 
 Generator::Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
-                     const text::Tokenizer& tokenizer)
+                     const text::Tokenizer& tokenizer, std::optional<std::uint32_t> start_id)
     : runtime_(runtime),
       graphs_(graphs),
       model_(model),
       tokenizer_(tokenizer),
+      start_id_(start_id),
       never_drawn_(rows_without_token(tokenizer, model.head().vocabulary())) {
   const std::vector<heads::InputWords> inputs = model_.head().decode_inputs();
   for (const GenerationGraphs::Entry& entry : graphs_.entries) models::set_inputs(runtime_, entry.index, inputs);
@@ -61,21 +63,18 @@ std::vector<float> Generator::log_probs(const std::vector<std::uint32_t>& ids) {
 
 std::vector<std::uint32_t> Generator::encode_prompt(std::string_view prompt) const {
   std::vector<std::uint32_t> ids = tokenizer_.encode(prompt, {.added_tokens = true});
-  for (std::uint32_t id : ids)
-    if (id >= model_.config().vocab_size)
-      fail(ErrorCode::kInvalidArgument,
-           "the tokenizer gives id {}, the model has {} tokens: they do not belong together", id,
-           model_.config().vocab_size);
+  refuse_ids_beyond(model_.config().vocab_size, ids, tokenizer_);
   if (static_cast<std::int64_t>(ids.size()) > max_context())
     fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the model's context holds {}; shorten the prompt",
          ids.size(), max_context());
   // A prompt is the start of a document, and in training every document follows an end-of-text token: without it the
   // first words come from a context that the model never saw.
-  const bool starts_document = tokenizer_.has_eot() && static_cast<std::int64_t>(ids.size()) < max_context();
-  if (starts_document && (ids.empty() || ids.front() != tokenizer_.eot_id()))
-    ids.insert(ids.begin(), tokenizer_.eot_id());
+  const bool starts_document = start_id_ && static_cast<std::int64_t>(ids.size()) < max_context();
+  if (starts_document && (ids.empty() || ids.front() != *start_id_)) ids.insert(ids.begin(), *start_id_);
   if (ids.empty())
-    fail(ErrorCode::kInvalidArgument, "the prompt is empty and the vocabulary has no <|endoftext|> to start from");
+    fail(ErrorCode::kInvalidArgument,
+         "the prompt is empty and no token is known to start from; name one with "
+         "--end-token");
   return ids;
 }
 
@@ -96,7 +95,7 @@ std::string Generator::generate(std::string_view prompt, const GenerateOptions& 
     std::vector<float> next = log_probs(ids);
     for (const std::uint32_t row : never_drawn_) next[row] = -std::numeric_limits<float>::infinity();
     const std::uint32_t id = sample(next, options.sampler, random);
-    if (options.stop_at_end_of_text && tokenizer_.has_eot() && id == tokenizer_.eot_id()) break;
+    if (std::find(options.stop_ids.begin(), options.stop_ids.end(), id) != options.stop_ids.end()) break;
     ids.push_back(id);
     if (!show(decoder.push(id))) return result;
   }

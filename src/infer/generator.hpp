@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,16 +28,16 @@ GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::
 struct GenerateOptions {
   SamplerOptions sampler;
   std::int64_t max_tokens = 200;
-  bool stop_at_end_of_text = true;
+  std::vector<std::uint32_t> stop_ids;  ///< the text ends at any of these
 };
 
 class Generator {
  public:
-  /// All must outlive it. Sets the inputs that stay the same.
+  /// All must outlive it. Sets the inputs that stay the same. `start_id` stands before a prompt.
   Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
-            const text::Tokenizer& tokenizer);
+            const text::Tokenizer& tokenizer, std::optional<std::uint32_t> start_id);
 
-  /// Continues a prompt, which is taken as the start of a document (it follows <|endoftext|>, as in training).
+  /// Continues a prompt, which is taken as the start of a document (it follows the start token, as in training).
   /// `on_text` gets pieces of whole characters as they come and stops by returning false. The result is the
   /// continuation without the prompt. A text that outgrows the context goes on with its latest half. Throws
   /// kInvalidArgument for a prompt longer than the context, naming both lengths. Rows of the model that no token of the
@@ -56,6 +57,7 @@ class Generator {
   GenerationGraphs graphs_;
   const models::LanguageModel& model_;
   const text::Tokenizer& tokenizer_;
+  std::optional<std::uint32_t> start_id_;
   std::vector<std::uint32_t> never_drawn_;  ///< rows without a token
 };
 

@@ -89,7 +89,9 @@ void score_windows(Scorer scorer, std::span<const std::uint32_t> ids, std::size_
 void score(vk::Device& device, const ModelFolder& folder, std::string_view text, const Visit& visit) {
   std::vector<std::uint32_t> ids = folder.tokenizer().encode(text, {.added_tokens = true});
   if (ids.empty()) fail(ErrorCode::kInvalidArgument, "the text to score is empty");
-  ids.insert(ids.begin(), folder.tokenizer().eot_id());
+  folder.check_ids(ids);
+  const std::uint32_t start = folder.start_id() ? *folder.start_id() : folder.tokenizer().eot_id();
+  ids.insert(ids.begin(), start);
   const auto tokens = static_cast<std::int64_t>(ids.size()) - 1;
   const std::int64_t T = std::min(tokens, folder.model().config().n_positions);
   std::size_t scored = 0;

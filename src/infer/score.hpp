@@ -17,9 +17,9 @@ struct TokenScore {
   double mass_without_token = 0;  ///< the part of the probability that rows without a token have there
 };
 
-/// Scores a text token by token; the first is scored after <|endoftext|>. A text longer than the context is scored in
-/// windows that start anew. `visit` gets the tokens in order, those before a number that is none too. Throws
-/// kInvalidArgument for an empty text, kNumeric.
+/// Scores a text token by token; the first is scored after the folder's start token. A text longer than the context is
+/// scored in windows that start anew. `visit` gets the tokens in order, those before a number that is none too. Throws
+/// kInvalidArgument for an empty text, and for one with tokens that the model does not have; kNumeric.
 void score(vk::Device& device, const ModelFolder& folder, std::string_view text,
            const std::function<void(const TokenScore&)>& visit);
 

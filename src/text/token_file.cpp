@@ -8,6 +8,7 @@
 #include "base/fail.hpp"
 #include "base/hash.hpp"
 #include "text/documents.hpp"
+#include "text/utf8.hpp"
 
 namespace fabula::text {
 namespace {
@@ -232,7 +233,15 @@ void TokenFile::read(uint64_t begin, std::span<uint32_t> out) const {
 }
 
 void TokenFile::check_tokenizer(const Tokenizer& tokenizer) const {
-  if (tokenizer.fingerprint() == fingerprint_ && tokenizer.vocab_size() == vocab_size_) return;
+  if (tokenizer.fingerprint() == fingerprint_ && tokenizer.vocab_size() == vocab_size_) {
+    if (!tokenizer.has_eot() || tokenizer.eot_id() == eot_id_) return;
+    fail(ErrorCode::kInvalidArgument,
+         "{}: its documents end with {} (id {}), the tokenizer given ends them with {} (id {}); name one of the two "
+         "with "
+         "--end-token, or prepare it again",
+         path().string(), quote(tokenizer.token_bytes(eot_id_)), eot_id_, quote(tokenizer.end_of_text()),
+         tokenizer.eot_id());
+  }
   fail(ErrorCode::kInvalidArgument,
        "{}: made with another tokenizer (fingerprint {:016x}, vocabulary {}) than the one given (fingerprint {:016x}, "
        "vocabulary {}); prepare it again with this one",

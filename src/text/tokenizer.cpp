@@ -36,7 +36,8 @@ uint64_t fingerprint_of(const TokenizerParts& parts) {
   }
   for (const AddedToken& token : parts.added) hash = hash_text(token.content, hash_number(token.id, hash));
   for (const std::string& pattern : parts.patterns) hash = hash_text(pattern, hash);
-  return hash_number(parts.whole_pieces ? 1 : 0, hash);
+  hash = hash_number(parts.whole_pieces ? 1 : 0, hash);
+  return parts.prefix_space ? hash_text(" ", hash) : hash;
 }
 
 }  // namespace
@@ -74,6 +75,8 @@ class Tokenizer::Encoder {
   }
 
   void encode_plain(std::string_view text, std::vector<uint32_t>& out) {
+    std::string spaced;
+    if (tokenizer_.parts_.prefix_space && !text.empty() && text[0] != ' ') text = spaced = " " + std::string(text);
     tokenizer_.pre_tokenizer_.split(text, [&](std::string_view piece) { encode_piece(piece, out); });
   }
 
@@ -118,9 +121,7 @@ Tokenizer::Tokenizer(TokenizerParts parts)
   check_bytes();
   check_merges();
   index_added_tokens();
-  for (const std::string_view name : kEndNames) {
-    if (!eot_) eot_ = token_id(name);
-  }
+  settle_end();
   fingerprint_ = fingerprint_of(parts_);
 }
 
@@ -171,6 +172,7 @@ void Tokenizer::check_merges() const {
 }
 
 void Tokenizer::index_added_tokens() {
+  added_order_.clear();
   for (size_t i = 0; i < parts_.added.size(); ++i) {
     const AddedToken& token = parts_.added[i];
     added_order_.push_back(i);
@@ -178,6 +180,43 @@ void Tokenizer::index_added_tokens() {
   }
   std::stable_sort(added_order_.begin(), added_order_.end(),
                    [&](size_t a, size_t b) { return parts_.added[a].content.size() > parts_.added[b].content.size(); });
+}
+
+void Tokenizer::settle_end() {
+  if (parts_.end && !can_end_documents(*parts_.end)) {
+    fail(ErrorCode::kFormat, "documents cannot end with the token of id {}: {}", *parts_.end,
+         *parts_.end < vocab_size() ? "it is a byte, or no token" : "the vocabulary ends before");
+  }
+  eot_ = parts_.end;
+  for (const std::string_view name : kEndNames) {
+    if (!eot_) eot_ = token_id(name);
+  }
+}
+
+bool Tokenizer::can_end_documents(uint32_t id) const {
+  return id < vocab_size() && !parts_.tokens[id].empty() &&
+         std::find(byte_ids_.begin(), byte_ids_.end(), id) == byte_ids_.end();
+}
+
+void Tokenizer::set_end_token(std::string_view text) {
+  const std::optional<uint32_t> id = token_id(text);
+  if (!id || !can_end_documents(*id)) {
+    constexpr size_t kMaxShown = 8;
+    std::string there;
+    for (size_t i = 0; i < std::min(parts_.added.size(), kMaxShown); ++i) {
+      there += fmt::format("{}{}", i == 0 ? "" : ", ", quote(parts_.added[i].content));
+    }
+    if (parts_.added.size() > kMaxShown) there += fmt::format(" and {} more", parts_.added.size() - kMaxShown);
+    fail(ErrorCode::kInvalidArgument, "{} is {}, so documents cannot end with it; the added tokens are {}", quote(text),
+         id ? "a byte that any text may hold" : "not one token", there.empty() ? "none" : there);
+  }
+  parts_.end = eot_ = id;
+  const auto is_it = [&](const AddedToken& token) { return token.id == *id; };
+  if (std::any_of(parts_.added.begin(), parts_.added.end(), is_it)) return;
+  ids_.erase(parts_.tokens[*id]);
+  parts_.added.push_back({*id, parts_.tokens[*id]});
+  index_added_tokens();
+  fingerprint_ = fingerprint_of(parts_);
 }
 
 std::vector<uint32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
@@ -221,9 +260,14 @@ std::optional<uint32_t> Tokenizer::token_id(std::string_view bytes) const {
 uint32_t Tokenizer::eot_id() const {
   if (!eot_) {
     fail(ErrorCode::kUnsupported,
-         "the tokenizer has no token that ends a document (such as {}); add one to its added tokens", kEndOfText);
+         "the tokenizer names no token that ends a document (such as {}); name one of its tokens with --end-token",
+         kEndOfText);
   }
   return *eot_;
+}
+
+std::string_view Tokenizer::end_of_text() const {
+  return eot_ ? std::string_view(parts_.tokens[*eot_]) : std::string_view();
 }
 
 std::string StreamDecoder::push(uint32_t id) {

@@ -13,7 +13,8 @@
 
 namespace fabula::text {
 
-/// What ends a document, in text and (as one token) in token files.
+/// What ends a document in a text, whatever the tokenizer; the token of this name ends it in token files where a
+/// vocabulary has one and nothing names another.
 inline constexpr std::string_view kEndOfText = "<|endoftext|>";
 
 /// Ids beyond this are refused when a vocabulary is read: no real one comes near.
@@ -33,6 +34,8 @@ struct TokenizerParts {
   std::vector<AddedToken> added;      ///< their contents stand in `tokens` too
   std::vector<std::string> patterns;  ///< of the pre-tokenizer, applied one after another
   bool whole_pieces = false;          ///< a piece that is a token is not merged (tiktoken; "ignore_merges")
+  bool prefix_space = false;          ///< text that does not start with a space gets one ("add_prefix_space")
+  std::optional<uint32_t> end;        ///< ends a document; none: the first of some well-known names that there is
   bool nfc = false;                   ///< tokenizer.json names the NFC normalizer: kept, not applied (see notes)
   std::vector<std::string> notes;     ///< what a file asked for and fabula does not do, in words for the user
 };
@@ -41,8 +44,9 @@ struct EncodeOptions {
   bool added_tokens = false;  ///< recognise added tokens such as <|endoftext|>; else their text is ordinary text
 };
 
-/// Byte-level byte-pair encoding. Any byte string encodes and decodes back to itself. Constant after construction: safe
-/// to use from several threads.
+/// Byte-level byte-pair encoding. Any byte string encodes and decodes back to itself, but for the space that
+/// TokenizerParts::prefix_space puts before it and before what follows an added token. Constant after construction:
+/// safe to use from several threads.
 class Tokenizer {
  public:
   /// Throws kFormat when a byte has no token or a merge does not fit its tokens.
@@ -65,18 +69,27 @@ class Tokenizer {
   bool has_eot() const { return eot_.has_value(); }
   /// The token that ends a document. Throws kUnsupported when the vocabulary has none.
   uint32_t eot_id() const;
-  /// Depends on everything that decides the ids, not on the format the tokenizer was read from.
+  /// Its text, such as <|endoftext|>; empty when the vocabulary has none.
+  std::string_view end_of_text() const;
+  /// Another token ends documents; where it was none yet, it is an added token from now on. For whoever loads the
+  /// tokenizer, before others see it. Throws kInvalidArgument for a text that is not one token, with those there are.
+  void set_end_token(std::string_view text);
+  /// Can this id end documents? Not what nothing produces, and not a byte, which any text may hold.
+  bool can_end_documents(uint32_t id) const;
+  /// Depends on everything that decides the ids of a text, not on the format the tokenizer was read from.
   uint64_t fingerprint() const { return fingerprint_; }
 
   const TokenizerParts& parts() const { return parts_; }
   /// What the file asked for that is not done, for the user to read; mostly empty.
   const std::vector<std::string>& notes() const { return parts_.notes; }
+  void add_note(std::string note) { parts_.notes.push_back(std::move(note)); }
 
  private:
   class Encoder;
   void check_bytes();
   void check_merges() const;
   void index_added_tokens();
+  void settle_end();
 
   TokenizerParts parts_;
   PreTokenizer pre_tokenizer_;

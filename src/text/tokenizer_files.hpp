@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "text/text_ends.hpp"
 #include "text/tokenizer.hpp"
 
 namespace fabula::text {
@@ -10,9 +11,18 @@ namespace fabula::text {
 /// kUnsupported when it is valid but not byte-level BPE or asks for what fabula does not do. The parsers take a file's
 /// content and its name for messages.
 
-/// A tokenizer from any of the forms below: a folder with tokenizer.json, a *.json, or a *.tiktoken named after its
-/// vocabulary.
-Tokenizer load_tokenizer(const std::filesystem::path& path);
+struct LoadOptions {
+  std::string end_token;  ///< the text of the token that ends a document; empty: as the files say
+};
+
+/// A tokenizer from any of the forms below: a folder with tokenizer.json, or with vocab.json and merges.txt; a
+/// tokenizer.json of any name; a vocab.json with merges.txt beside it; a *.tiktoken named after its vocabulary. Beside
+/// tokenizer.json and vocab.json the files that FolderTokens lists are read too.
+Tokenizer load_tokenizer(const std::filesystem::path& path, const LoadOptions& options = {});
+
+/// The same from a vocab.json and a merges.txt that may lie apart.
+Tokenizer load_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
+                    const LoadOptions& options = {});
 
 /// Hugging Face tokenizer.json: model BPE with a ByteLevel pre-tokenizer, or Split patterns followed by one.
 Tokenizer read_tokenizer_json(const std::filesystem::path& path);
@@ -21,10 +31,11 @@ Tokenizer parse_tokenizer_json(std::string_view json, std::string_view name);
 void write_tokenizer_json(const Tokenizer& tokenizer, const std::filesystem::path& path);
 std::string tokenizer_json(const Tokenizer& tokenizer);
 
-/// GPT-2's vocab.json and merges.txt, with the GPT-2 pre-tokenizer.
-Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges);
+/// GPT-2's vocab.json and merges.txt, with the GPT-2 pre-tokenizer, and what the files beside them name.
+Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
+                      const FolderTokens& beside = {});
 Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, std::string_view merges_text,
-                     std::string_view merges_name);
+                     std::string_view merges_name, const FolderTokens& beside = {});
 
 /// A tiktoken rank file: lines of `base64 rank`. `vocabulary` names the pattern and special tokens: "gpt2" (r50k_base),
 /// "cl100k_base" or "o200k_base".

@@ -83,41 +83,39 @@ std::vector<Merge> merges_of_ranks(const std::vector<std::string>& tokens) {
 
 }  // namespace
 
-Tokenizer load_tokenizer(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return read_tokenizer_json(path / "tokenizer.json");
-  if (path.extension() == ".tiktoken") return import_tiktoken(path, path.stem().string());
-  return read_tokenizer_json(path);
-}
-
-Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges) {
+Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
+                      const FolderTokens& beside) {
   const MappedFile vocab_file(vocab), merges_file(merges);
   return vocab_file.checked([&] {
     return merges_file.checked(
-        [&] { return parse_gpt2(vocab_file.text(), vocab.string(), merges_file.text(), merges.string()); });
+        [&] { return parse_gpt2(vocab_file.text(), vocab.string(), merges_file.text(), merges.string(), beside); });
   });
 }
 
 Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, std::string_view merges_text,
-                     std::string_view merges_name) {
-  check_json_size(vocab_json, vocab_name);
+                     std::string_view merges_name, const FolderTokens& beside) {
   TokenizerParts parts;
   parts.patterns = {std::string(named_pattern("gpt2"))};
-  try {
-    const nlohmann::json vocabulary = nlohmann::json::parse(vocab_json);
-    if (!vocabulary.is_object()) {
-      fail(ErrorCode::kFormat, "{}: expected a JSON object of tokens and ids, found {}", vocab_name,
-           vocabulary.type_name());
+  parts.prefix_space = beside.prefix_space;
+  std::unordered_map<std::string_view, const NamedToken*> named;
+  for (const NamedToken& token : beside.named) named.emplace(token.content, &token);
+  const nlohmann::json vocabulary = parse_vocabulary_json(vocab_json, vocab_name);
+  if (!vocabulary.is_object()) {
+    fail(ErrorCode::kFormat, "{}: expected a JSON object of tokens and ids, found {}", vocab_name,
+         vocabulary.type_name());
+  }
+  for (const auto& [printable, id] : vocabulary.items()) {
+    if (!id.is_number_unsigned()) {
+      fail(ErrorCode::kFormat, "{}: the id of {} is {}, expected a whole number", vocab_name, quote(printable),
+           id.is_number() || id.is_boolean() ? dump_json(id) : id.type_name());
     }
-    for (const auto& [printable, id] : vocabulary.items()) {
-      if (!id.is_number_unsigned()) {
-        fail(ErrorCode::kFormat, "{}: the id of {} is {}, expected a whole number", vocab_name, quote(printable),
-             quote(id.dump()));
-      }
-      place_token(parts.tokens, id.get<uint64_t>(), token_from_alphabet(printable, vocab_name), vocab_name);
-      if (printable == kEndOfText) parts.added.push_back({id.get<uint32_t>(), printable});
-    }
-  } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", vocab_name, json_message(error.what()));
+    const auto found = named.find(printable);
+    const bool is_named = found != named.end() || printable == kEndOfText;
+    place_token(parts.tokens, id.get<uint64_t>(), is_named ? printable : token_from_alphabet(printable, vocab_name),
+                vocab_name);
+    if (is_named)
+      parts.added.push_back({id.get<uint32_t>(), printable, found == named.end() || found->second->special});
+    if (found != named.end()) named.erase(found);
   }
   MergeReader merges(parts.tokens, merges_name);
   for_each_line(merges_text, [&](std::string_view line, size_t number) {
@@ -125,7 +123,12 @@ Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, s
     merges.add_printable(line, number);
   });
   parts.merges = merges.take();
-  return Tokenizer(std::move(parts));
+  for (const NamedToken& token : beside.named) {
+    if (!named.contains(token.content) || !token.id) continue;
+    place_token(parts.tokens, *token.id, token.content, vocab_name);
+    parts.added.push_back({*token.id, token.content, token.special});
+  }
+  return make_tokenizer(std::move(parts), vocab_name);
 }
 
 Tokenizer import_tiktoken(const std::filesystem::path& path, std::string_view vocabulary) {
@@ -136,7 +139,11 @@ Tokenizer import_tiktoken(const std::filesystem::path& path, std::string_view vo
 Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::string_view vocabulary) {
   constexpr size_t kMaxTokenBytes = 1024;
   TokenizerParts parts;
-  parts.patterns = {std::string(named_pattern(vocabulary))};
+  try {
+    parts.patterns = {std::string(named_pattern(vocabulary))};
+  } catch (const Error& error) {
+    fail(error.code(), "{}: {}; a rank file is named after its vocabulary", name, error.what());
+  }
   for_each_line(ranks, [&](std::string_view line, size_t number) {
     const size_t space = line.find(' ');
     uint64_t rank = 0;
@@ -160,7 +167,7 @@ Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::str
   parts.added = tiktoken_special_tokens(vocabulary);
   for (const AddedToken& token : parts.added) place_token(parts.tokens, token.id, token.content, name);
   parts.whole_pieces = true;
-  return Tokenizer(std::move(parts));
+  return make_tokenizer(std::move(parts), name);
 }
 
 }  // namespace fabula::text

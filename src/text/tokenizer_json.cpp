@@ -16,6 +16,10 @@ namespace {
 
 using nlohmann::json;
 
+/// In an entry of added_tokens, where other readers pass over it: this token ends documents.
+constexpr const char* kEndMark = "end_of_text";
+constexpr size_t kMaxShown = 100;
+
 class Reader {
  public:
   Reader(const json& root, std::string_view name) : root_(root), name_(name) {}
@@ -24,7 +28,7 @@ class Reader {
     if (!root_.is_object()) fail(ErrorCode::kFormat, "{}: expected a JSON object, found {}", name_, root_.type_name());
     read_normalizer();
     read_pre_tokenizer(member(root_, "pre_tokenizer"));
-    if (!byte_level_) refuse("pre_tokenizer", member(root_, "pre_tokenizer"), "a ByteLevel one is needed");
+    if (!byte_level_) refuse_part("pre_tokenizer", member(root_, "pre_tokenizer"), "a ByteLevel one is needed");
     read_decoder();
     read_post_processor();
     read_added_tokens();
@@ -46,17 +50,43 @@ class Reader {
     return type.get<std::string>();
   }
 
-  [[noreturn]] void refuse(std::string_view where, const json& found, std::string_view why) const {
-    fail(ErrorCode::kUnsupported, "{}: {} is {}; {}: fabula reads byte-level BPE tokenizers", name_, where,
-         quote(found.dump(-1, ' ', true, json::error_handler_t::replace), 120), why);
+  /// A part by its kind: "NFKC", "a Sequence of NFD, StripAccents".
+  static std::string kind_of(const json& part) {
+    const json& type = member(part, "type");
+    if (!type.is_string()) return part.is_string() ? quote(part.get_ref<const std::string&>()) : part.type_name();
+    const auto& name = type.get_ref<const std::string&>();
+    std::string inner;
+    for (const char* const list : {"normalizers", "pretokenizers", "decoders"}) {
+      for (const json& stage : member(part, list)) {
+        const json& stage_type = member(stage, "type");
+        if (inner.size() > kMaxShown) break;
+        inner += (inner.empty() ? " of " : ", ") + (stage_type.is_string() ? stage_type.get<std::string>() : "?");
+      }
+    }
+    return shown((inner.empty() ? "" : "a ") + name + inner);
+  }
+  static std::string shown(std::string_view text) {  // without the quotes
+    const std::string quoted = quote(text, kMaxShown);
+    const size_t end = quoted.rfind('"');
+    return quoted.substr(1, end - 1) + quoted.substr(end + 1);
+  }
+
+  [[noreturn]] void refuse(std::string_view where, std::string_view found, std::string_view why) const {
+    fail(ErrorCode::kUnsupported, "{}: {} is {}; {}: fabula reads byte-level BPE tokenizers", name_, where, found, why);
+  }
+  [[noreturn]] void refuse_part(std::string_view where, const json& found, std::string_view why) const {
+    refuse(where, kind_of(found), why);
   }
 
   void read_normalizer() {
-    const json& normalizer = member(root_, "normalizer");
-    if (normalizer.is_null()) return;
-    const std::string type = type_of(normalizer, "normalizer");
-    if (type == "Sequence" && member(normalizer, "normalizers").empty()) return;
-    if (type != "NFC") refuse("normalizer", normalizer, "only none or NFC is read");
+    const json* normalizer = &member(root_, "normalizer");
+    if (normalizer->is_null()) return;
+    if (type_of(*normalizer, "normalizer") == "Sequence") {
+      const json& stages = member(*normalizer, "normalizers");
+      if (stages.empty()) return;
+      if (stages.is_array() && stages.size() == 1) normalizer = &stages[0];
+    }
+    if (type_of(*normalizer, "normalizer") != "NFC") refuse_part("normalizer", *normalizer, "only none or NFC is read");
     parts_.nfc = true;
     parts_.notes.push_back(
         "the tokenizer asks for NFC normalization, which fabula leaves to you: text that is not in NFC already keeps "
@@ -64,19 +94,23 @@ class Reader {
   }
 
   void read_pre_tokenizer(const json& part) {
-    if (part.is_null()) refuse("pre_tokenizer", part, "a ByteLevel one is needed");
+    if (part.is_null()) refuse_part("pre_tokenizer", part, "a ByteLevel one is needed");
     const std::string type = type_of(part, "pre_tokenizer");
-    if (byte_level_) refuse("pre_tokenizer", part, "nothing may follow ByteLevel");
+    if (byte_level_) refuse_part("pre_tokenizer", part, "nothing may follow ByteLevel");
     if (type == "Sequence") {
       const json& stages = member(part, "pretokenizers");
       constexpr size_t kMaxStages = 16;
       if (!stages.is_array() || stages.size() > kMaxStages || ++depth_ > 4) {
-        refuse("pre_tokenizer", part, "a short list of stages is needed");
+        refuse_part("pre_tokenizer", part, "a short list of stages is needed");
       }
       for (const json& stage : stages) read_pre_tokenizer(stage);
     } else if (type == "ByteLevel") {
-      if (member(part, "add_prefix_space") == true) {
-        refuse("pre_tokenizer", part, "add_prefix_space changes the text and is not supported");
+      parts_.prefix_space = member(part, "add_prefix_space") == true;
+      if (parts_.prefix_space && !parts_.patterns.empty()) {
+        refuse_part(
+            "pre_tokenizer", member(root_, "pre_tokenizer"),
+            "add_prefix_space of a ByteLevel behind other stages, which puts a space before every piece, is not "
+            "supported");
       }
       if (member(part, "use_regex") != false) parts_.patterns.emplace_back(named_pattern("gpt2"));
       byte_level_ = true;
@@ -85,7 +119,7 @@ class Reader {
     } else if (type == "Digits") {
       parts_.patterns.emplace_back(member(part, "individual_digits") == true ? "\\p{N}" : "\\p{N}+");
     } else {
-      refuse("pre_tokenizer", part, "this kind is not supported");
+      refuse_part("pre_tokenizer", part, "this kind is not supported");
     }
   }
 
@@ -94,7 +128,9 @@ class Reader {
     const bool inverted = member(part, "invert") == true;
     // "Removed" inverted keeps the matches, which is Isolated where the pattern covers everything, as those in use do.
     if (!(behavior == "Isolated" || (behavior == "Removed" && inverted))) {
-      refuse("pre_tokenizer", part, "a Split must be Isolated");
+      refuse("pre_tokenizer",
+             fmt::format("a Split with behavior {}{}", kind_of(behavior), inverted ? ", inverted" : ""),
+             "a Split must be Isolated");
     }
     const json& pattern = member(part, "pattern");
     const json &regex = member(pattern, "Regex"), &literal = member(pattern, "String");
@@ -103,14 +139,14 @@ class Reader {
     } else if (literal.is_string() && literal.get_ref<const std::string&>().find("\\E") == std::string::npos) {
       parts_.patterns.push_back("\\Q" + literal.get<std::string>() + "\\E");
     } else {
-      refuse("pre_tokenizer", part, "a Split needs a pattern of kind Regex or String");
+      refuse_part("pre_tokenizer", part, "a Split needs a pattern of kind Regex or String");
     }
   }
 
   void read_decoder() {
     const json& decoder = member(root_, "decoder");
     if (decoder.is_null() || member(decoder, "type") == "ByteLevel") return;
-    refuse("decoder", decoder, "a ByteLevel one is needed");
+    refuse_part("decoder", decoder, "a ByteLevel one is needed");
   }
 
   void read_post_processor() {
@@ -132,10 +168,13 @@ class Reader {
         fail(ErrorCode::kFormat, "{}: added token {} needs an \"id\" and a \"content\"", name_, parts_.added.size());
       }
       for (const char* const flag : {"lstrip", "rstrip", "single_word"}) {
-        if (member(entry, flag) == true) refuse("an added token", entry, fmt::format("\"{}\" is not supported", flag));
+        if (member(entry, flag) == true) {
+          refuse("the added token " + quote(content.get_ref<const std::string&>()), flag, "that is not supported");
+        }
       }
       place_token(parts_.tokens, id.get<uint64_t>(), content.get<std::string>(), name_);
       parts_.added.push_back({id.get<uint32_t>(), content.get<std::string>(), member(entry, "special") != false});
+      if (member(entry, kEndMark) == true) parts_.end = id.get<uint32_t>();
     }
   }
 
@@ -143,12 +182,12 @@ class Reader {
     const json& model = member(root_, "model");
     if (!model.is_object()) fail(ErrorCode::kFormat, "{}: it has no \"model\"", name_);
     const json& type = member(model, "type");  // old files have none
-    if (!type.is_null() && type != "BPE") refuse("the model's type", type, "BPE is needed");
+    if (!type.is_null() && type != "BPE") refuse_part("the model's type", type, "BPE is needed");
     for (const char* const key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       const json& affix = member(model, key);
-      if (!affix.is_null() && affix != "") refuse(fmt::format("the model's {}", key), affix, "it must be empty");
+      if (!affix.is_null() && affix != "") refuse_part(fmt::format("the model's {}", key), affix, "it must be empty");
     }
-    if (member(model, "byte_fallback") == true) refuse("the model's byte_fallback", true, "it must be false");
+    // byte_fallback is for characters without a token, and the Tokenizer sees to it that every byte has one.
     parts_.whole_pieces = member(model, "ignore_merges") == true;
     read_vocabulary(member(model, "vocab"));
     read_merges(member(model, "merges"));
@@ -195,14 +234,16 @@ class Reader {
   int depth_ = 0;
 };
 
-nlohmann::ordered_json byte_level(bool use_regex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+nlohmann::ordered_json byte_level(bool use_regex, bool prefix_space = false) {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", prefix_space}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
-nlohmann::ordered_json pre_tokenizer_json(const std::vector<std::string>& patterns) {
-  if (patterns.size() == 1 && patterns[0] == named_pattern("gpt2")) return byte_level(true);
+nlohmann::ordered_json pre_tokenizer_json(const TokenizerParts& parts) {
+  if (parts.patterns.size() == 1 && parts.patterns[0] == named_pattern("gpt2"))
+    return byte_level(true, parts.prefix_space);
+  if (parts.patterns.empty()) return byte_level(false, parts.prefix_space);
   nlohmann::ordered_json stages = nlohmann::ordered_json::array();
-  for (const std::string& pattern : patterns) {
+  for (const std::string& pattern : parts.patterns) {
     stages.push_back(
         {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
   }
@@ -218,18 +259,8 @@ Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
 }
 
 Tokenizer parse_tokenizer_json(std::string_view text, std::string_view name) {
-  check_json_size(text, name);
-  try {
-    const json root = json::parse(text);
-    TokenizerParts parts = Reader(root, name).read();
-    try {
-      return Tokenizer(std::move(parts));
-    } catch (const Error& error) {
-      fail(error.code(), "{}: {}", name, error.what());
-    }
-  } catch (const json::exception& error) {
-    fail(ErrorCode::kFormat, "{}: not a whole JSON file: {}", name, json_message(error.what()));
-  }
+  const json root = parse_vocabulary_json(text, name);
+  return make_tokenizer(Reader(root, name).read(), name);
 }
 
 std::string tokenizer_json(const Tokenizer& tokenizer) {
@@ -246,11 +277,16 @@ std::string tokenizer_json(const Tokenizer& tokenizer) {
                      {"rstrip", false},
                      {"normalized", false},
                      {"special", token.special}});
+    // <|endoftext|> needs no mark: it is what ends documents where nothing else is named.
+    if (parts.end == token.id && token.content != kEndOfText) added.back()[kEndMark] = true;
   }
+  std::vector<bool> is_merged(parts.tokens.size(), false);  // merges name their tokens by what stands in the vocabulary
+  for (const Merge& merge : parts.merges)
+    is_merged[merge.left] = is_merged[merge.right] = is_merged[merge.result] = true;
   ordered_json::object_t vocabulary;  // appended to directly: operator[] of an ordered object searches all of it
   for (uint32_t id = 0; id < parts.tokens.size(); ++id) {
     const std::string& token = parts.tokens[id];
-    if (!token.empty() && !is_added[id]) vocabulary.emplace_back(to_byte_alphabet(token), id);
+    if (!token.empty() && (!is_added[id] || is_merged[id])) vocabulary.emplace_back(to_byte_alphabet(token), id);
   }
   ordered_json merges = ordered_json::array();
   for (const Merge& merge : parts.merges) {
@@ -269,7 +305,7 @@ std::string tokenizer_json(const Tokenizer& tokenizer) {
   ordered_json root = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};
   root["added_tokens"] = std::move(added);
   root["normalizer"] = parts.nfc ? ordered_json{{"type", "NFC"}} : ordered_json();
-  root["pre_tokenizer"] = pre_tokenizer_json(parts.patterns);
+  root["pre_tokenizer"] = pre_tokenizer_json(parts);
   root["post_processor"] = byte_level(false);
   root["decoder"] = byte_level(true);
   root["model"] = std::move(model);

@@ -1,20 +1,25 @@
 #include "text/vocabulary_reader.hpp"
 
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/fail.hpp"
+#include "formats/json_access.hpp"
 #include "text/byte_alphabet.hpp"
-#include "text/tokenizer.hpp"
 #include "text/utf8.hpp"
 
 namespace fabula::text {
 
-void check_json_size(std::string_view json, std::string_view file) {
-  constexpr size_t kMaxFileBytes = size_t{256} << 20;
-  if (json.size() > kMaxFileBytes) {
-    fail(ErrorCode::kFormat, "{}: it has {} bytes, a tokenizer file of at most {} is taken", file, json.size(),
-         kMaxFileBytes);
+nlohmann::json parse_vocabulary_json(std::string_view json, std::string_view file) {
+  return parse_json(json, file, {.max_bytes = size_t{256} << 20, .max_depth = 32});
+}
+
+Tokenizer make_tokenizer(TokenizerParts parts, std::string_view file) {
+  try {
+    return Tokenizer(std::move(parts));
+  } catch (const Error& error) {
+    fail(error.code(), "{}: {}", file, error.what());
   }
 }
 

@@ -1,16 +1,22 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "text/bpe.hpp"
+#include "text/tokenizer.hpp"
 
 namespace fabula::text {
 
-/// Throws kFormat when a JSON file is larger than any real tokenizer: parsing takes some ten times its size in memory.
-void check_json_size(std::string_view json, std::string_view file);
+/// Parses a JSON file of a vocabulary. Throws kFormat naming it when it is larger or deeper than any real one (parsing
+/// takes some ten times its size in memory), is not JSON, or has a key twice.
+nlohmann::json parse_vocabulary_json(std::string_view json, std::string_view file);
+
+/// The tokenizer of what a file held; its errors begin with the file's name.
+Tokenizer make_tokenizer(TokenizerParts parts, std::string_view file);
 
 /// Puts a token at its id, growing the list. Throws kFormat for an id beyond kMaxVocabulary or one that is taken.
 void place_token(std::vector<std::string>& tokens, uint64_t id, std::string bytes, std::string_view file);

@@ -53,6 +53,7 @@ Source source_of(const DataOptions& options, const RunConfig& config) {
   source.texts += ", validation text " + fingerprint(options.valid);
   source.tokenizer = options.tokenizer.empty() ? fmt::format("learned, {} tokens", config.model.vocab_size)
                                                : options.tokenizer.string();
+  if (!options.end_token.empty()) source.tokenizer += ", documents end with " + options.end_token;
   return source;
 }
 
@@ -166,6 +167,28 @@ std::unique_ptr<text::TokenFile> open_tokens_or_text(const fs::path& path, const
   return file;
 }
 
+/// States in the config the ids that this run's documents start and end with.
+void settle_ends(RunConfig& config, text::Tokenizer& tokenizer, bool config_may_name) {
+  ModelConfig& model = config.model;
+  if (config_may_name && !tokenizer.parts().end) {
+    const std::vector<std::uint32_t> named(model.eos_token_ids.begin(), model.eos_token_ids.end());
+    if (const auto id = text::first_end_id(tokenizer, named)) tokenizer.set_end_token(tokenizer.token_bytes(*id));
+  }
+  if (!tokenizer.has_eot()) return;  // what needs one says so
+  const std::int64_t eot = tokenizer.eot_id();
+  std::vector<std::int64_t>& ids = model.eos_token_ids;
+  const auto stated = std::find(ids.begin(), ids.end(), eot);
+  if (stated != ids.end()) {
+    std::rotate(ids.begin(), stated, stated + 1);  // generation stops at the others too
+  } else {
+    if (!ids.empty())
+      info("eos_token_id: documents end with {} ({}), not with {} as the config says", eot, tokenizer.end_of_text(),
+           fmt::join(ids, ", "));
+    ids = {eot};
+  }
+  model.bos_token_id = eot;  // a document follows the end of another
+}
+
 void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
   const std::int64_t V = tokenizer.vocab_size();
   if (config.model.vocab_size == 0) config.model.vocab_size = V;
@@ -202,15 +225,18 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
   if (tokenizer.empty() && fs::exists(run / "tokenizer.json")) tokenizer = run / "tokenizer.json";
   if (tokenizer.empty() && fs::exists(own_tokenizer)) tokenizer = own_tokenizer;
   if (!tokenizer.empty()) {
-    result.tokenizer = std::make_unique<text::Tokenizer>(text::load_tokenizer(tokenizer));
+    result.tokenizer =
+        std::make_unique<text::Tokenizer>(text::load_tokenizer(tokenizer, {.end_token = options.end_token}));
   } else {
     if (tokens_given)
       fail(ErrorCode::kInvalidArgument, "{} holds tokens, not text: name the tokenizer that made it with --tokenizer",
            options.data.string());
     result.tokenizer = std::make_unique<text::Tokenizer>(learn_tokenizer(texts.train, config.model.vocab_size));
+    if (!options.end_token.empty()) result.tokenizer->set_end_token(options.end_token);
     text::write_tokenizer_json(*result.tokenizer, own_tokenizer);
   }
   for (const std::string& note : result.tokenizer->notes()) log_warn(note);
+  settle_ends(config, *result.tokenizer, !options.tokenizer.empty() && options.end_token.empty());
   settle_vocabulary(config, *result.tokenizer);
   result.train = open_tokens_or_text(texts.train, *result.tokenizer, folder / "train.tokens");
   if (!texts.valid.empty()) result.valid = open_tokens_or_text(texts.valid, *result.tokenizer, folder / "valid.tokens");

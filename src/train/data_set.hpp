@@ -18,6 +18,7 @@ struct DataOptions {
   std::filesystem::path data;       ///< a token file or a text file
   std::filesystem::path valid;      ///< likewise; empty: held out from a text, none for a token file
   std::filesystem::path tokenizer;  ///< see text::load_tokenizer; empty: learned from the text
+  std::string end_token;            ///< text of the token that ends a document; empty: as the tokenizer's files say
   std::uint64_t corpus_seed = 1, corpus_stories = 20000;
   const StartFrom* from = nullptr;  ///< what the run starts from: its token map may be the head's; null: fresh weights
 };
@@ -36,8 +37,9 @@ inline constexpr std::uint32_t kDefaultVocabulary = 2048;
 
 /// Opens or makes what a run reads; made files go to RUN/data and are found there again, unless other
 /// texts are given: then they are made anew, and a run that has a checkpoint is refused. Fills config.model.vocab_size
-/// when the config leaves it open, and the head's sizes when a map file gives them; throws kInvalidArgument when the
-/// tokenizer has another vocabulary than the config or a text holds nothing.
+/// when the config leaves it open, and the head's sizes when a map file gives them, and states in it the ids that start
+/// and end documents (the config's own where the tokenizer has and its files name no others); throws kInvalidArgument
+/// when the tokenizer has another vocabulary than the config or a text holds nothing.
 DataSet open_data(const DataOptions& options, RunConfig& config, const std::filesystem::path& run);
 
 }  // namespace fabula::train

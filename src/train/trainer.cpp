@@ -55,6 +55,10 @@ vk::DeviceProfile profile_for(const vk::Device& device, const RunFolder& folder,
   return profile;
 }
 
+std::optional<std::uint32_t> start_id(const DataSet& data) {
+  return data.tokenizer->has_eot() ? std::optional(data.tokenizer->eot_id()) : std::nullopt;
+}
+
 }  // namespace
 
 Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& data, RunFolder& folder,
@@ -75,7 +79,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       lowering_(lowering_text(profile_, model_, config.train)),
       runtime_(device, std::move(plan_.workload)),
       step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
-      generator_(runtime_, plan_.generation, model_, *data.tokenizer),
+      generator_(runtime_, plan_.generation, model_, *data.tokenizer, start_id(data)),
       views_(folder.path(),
              [this](const std::string& message) {
                progress_.end();
@@ -101,6 +105,12 @@ void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const
   RunConfig old_model = old, old_numbers = old;
   old_model.train = config_.train;
   old_numbers.train.recompute = config_.train.recompute;
+  // Configs of runs did not always state these ids; the tokenizer's, which data and samples go by, are compared
+  // elsewhere.
+  for (RunConfig* const config : {&old_model, &old_numbers}) {
+    config->model.bos_token_id = config_.model.bos_token_id;
+    config->model.eos_token_ids = config_.model.eos_token_ids;
+  }
   if (config_json(old_model) != config_json(config_))
     fail(ErrorCode::kInvalidArgument,
          "{0} holds a model of another shape than the config ({1}); take its config.json, or start another folder "
@@ -257,6 +267,7 @@ bool Trainer::validate_model(std::int64_t number) {
 bool Trainer::show_sample(std::int64_t number) {
   infer::GenerateOptions options;
   options.max_tokens = config_.train.sample_tokens;
+  options.stop_ids.assign(config_.model.eos_token_ids.begin(), config_.model.eos_token_ids.end());
   options.sampler.temperature = config_.train.sample_temperature;
   options.sampler.seed = static_cast<std::uint64_t>(config_.train.seed);
   bool stopped = false;

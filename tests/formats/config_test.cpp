@@ -59,6 +59,19 @@ TEST(Config, ReadsAGroupedGpt2) {
   EXPECT_EQ(config.model.attn_dropout, 0);
 }
 
+TEST(Config, EndOfTextIsANumberOrAList) {
+  const auto ids = [](const std::string& value) {
+    const RunConfig config = parse_config(R"({"model_type": "gpt2", "eos_token_id": )" + value + "}", "c.json");
+    EXPECT_EQ(parse_config(config_json(config), "again").model.eos_token_ids, config.model.eos_token_ids);
+    return config.model.eos_token_ids;
+  };
+  using Ids = std::vector<std::int64_t>;
+  EXPECT_EQ(ids("7"), Ids{7});
+  EXPECT_EQ(ids("[7, 3]"), (Ids{7, 3}));
+  EXPECT_EQ(ids("null"), Ids{});
+  EXPECT_EQ(ids("-1"), Ids{});
+}
+
 TEST(Config, GroupSizesForManyVocabularies) {
   for (const std::int64_t vocabulary : {1, 2, 3, 4, 5, 255, 256, 257, 50257, 151669}) {
     const RunConfig config = parse_config(kGrouped, "c.json", {"vocab_size=" + std::to_string(vocabulary)});
@@ -79,7 +92,7 @@ TEST(Config, ReadsAForeignGptNeo) {
   EXPECT_EQ(config.model.attention(0), AttentionKind::kGlobal);
   EXPECT_EQ(config.model.attention(3), AttentionKind::kLocal);
   EXPECT_EQ(config.model.window_size, 256);
-  EXPECT_EQ(config.model.eos_token_id, 50256);
+  EXPECT_EQ(config.model.eos_token_ids, std::vector<std::int64_t>{50256});
   EXPECT_TRUE(config.model.tie_word_embeddings);
   EXPECT_EQ(config.model.head.kind, HeadKind::kFull);
   EXPECT_EQ(config.model.resid_dropout, 0);
@@ -218,6 +231,9 @@ TEST(Config, ValuesAreChecked) {
                  {"hidden_size 387 / num_heads 3 = 129, at most 128, num_heads at least 9"});
   EXPECT_NO_THROW(parse_config(R"({"model_type": "gpt2", "n_embd": 512, "n_head": 4})", "c"));
   expect_refused(R"({"model_type": "gpt2", "vocab_size": 10, "eos_token_id": 10})", {"eos_token_id is 10", "end at 9"});
+  expect_refused(R"({"model_type": "gpt2", "vocab_size": 10, "eos_token_id": [9, 10]})",
+                 {"eos_token_id is 10", "end at 9"});
+  expect_refused(R"({"model_type": "gpt2", "eos_token_id": [9, "a"]})", {"eos_token_id is [9,\"a\"]", "a list"});
   expect_refused(R"({"model_type": "gpt_neo", "num_layers": 3, "attention_types": [[["global", "local"], 2]]})",
                  {"4 layers", "num_layers is 3"});
   expect_refused(R"({"model_type": "gpt_neo", "attention_types": [[["global", "round"], 2]]})", {"attention_types"});

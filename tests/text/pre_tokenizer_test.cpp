@@ -74,8 +74,29 @@ TEST(PreTokenizer, BadPatternsAreErrors) {
   test::expect_error(ErrorCode::kFormat, {"70000 bytes"}, [] { PreTokenizer({std::string(70000, 'a')}); });
   test::expect_error(ErrorCode::kInvalidArgument, {"gpt5", "cl100k_base"}, [] { named_pattern("gpt5"); });
   const PreTokenizer explosive({"(a|aa)+[bc]"});
-  test::expect_error(ErrorCode::kUnsupported, {"pattern 0", "limit"},
+  test::expect_error(ErrorCode::kUnsupported, {"pattern 0 ((a|aa)+[bc])", "limit"},
                      [&] { explosive.split(std::string(80, 'a'), [](std::string_view) {}); });
+}
+
+TEST(PreTokenizer, PatternsThatCannotCutAreRefusedWhenTheyAreRead) {
+  const auto refused = [](const std::string& pattern, const std::vector<std::string>& parts) {
+    std::vector<std::string> all = parts;
+    all.push_back(pattern);
+    test::expect_error(ErrorCode::kUnsupported, all, [&] { PreTokenizer({pattern}); });
+  };
+  refused(R"((?(DEFINE)(b\K))(?=(?1)))", {"\\K at byte 12", "or before"});
+  refused(R"(a\Kb)", {"\\K at byte 1"});
+  refused("(*NO_JIT)a+", {"machine code"});
+  EXPECT_EQ(piece_lengths(PreTokenizer({R"(\\K)"}), R"(a\Kb)"), (std::vector<size_t>{1, 2, 1}));  // a backslash, a K
+  EXPECT_EQ(piece_lengths(PreTokenizer({R"(\Q\K\s[\E)"}), R"(a\K\s[b)"), (std::vector<size_t>{1, 5, 1}));
+}
+
+TEST(PreTokenizer, AMatchHasABoundOnMemory) {
+  // The interpreter keeps a frame for each of the group's repetitions: a gigabyte for these.
+  const std::string text(6000000, 'a');
+  const PreTokenizer pre_tokenizer({"(?:(a)|(b))+c"}, PreTokenizer::Engine::kInterpreter);
+  test::expect_error(ErrorCode::kUnsupported, {"pattern 0", "heap limit"},
+                     [&] { pre_tokenizer.split(text, [](std::string_view) {}); });
 }
 
 }  // namespace

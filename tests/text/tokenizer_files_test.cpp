@@ -92,17 +92,65 @@ TEST(TokenizerJson, RefusesWhatItDoesNotDo) {
     test::expect_error(ErrorCode::kUnsupported, parts, [&] { parse(root); });
   };
   refused({"WordPiece", "BPE"}, "/model/type", "WordPiece");
-  refused({"byte_fallback"}, "/model/byte_fallback", true);
   refused({"end_of_word_suffix", "</w>"}, "/model/end_of_word_suffix", "</w>");
-  refused({"Metaspace"}, "/pre_tokenizer", {{"type", "Metaspace"}});
+  refused({"pre_tokenizer is Metaspace; this kind"}, "/pre_tokenizer", {{"type", "Metaspace"}});
   refused({"pre_tokenizer"}, "/pre_tokenizer", nullptr);
-  refused({"add_prefix_space"}, "/pre_tokenizer/add_prefix_space", true);
-  refused({"Lowercase"}, "/normalizer", {{"type", "Lowercase"}});
+  refused({"pre_tokenizer is a Sequence of Digits, ByteLevel; add_prefix_space"}, "/pre_tokenizer",
+          {{"type", "Sequence"},
+           {"pretokenizers", {{{"type", "Digits"}}, {{"type", "ByteLevel"}, {"add_prefix_space", true}}}}});
+  refused({"a Split with behavior \"Removed\"; a Split must be Isolated"}, "/pre_tokenizer",
+          {{"type", "Split"}, {"behavior", "Removed"}, {"pattern", {{"String", "a"}}}});
+  refused({"normalizer is Lowercase; only none or NFC"}, "/normalizer", {{"type", "Lowercase"}});
+  refused({"normalizer is NFKC; only none or NFC"}, "/normalizer", {{"type", "NFKC"}});
+  refused({"normalizer is a Sequence of NFC, StripAccents; only none or NFC"}, "/normalizer",
+          {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}, {{"type", "StripAccents"}}}}});
   refused({"WordPiece"}, "/decoder", {{"type", "WordPiece"}});
-  refused({"lstrip"}, "/added_tokens/0/lstrip", true);
+  refused({"the added token \"<|endoftext|>\" is lstrip"}, "/added_tokens/0/lstrip", true);
   json root = small_json();
   root["model"]["vocab"]["two words"] = 900;
   test::expect_error(ErrorCode::kUnsupported, {"two words", "byte-level"}, [&] { parse(root); });
+}
+
+TEST(TokenizerJson, PrefixSpaceStandsBeforeWhatHasNone) {
+  json root = small_json();
+  root["pre_tokenizer"]["add_prefix_space"] = true;
+  const Tokenizer tokenizer = parse(root), plain = test::small_tokenizer();
+  EXPECT_EQ(tokenizer.encode("lowest"), plain.encode(" lowest"));
+  EXPECT_EQ(tokenizer.encode(" lowest"), plain.encode(" lowest"));
+  EXPECT_EQ(tokenizer.encode("\nlowest"), plain.encode(" \nlowest"));
+  EXPECT_EQ(tokenizer.encode(""), Ids{});
+  EXPECT_EQ(tokenizer.encode("the<|endoftext|>the<|endoftext|>", {.added_tokens = true}),
+            plain.encode(" the<|endoftext|> the<|endoftext|>", {.added_tokens = true}));
+  EXPECT_NE(tokenizer.fingerprint(), plain.fingerprint());
+  EXPECT_EQ(parse_tokenizer_json(tokenizer_json(tokenizer), "again").encode("lowest"), plain.encode(" lowest"));
+}
+
+TEST(TokenizerJson, WhatChangesNothingIsRead) {
+  json root = small_json();
+  root["model"]["byte_fallback"] = true;  // every byte has a token, so none falls back
+  root["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}};
+  const Tokenizer tokenizer = parse(root);
+  EXPECT_EQ(tokenizer.encode("\xe2\x82\xac lowest"), test::small_tokenizer().encode("\xe2\x82\xac lowest"));
+  EXPECT_TRUE(tokenizer.parts().nfc);
+  // The text of a pattern of kind String is no regular expression.
+  root["pre_tokenizer"] = {
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {{{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"String", "t\\s"}}}}, {{"type", "ByteLevel"}}}}};
+  EXPECT_EQ(parse(root).encode("lowest \\s"), test::small_tokenizer().encode("lowest \\s"));
+}
+
+TEST(TokenizerJson, DepthAndDoubledKeysAreErrors) {
+  const std::string deep = R"({"pre_tokenizer":{"type":"X","a":)" + std::string(100000, '[') + std::string(100000, ']');
+  test::expect_error(ErrorCode::kFormat, {"deep.json: ", "deeper than"},
+                     [&] { parse_tokenizer_json(deep + "}}", "deep.json"); });
+  test::expect_error(ErrorCode::kFormat, {"vocab.json: ", "deeper than"}, [] {
+    parse_gpt2(R"({"a":)" + std::string(100000, '[') + std::string(100000, ']') + "}", "vocab.json", "", "merges.txt");
+  });
+  test::expect_error(ErrorCode::kFormat, {"t.json: ", "\"model\"", "twice"},
+                     [] { parse_tokenizer_json(R"({"model": {}, "model": {}})", "t.json"); });
+  test::expect_error(ErrorCode::kFormat, {"vocab.json: ", "\"a\"", "twice"},
+                     [] { parse_gpt2(R"({"a": 0, "a": 1})", "vocab.json", "", "merges.txt"); });
 }
 
 TEST(TokenizerJson, DamagedFilesAreErrors) {
@@ -162,7 +210,9 @@ TEST(Gpt2Files, DamagedFilesAreErrors) {
     test::expect_error(ErrorCode::kFormat, parts,
                        [&] { parse_gpt2(vocab_json, "vocab.json", merges_text, "merges.txt"); });
   };
-  damaged({"vocab.json", "not a whole JSON"}, vocab.substr(0, vocab.size() / 2), merges);
+  damaged({"vocab.json: the vocabulary has no token for the byte"}, R"({"b": 0, "<|endoftext|>": 1})",
+          "#version: 0.2\n");
+  damaged({"vocab.json", "not valid JSON"}, vocab.substr(0, vocab.size() / 2), merges);
   damaged({"vocab.json", "array"}, "[]", merges);
   damaged({"merges.txt", "merge 3 ", "one space"}, vocab, "#version: 0.2\ni n\nabc\n");
   damaged({"merges.txt", "lacks"}, vocab, "#version: 0.2\nQ Z\n");
@@ -209,9 +259,10 @@ TEST(Tiktoken, DamagedFilesAreErrors) {
   damaged({"line 700", "expected `base64 rank`"}, good + "IQ== 3x\n");
   damaged({"line 700", "rank 5"}, good + "IQ== 5\n");
   damaged({"id 4294967296"}, good + "IQ== 4294967296\n");
-  damaged({"no token for the byte"}, "IQ== 0\n");
-  damaged({"no token for the byte"}, "");
-  test::expect_error(ErrorCode::kInvalidArgument, {"p50k"}, [&] { parse_tiktoken(good, "x", "p50k"); });
+  damaged({"x.tiktoken: the vocabulary has no token for the byte"}, "IQ== 0\n");
+  damaged({"x.tiktoken: the vocabulary has no token for the byte"}, "");
+  test::expect_error(ErrorCode::kInvalidArgument, {"p50k.tiktoken: ", "\"p50k\""},
+                     [&] { parse_tiktoken(good, "p50k.tiktoken", "p50k"); });
 }
 
 }  // namespace
