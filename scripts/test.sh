@@ -127,7 +127,7 @@ run_fuzzers() {
     mkdir -p "$corpus"
     say "fuzzing $name for $1 seconds"
     # Closed: stderr of the code under test, which notes what it reads past.
-    "$program" -max_total_time="$1" -max_len=16384 -timeout=20 -rss_limit_mb=4096 -close_fd_mask=2 -print_final_stats=1 \
+    "$program" -max_total_time="$1" -max_len=16384 -timeout=20 -rss_limit_mb=4096 -entropic=0 -close_fd_mask=2 -print_final_stats=1 \
       -verbosity=0 -artifact_prefix="$findings/$name-" "$corpus" "tests/fuzz/corpora/$name" || broken+=("$name")
   done
   if [ ${#broken[@]} -gt 0 ]; then
