@@ -11,6 +11,8 @@ kProgramPackages=(
 )
 # For the tests as well.
 kTestPackages=(libgtest-dev vulkan-validationlayers)
+# For the fuzz targets as well.
+kFuzzPackages=(clang)
 
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'END'
-usage: scripts/test.sh [--quick] [--asan] [--no-swiftshader] [--no-install] [--jobs N]
+usage: scripts/test.sh [--quick] [--asan] [--fuzz] [--no-swiftshader] [--no-install] [--jobs N]
 
 Builds fabula with its tests (preset ci, in build/ci) and runs them on lavapipe, on lavapipe under the limits of
 vulkan-minimum, and on SwiftShader. The last lines are ctest's summary; the exit status is 0 only when all passed.
@@ -19,6 +19,9 @@ build/mesa_shader_cache, so the first run is the longest.
                     the driver's first choice
   --asan            afterwards build with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan), and run the
                     quick tests with it
+  --fuzz            afterwards run every fuzz target of tests/fuzz for 60 seconds, built with clang (installed as root
+                    where it is missing), AddressSanitizer and UndefinedBehaviorSanitizer (build/fuzz); the files that
+                    a target comes upon are kept in build/fuzz_corpora, those that break it in build/fuzz_findings
   --no-swiftshader  do without the second driver (it is fetched from Debian's package chromium-common)
   --no-install      never call apt; the tools and libraries are there
   --jobs N          compile N files at once (default: the number of processors)
@@ -27,11 +30,12 @@ As root on Debian 12, missing packages are installed with apt; otherwise the scr
 END
 }
 
-quick=OFF asan=no swiftshader=yes install=yes jobs=$(processors)
+quick=OFF asan=no fuzz=no swiftshader=yes install=yes jobs=$(processors)
 while [ $# -gt 0 ]; do
   case $1 in
     --quick) quick=ON ;;
     --asan) asan=yes ;;
+    --fuzz) fuzz=yes ;;
     --no-swiftshader) swiftshader=no ;;
     --no-install) install=no ;;
     --jobs)
@@ -43,7 +47,7 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    *) refuse_flag "$1" --quick --asan --no-swiftshader --no-install "--jobs N" --help ;;
+    *) refuse_flag "$1" --quick --asan --fuzz --no-swiftshader --no-install "--jobs N" --help ;;
   esac
   shift
 done
@@ -90,8 +94,8 @@ find_lavapipe() {
   return 1
 }
 
-# run_tests PRESET QUICK: configures, builds and runs ctest, whose summary ends the output.
-run_tests() {
+# build_tests PRESET QUICK: configures and builds.
+build_tests() {
   local preset=$1 quick_tests=$2 launcher=()
   if command -v ccache >/dev/null; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
@@ -103,11 +107,39 @@ run_tests() {
   say "building $preset with $jobs jobs"
   cmake --build --preset "$preset" --parallel "$jobs" >"$build/build_$preset.log" 2>&1 ||
     { tail -n 80 "$build/build_$preset.log" >&2 && die "building $preset failed; all of it: build/build_$preset.log"; }
-  say "testing $preset"
-  ctest --preset "$preset" --no-tests=error --parallel 2 --timeout 2400
+}
+
+# run_tests PRESET QUICK: the same, and runs ctest, whose summary ends the output.
+run_tests() {
+  build_tests "$1" "$2"
+  say "testing $1"
+  ctest --preset "$1" --no-tests=error --parallel 2 --timeout 2400
+}
+
+# run_fuzzers SECONDS: builds the fuzz targets and runs one after the other; fails when one has found something.
+run_fuzzers() {
+  local program name corpus findings=$build/fuzz_findings broken=()
+  build_tests fuzz ON
+  mkdir -p "$findings"
+  for program in "$build"/fuzz/bin/fuzz_*; do
+    name=${program##*/fuzz_} corpus=$build/fuzz_corpora/${program##*/fuzz_}
+    [ "$name" != corpora ] || continue
+    mkdir -p "$corpus"
+    say "fuzzing $name for $1 seconds"
+    # Closed: stderr of the code under test, which notes what it reads past.
+    "$program" -max_total_time="$1" -max_len=16384 -timeout=20 -rss_limit_mb=4096 -entropic=0 -close_fd_mask=2 -print_final_stats=1 \
+      -verbosity=0 -artifact_prefix="$findings/$name-" "$corpus" "tests/fuzz/corpora/$name" || broken+=("$name")
+  done
+  if [ ${#broken[@]} -gt 0 ]; then
+    die "broken: ${broken[*]}; the files are in build/fuzz_findings, replay one with build/fuzz/bin/fuzz_NAME FILE"
+  fi
 }
 
 if [ "$install" = yes ]; then install_packages "${kProgramPackages[@]}" "${kTestPackages[@]}"; fi
+if [ "$fuzz" = yes ] && ! command -v clang++ >/dev/null; then
+  [ "$install" = yes ] || die "--fuzz needs clang, which is not here; on Debian 12, as root: apt-get install clang"
+  install_packages "${kFuzzPackages[@]}"
+fi
 lavapipe_icd=$(find_lavapipe) ||
   die "lavapipe is not here: no /usr/share/vulkan/icd.d/lvp_icd*.json; install mesa-vulkan-drivers"
 swiftshader_icd=
@@ -124,4 +156,9 @@ if [ "$asan" = yes ]; then
   # One driver is enough here: it is fabula's code that the sanitizers watch.
   swiftshader_icd=
   run_tests asan ON
+fi
+if [ "$fuzz" = yes ]; then
+  export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  unset LSAN_OPTIONS  # no driver is loaded
+  run_fuzzers 60
 fi

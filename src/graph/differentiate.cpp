@@ -33,26 +33,27 @@ class Differentiator {
   }
   /// The gradient of a parameter so far, where it may be written in place: made here or, by a forward op that makes its
   /// own gradient, for no other reader; and no other value's gradient as well.
-  Value parameter_gradient(Value value) const {
+  Value parameter_gradient(Value value) {
     const Value d = graph_.info(value).role == Role::kParameter ? gradient(value) : Value{};
     if (!d || graph_.info(d).producer < 0) return {};
     if (graph_.info(d).producer < static_cast<std::int32_t>(forward_nodes_) && (graph_.info(d).keep || is_read(d)))
       return {};
-    const auto users =
-        std::count_if(gradients_.begin(), gradients_.end(), [&](const auto& entry) { return entry.second == d; });
-    return users == 1 ? d : Value{};
+    return users_.at(d) == 1 ? d : Value{};
   }
   Value take(Value value) {
     const Value d = wanted(value) ? gradient(value) : Value{};
-    gradients_.erase(value);
+    forget(value);
     return d;
   }
   void add(Value value, Value d) {
     if (!d || !wanted(value)) return;
     ensure(graph_.shape(value) == graph_.shape(d), "the gradient of \"{}\" {} came as {}", graph_.info(value).name,
            to_string(graph_.shape(value)), to_string(graph_.shape(d)));
-    const auto [it, fresh] = gradients_.emplace(value, d);
-    if (!fresh) it->second = graph_.op1("add", {it->second, d});
+    const Value so_far = gradient(value);
+    forget(value);
+    const Value sum = so_far ? graph_.op1("add", {so_far, d}) : d;
+    gradients_.emplace(value, sum);
+    ++users_[sum];
   }
 
   /// An input of a forward node of `segment` as its rule reads it: the value itself, or a recomputed copy where its
@@ -60,8 +61,9 @@ class Differentiator {
   Value for_backward(Value value, std::int32_t segment) {
     const Node* producer = value ? producer_of(value) : nullptr;
     if (!producer) return value;
-    if (is_recomputed(*producer, segment)) return recomputed(value);
-    return options_.recompute_cheap && producer->op->def->cheap_to_recompute ? recomputed(value) : value;
+    const bool cheap = options_.recompute_cheap && producer->op->def->cheap_to_recompute;
+    if (cheap && may_read_unrounded(*producer)) return recomputed_from_memory(value);
+    return cheap || is_recomputed(*producer, segment) ? recomputed(value) : value;
   }
   /// An output of a forward node as its rule reads it: saved, unless its segment is recomputed.
   Value saved(Value value) {
@@ -80,8 +82,17 @@ class Differentiator {
            mutated_inputs(graph_, node).empty();
   }
   /// The copy of `value`, made once, and with it what it needs of its segment.
-  Value recomputed(Value value) {
-    if (const auto it = recomputed_.find(value); it != recomputed_.end()) return it->second;
+  Value recomputed(Value value) { return copied(value, recomputed_); }
+  /// Another copy of a cheap op: one that no fusion joins with what makes its input. The forward op may be joined so
+  /// and then sees numbers that are not yet rounded to 16 bits; its copy in a graph that keeps the input sees them
+  /// rounded, and so must the copy in one that computes the input again.
+  Value recomputed_from_memory(Value value) {
+    const Value again = copied(value, from_memory_);
+    graph_.keep_apart(again);
+    return again;
+  }
+  Value copied(Value value, std::map<Value, Value>& copies) {
+    if (const auto it = copies.find(value); it != copies.end()) return it->second;
     Node node = *producer_of(value);  // a copy: appending moves the vector
     for (Value& input : node.inputs) {
       const Node* producer = input ? producer_of(input) : nullptr;
@@ -89,13 +100,30 @@ class Differentiator {
     }
     const Graph::Scope scope(graph_, "recompute");
     const std::vector<Value> again = graph_.op(node.op->def->name, std::span<const Value>(node.inputs), node.attrs);
-    for (std::size_t k = 0; k < again.size(); ++k) recomputed_[node.outputs[k]] = again[k];
-    return recomputed_.at(value);
+    for (std::size_t k = 0; k < again.size(); ++k) copies[node.outputs[k]] = again[k];
+    return copies.at(value);
   }
-  bool is_read(Value value) const {
-    return std::any_of(graph_.nodes().begin(), graph_.nodes().end(), [&](const Node& node) {
-      return std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end();
+  /// Is an input stored in 16 bits by a node that this one may be joined with?
+  bool may_read_unrounded(const Node& node) const {
+    return std::any_of(node.inputs.begin(), node.inputs.end(), [&](Value input) {
+      const Node* producer = input && is_half(graph_.shape(input).dtype) ? producer_of(input) : nullptr;
+      return producer && std::any_of(producer->op->def->fusions.begin(), producer->op->def->fusions.end(),
+                                     [&](const Fusion& fusion) { return fusion.op == node.op->def->name; });
     });
+  }
+  bool is_read(Value value) {
+    for (; noted_ < graph_.nodes().size(); ++noted_) {
+      const std::vector<Value>& inputs = graph_.nodes()[noted_].inputs;
+      read_.insert(inputs.begin(), inputs.end());
+    }
+    return read_.contains(value);
+  }
+  /// Drops the gradient of `value`.
+  void forget(Value value) {
+    const auto it = gradients_.find(value);
+    if (it == gradients_.end()) return;
+    --users_[it->second];
+    gradients_.erase(it);
   }
   void mark_dependents(std::span<const Value> wrt) {
     dependent_.insert(wrt.begin(), wrt.end());
@@ -118,7 +146,10 @@ class Differentiator {
   std::set<Value> wrt_;
   std::set<Value> dependent_;
   std::map<Value, Value> gradients_;
-  std::map<Value, Value> recomputed_;
+  std::map<Value, int> users_;  ///< by gradient: of how many values it is one
+  std::map<Value, Value> recomputed_, from_memory_;
+  std::set<Value> read_;  ///< what the first noted_ nodes read
+  std::size_t noted_ = 0;
 };
 
 class NodeGrad final : public GradCall {
@@ -156,7 +187,7 @@ void Differentiator::visit(std::size_t index) {
   node.op->def->grad(call);
   // No one asks again: what was handed through to an input is that input's alone.
   for (Value output : node.outputs)
-    if (!wrt_.contains(output)) gradients_.erase(output);
+    if (!wrt_.contains(output)) forget(output);
 }
 
 }  // namespace

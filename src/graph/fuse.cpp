@@ -51,7 +51,7 @@ class Fuser {
   }
 
   bool fits(std::size_t n, std::size_t reader, const Fusion& fusion) const {
-    if (!nodes_[reader]) return false;
+    if (!nodes_[reader] || nodes_[reader]->apart) return false;
     const Node &node = *nodes_[n], &later = *nodes_[reader];
     const Value value = node.outputs[0];
     if (later.op->def->name != fusion.op || later.outputs.size() != 1 || node.attrs.has(fusion.attr)) return false;

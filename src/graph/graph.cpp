@@ -79,6 +79,12 @@ void Graph::rename(Value value, std::string name) {
   values_.at(static_cast<std::size_t>(value.id)).name = std::move(name);
 }
 
+void Graph::keep_apart(Value value) {
+  const std::int32_t producer = info(value).producer;
+  ensure(producer >= 0, "\"{}\" is not computed", info(value).name);
+  nodes_[static_cast<std::size_t>(producer)].apart = true;
+}
+
 void Graph::store_as_state(Value value, std::string name) {
   ValueInfo& info = values_.at(static_cast<std::size_t>(value.id));
   ensure(info.role == Role::kActivation, "\"{}\" is not an activation", info.name);

@@ -25,6 +25,7 @@ struct Node {
   std::vector<Value> outputs;
   Attrs attrs;
   std::int32_t segment = -1;  ///< see Graph::Segment; -1: in none
+  bool apart = false;         ///< see Graph::keep_apart
 };
 
 /// A static computation for one shape: nodes in execution order, appended by op(). It holds no memory and no device.
@@ -49,6 +50,8 @@ class Graph {
 
   void keep(Value value);  ///< make it readable by the host after a run
   void rename(Value value, std::string name);
+  /// Lets the node that makes an activation read its inputs as they are stored: it is not joined with a node before it.
+  void keep_apart(Value value);
   /// Lets an activation live in the ParameterStore under `name` instead of the arena (an accumulated gradient, say).
   void store_as_state(Value value, std::string name);
 
@@ -108,7 +111,8 @@ struct Seed {
 struct DifferentiateOptions {
   bool recompute_cheap = true;  ///< evaluate OpDef::cheap_to_recompute ops again rather than keep their outputs
   /// Evaluate what the backward pass reads of a Graph::Segment again from the values that come into the segment, which
-  /// alone are kept. The same nodes on the same values: every gradient stays bit-identical.
+  /// alone are kept. The same nodes on the same values, rounded where they would be read from memory otherwise: every
+  /// gradient stays bit-identical.
   bool recompute_segments = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/ceil_div.hpp"
 #include "base/fail.hpp"
+#include "graph/taken_memory.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -20,56 +21,33 @@ std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::ui
   return rows;
 }
 
-struct Taken {
-  std::uint64_t begin, end;
-};
-
 /// Places intervals into blocks: first fit, lowest offset, among those alive at the same time.
 class FirstFit {
  public:
-  explicit FirstFit(const ArenaLimits& limits) : limits_(limits) {}
+  FirstFit(const ArenaLimits& limits, std::int32_t last_node) : limits_(limits), last_node_(last_node) {}
 
   Piece place(std::uint64_t bytes, std::int32_t first, std::int32_t last, std::int64_t row_begin,
               std::int64_t row_end) {
     const std::uint64_t need = round_up(bytes, limits_.alignment);
     for (std::uint32_t block = 0;; ++block) {
-      if (block == blocks_.size()) blocks_.emplace_back();
-      const std::uint64_t offset = lowest_gap(blocks_[block], need, first, last);
+      if (block == blocks_.size()) blocks_.emplace_back(last_node_);
+      const std::uint64_t offset = blocks_[block].lowest_gap(need, first, last);
       if (offset != 0 && offset + need > limits_.max_block) continue;
-      blocks_[block].push_back({offset, offset + need, first, last});
+      blocks_[block].take(offset, offset + need, first, last);
       return {block, offset, row_begin, row_end};
     }
   }
-  std::vector<std::uint64_t> sizes() const {
-    std::vector<std::uint64_t> result;
-    for (const auto& block : blocks_) {
-      std::uint64_t size = 0;
-      for (const Slot& slot : block) size = std::max(size, slot.end);
-      result.push_back(size);
+  void note(ArenaPlan& plan) const {
+    for (const TakenMemory& block : blocks_) {
+      plan.block_sizes.push_back(block.size());
+      plan.looks += block.looks();
     }
-    return result;
   }
 
  private:
-  struct Slot {
-    std::uint64_t begin, end;
-    std::int32_t first, last;
-  };
-  static std::uint64_t lowest_gap(const std::vector<Slot>& slots, std::uint64_t need, std::int32_t first,
-                                  std::int32_t last) {
-    std::vector<Taken> taken;
-    for (const Slot& slot : slots)
-      if (slot.first <= last && first <= slot.last) taken.push_back({slot.begin, slot.end});
-    std::sort(taken.begin(), taken.end(), [](const Taken& a, const Taken& b) { return a.begin < b.begin; });
-    std::uint64_t offset = 0;
-    for (const Taken& t : taken) {
-      if (t.begin >= offset + need) break;
-      offset = std::max(offset, t.end);
-    }
-    return offset;
-  }
   ArenaLimits limits_;
-  std::vector<std::vector<Slot>> blocks_;
+  std::int32_t last_node_;
+  std::vector<TakenMemory> blocks_;
 };
 
 void find_lifetimes(const Graph& graph, ArenaPlan& plan) {
@@ -196,7 +174,7 @@ ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& 
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return plan.intervals[a].bytes > plan.intervals[b].bytes; });
-  FirstFit blocks(limits);
+  FirstFit blocks(limits, static_cast<std::int32_t>(graph.nodes().size()));
   for (std::size_t index : order) {
     Interval& interval = plan.intervals[index];
     if (interval.bytes == 0) continue;
@@ -210,7 +188,7 @@ ArenaPlan plan_arena(const Graph& graph, const std::vector<std::vector<Shape>>& 
                                                        interval.first, interval.last, row, end));
     }
   }
-  plan.block_sizes = blocks.sizes();
+  blocks.note(plan);
   find_peak(graph, plan, limits.alignment);
   return plan;
 }

@@ -63,6 +63,7 @@ struct ArenaPlan {
   std::vector<std::uint64_t> block_sizes;
   std::uint64_t live_peak = 0;  ///< most bytes alive at once; the blocks' sum is this plus fragmentation
   std::int32_t peak_node = -1;
+  std::uint64_t looks = 0;  ///< stretches of memory looked for while placing: grows little faster than the graph
 };
 
 struct ArenaLimits {

@@ -6,6 +6,7 @@
 
 #include "base/fail.hpp"
 #include "base/hash.hpp"
+#include "vk/shader_table.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -203,21 +204,6 @@ void NodeLowering::clear(Value value) {
   }
 }
 
-std::uint64_t digest_of(const std::vector<Step>& steps) {
-  std::uint64_t hash = kFnvOffset;
-  const auto note = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
-  for (const Step& step : steps) {
-    note(step.shader.data(), step.shader.size());
-    note(step.constants.data(), step.constants.size() * 4);
-    note(step.types.data(), step.types.size() * 4);
-    note(&step.subgroup_size, sizeof step.subgroup_size);
-    note(step.groups.data(), sizeof step.groups);
-    note(step.push.data(), step.push.size());
-    for (const Range& range : step.bindings) note(&range.size, sizeof range.size);
-  }
-  return hash;
-}
-
 std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
                            const std::string& forced) {
   const std::vector<std::string> variants = variants_of(graph, node, profile);
@@ -230,6 +216,24 @@ std::string choose_variant(const Graph& graph, const Node& node, const vk::Devic
   return good ? chosen->second : variants.front();
 }
 
+/// A node as it was before it was joined with a later one (graph/fuse.hpp); its output is of the same shape and type.
+Node without_joined(const Node& node) {
+  Node alone = node;
+  const std::vector<Fusion>& fusions = node.op->def->fusions;
+  if (fusions.empty()) return alone;
+  alone.attrs = {};
+  for (const auto& [name, value] : node.attrs.entries())
+    if (std::none_of(fusions.begin(), fusions.end(),
+                     [&](const Fusion& fusion) { return name == fusion.attr || name == fusion.keep_attr; }))
+      alone.attrs.set(name, value);
+  for (const Fusion& fusion : fusions)
+    for (const auto& [there, here] : fusion.moved)
+      if (here < alone.inputs.size()) alone.inputs[here] = {};
+  while (!alone.inputs.empty() && !alone.inputs.back()) alone.inputs.pop_back();
+  alone.outputs.resize(1);
+  return alone;
+}
+
 }  // namespace
 
 std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile) {
@@ -237,9 +241,26 @@ std::vector<std::string> variants_of(const Graph& graph, const Node& node, const
   return node.op->def->variants(NodeView(graph, node), profile);
 }
 
+std::uint64_t digest_of(const std::vector<Step>& steps, const CodeDigest& code) {
+  std::uint64_t hash = kFnvOffset;
+  const auto note = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
+  for (const Step& step : steps) {
+    const std::uint64_t words = step.shader.empty() ? 0 : code(step.shader).value_or(0);
+    note(&words, sizeof words);
+    note(step.constants.data(), step.constants.size() * 4);
+    note(step.types.data(), step.types.size() * 4);
+    note(&step.subgroup_size, sizeof step.subgroup_size);
+    note(step.groups.data(), sizeof step.groups);
+    note(step.push.data(), step.push.size());
+    for (const Range& range : step.bindings) note(&range.size, sizeof range.size);
+  }
+  return hash;
+}
+
 std::string node_signature(const Graph& graph, const Node& node, const std::vector<std::string>& variants) {
+  const Node alone = without_joined(node);
   std::string text(node.op->def->name);
-  for (const auto& [name, value] : node.attrs.entries()) text += fmt::format(" {}={}", name, value);
+  for (const auto& [name, value] : alone.attrs.entries()) text += fmt::format(" {}={}", name, value);
   const auto add_values = [&](const char* title, const std::vector<Value>& values) {
     text += title;
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -252,8 +273,8 @@ std::string node_signature(const Graph& graph, const Node& node, const std::vect
       text += fmt::format("{}x{} {}", shape.rows, shape.cols, to_string(shape.dtype));
     }
   };
-  add_values("; in ", node.inputs);
-  add_values("; out ", node.outputs);
+  add_values("; in ", alone.inputs);
+  add_values("; out ", alone.outputs);
   return text + fmt::format("; of {}", fmt::join(variants, ", "));
 }
 
@@ -301,7 +322,7 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
     ensure(node.op->def->lower != nullptr, "{} cannot run on a device", node.label);
     node.op->def->lower(call);
   }
-  program.digest = digest_of(program.steps);
+  program.digest = digest_of(program.steps, vk::shader_digest);
   return program;
 }
 

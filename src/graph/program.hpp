@@ -1,7 +1,9 @@
 #pragma once
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/graph.hpp"
@@ -36,7 +38,7 @@ struct Program {
   std::vector<Placement> placements;  ///< by Value::id
   ArenaPlan arena;
   std::vector<Step> steps;
-  /// Of shaders, constants, element types, grids, push constants and the sizes bound: equal digests compute
+  /// Of shaders' code, constants, element types, grids, push constants and the sizes bound: equal digests compute
   /// bit-identical numbers on one device.
   std::uint64_t digest = 0;
 };
@@ -49,6 +51,11 @@ struct ProgramOptions {
   std::function<Placement(Value, const ValueInfo&)> place;
 };
 
+/// The digest of a kernel's code, by the shader's name: vk::shader_digest but in tests. Nothing where there is none.
+using CodeDigest = std::function<std::optional<std::uint64_t>(std::string_view shader)>;
+/// Program::digest.
+std::uint64_t digest_of(const std::vector<Step>& steps, const CodeDigest& code);
+
 /// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported where a value
 /// that an op binds whole exceeds one allocation.
 Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options);
@@ -57,7 +64,8 @@ Program lower(const Graph& graph, const vk::DeviceProfile& profile, const Progra
 std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile);
 
 /// What a measured choice of kernels is kept under: op, attributes, shapes with element types, and the variants to
-/// choose from. Equal signatures run equal kernels equally fast.
+/// choose from. What a node was joined with (graph/fuse.hpp) does not count: which nodes are joined depends on what is
+/// recomputed, and the choice, on which the order of a product's sums depends, must not.
 std::string node_signature(const Graph& graph, const Node& node, const std::vector<std::string>& variants);
 
 /// Flops and bytes of all nodes.

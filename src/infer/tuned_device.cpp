@@ -4,7 +4,6 @@
 #include <set>
 
 #include "base/fail.hpp"
-#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "vk/shader_table.hpp"
 
@@ -19,10 +18,8 @@ std::filesystem::path tune_path(const vk::Device& device) {
 }
 
 std::string shader_digest(const std::string& name) {
-  const vk::ShaderBinary* shader = vk::find_shader(name);
-  if (shader == nullptr) return {};
-  const std::vector<std::uint32_t> words = vk::device_words(*shader);
-  return fmt::format("{:016x}", fnv1a(words.data(), words.size() * sizeof(std::uint32_t)));
+  const std::optional<std::uint64_t> digest = vk::shader_digest(name);
+  return digest ? fmt::format("{:016x}", *digest) : std::string();
 }
 
 KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, std::string& note) {

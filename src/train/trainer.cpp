@@ -137,7 +137,7 @@ void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const
   fail(ErrorCode::kInvalidArgument,
        "the run was started with other kernels ({}): it cannot continue bit-identically. --resume force continues all "
        "the same",
-       then == now ? "of another version of fabula" : "on " + then + "; now " + now);
+       then == now ? "of another version or build of fabula" : "on " + then + "; now " + now);
 }
 
 void Trainer::start_or_resume() {

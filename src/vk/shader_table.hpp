@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -29,5 +30,8 @@ const ShaderBinary* find_shader(std::string_view name);
 
 /// The SPIR-V words that a device is given: the embedded ones, rewritten where the variant says so.
 std::vector<std::uint32_t> device_words(const ShaderBinary& shader);
+
+/// A digest of these words, made once a process; nothing for a variant that this build left out.
+std::optional<std::uint64_t> shader_digest(std::string_view name);
 
 }  // namespace fabula::vk

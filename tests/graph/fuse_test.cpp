@@ -77,6 +77,17 @@ TEST(Fuse, TrainingJoinsBothDirectionsAndKeepsTheProduct) {
   EXPECT_LE(live_peak(result), live_peak(f.graph));
 }
 
+TEST(Fuse, LeavesANodeThatReadsWhatIsStored) {
+  FeedForward f;
+  const Value again = f.graph.op1("gelu", {f.inner});
+  f.graph.keep_apart(f.active);
+  f.graph.keep(f.y);
+  f.graph.keep(again);
+  const Graph result = joined(f.graph, 1, {f.inner, f.active, f.y, again});
+  EXPECT_EQ(result.nodes()[0].outputs, (std::vector<Value>{again, f.inner}));
+  EXPECT_EQ(result.nodes()[1].outputs, std::vector<Value>{f.active});
+}
+
 TEST(Fuse, LeavesAProductThatIsReadTwice) {
   FeedForward f;
   const Value d_active = f.graph.op1("matmul", {f.y, f.v}, {{"transpose_b", 1}});

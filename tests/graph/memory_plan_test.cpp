@@ -5,6 +5,7 @@
 #include "base/philox.hpp"
 #include "fabula/error.hpp"
 #include "graph/ownership.hpp"
+#include "graph/taken_memory.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::graph {
@@ -112,6 +113,61 @@ TEST(ArenaPlan, GivesAnInputToOneOutputOnly) {
   EXPECT_NE(plan.interval_of[static_cast<std::size_t>(same[0].id)],
             plan.interval_of[static_cast<std::size_t>(same[1].id)]);
   test::expect_values_survive(graph, plan);
+}
+
+/// Values that the way back reads in the opposite order, as a training graph's are.
+Graph there_and_back(int layers) {
+  Graph graph(ops::op_table());
+  std::vector<Value> kept{graph.input("x", {256, 64}, DType::kF32)};
+  for (int i = 0; i < layers; ++i) kept.push_back(graph.op1("gelu", {kept.back()}));
+  Value d = kept.back();
+  for (int i = layers; i-- > 0;) d = graph.op1("gelu_backward", {kept[static_cast<std::size_t>(i)], d});
+  graph.keep(d);
+  return graph;
+}
+
+TEST(ArenaPlan, PlacingGrowsAsTheGraphDoes) {
+  const auto plan = [](int layers) {
+    const Graph graph = there_and_back(layers);
+    return plan_arena(graph, std::vector<std::vector<Shape>>(graph.nodes().size(), {{64, 8}}), {});
+  };
+  const auto size = [](std::uint64_t layers) { return std::vector<std::uint64_t>{layers * 256 * 64 * 4 + 64 * 8 * 4}; };
+  const ArenaPlan some = plan(1000), many = plan(4000);
+  EXPECT_EQ(some.block_sizes, size(1000));
+  EXPECT_EQ(many.block_sizes, size(4000));
+  EXPECT_LT(many.looks, 6 * some.looks) << "four times the values; sixteen times the pairs of values";
+  EXPECT_LT(many.looks, 4000 * 200u);
+}
+
+TEST(TakenMemory, FindsTheLowestGapAmongWhatIsAlive) {
+  struct Slot {
+    std::uint64_t begin, end;
+    std::int32_t first, last;
+  };
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    Philox random(seed);
+    const std::int32_t nodes = 1 + static_cast<std::int32_t>(random.below(90));
+    TakenMemory memory(nodes);
+    std::vector<Slot> slots;
+    std::uint64_t size = 0;
+    for (int n = 0; n < 300; ++n) {
+      const auto a = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(nodes) + 1));
+      const auto b = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(nodes) + 1));
+      const std::int32_t first = std::min(a, b), last = random.below(3) == 0 ? std::max(a, b) : first;
+      const std::uint64_t need = 1 + random.below(5);
+      // By trying one offset after the other.
+      std::uint64_t expected = 0;
+      const auto in_the_way = [&](const Slot& slot) {
+        return slot.first <= last && first <= slot.last && slot.begin < expected + need && expected < slot.end;
+      };
+      while (std::any_of(slots.begin(), slots.end(), in_the_way)) ++expected;
+      ASSERT_EQ(memory.lowest_gap(need, first, last), expected) << "seed " << seed << ", value " << n;
+      memory.take(expected, expected + need, first, last);
+      slots.push_back({expected, expected + need, first, last});
+      size = std::max(size, expected + need);
+      ASSERT_EQ(memory.size(), size);
+    }
+  }
 }
 
 TEST(LinearLayout, CutsByRowsAndRefusesWhatCannotFit) {

@@ -162,6 +162,23 @@ TEST(TrainingPlan, HasOneGradientGraphUnlessBatchesAreAccumulated) {
   EXPECT_TRUE(more.accumulating);
 }
 
+// Twice the blocks cost little more than twice the work: no part of planning looks at all pairs of nodes or values.
+TEST(TrainingPlan, TakesModelsOfAThousandBlocks) {
+  const auto looks_of = [](std::int64_t layers) {
+    ModelConfig of = small_config(HeadKind::kGrouped);
+    of.layers = layers;
+    const models::LanguageModel model(of);
+    TrainConfig config;
+    config.batch_size = 1;
+    config.recompute = Recompute::kBlock;
+    const train::TrainingPlan plan = train::plan_training({}, model, config, {.with_extras = false});
+    const graph::PlannedGraph& gradients = plan.workload.graphs().at(plan.overwrite);
+    EXPECT_GT(gradients.program.steps.size(), static_cast<std::size_t>(25 * layers));
+    return gradients.program.arena.looks;
+  };
+  EXPECT_LT(looks_of(1024), 6 * looks_of(256));
+}
+
 // The numbers, and so what a run may be resumed with, do not depend on it.
 TEST(TrainingPlan, RecomputationIsNoneOfTheLoweringText) {
   const models::LanguageModel model(small_config(HeadKind::kGrouped));

@@ -157,6 +157,62 @@ TEST_P(EveryHead, TrainsInSixteenBitsAsInThirtyTwo) {
   }
 }
 
+struct Recomputed {
+  const char* name;
+  ModelFamily family;
+  std::string_view head;
+  Precision precision;
+};
+
+class RecomputedBlocks : public testing::TestWithParam<Recomputed> {};
+
+std::vector<Recomputed> recomputed_runs() {
+  std::vector<Recomputed> runs;
+  for (const Precision precision : {Precision::kFp32, Precision::kFp16, Precision::kBf16}) {
+    runs.push_back({"gpt2_grouped", ModelFamily::kGpt2, R"("kind": "grouped")", precision});
+    runs.push_back({"gpt2_adaptive", ModelFamily::kGpt2, R"("kind": "adaptive")", precision});
+    runs.push_back({"gpt_neo_full", ModelFamily::kGptNeo, R"("kind": "full")", precision});
+    runs.push_back({"gpt_neo_fused", ModelFamily::kGptNeo, R"("kind": "fused")", precision});
+  }
+  return runs;
+}
+
+// A copy rounds where the original does, and nowhere else.
+TEST_P(RecomputedBlocks, GiveTheSameBits) {
+  RunConfig config = small_config(2, GetParam().head);
+  config.model.family = GetParam().family;
+  config.model.layers = 2;
+  config.train.precision = GetParam().precision;
+  if (config.model.family == ModelFamily::kGptNeo) {
+    config.model.attention_layers = {AttentionKind::kGlobal, AttentionKind::kLocal};
+    config.model.window_size = 4;
+  }
+  config.train.recompute = Recompute::kNone;
+  Bench none(config);
+  config.train.recompute = Recompute::kBlock;
+  Bench block(config);
+  const auto gradients = [](Bench& bench) {
+    std::map<std::string, std::vector<float>> result;
+    for (const auto& [name, weights] : bench.weights())
+      result[name] = bench.values(std::string(graph::kGradientPrefix) + name);
+    return result;
+  };
+  const auto before = none.weights();
+  const std::vector<StepResult> expected = none.run(1, 6, 1), results = block.run(1, 6, 1);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    EXPECT_EQ(results[i].loss, expected[i].loss) << "step " << i + 1;
+    EXPECT_EQ(results[i].norm, expected[i].norm) << "step " << i + 1;
+    EXPECT_EQ(results[i].outcome, StepOutcome::kApplied);
+  }
+  EXPECT_EQ(gradients(block), gradients(none));
+  EXPECT_EQ(block.weights(), none.weights());
+  EXPECT_NE(none.weights(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, RecomputedBlocks, testing::ValuesIn(recomputed_runs()), [](const auto& run) {
+  return fmt::format("{}_{}", run.param.name, precision_name(run.param.precision));
+});
+
 // Too large a loss scale costs steps, not weights, and the device finds one that fits before the host knows.
 TEST(Precision, AnOverflowHalvesTheLossScale) {
   RunConfig config = small_config(1);

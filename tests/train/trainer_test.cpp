@@ -113,6 +113,26 @@ TEST_F(Training, ARunResumesWithOrWithoutRecomputation) {
   EXPECT_EQ(losses("changed"), losses("whole"));
 }
 
+// As of a fabula whose kernels had other code, or that noted their names alone.
+TEST_F(Training, ARunOfOtherKernelsGoesOnOnlyWhenForced) {
+  const auto device = open_device();
+  train(*device, "old", {}, {"train.steps=4"});
+  const std::filesystem::path file = path("old") / "state.json";
+  const std::string state = bytes_of(file), key = R"("lowering": ")";
+  std::string other = state;
+  const std::size_t digest = other.find(key) + key.size();
+  other[digest] = other[digest] == '0' ? '1' : '0';
+  std::ofstream(file) << other;
+  const std::vector<std::string> longer{"train.steps=6"};
+  test::expect_error(
+      ErrorCode::kInvalidArgument, {"other kernels (of another version or build of fabula)", "--resume force"},
+      [&] { train(*device, "old", {.resume = Resume::kAuto, .overfit_batch = false, .stop_requested = {}}, longer); });
+  EXPECT_EQ(bytes_of(file), other);
+  const TrainOptions forced{.resume = Resume::kForce, .overfit_batch = false, .stop_requested = {}};
+  EXPECT_EQ(train(*device, "old", forced, longer).step, 6);
+  EXPECT_NE(bytes_of(file).find(state.substr(state.find(key), key.size() + 16)), std::string::npos);
+}
+
 TEST_F(Training, AnFp16RunResumesWithItsLossScale) {
   const TrainOptions resume{.resume = Resume::kAuto, .overfit_batch = false, .stop_requested = {}};
   const std::vector<std::string> fp16{"train.precision=fp16", "train.steps=6"};
