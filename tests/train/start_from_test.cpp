@@ -238,8 +238,11 @@ TEST_F(Start, TheHeadKeepsItsTokenMap) {
   EXPECT_EQ(other.at("transformer.wte.weight"), mapped.at("transformer.wte.weight"));
   train({.out = "fresh_map", .tokenizer = "mapped/tokenizer.json", .set = {"head.map=random"}});
   const Weights fresh = weights_of(path("fresh_map"));
-  for (const auto& [name, values] : other)
-    if (name.starts_with("lm_head.")) EXPECT_EQ(values, fresh.at(name)) << name;
+  for (const auto& [name, values] : other) {
+    if (name.starts_with("lm_head.")) {
+      EXPECT_EQ(values, fresh.at(name)) << name;
+    }
+  }
 }
 
 TEST_F(Start, SettingsWithoutATraceInTheWeightsAreWarnedOf) {
