@@ -8,16 +8,20 @@
 
 namespace fabula {
 
+/// Is it said what is passed over in a config?
+enum class ConfigNotes { kSaid, kSilent };
+
 /// Reads a config file, or config.json of a folder: GPT-2 or GPT-Neo keys as Hugging Face writes them, the head under
 /// "head", training under "train". `overrides` are "key=value" texts with dotted keys ("train.learning_rate=1e-3") that
 /// replace or add keys before anything is checked. Keys that Hugging Face writes and that change nothing here are
 /// passed over; keys that would change the model are refused (kUnsupported); every other unknown key is an error that
 /// names the nearest valid one. Errors: kNotFound, kIo, kFormat, kInvalidArgument, kUnsupported.
-RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides = {});
+RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides = {},
+                      ConfigNotes notes = ConfigNotes::kSaid);
 
 /// The same from a text; `source` names it in messages.
 RunConfig parse_config(std::string_view json_text, std::string_view source,
-                       const std::vector<std::string>& overrides = {});
+                       const std::vector<std::string>& overrides = {}, ConfigNotes notes = ConfigNotes::kSaid);
 
 /// config.json of a run folder: the family's own keys, so that Hugging Face loads a plain model; a model that Hugging
 /// Face has not (a grouped head, an output bias) gets a model_type, architectures and auto_map of its own, so that

@@ -30,7 +30,7 @@ std::string range_text(double min, double max) {
 // Reads one config text. Every failure names the file (or the override) and the key.
 class ConfigReader {
  public:
-  ConfigReader(std::string_view source, json root) : root_(std::move(root)) {
+  ConfigReader(std::string_view source, json root, ConfigNotes notes) : root_(std::move(root)), notes_(notes) {
     origin_.source = source;
     origin_.foreign = (root_.contains("architectures") || root_.contains("transformers_version")) &&
                       !root_.contains("head") && !root_.contains("train");
@@ -53,6 +53,7 @@ class ConfigReader {
   void set_dependent_defaults();
 
   json root_;
+  ConfigNotes notes_;
   ConfigOrigin origin_;
   ModelFamily family_ = ModelFamily::kGpt2;
   RunConfig config_;
@@ -268,7 +269,7 @@ void ConfigReader::read_keys() {
     }
   }
   fail_for(unknown.problems, origin_.source);
-  if (!unknown.passed_over.empty())
+  if (!unknown.passed_over.empty() && notes_ == ConfigNotes::kSaid)
     info("{}: passing over what does not change the model: {}", origin_.source, fmt::join(unknown.passed_over, ", "));
 }
 
@@ -283,7 +284,7 @@ RunConfig ConfigReader::read() {
   read_attention();
   set_dependent_defaults();
   for (const ConfigKey& key : config_keys())
-    if (given_.contains(key.path(family_)) && !key_applies(key, config_.model.head))
+    if (notes_ == ConfigNotes::kSaid && given_.contains(key.path(family_)) && !key_applies(key, config_.model.head))
       warn("{} is ignored: it means nothing to a head of kind {} as configured", origin_.where(key.path(family_)),
            head_kind_name(config_.model.head.kind));
   validate_config(config_, origin_.source);
@@ -292,18 +293,20 @@ RunConfig ConfigReader::read() {
 
 }  // namespace
 
-RunConfig parse_config(std::string_view json_text, std::string_view source, const std::vector<std::string>& overrides) {
+RunConfig parse_config(std::string_view json_text, std::string_view source, const std::vector<std::string>& overrides,
+                       ConfigNotes notes) {
   json root = parse_json(json_text, source, {.max_bytes = kMaxConfigBytes, .max_depth = 16});
   if (!root.is_object()) fail(ErrorCode::kFormat, "{}: expected a JSON object", source);
-  ConfigReader reader(source, std::move(root));
+  ConfigReader reader(source, std::move(root), notes);
   for (const std::string& text : overrides) reader.apply_override(text);
   return reader.read();
 }
 
-RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides) {
+RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides,
+                      ConfigNotes notes) {
   const std::filesystem::path path =
       std::filesystem::is_directory(file_or_folder) ? file_or_folder / "config.json" : file_or_folder;
-  return parse_config(read_file(path, kMaxConfigBytes), path.string(), overrides);
+  return parse_config(read_file(path, kMaxConfigBytes), path.string(), overrides, notes);
 }
 
 }  // namespace fabula

@@ -32,11 +32,6 @@ fs::path tokenizer_in(const fs::path& folder) {
   return has(folder, "vocab.json") && has(folder, "merges.txt") ? folder : fs::path();
 }
 
-text::Tokenizer read_tokenizer(const fs::path& path) {
-  if (fs::is_directory(path)) return text::import_gpt2(path / "vocab.json", path / "merges.txt");
-  return text::load_tokenizer(path);
-}
-
 /// Is there a number for each token in it, or something that the order of tokens decides?
 bool depends_on_tokens(std::string_view parameter) {
   return parameter == kEmbedding || parameter.starts_with(kHead);
@@ -133,12 +128,13 @@ StartFrom::StartFrom(fs::path folder, fs::path tokenizer)
         return ModelTensors::open(folder_);
       }()) {
   try {
-    if (has(folder_, "config.json")) config_ = load_config(FolderUpdate::current(folder_, "config.json"));
+    if (has(folder_, "config.json"))
+      config_ = load_config(FolderUpdate::current(folder_, "config.json"), {}, ConfigNotes::kSilent);
   } catch (const Error&) {
     // The weights are taken by name and shape: a config that this program does not read is no obstacle.
   }
   try {
-    if (const fs::path path = tokenizer_in(folder_); !path.empty()) tokenizer_ = read_tokenizer(path);
+    if (const fs::path path = tokenizer_in(folder_); !path.empty()) tokenizer_ = text::load_tokenizer(path);
   } catch (const Error& error) {
     tokenizer_error_ = error.what();
   }

@@ -238,11 +238,23 @@ TEST_F(Start, TheHeadKeepsItsTokenMap) {
   EXPECT_EQ(other.at("transformer.wte.weight"), mapped.at("transformer.wte.weight"));
   train({.out = "fresh_map", .tokenizer = "mapped/tokenizer.json", .set = {"head.map=random"}});
   const Weights fresh = weights_of(path("fresh_map"));
-  for (const auto& [name, values] : other)
-    if (name.starts_with("lm_head.")) EXPECT_EQ(values, fresh.at(name)) << name;
+  for (const auto& [name, values] : other) {
+    if (name.starts_with("lm_head.")) {
+      EXPECT_EQ(values, fresh.at(name)) << name;
+    }
+  }
 }
 
 TEST_F(Start, SettingsWithoutATraceInTheWeightsAreWarnedOf) {
+  // The folder's config is that of another tool: what is passed over in it was said, if at all, where it was the
+  // config.
+  copy_source("theirs", [](TensorSource&, std::vector<float>&) {}, {"tokenizer.json"});
+  write_file_atomically(path("theirs") / "config.json",
+                        R"({"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "vocab_size": 280,
+      "n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 8, "task_specific_params": {}})");
+  const std::string theirs = train({.out = "of_theirs", .from = "theirs"});
+  expect_in(theirs, {"n_head was 8, is 2"});
+  EXPECT_EQ(theirs.find("passing over"), std::string::npos) << theirs;
   const std::string said = train({.out = "heads", .from = "source", .set = {"n_head=4"}});
   expect_in(said, {"warning: the weights of", "n_head was 2, is 4"});
 }
