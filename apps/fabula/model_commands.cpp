@@ -276,7 +276,7 @@ int generate(const GenerateArgs& args) {
       return !signals.requested();
     };
     const auto entry = [&] { return Json{{"prompt", args.prompt}, {"text", text}, {"seed", options.sampler.seed}}; };
-    if (!args.json) fmt::print("{}", args.prompt), std::fflush(stdout);
+    if (!args.json) print("{}", args.prompt), std::fflush(stdout);
     try {
       generator.generate(args.prompt, options, stream);
     } catch (const Error& error) {

@@ -4,6 +4,7 @@
 #include "base/file_io.hpp"
 #include "base/log.hpp"
 #include "base/signals.hpp"
+#include "base/terminal.hpp"
 #include "bench/profile.hpp"
 #include "bench/train_bench.hpp"
 #include "bench/tune.hpp"
@@ -127,7 +128,7 @@ int train(const TrainArgs& args) {
 int verify_run(const std::string& run) {
   bool same = true;
   for (const train::FileCheck& check : train::check_files(run)) {
-    fmt::print("{:<24} {}\n", check.name, check.same ? "ok" : "differs");
+    print("{:<24} {}\n", check.name, check.same ? "ok" : "differs");
     same = same && check.same;
   }
   return same ? 0 : 1;

@@ -106,12 +106,14 @@ TEST(Hostile, PipesOfANameAreRefusedWithoutWaiting) {
   fs::remove(run + "/state.json");
   fs::rename(pipe, run + "/state.json");
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  RunOptions options;
+  options.timeout_seconds = 30;
   for (const Args& args :
        {Args{"tokenizer", "import", pipe, "--out", out}, Args{"tokenizer", "train", pipe, "--out", out},
         Args{"data", "prepare", pipe, "--tokenizer", tokenizer, "--out", out},
         Args{"data", "groups", pipe, "--out", out}, Args{"eval", scene().finished_run(), "--data", pipe},
         Args{"score", scene().finished_run(), "--file", pipe}, Args{"plan", pipe}, Args{"info", run}})
-    expect_refusal(fabula(args, {.timeout_seconds = 30}), 1, {"expected a file, found a special file"});
+    expect_refusal(fabula(args, options), 1, {"expected a file, found a special file"});
   EXPECT_FALSE(fs::exists(out));
 }
 
