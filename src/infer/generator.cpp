@@ -73,8 +73,7 @@ std::vector<std::uint32_t> Generator::encode_prompt(std::string_view prompt) con
   if (starts_document && (ids.empty() || ids.front() != *start_id_)) ids.insert(ids.begin(), *start_id_);
   if (ids.empty())
     fail(ErrorCode::kInvalidArgument,
-         "the prompt is empty and no token is known to start from; name one with "
-         "--end-token");
+         "the prompt is empty and no token is known to start from; name one with --end-token");
   return ids;
 }
 

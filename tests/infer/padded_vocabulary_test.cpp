@@ -61,7 +61,7 @@ class PaddedVocabulary : public testing::Test {
     const GenerationGraphs graphs = add_generation_graphs(workload, model_->model(), 16);
     runtime_.emplace(*device_, std::move(workload));
     model_->load_weights(*runtime_);
-    generator_.emplace(*runtime_, graphs, model_->model(), model_->tokenizer());
+    generator_.emplace(*runtime_, graphs, model_->model(), model_->tokenizer(), model_->start_id());
   }
 
   void write_weights(const models::LanguageModel& model) {
@@ -92,7 +92,7 @@ TEST_F(PaddedVocabulary, RowsWithoutATokenAreNeverDrawn) {
   };
   ASSERT_GE(likeliest(kRows), kTokens) << "the model does not prefer the padding: the test shows nothing";
   const std::string greedy =
-      generator_->generate("the", {.sampler = {.temperature = 0}, .max_tokens = 1, .stop_at_end_of_text = false});
+      generator_->generate("the", {.sampler = {.temperature = 0}, .max_tokens = 1, .stop_ids = {}});
   EXPECT_EQ(greedy, model_->tokenizer().token_bytes(likeliest(kTokens)));
   // Every token of these has exactly one byte.
   for (const std::uint64_t seed : {1, 2, 3}) {
