@@ -44,6 +44,9 @@ class TextFile {
     return file_.checked(std::forward<Read>(read));
   }
 
+  /// Error kIo when the file was cut short since it was opened.
+  void check() const { file_.check(); }
+
   std::size_t bytes() const { return raw_.size(); }  ///< of the file
   std::size_t document_count() const { return documents_.size(); }
   /// The length of a document before line ends change, in bytes.
