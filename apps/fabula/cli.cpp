@@ -98,6 +98,12 @@ void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::strin
       ->check(CLI::IsMember({"auto", "none", "block"}));
 }
 
+void add_reading_flags(CLI::App* sub, text::TextOptions& options) {
+  sub->add_flag("--keep-line-ends", options.keep_line_ends, "texts keep CRLF and CR, which become LF otherwise");
+  sub->add_flag("--bytes", options.bytes,
+                "take texts as they are, whatever their bytes: nothing is refused or changed");
+}
+
 CLI::Option* add_format_flag(CLI::App* sub, std::string& format) {
   return sub->add_option("-o,--output", format, "a table as md, csv or json")
       ->check(CLI::IsMember({"md", "csv", "json"}))
@@ -199,6 +205,7 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
       ->check(token_count())
       ->capture_default_str();
   sub->add_option("--out", args.tokenizer_train.out, "tokenizer.json to write")->required();
+  add_reading_flags(sub, args.tokenizer_train.reading);
   sub = line.command(*tokenizer, "import", "convert a vocabulary to tokenizer.json", args.tokenizer_import,
                      tokenizer_import);
   sub->add_option("from", args.tokenizer_import.from,
@@ -210,10 +217,13 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
 
   CLI::App* data = line.app().add_subcommand("data", "make token files and group maps")->require_subcommand(1);
   sub = line.command(*data, "prepare", "text to a memory-mapped token file", args.data_prepare, data_prepare);
-  sub->add_option("texts", args.data_prepare.texts, "text files; <|endoftext|> ends a document")->required();
+  sub->add_option("texts", args.data_prepare.texts,
+                  "text files; <|endoftext|> or the tokenizer's own end token ends a document")
+      ->required();
   sub->add_option("--tokenizer", args.data_prepare.tokenizer, "tokenizer.json (fabula tokenizer)")->required();
   add_end_token_flag(sub, args.data_prepare.end_token);
   sub->add_option("--out", args.data_prepare.out, "token file to write")->required();
+  add_reading_flags(sub, args.data_prepare.reading);
   sub->add_flag("--json", args.data_prepare.json, "counts as JSON");
 
   sub = line.command(*data, "groups", "which tokens share a group of a grouped head, as a file", args.data_groups,
@@ -254,8 +264,18 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
 
   sub = line.command(line.app(), "train", "train a model", args.train, train);
   add_config_flags(sub, args.train.config, args.train.overrides);
-  sub->add_option("--data", args.train.data, "token file or text; missing: stories of the built-in grammar");
-  sub->add_option("--valid", args.train.valid, "validation tokens or text; missing: held out from a text");
+  CLI::Option* data =
+      sub->add_option("--data", args.train.data, "token file or text; missing: stories of the built-in grammar");
+  CLI::Option* valid =
+      sub->add_option("--valid", args.train.valid, "validation tokens or text; missing: held out from a text");
+  sub->add_option(
+         "--valid-fraction", args.train.valid_fraction,
+         "how much of the text to hold out, from its end: whole documents, or a part of a single one; missing: "
+         "a fiftieth of several documents")
+      ->check(CLI::Range(0.0001, 0.9))
+      ->needs(data)
+      ->excludes(valid);
+  add_reading_flags(sub, args.train.reading);
   sub->add_option("--tokenizer", args.train.tokenizer, "tokenizer.json; missing: learned from the text");
   sub->add_option("--from", args.train.from,
                   "run or Hugging Face folder whose weights a new run starts from; missing: fresh weights");
@@ -283,6 +303,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("run", args.eval.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--data", args.eval.data, "token file or text")->required();
   add_end_token_flag(sub, args.eval.end_token);
+  add_reading_flags(sub, args.eval.reading);
   sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")
       ->check(CLI::Range(0, 65536))
       ->capture_default_str();
@@ -307,6 +328,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   source->add_option("--file", args.score.file, "a file with the text");
   source->require_option(1);
   add_end_token_flag(sub, args.score.end_token);
+  add_reading_flags(sub, args.score.reading);
   sub->add_flag("--json", args.score.json, "as JSON");
   add_device_flags(sub, args.score.device);
 

@@ -6,6 +6,7 @@
 
 #include "bench/head_bench.hpp"
 #include "infer/sampler.hpp"
+#include "text/text_file.hpp"
 #include "vk/device.hpp"
 
 // One function a command; each returns the exit status. Flags are declared in cli.cpp alone.
@@ -27,6 +28,7 @@ struct TokenizerTrainArgs {
   std::vector<std::string> texts;
   std::uint32_t vocab_size = 2048;
   std::string out;
+  text::TextOptions reading;  ///< here and below: of the text files
 };
 int tokenizer_train(const TokenizerTrainArgs& args);
 
@@ -41,6 +43,7 @@ int tokenizer_import(const TokenizerImportArgs& args);
 struct DataPrepareArgs {
   std::vector<std::string> texts;
   std::string tokenizer, end_token, out;
+  text::TextOptions reading;
   bool json = false;
 };
 int data_prepare(const DataPrepareArgs& args);
@@ -69,6 +72,8 @@ struct TrainArgs {
   std::string config;
   std::vector<std::string> overrides;
   std::string data, valid, tokenizer, end_token, from, out;
+  text::TextOptions reading;
+  double valid_fraction = 0;  ///< 0: as the text's documents allow
   std::uint64_t corpus_seed = 1, corpus_stories = 20000;
   std::string resume = "never";
   bool overfit_batch = false, json = false;
@@ -78,6 +83,7 @@ int train(const TrainArgs& args);
 
 struct EvalArgs {
   std::string run, data, end_token;
+  text::TextOptions reading;
   std::int64_t batch_size = 0, sequence = 0, batches = 0;  ///< 0: as the run's config says; all
   bool by_frequency = false, json = false;
   std::string counts;  ///< of by_frequency; empty: the data itself
@@ -87,6 +93,7 @@ int eval(const EvalArgs& args);
 
 struct ScoreArgs {
   std::string run, text, file, end_token;
+  text::TextOptions reading;
   bool json = false;
   vk::DeviceOptions device;
 };

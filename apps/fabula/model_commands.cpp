@@ -27,18 +27,32 @@
 namespace fabula::app {
 namespace {
 
+/// What the tokenizer's file asks for and is not done to texts and prompts.
+void warn_of_tokenizer(const infer::ModelFolder& folder) {
+  for (const std::string& note : folder.tokenizer().notes()) log_warn(note);
+}
+
+/// A text file as it is scored: one text, whatever documents are in it.
+std::string text_of_file(const std::string& path, const text::TextOptions& options) {
+  const text::TextFile file(path, options);
+  for (const std::string& note : file.notes()) log_info(note);
+  return file.whole();
+}
+
 /// A token file as it is; a text as a token file made in a temporary folder, which is gone once the file is mapped: no
 /// end of the program leaves it behind.
 class EvaluationText {
  public:
-  EvaluationText(const std::string& path, const infer::ModelFolder& folder) {
+  EvaluationText(const std::string& path, const infer::ModelFolder& folder, const text::TextOptions& options) {
     const text::Tokenizer& tokenizer = folder.tokenizer();
     if (text::is_token_file(path)) {
       file_.emplace(path);
     } else {
       const TemporaryFolder temporary;
       const std::filesystem::path tokens = temporary.path() / "tokens";
-      text::prepare_token_file(std::vector<std::filesystem::path>{path}, tokenizer, tokens);
+      const text::TokenFileCounts counts =
+          text::prepare_token_file(std::vector<std::filesystem::path>{path}, tokenizer, tokens, 0, options);
+      for (const std::string& note : counts.notes) log_info(note);
       file_.emplace(tokens);
     }
     file_->check_tokenizer(tokenizer);
@@ -57,7 +71,7 @@ class EvaluationRun {
       : args_(args),
         folder_(args.run, args.end_token),
         unused_(folder_.rows_without_token()),
-        data_(args.data, folder_),
+        data_(args.data, folder_, args.reading),
         batch_(batch_size()),
         sequence_(length()),
         source_(data_.file(), static_cast<std::uint32_t>(batch_),
@@ -67,6 +81,7 @@ class EvaluationRun {
   /// Exit status.
   int totals();
   int by_frequency();
+  const infer::ModelFolder& folder() const { return folder_; }
 
  private:
   infer::Evaluation evaluate();
@@ -144,8 +159,8 @@ int EvaluationRun::totals() {
 
 int EvaluationRun::by_frequency() {
   const std::string& counted = args_.counts.empty() ? args_.data : args_.counts;
-  std::vector<std::uint64_t> counts =
-      maps::token_counts(args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_).file());
+  std::vector<std::uint64_t> counts = maps::token_counts(
+      args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_, args_.reading).file());
   counts.resize(static_cast<std::size_t>(model().config().vocab_size));  // a model may have more than its tokenizer
   infer::FrequencyTable table(counts, model().config().vocab_size);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
@@ -169,6 +184,7 @@ int EvaluationRun::by_frequency() {
 
 int eval(const EvalArgs& args) {
   EvaluationRun run(args);
+  warn_of_tokenizer(run.folder());
   return args.by_frequency ? run.by_frequency() : run.totals();
 }
 
@@ -236,7 +252,8 @@ class ScoreOutput {
 
 int score(const ScoreArgs& args) {
   const infer::ModelFolder folder(args.run, args.end_token);
-  const std::string text = args.file.empty() ? args.text : read_file(args.file);
+  warn_of_tokenizer(folder);
+  const std::string text = args.file.empty() ? args.text : text_of_file(args.file, args.reading);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   ScoreOutput output(folder, args.json);
   try {
@@ -252,6 +269,7 @@ int score(const ScoreArgs& args) {
 int generate(const GenerateArgs& args) {
   infer::validate(args.sampler);
   const infer::ModelFolder folder(args.run, args.end_token);
+  warn_of_tokenizer(folder);
   const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
   graph::Workload workload(device->profile());
   const infer::GenerationGraphs graphs =

@@ -1,13 +1,13 @@
 #include <cstdio>
+#include <deque>
 
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
-#include "base/file_io.hpp"
 #include "base/log.hpp"
 #include "commands.hpp"
 #include "json_output.hpp"
 #include "text/corpus.hpp"
-#include "text/documents.hpp"
+#include "text/text_file.hpp"
 #include "text/token_file.hpp"
 #include "text/tokenizer_files.hpp"
 #include "text/train_bpe.hpp"
@@ -35,14 +35,19 @@ int corpus(const CorpusArgs& args) {
 
 int tokenizer_train(const TokenizerTrainArgs& args) {
   checked_target(args.out, paths(args.texts));
-  std::vector<std::string> texts;
-  for (const std::string& path : args.texts) texts.push_back(read_file(path, 16ull << 30));
+  std::deque<text::TextFile> texts;
+  std::vector<text::Documents> of_texts;
   std::vector<std::string_view> documents;
-  for (const std::string& text : texts)
-    for (std::string_view document : text::split_documents(text)) documents.push_back(document);
+  for (const std::string& path : args.texts) {
+    const text::TextFile& text = texts.emplace_back(path, args.reading);
+    for (const std::string& note : text.notes()) log_info(note);
+    const text::Documents& more = of_texts.emplace_back(text.documents());
+    documents.insert(documents.end(), more.views.begin(), more.views.end());
+  }
   text::TrainBpeOptions options;
   options.vocab_size = args.vocab_size;
   const text::Tokenizer tokenizer = text::train_bpe(documents, options);
+  for (const text::TextFile& text : texts) text.check();
   text::write_tokenizer_json(tokenizer, args.out);
   info("{}: {} tokens", args.out, tokenizer.vocab_size());
   if (tokenizer.vocab_size() < args.vocab_size)
@@ -69,7 +74,9 @@ int data_prepare(const DataPrepareArgs& args) {
   inputs.emplace_back(args.tokenizer);
   checked_target(args.out, inputs);
   const text::Tokenizer tokenizer = text::load_tokenizer(args.tokenizer, {args.end_token});
-  const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out);
+  for (const std::string& note : tokenizer.notes()) log_warn(note);
+  const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out, 0, args.reading);
+  for (const std::string& note : counts.notes) log_info(note);
   if (args.json) {
     fmt::print("{}\n", dump({{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}));
   } else {

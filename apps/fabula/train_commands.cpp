@@ -39,6 +39,9 @@ std::string resume_command(const TrainArgs& args, const char* resume = "auto") {
   for (const std::string& text : args.overrides) flag("--set", text);
   flag("--data", args.data);
   flag("--valid", args.valid);
+  if (args.valid_fraction > 0) flag("--valid-fraction", fmt::format("{}", args.valid_fraction));
+  if (args.reading.keep_line_ends) command += " --keep-line-ends";
+  if (args.reading.bytes) command += " --bytes";
   flag("--tokenizer", args.tokenizer);
   flag("--end-token", args.end_token);
   flag("--corpus-seed", std::to_string(args.corpus_seed), std::to_string(defaults.corpus_seed));
@@ -80,6 +83,8 @@ int train(const TrainArgs& args) {
   folder.check_usable(args.resume != "never");
   train::DataOptions data_options{args.data,      args.valid,       args.tokenizer,
                                   args.end_token, args.corpus_seed, args.corpus_stories};
+  data_options.text = args.reading;
+  data_options.valid_fraction = args.valid_fraction;
   std::optional<train::StartFrom> from;
   if (!args.from.empty() && folder.has_state()) train::check_same_start(folder.read_state(), args.from);
   if (!args.from.empty() && !folder.has_state()) {

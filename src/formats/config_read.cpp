@@ -152,10 +152,10 @@ void ConfigReader::read_key(const ConfigKey& key, const json& value) {
     std::vector<std::int64_t>& ids = tokens->at(config_);
     ids.clear();
     if (value.is_null() || integer_of(value) == -1) return;
-    const json list = value.is_array() ? value : json::array({value});
-    for (const json& entry : list) {
+    const json entries = value.is_array() ? value : json::array({value});
+    for (const json& entry : entries) {
       const auto id = integer_of(entry);
-      if (!id || *id < 0 || *id > tokens->max || list.size() > kMaxListEntries)
+      if (!id || *id < 0 || *id > tokens->max || entries.size() > kMaxListEntries)
         fail_value(path, value, fmt::format("an integer from 0 to {}, a list of them, or null", tokens->max));
       ids.push_back(*id);
     }

@@ -16,8 +16,9 @@ std::string dump(const Json& value, int indent) {
 
 std::string json_excerpt(const json& value) {
   constexpr std::size_t kMost = 60;
-  const std::string text = dump(value, -1);
-  return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
+  std::string text = dump(value, -1);
+  if (text.size() > kMost) text.replace(kMost, text.npos, "...");
+  return text;
 }
 
 std::string dump_json(const json& value, int indent) {

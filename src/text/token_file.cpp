@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <deque>
 
 #include "base/atomic_file.hpp"
+#include "base/checksum.hpp"
 #include "base/fail.hpp"
 #include "base/hash.hpp"
-#include "text/documents.hpp"
 #include "text/utf8.hpp"
 
 namespace fabula::text {
@@ -16,8 +17,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "token files are little-endian and used as they lie");
 
 constexpr char kMagic[8] = {'F', 'A', 'B', 'T', 'O', 'K', 'E', 'N'};
-constexpr uint32_t kVersion = 1;
-constexpr uint64_t kMaxNarrowVocabulary = 65536;  // ids fit 2 bytes
+constexpr uint32_t kVersionWithoutSum = 1, kVersion = 2;  // read; read and written
+constexpr uint64_t kMaxNarrowVocabulary = 65536;          // ids fit 2 bytes
 
 struct Header {
   char magic[8];
@@ -30,7 +31,8 @@ struct Header {
   uint64_t tokenizer_fingerprint;
   uint64_t offsets_begin;  // bytes from the file's start
   uint64_t file_size;
-  uint64_t reserved[6];  // 0
+  uint64_t content_sum;  // XXH64 of everything behind the header; version 1: 0
+  uint64_t reserved[5];  // 0
   uint64_t checksum;     // FNV-1a of everything before
 };
 static_assert(sizeof(Header) == 128);
@@ -57,13 +59,14 @@ class Writer {
   }
 
   void append(std::span<const std::string_view> documents) {
-    for (const std::vector<uint32_t>& document : tokenizer_.encode_documents(documents, threads_)) {
+    for (const std::vector<uint32_t>& document :
+         tokenizer_.encode_documents(documents, threads_, {.added_tokens = true})) {
       offsets_.push_back(tokens_);
       tokens_ += document.size() + 1;
       for (const uint32_t id : document) put(id);
       put(eot_);
     }
-    file_.write(buffer_);
+    write(buffer_);
     buffer_.clear();
   }
 
@@ -71,8 +74,8 @@ class Writer {
     offsets_.push_back(tokens_);
     const uint64_t tokens_end = sizeof(Header) + tokens_ * token_bytes();
     const uint64_t padding = round_up_to_8(tokens_end) - tokens_end;
-    file_.write(std::string(padding, '\0'));
-    file_.write(offsets_.data(), offsets_.size() * sizeof(uint64_t));
+    write(std::string(padding, '\0'));
+    write({reinterpret_cast<const char*>(offsets_.data()), offsets_.size() * sizeof(uint64_t)});
     Header header{};
     std::memcpy(header.magic, kMagic, sizeof(kMagic));
     header.version = kVersion;
@@ -84,6 +87,7 @@ class Writer {
     header.tokenizer_fingerprint = tokenizer_.fingerprint();
     header.offsets_begin = tokens_end + padding;
     header.file_size = header.offsets_begin + offsets_.size() * sizeof(uint64_t);
+    header.content_sum = sum_.value();
     header.checksum = checksum_of(header);
     file_.write_at(0, &header, sizeof(header));
     file_.commit();
@@ -94,6 +98,10 @@ class Writer {
 
  private:
   uint32_t token_bytes() const { return wide_ ? 4 : 2; }
+  void write(std::string_view bytes) {
+    sum_.add(bytes);
+    file_.write(bytes);
+  }
   void put(uint32_t id) { buffer_.append(reinterpret_cast<const char*>(&id), token_bytes()); }  // little-endian
 
   const Tokenizer& tokenizer_;
@@ -102,6 +110,7 @@ class Writer {
   bool wide_;
   uint32_t eot_;
   std::string buffer_;
+  Checksum sum_;
   std::vector<uint64_t> offsets_;
   uint64_t tokens_ = 0;
 };
@@ -109,20 +118,22 @@ class Writer {
 }  // namespace
 
 TokenFileCounts prepare_token_file(std::span<const std::filesystem::path> texts, const Tokenizer& tokenizer,
-                                   const std::filesystem::path& out, size_t threads) {
+                                   const std::filesystem::path& out, size_t threads, const TextOptions& options) {
   constexpr size_t kBatchBytes = size_t{32} << 20;  // of text whose tokens are in memory at once
+  const std::string& end_token = tokenizer.token_bytes(tokenizer.eot_id());
   TokenFileCounts counts;
-  std::vector<MappedFile> files;
-  for (const std::filesystem::path& text : texts) files.emplace_back(text);
+  std::deque<TextFile> files;
+  for (const std::filesystem::path& text : texts) files.emplace_back(text, options, end_token);
   Writer writer(tokenizer, out, threads);
-  for (const MappedFile& file : files) {
-    const std::vector<std::string_view> documents = file.checked([&] { return split_documents(file.text()); });
-    counts.bytes += file.size();
-    counts.documents += documents.size();
-    for (size_t begin = 0; begin < documents.size();) {
+  for (const TextFile& file : files) {
+    counts.bytes += file.bytes();
+    counts.documents += file.document_count();
+    for (std::string& note : file.notes()) counts.notes.push_back(std::move(note));
+    for (size_t begin = 0; begin < file.document_count();) {
       size_t end = begin;
-      for (size_t bytes = 0; end < documents.size() && bytes < kBatchBytes; ++end) bytes += documents[end].size();
-      file.checked([&] { writer.append(std::span(documents).subspan(begin, end - begin)); });
+      for (size_t bytes = 0; end < file.document_count() && bytes < kBatchBytes; ++end)
+        bytes += file.document_bytes(end);
+      file.checked([&] { writer.append(file.documents(begin, end).views); });
       begin = end;
     }
   }
@@ -158,9 +169,10 @@ void TokenFile::read_header() {
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) {
     fail(ErrorCode::kFormat, "{}: not a token file; `fabula data prepare` makes one from text", name);
   }
-  if (header.version != kVersion) {
-    fail(ErrorCode::kFormat, "{}: token file version {}, this program reads version {}; prepare it again from the text",
-         name, header.version, kVersion);
+  if (header.version != kVersion && header.version != kVersionWithoutSum) {
+    fail(ErrorCode::kFormat,
+         "{}: token file version {}, this program reads version {} and version {}; prepare it again from the text",
+         name, header.version, kVersionWithoutSum, kVersion);
   }
   if (header.checksum != checksum_of(header)) {
     fail(ErrorCode::kFormat, "{}: the header's checksum is {:016x}, its content gives {:016x}: the file is damaged",
@@ -193,6 +205,7 @@ void TokenFile::read_header() {
   fingerprint_ = header.tokenizer_fingerprint;
   vocab_size_ = static_cast<uint32_t>(header.vocab_size);
   eot_id_ = static_cast<uint32_t>(header.eot_id);
+  if (header.version != kVersionWithoutSum) content_sum_ = header.content_sum;
 }
 
 void TokenFile::check_contents() const {
@@ -213,6 +226,13 @@ void TokenFile::check_contents() const {
   if (!good) {
     fail(ErrorCode::kFormat, "{}: the document offsets do not rise from 0 to the {} tokens: the file is damaged",
          path().string(), token_count_);
+  }
+  const uint64_t sum = content_sum_ ? checksum(file_.bytes().subspan(sizeof(Header))) : 0;
+  if (content_sum_ && sum != *content_sum_) {
+    fail(
+        ErrorCode::kFormat,
+        "{}: the checksum of its tokens is {}, the header says {}: the file is damaged; prepare it again from the text",
+        path().string(), checksum_text(sum), checksum_text(*content_sum_));
   }
 }
 

@@ -2,25 +2,30 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/mapped_file.hpp"
+#include "text/text_file.hpp"
 #include "text/tokenizer.hpp"
 
 namespace fabula::text {
 
 struct TokenFileCounts {
   uint64_t documents = 0;
-  uint64_t tokens = 0;  ///< with the one that ends each document
-  uint64_t bytes = 0;   ///< of text
+  uint64_t tokens = 0;             ///< with the one that ends each document
+  uint64_t bytes = 0;              ///< of text
+  std::vector<std::string> notes;  ///< of the text files (TextFile::notes)
 };
 
-/// Tokenizes text files into one token file: documents as split_documents finds them, in order, each ending with the
-/// tokenizer's eot token. The file appears whole or not at all. Throws kInvalidArgument when the texts hold no
-/// document.
+/// Tokenizes text files into one token file: documents as TextFile finds them, in order, each ending with the
+/// tokenizer's eot token. Added tokens in the texts become their ids. The file appears whole or not at all. Throws
+/// kInvalidArgument when the texts hold no document.
 TokenFileCounts prepare_token_file(std::span<const std::filesystem::path> texts, const Tokenizer& tokenizer,
-                                   const std::filesystem::path& out, size_t threads = 0);
+                                   const std::filesystem::path& out, size_t threads = 0,
+                                   const TextOptions& options = {});
 
 /// Does the file start as a token file does? Error kNotFound, kIo.
 bool is_token_file(const std::filesystem::path& path);
@@ -30,8 +35,8 @@ bool is_token_file(const std::filesystem::path& path);
 /// starts, in tokens.
 class TokenFile {
  public:
-  /// Checks everything: the header's checksum, the size, the offsets, every id. Throws kFormat naming the file and the
-  /// numbers.
+  /// Checks everything: the header's checksum, the size, the offsets, every id, the checksum of tokens and offsets
+  /// (files of version 1 have none). Throws kFormat naming the file and the numbers.
   explicit TokenFile(const std::filesystem::path& path);
 
   uint64_t size() const { return token_count_; }
@@ -71,6 +76,7 @@ class TokenFile {
   const uint32_t* tokens32_ = nullptr;
   std::span<const uint64_t> offsets_;
   uint64_t token_count_ = 0, fingerprint_ = 0;
+  std::optional<uint64_t> content_sum_;  // none in version 1
   uint32_t vocab_size_ = 0, eot_id_ = 0;
 };
 

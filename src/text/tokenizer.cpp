@@ -48,26 +48,33 @@ class Tokenizer::Encoder {
   explicit Encoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   void encode(std::string_view text, EncodeOptions options, std::vector<uint32_t>& out) {
-    if (!options.added_tokens || tokenizer_.added_order_.empty()) return encode_plain(text, out);
+    if (!options.added_tokens || tokenizer_.parts_.added.empty()) return encode_plain(text, out);
     size_t plain_begin = 0;
-    for (size_t i = 0; i < text.size();) {
+    for (size_t i = next_candidate(text, 0); i < text.size();) {
       const AddedToken* token = added_token_at(text.substr(i));
       if (token == nullptr) {
-        ++i;
+        i = next_candidate(text, i + 1);
         continue;
       }
       encode_plain(text.substr(plain_begin, i - plain_begin), out);
       out.push_back(token->id);
-      i += token->content.size();
-      plain_begin = i;
+      plain_begin = i + token->content.size();
+      i = next_candidate(text, plain_begin);
     }
     encode_plain(text.substr(plain_begin), out);
   }
 
  private:
+  /// Where an added token may start, at or behind `begin`; most bytes of most texts are passed here.
+  size_t next_candidate(std::string_view text, size_t begin) const {
+    while (begin < text.size() && !tokenizer_.added_first_byte_[static_cast<unsigned char>(text[begin])]) ++begin;
+    return begin;
+  }
+
   const AddedToken* added_token_at(std::string_view text) const {
-    if (!tokenizer_.added_first_byte_[static_cast<unsigned char>(text[0])]) return nullptr;
-    for (const size_t index : tokenizer_.added_order_) {
+    const AddedTokensOfByte& candidates = tokenizer_.added_by_first_byte_[static_cast<unsigned char>(text[0])];
+    if (text.size() > 1 && !candidates.second_byte[static_cast<unsigned char>(text[1])]) return nullptr;
+    for (const size_t index : candidates.order) {
       const AddedToken& token = tokenizer_.parts_.added[index];
       if (text.starts_with(token.content)) return &token;
     }
@@ -174,12 +181,22 @@ void Tokenizer::check_merges() const {
 void Tokenizer::index_added_tokens() {
   added_order_.clear();
   for (size_t i = 0; i < parts_.added.size(); ++i) {
-    const AddedToken& token = parts_.added[i];
-    added_order_.push_back(i);
-    added_first_byte_[static_cast<unsigned char>(token.content[0])] = true;
+    const std::string& content = parts_.added[i].content;
+    const auto first = static_cast<unsigned char>(content[0]);
+    added_first_byte_[first] = true;
+    AddedTokensOfByte& candidates = added_by_first_byte_[first];
+    candidates.order.push_back(i);
+    if (content.size() > 1) {
+      candidates.second_byte.set(static_cast<unsigned char>(content[1]));
+    } else {
+      candidates.second_byte.set();
+    }
   }
-  std::stable_sort(added_order_.begin(), added_order_.end(),
-                   [&](size_t a, size_t b) { return parts_.added[a].content.size() > parts_.added[b].content.size(); });
+  for (AddedTokensOfByte& candidates : added_by_first_byte_) {
+    std::stable_sort(candidates.order.begin(), candidates.order.end(), [&](size_t a, size_t b) {
+      return parts_.added[a].content.size() > parts_.added[b].content.size();
+    });
+  }
 }
 
 void Tokenizer::settle_end() {

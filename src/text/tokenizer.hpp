@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -91,13 +92,20 @@ class Tokenizer {
   void index_added_tokens();
   void settle_end();
 
+  /// Added tokens whose contents start with one byte. The second byte rules out nearly all places where they might
+  /// stand, those of runs of spaces too.
+  struct AddedTokensOfByte {
+    std::vector<size_t> order;  // of parts_.added, longest content first
+    std::bitset<256> second_byte;
+  };
+
   TokenizerParts parts_;
   PreTokenizer pre_tokenizer_;
   MergeTable merges_;
   std::array<uint32_t, 256> byte_ids_{};
   std::unordered_map<std::string_view, uint32_t> ids_;  // views into parts_.tokens
-  std::vector<size_t> added_order_;                     // longest content first
   std::array<bool, 256> added_first_byte_{};
+  std::array<AddedTokensOfByte, 256> added_by_first_byte_;
   std::optional<uint32_t> eot_;
   uint64_t fingerprint_ = 0;
 };

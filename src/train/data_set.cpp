@@ -1,6 +1,7 @@
 #include "train/data_set.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "base/atomic_file.hpp"
@@ -21,12 +22,19 @@ namespace fabula::train {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::uint64_t kMaxTextBytes = 4ull << 30;
 constexpr std::size_t kHeldOutShare = 50;  // one document in 50 of a text without a validation text
 
-/// The texts of a run: files, and how they came about.
+/// A text or token file of a run and, if it is a text, how it is read.
+struct Text {
+  fs::path path;
+  text::TextOptions options;
+};
+// Texts that were written here hold what is to be tokenized already.
+constexpr text::TextOptions kAsWritten{.keep_line_ends = true, .bytes = true};
+
+/// The texts of a run, and how they came about.
 struct Texts {
-  fs::path train, valid;
+  Text train, valid;
   std::string description;
 };
 
@@ -36,6 +44,8 @@ struct Source {
   std::string tokenizer;  ///< where it comes from
 };
 constexpr const char* kSourceFile = "source.txt";
+// What texts become tokens by. Files that other rules have made are made anew, unless a run has a checkpoint with them.
+constexpr std::string_view kRules = "added tokens in texts are tokens, line ends are LF\n";
 constexpr std::string_view kMadeFiles[] = {"stories-train.txt", "stories-valid.txt", "train.txt",     "valid.txt",
                                            "train.tokens",      "valid.tokens",      "tokenizer.json"};
 
@@ -51,6 +61,9 @@ Source source_of(const DataOptions& options, const RunConfig& config) {
                      ? fmt::format("{} built-in stories of seed {}", options.corpus_stories, options.corpus_seed)
                      : "training text " + fingerprint(options.data);
   source.texts += ", validation text " + fingerprint(options.valid);
+  if (options.valid_fraction > 0) source.texts += fmt::format(", {} held out", options.valid_fraction);
+  if (options.text.keep_line_ends) source.texts += ", line ends kept";
+  if (options.text.bytes) source.texts += ", as bytes";
   source.tokenizer = options.tokenizer.empty() ? fmt::format("learned, {} tokens", config.model.vocab_size)
                                                : options.tokenizer.string();
   if (!options.end_token.empty()) source.tokenizer += ", documents end with " + options.end_token;
@@ -86,7 +99,7 @@ void clear_folder(const fs::path& folder, const DataOptions& options) {
 void settle_source(const fs::path& folder, const DataOptions& options, const RunConfig& config, bool has_checkpoint) {
   const Source source = source_of(options, config);
   const fs::path path = folder / kSourceFile;
-  const std::string now = source.texts + "\n" + source.tokenizer + "\n";
+  const std::string now = fmt::format("{}\n{}\n{}", source.texts, source.tokenizer, kRules);
   const std::string then = fs::exists(path) ? read_file(path) : "";
   if (then == now) return;
   if (!has_checkpoint) {
@@ -102,67 +115,109 @@ void settle_source(const fs::path& folder, const DataOptions& options, const Run
   write_file_atomically(path, now);
 }
 
-std::string join(std::span<const std::string_view> documents) {
-  std::string text;
-  for (std::string_view document : documents) text += text::ended_document(document);
-  return text;
+void write_documents(const text::TextFile& file, std::size_t begin, std::size_t end, const fs::path& path) {
+  AtomicFile out(path);
+  for (std::size_t i = begin; i < end; ++i)  // one by one: what changes in a document is copied
+    file.checked([&] { out.write(text::ended_document(file.documents(i, i + 1).views.front())); });
+  out.commit();
 }
 
 Texts built_in_texts(const DataOptions& options, const fs::path& folder) {
-  Texts texts{folder / "stories-train.txt", folder / "stories-valid.txt",
+  Texts texts{{folder / "stories-train.txt", kAsWritten},
+              {folder / "stories-valid.txt", kAsWritten},
               fmt::format("{} built-in stories (seed {})", options.corpus_stories, options.corpus_seed)};
-  if (fs::exists(texts.train) && fs::exists(texts.valid)) return texts;
+  if (fs::exists(texts.train.path) && fs::exists(texts.valid.path)) return texts;
   info("writing {}", texts.description);
-  text::write_corpus_file(texts.train, options.corpus_seed, options.corpus_stories);
+  text::write_corpus_file(texts.train.path, options.corpus_seed, options.corpus_stories);
   // Another seed: stories that training does not see.
-  text::write_corpus_file(texts.valid, options.corpus_seed ^ 0x9E3779B97F4A7C15ull,
+  text::write_corpus_file(texts.valid.path, options.corpus_seed ^ 0x9E3779B97F4A7C15ull,
                           std::max<std::uint64_t>(options.corpus_stories / kHeldOutShare, 1));
   return texts;
 }
 
-Texts given_texts(const DataOptions& options, const fs::path& folder) {
-  Texts texts{options.data, options.valid, options.data.filename().string()};
-  if (!texts.valid.empty()) return texts;
-  const std::string text = read_file(options.data, kMaxTextBytes);
-  const std::vector<std::string_view> documents = text::split_documents(text);
-  if (documents.empty())
-    fail(ErrorCode::kInvalidArgument, "{} holds no text ({} bytes)", options.data.string(), text.size());
-  if (documents.size() < 2) return texts;
-  const std::size_t held_out = std::max<std::size_t>(1, documents.size() / kHeldOutShare);
-  texts.train = folder / "train.txt";
-  texts.valid = folder / "valid.txt";
-  texts.description += fmt::format(", the last {} of {} documents held out", held_out, documents.size());
-  if (fs::exists(texts.train) && fs::exists(texts.valid)) return texts;
-  const std::span<const std::string_view> all(documents);
-  write_file_atomically(texts.train, join(all.first(documents.size() - held_out)));
-  write_file_atomically(texts.valid, join(all.last(held_out)));
+/// Where the last part of a document starts, about `fraction` of it: at a line, else a word, else a character.
+std::size_t start_of_last(std::string_view document, double fraction) {
+  const auto wanted = static_cast<std::size_t>(static_cast<double>(document.size()) * fraction);
+  const std::size_t at = document.size() - std::clamp<std::size_t>(wanted, 1, document.size());
+  for (const char* const separator : {"\n", " "}) {
+    const std::size_t found = document.substr(0, at).rfind(separator);
+    if (found != std::string_view::npos && at - found <= wanted) return found + 1;
+  }
+  std::size_t start = at;
+  while (start > 0 && (static_cast<unsigned char>(document[start]) & 0xc0) == 0x80) --start;
+  return start;
+}
+
+/// Writes the two parts of a single document.
+void hold_out_of_one(std::string_view document, const DataOptions& options, const Texts& texts) {
+  const std::size_t start = start_of_last(document, options.valid_fraction);
+  const std::string_view train = text::trimmed_document(document.substr(0, start)),
+                         valid = text::trimmed_document(document.substr(start));
+  if (text::is_blank(train) || text::is_blank(valid))
+    fail(ErrorCode::kInvalidArgument, "{}: its only document has {} bytes, too few to hold {} of it out for validation",
+         options.data.string(), document.size(), options.valid_fraction);
+  write_file_atomically(texts.train.path, text::ended_document(train));
+  write_file_atomically(texts.valid.path, text::ended_document(valid));
+}
+
+/// How many of several documents are held out.
+std::size_t held_out_of(std::size_t documents, double fraction) {
+  const auto held_out = fraction > 0 ? static_cast<std::size_t>(std::llround(static_cast<double>(documents) * fraction))
+                                     : documents / kHeldOutShare;
+  return std::clamp<std::size_t>(held_out, 1, documents - 1);
+}
+
+Texts given_texts(const DataOptions& options, const fs::path& folder, std::string_view end_token) {
+  const Text given{options.data, options.text};
+  Texts texts{given, {}, options.data.filename().string()};
+  if (!options.valid.empty()) return texts;
+  const text::TextFile file(options.data, options.text, end_token);
+  const std::size_t documents = file.document_count();
+  if (documents == 0)
+    fail(ErrorCode::kInvalidArgument, "{} holds no text ({} bytes)", options.data.string(), file.bytes());
+  if (documents == 1 && options.valid_fraction == 0) return texts;
+  texts.train = {folder / "train.txt", kAsWritten};
+  texts.valid = {folder / "valid.txt", kAsWritten};
+  const std::size_t held_out = documents == 1 ? 0 : held_out_of(documents, options.valid_fraction);
+  texts.description += documents == 1 ? fmt::format(", the last {:.4g} % held out", 100 * options.valid_fraction)
+                                      : fmt::format(", the last {} of {} documents held out", held_out, documents);
+  if (fs::exists(texts.train.path) && fs::exists(texts.valid.path)) return texts;
+  for (const std::string& note : file.notes()) log_info(note);
+  if (documents == 1) {
+    file.checked([&] { hold_out_of_one(file.documents().views.front(), options, texts); });
+  } else {
+    write_documents(file, 0, documents - held_out, texts.train.path);
+    write_documents(file, documents - held_out, documents, texts.valid.path);
+  }
   return texts;
 }
 
-text::Tokenizer learn_tokenizer(const fs::path& path, std::int64_t vocab_size) {
-  const std::string text = read_file(path, kMaxTextBytes);
-  const std::vector<std::string_view> documents = text::split_documents(text);
+text::Tokenizer learn_tokenizer(const Text& text, std::int64_t vocab_size) {
+  const text::TextFile file(text.path, text.options);
+  const text::Documents documents = file.documents();
   text::TrainBpeOptions options;
   options.vocab_size = vocab_size > 0 ? static_cast<std::uint32_t>(vocab_size) : kDefaultVocabulary;
-  info("learning a vocabulary of {} tokens from {}", options.vocab_size, path.filename().string());
-  return text::train_bpe(documents, options);
+  info("learning a vocabulary of {} tokens from {}", options.vocab_size, text.path.filename().string());
+  return file.checked([&] { return text::train_bpe(documents.views, options); });
 }
 
-std::unique_ptr<text::TokenFile> tokenize(const fs::path& text, const text::Tokenizer& tokenizer, const fs::path& out) {
+std::unique_ptr<text::TokenFile> tokenize(const Text& text, const text::Tokenizer& tokenizer, const fs::path& out) {
   if (fs::exists(out)) {
     auto existing = std::make_unique<text::TokenFile>(out);
     existing->check_tokenizer(tokenizer);
     return existing;
   }
-  const text::TokenFileCounts counts = text::prepare_token_file(std::vector<fs::path>{text}, tokenizer, out);
-  info("{}: {} documents, {} tokens", text.filename().string(), counts.documents, counts.tokens);
+  const text::TokenFileCounts counts =
+      text::prepare_token_file(std::vector<fs::path>{text.path}, tokenizer, out, 0, text.options);
+  for (const std::string& note : counts.notes) log_info(note);
+  info("{}: {} documents, {} tokens", text.path.filename().string(), counts.documents, counts.tokens);
   return std::make_unique<text::TokenFile>(out);
 }
 
-std::unique_ptr<text::TokenFile> open_tokens_or_text(const fs::path& path, const text::Tokenizer& tokenizer,
+std::unique_ptr<text::TokenFile> open_tokens_or_text(const Text& text, const text::Tokenizer& tokenizer,
                                                      const fs::path& out) {
-  if (!text::is_token_file(path)) return tokenize(path, tokenizer, out);
-  auto file = std::make_unique<text::TokenFile>(path);
+  if (!text::is_token_file(text.path)) return tokenize(text, tokenizer, out);
+  auto file = std::make_unique<text::TokenFile>(text.path);
   file->check_tokenizer(tokenizer);
   return file;
 }
@@ -189,6 +244,30 @@ void settle_ends(RunConfig& config, text::Tokenizer& tokenizer, bool config_may_
   model.bos_token_id = eot;  // a document follows the end of another
 }
 
+/// The tokenizer that is named, or that a run has already; null: it is to be learned.
+std::unique_ptr<text::Tokenizer> existing_tokenizer(const DataOptions& options, const fs::path& run) {
+  for (const fs::path& path : {options.tokenizer, run / "tokenizer.json", run / "data" / "tokenizer.json"})
+    if (!path.empty() && (path == options.tokenizer || fs::exists(path)))
+      return std::make_unique<text::Tokenizer>(text::load_tokenizer(path, {.end_token = options.end_token}));
+  return nullptr;
+}
+
+Texts texts_of(const DataOptions& options, const fs::path& folder, bool tokens_given, std::string_view end_token) {
+  if (options.valid_fraction > 0 && (tokens_given || options.data.empty() || !options.valid.empty()))
+    fail(ErrorCode::kInvalidArgument, "a fraction for validation is held out of a text; {}",
+         tokens_given           ? options.data.string() + " holds tokens: name validation tokens with --valid"
+         : options.data.empty() ? "the built-in stories have a validation text of their own"
+                                : "--valid names a validation text");
+  Texts texts = tokens_given           ? Texts{{options.data, {}}, {}, options.data.filename().string()}
+                : options.data.empty() ? built_in_texts(options, folder)
+                                       : given_texts(options, folder, end_token);
+  if (!options.valid.empty()) texts.valid = {options.valid, options.text};
+  if (texts.valid.path.empty())
+    info("no validation: name {} for it with --valid{}", tokens_given ? "tokens" : "a text",
+         tokens_given ? "" : ", or hold the end of this single document out with --valid-fraction");
+  return texts;
+}
+
 void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
   const std::int64_t V = tokenizer.vocab_size();
   if (config.model.vocab_size == 0) config.model.vocab_size = V;
@@ -211,35 +290,29 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
   settle_source(folder, options, config, fs::exists(run / "state.json"));
   DataSet result;
   const bool tokens_given = !options.data.empty() && text::is_token_file(options.data);
-  Texts texts;
-  if (tokens_given)
-    texts = {options.data, options.valid, options.data.filename().string()};
-  else
-    texts = options.data.empty() ? built_in_texts(options, folder) : given_texts(options, folder);
-  if (!options.valid.empty()) texts.valid = options.valid;
-  if (texts.valid.empty()) info("no validation: name a text for it with --valid");
+  result.tokenizer = existing_tokenizer(options, run);
+  if (!result.tokenizer && tokens_given)
+    fail(ErrorCode::kInvalidArgument, "{} holds tokens, not text: name the tokenizer that made it with --tokenizer",
+         options.data.string());
+  const auto settle = [&] {
+    settle_ends(config, *result.tokenizer, !options.tokenizer.empty() && options.end_token.empty());
+  };
+  if (result.tokenizer) settle();  // before texts are split where documents end
+  const bool has_end = result.tokenizer && result.tokenizer->has_eot();
+  const Texts texts = texts_of(options, folder, tokens_given,
+                               has_end ? result.tokenizer->token_bytes(result.tokenizer->eot_id()) : text::kEndOfText);
   result.description = texts.description;
-
-  const fs::path own_tokenizer = folder / "tokenizer.json";
-  fs::path tokenizer = options.tokenizer;
-  if (tokenizer.empty() && fs::exists(run / "tokenizer.json")) tokenizer = run / "tokenizer.json";
-  if (tokenizer.empty() && fs::exists(own_tokenizer)) tokenizer = own_tokenizer;
-  if (!tokenizer.empty()) {
-    result.tokenizer =
-        std::make_unique<text::Tokenizer>(text::load_tokenizer(tokenizer, {.end_token = options.end_token}));
-  } else {
-    if (tokens_given)
-      fail(ErrorCode::kInvalidArgument, "{} holds tokens, not text: name the tokenizer that made it with --tokenizer",
-           options.data.string());
+  if (!result.tokenizer) {
     result.tokenizer = std::make_unique<text::Tokenizer>(learn_tokenizer(texts.train, config.model.vocab_size));
     if (!options.end_token.empty()) result.tokenizer->set_end_token(options.end_token);
-    text::write_tokenizer_json(*result.tokenizer, own_tokenizer);
+    settle();
+    text::write_tokenizer_json(*result.tokenizer, folder / "tokenizer.json");
   }
   for (const std::string& note : result.tokenizer->notes()) log_warn(note);
-  settle_ends(config, *result.tokenizer, !options.tokenizer.empty() && options.end_token.empty());
   settle_vocabulary(config, *result.tokenizer);
   result.train = open_tokens_or_text(texts.train, *result.tokenizer, folder / "train.tokens");
-  if (!texts.valid.empty()) result.valid = open_tokens_or_text(texts.valid, *result.tokenizer, folder / "valid.tokens");
+  if (!texts.valid.path.empty())
+    result.valid = open_tokens_or_text(texts.valid, *result.tokenizer, folder / "valid.tokens");
   std::optional<TokenMap> map;
   if (options.from != nullptr) map = options.from->token_map_for(config, *result.tokenizer);
   result.head = prepare_head(config, *result.train, run, std::move(map));

@@ -20,6 +20,8 @@ struct DataOptions {
   std::filesystem::path tokenizer;  ///< see text::load_tokenizer; empty: learned from the text
   std::string end_token;            ///< text of the token that ends a document; empty: as the tokenizer's files say
   std::uint64_t corpus_seed = 1, corpus_stories = 20000;
+  text::TextOptions text;     ///< how the given texts are read
+  double valid_fraction = 0;  ///< of a text held out for validation; 0: one document in 50, nothing of a single one
   const StartFrom* from = nullptr;  ///< what the run starts from: its token map may be the head's; null: fresh weights
 };
 

@@ -270,6 +270,25 @@ TEST(BadInput, Texts) {
   expect_refusal(fabula(train + Args{scene().path("missing.txt")}), 1, {"missing.txt", "No such file"});
 }
 
+TEST(BadInput, WhatIsNoText) {
+  // "The fox ran." as an editor on Windows saves it when it says "Unicode".
+  const std::string text = scene().path("wide.txt");
+  write(text, std::string("\xff\xfeT\0h\0e\0 \0f\0o\0x\0 \0r\0a\0n\0.\0", 26));
+  const std::vector<std::string> parts{"wide.txt", "UTF-16", "iconv", "--bytes"};
+  const std::string tokenizer = scene().path("tokenizer.json"), tokens = scene().path("wide.tokens");
+  expect_refusal(fabula({"data", "prepare", text, "--tokenizer", tokenizer, "--out", tokens}), 1, parts);
+  expect_refusal(fabula({"tokenizer", "train", text, "--out", tokens}), 1, parts);
+  expect_refusal(fabula({"eval", scene().finished_run(), "--data", text}), 1, parts);
+  expect_refusal(fabula({"score", scene().finished_run(), "--file", text}), 1, parts);
+  expect_refusal(fabula({"train", scene().path("config.json"), "--data", text, "--tokenizer", tokenizer, "--out",
+                         scene().path("wide")}),
+                 1, parts);
+  EXPECT_FALSE(std::filesystem::exists(tokens));
+  EXPECT_EQ(fabula_ok({"data", "prepare", text, "--tokenizer", tokenizer, "--out", tokens, "--bytes", "--json"})
+                .json()["bytes"],
+            26);
+}
+
 TEST(BadInput, PromptsAndLengths) {
   const std::string run = scene().finished_run();
   expect_refusal(fabula({"generate", run, "--prompt", std::string(400, 'x')}), 2,

@@ -270,6 +270,50 @@ TEST(Pipeline, BuiltInStoriesWithAValidationTextOfOnesOwn) {
   EXPECT_EQ(fabula_ok(eval).json()["loss"], records(scene().path("own_valid"), "eval").back()["loss"]);
 }
 
+TEST(Pipeline, CommandsReadATextAlike) {
+  // The text of the tokens with Windows' line ends, by eval; the same changed, by score.
+  std::string text = "\xef\xbb\xbf";
+  for (const char c : read(scene().path("valid.txt"))) text += c == '\n' ? "\r\n" : std::string(1, c);
+  write(scene().path("crlf.txt"), text);
+  const Args eval{"eval", scene().finished_run(), "--json", "--data"};
+  const Result windows = fabula_ok(eval + Args{scene().path("crlf.txt")});
+  EXPECT_EQ(windows.json()["loss"], fabula_ok(eval + Args{scene().path("valid.tokens")}).json()["loss"]);
+  EXPECT_NE(windows.err.find("line ends CRLF"), std::string::npos) << windows.err;
+  EXPECT_NE(fabula_ok(eval + Args{scene().path("crlf.txt"), "--keep-line-ends"}).json()["loss"],
+            windows.json()["loss"]);
+  write(scene().path("two_lines.txt"), "The fox\r\nran.\r\n");
+  const Args score{"score", scene().finished_run(), "--json"};
+  EXPECT_EQ(fabula_ok(score + Args{"--file", scene().path("two_lines.txt")}).json(),
+            fabula_ok(score + Args{"--text", "The fox\nran.\n"}).json());
+  EXPECT_EQ(fabula_ok(score + Args{"--file", scene().path("two_lines.txt"), "--keep-line-ends"}).json(),
+            fabula_ok(score + Args{"--text", "The fox\r\nran.\r\n"}).json());
+  // A vocabulary is learned from the same documents.
+  for (const std::string name : {"crlf", "valid"})
+    fabula_ok({"tokenizer", "train", scene().path(name + ".txt"), "--vocab-size", "300", "--out",
+               scene().path(name + ".json")});
+  EXPECT_EQ(read(scene().path("crlf.json")), read(scene().path("valid.json")));
+}
+
+TEST(Pipeline, WhatATokenizersFileAsksForIsToldOnceByWhoeverTokenizes) {
+  const std::string run = scene().copy_of_finished_run("composed");
+  json tokenizer = json::parse(read(run + "/tokenizer.json"));
+  tokenizer["normalizer"] = {{"type", "NFC"}};
+  write(run + "/tokenizer.json", tokenizer.dump());
+  const auto times_told = [](const std::string& err) {
+    std::size_t times = 0;
+    for (std::size_t at = err.find("asks for NFC"); at != std::string::npos; at = err.find("asks for NFC", at + 1))
+      ++times;
+    return times;
+  };
+  for (const Args& command : {Args{"data", "prepare", scene().path("valid.txt"), scene().path("valid.txt"),
+                                   "--tokenizer", run + "/tokenizer.json", "--out", scene().path("composed.tokens")},
+                              Args{"eval", run, "--data", scene().path("valid.txt"), "--batches", "1"},
+                              Args{"score", run, "--text", "The"}, Args{"generate", run, "--max-tokens", "1"}}) {
+    const std::string err = fabula_ok(command).err;
+    EXPECT_EQ(times_told(err), 1u) << command[0] << ": " << err;
+  }
+}
+
 TEST(Pipeline, TextAloneIsEnough) {
   // No tokenizer and no validation text: both come from the text.
   fabula_ok({"train", scene().path("config.json"), "--data", scene().path("valid.txt"), "--out",

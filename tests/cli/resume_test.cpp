@@ -1,4 +1,5 @@
 // A run continues as if nothing had happened, whatever happened.
+#include <algorithm>
 #include <csignal>
 #include <random>
 #include <sstream>
@@ -232,6 +233,30 @@ TEST(Resume, ANewRunStartsFromAnothersWeights) {
   itself[7] = source;
   expect_refusal(fabula(itself), 2, {"same folder"});
   EXPECT_EQ(contents(source), before);
+}
+
+TEST(Resume, TheCommandToContinueReadsTheTextAlike) {
+  // One document with the line ends of Windows, a part of it held out.
+  std::string text;
+  for (const char c : read(scene().path("valid.txt"))) text += c == '\n' ? "\r\n" : std::string(c != '<', c);
+  write(scene().path("windows.txt"), text);
+  const Result stopped = fabula({"train", scene().path("config.json"), "--data", scene().path("windows.txt"),
+                                 "--tokenizer", scene().path("tokenizer.json"), "--valid-fraction", "0.2",
+                                 "--keep-line-ends", "--bytes", "--out", scene().path("windows")},
+                                signal_after(3, SIGINT));
+  EXPECT_EQ(stopped.status, 130) << stopped.err;
+  const std::size_t command = stopped.err.find("\n  fabula train ");
+  ASSERT_NE(command, std::string::npos) << stopped.err;
+  Args words;
+  std::istringstream line(stopped.err.substr(command + 3, stopped.err.find('\n', command + 3) - command - 3));
+  for (std::string word; line >> word;) words.push_back(word);
+  for (const char* const flag : {"--valid-fraction", "0.2", "--keep-line-ends", "--bytes"})
+    EXPECT_NE(std::find(words.begin(), words.end(), flag), words.end()) << flag << " is not in " << line.str();
+  fabula_ok(Args(words.begin() + 1, words.end()));
+  // Other settings of reading are other texts.
+  std::erase(words, "--keep-line-ends");
+  std::erase(words, "--bytes");
+  expect_refusal(fabula(Args(words.begin() + 1, words.end())), 2, {"trained on other texts", "line ends kept"});
 }
 
 TEST(Resume, TwoTrainersInOneFolderAreRefused) {

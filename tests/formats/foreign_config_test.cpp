@@ -175,7 +175,9 @@ TEST(ForeignConfig, TablesDoNotContradictEachOther) {
   for (const ConfigKey& key : config_keys()) {
     if (!key.section.empty()) continue;
     for (const std::string_view name : {key.gpt2, key.gpt_neo})
-      if (!name.empty()) EXPECT_EQ(foreign_kind(name), ForeignKind::kUnknown) << name;
+      if (!name.empty()) {
+        EXPECT_EQ(foreign_kind(name), ForeignKind::kUnknown) << name;
+      }
   }
   for (const FixedKey& key : fixed_keys()) {
     EXPECT_EQ(foreign_kind(key.name), ForeignKind::kUnknown) << key.name;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 
@@ -17,8 +18,8 @@ namespace {
 using Path = std::filesystem::path;
 
 // Where the header's fields lie, in bytes; its checksum covers all before it.
-constexpr size_t kTokenBytes = 12, kVocabSize = 16, kEot = 24, kTokenCount = 32, kDocumentCount = 40, kChecksum = 120,
-                 kTokens = 128;
+constexpr size_t kVersion = 8, kTokenBytes = 12, kVocabSize = 16, kEot = 24, kTokenCount = 32, kDocumentCount = 40,
+                 kContentSum = 72, kChecksum = 120, kTokens = 128;
 
 class TokenFileTest : public testing::Test {
  protected:
@@ -33,15 +34,21 @@ class TokenFileTest : public testing::Test {
     prepare({write("a.txt", "lowest newest\n<|endoftext|>\nwider")}, tokenizer_);
     return std::string(MappedFile(folder_ / "out.tokens").text());
   }
+  static void seal(std::string& bytes) {
+    const uint64_t checksum = fnv1a(bytes.data(), kChecksum);
+    std::memcpy(bytes.data() + kChecksum, &checksum, sizeof(checksum));
+  }
+  static std::vector<uint32_t> ids_of(const TokenFile& file) {
+    std::vector<uint32_t> ids(file.size());
+    file.read(0, ids);
+    return ids;
+  }
   /// Opens a token file that `damage` has changed; with a checksum that fits if `sealed`.
   void expect_damage(const std::vector<std::string>& parts, bool sealed,
                      const std::function<void(std::string&)>& damage) {
     std::string bytes = prepared();
     damage(bytes);
-    if (sealed && bytes.size() >= kTokens) {
-      const uint64_t checksum = fnv1a(bytes.data(), kChecksum);
-      std::memcpy(bytes.data() + kChecksum, &checksum, sizeof(checksum));
-    }
+    if (sealed && bytes.size() >= kTokens) seal(bytes);
     const Path path = write("damaged.tokens", bytes);
     std::vector<std::string> all = parts;
     all.push_back("damaged.tokens");
@@ -162,6 +169,78 @@ TEST_F(TokenFileTest, DamagedFilesAreErrors) {
   expect_damage({"offsets"}, false, [](std::string& bytes) { bytes[bytes.size() - 24] = 1; });
   expect_damage({"offsets"}, false, [](std::string& bytes) { bytes[bytes.size() - 16] = 0; });
   expect_damage({"offsets"}, false, [](std::string& bytes) { bytes[bytes.size() - 9] = 1; });
+}
+
+TEST_F(TokenFileTest, AnyFlippedBitIsFound) {
+  const std::string whole = prepared();
+  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string bytes = whole;
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
+    const Path path = folder_ / "flipped.tokens";
+    std::ofstream(path, std::ios::binary) << bytes;  // not flushed to the disk a thousand times
+    test::expect_error(ErrorCode::kFormat, {"flipped.tokens"}, [&] { TokenFile{path}; });
+    if (HasFailure()) FAIL() << "bit " << bit;
+  }
+  // An id that may stand there, which nothing but the checksum tells from the right one.
+  expect_damage({"checksum", "damaged", "prepare it again"}, false, [](std::string& bytes) { bytes[kTokens] ^= 1; });
+}
+
+TEST_F(TokenFileTest, FilesOfVersion1HaveNoChecksumAndOpen) {
+  std::string bytes = prepared();
+  const std::vector<uint32_t> expected = ids_of(TokenFile(folder_ / "out.tokens"));
+  bytes[kVersion] = 1;
+  std::memset(bytes.data() + kContentSum, 0, sizeof(uint64_t));
+  seal(bytes);
+  EXPECT_EQ(ids_of(TokenFile(write("old.tokens", bytes))), expected);
+  bytes[kTokens + 2] = bytes[kTokens + 3] = '\xff';
+  const Path damaged = write("old.tokens", bytes);
+  test::expect_error(ErrorCode::kFormat, {"token 1 is id 65535"}, [&] { TokenFile{damaged}; });
+}
+
+TEST_F(TokenFileTest, AddedTokensOfATextAreTokens) {
+  TokenizerParts parts = tokenizer_.parts();
+  for (const std::string content : {"<|user|>", "<|tool|>", "   "}) {
+    parts.added.push_back({static_cast<uint32_t>(parts.tokens.size()), content, content == "<|user|>"});
+    parts.tokens.emplace_back(content);
+  }
+  const Tokenizer tokenizer(std::move(parts));
+  const uint32_t user = *tokenizer.token_id("<|user|>"), tool = *tokenizer.token_id("<|tool|>"),
+                 spaces = *tokenizer.token_id("   ");
+  const std::string_view first = "<|user|>newest<|tool|>   wider", second = "lowest";
+  prepare({write("chat.txt", "<|user|>newest<|tool|>   wider\n<|endoftext|>\nlowest<|endoftext|>")}, tokenizer);
+  const TokenFile file(folder_ / "out.tokens");
+  std::vector<uint32_t> expected = tokenizer.encode(first, {.added_tokens = true});
+  EXPECT_EQ(expected.front(), user);
+  EXPECT_EQ(std::count(expected.begin(), expected.end(), tool), 1);
+  EXPECT_EQ(std::count(expected.begin(), expected.end(), spaces), 1);
+  expected.push_back(tokenizer.eot_id());
+  for (const uint32_t id : tokenizer.encode(second)) expected.push_back(id);
+  expected.push_back(tokenizer.eot_id());
+  EXPECT_EQ(ids_of(file), expected);
+  EXPECT_EQ(file.document_count(), 2u);
+}
+
+TEST_F(TokenFileTest, AnEndTokenOfAnotherNameEndsDocumentsInTexts) {
+  TokenizerParts parts = tokenizer_.parts();
+  parts.tokens.back() = parts.added[0].content = "</s>";
+  const Tokenizer tokenizer(std::move(parts));
+  prepare({write("a.txt", "lowest\n</s>\nnewest</s>wider<|endoftext|>fox")}, tokenizer);
+  const TokenFile file(folder_ / "out.tokens");
+  EXPECT_EQ(file.document_count(), 4u);
+  EXPECT_EQ(tokenizer.decode(ids_of(file)), "lowest</s>newest</s>wider</s>fox</s>");
+}
+
+TEST_F(TokenFileTest, WindowsLineEndsGiveTheSameTokens) {
+  prepare({write("lf.txt", "lowest\nnewest\n<|endoftext|>\nwider\n")}, tokenizer_);
+  const std::vector<uint32_t> expected = ids_of(TokenFile(folder_ / "out.tokens"));
+  const Path crlf = write("crlf.txt", "lowest\r\nnewest\r\n<|endoftext|>\r\nwider\r\n");
+  const TokenFileCounts counts = prepare({crlf}, tokenizer_);
+  EXPECT_EQ(ids_of(TokenFile(folder_ / "out.tokens")), expected);
+  ASSERT_EQ(counts.notes.size(), 1u);
+  EXPECT_NE(counts.notes[0].find("4 line ends CRLF and 0 CR"), std::string::npos) << counts.notes[0];
+  prepare_token_file(std::vector{crlf}, tokenizer_, folder_ / "kept.tokens", 1, {.keep_line_ends = true});
+  EXPECT_EQ(tokenizer_.decode(ids_of(TokenFile(folder_ / "kept.tokens"))),
+            "lowest\r\nnewest<|endoftext|>wider<|endoftext|>");
 }
 
 TEST_F(TokenFileTest, ReadingPastTheEndIsAnError) {

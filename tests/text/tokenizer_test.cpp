@@ -122,6 +122,20 @@ TEST(Tokenizer, LongestAddedTokenWins) {
   EXPECT_EQ(tokenizer.encode("<a><a><b>", {.added_tokens = true}), (Ids{next, next + 1}));
 }
 
+TEST(Tokenizer, AddedTokensOfOneByteAndRunsOfSpaces) {
+  TokenizerParts parts = test::small_tokenizer().parts();
+  const auto next = static_cast<uint32_t>(parts.tokens.size());
+  for (const std::string content : {"  ", "   ", "\x01", "\x01\x02"}) {
+    parts.added.push_back({static_cast<uint32_t>(parts.tokens.size()), content});
+    parts.tokens.push_back(content);
+  }
+  const Tokenizer tokenizer(std::move(parts));
+  const uint32_t a = tokenizer.encode("a")[0], space = tokenizer.encode(" ")[0];
+  EXPECT_EQ(tokenizer.encode("     a", {.added_tokens = true}), (Ids{next + 1, next, a}));
+  EXPECT_EQ(tokenizer.encode("    ", {.added_tokens = true}), (Ids{next + 1, space}));
+  EXPECT_EQ(tokenizer.encode("\x01\x01\x02\x01", {.added_tokens = true}), (Ids{next + 2, next + 3, next + 2}));
+}
+
 TEST(Tokenizer, DocumentsEncodeAlikeOnAnyNumberOfThreads) {
   const Tokenizer tokenizer = test::small_tokenizer();
   std::vector<std::string> texts;

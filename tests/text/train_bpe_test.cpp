@@ -67,6 +67,7 @@ TEST(Documents, AreSplitAndTrimmed) {
   EXPECT_EQ(split_documents(" <|endoftext"), Documents{" <|endoftext"});
   EXPECT_TRUE(split_documents("").empty());
   EXPECT_TRUE(split_documents("<|endoftext|><|endoftext|>\n").empty());
+  EXPECT_EQ(split_documents("a\r\n<|endoftext|>\r\nb\r\n"), (Documents{"a", "b"}));
 }
 
 }  // namespace
