@@ -179,7 +179,8 @@ void Tokenizer::check_merges() const {
 }
 
 void Tokenizer::index_added_tokens() {
-  added_order_.clear();
+  added_first_byte_ = {};  // it is indexed again when another token comes to end documents
+  added_by_first_byte_ = {};
   for (size_t i = 0; i < parts_.added.size(); ++i) {
     const std::string& content = parts_.added[i].content;
     const auto first = static_cast<unsigned char>(content[0]);
