@@ -81,8 +81,13 @@ int train(const TrainArgs& args) {
   train::RunFolder folder(args.out);
   if (args.resume == "last-good") folder.go_back();
   folder.check_usable(args.resume != "never");
-  train::DataOptions data_options{args.data,      args.valid,       args.tokenizer,
-                                  args.end_token, args.corpus_seed, args.corpus_stories};
+  train::DataOptions data_options;
+  data_options.data = args.data;
+  data_options.valid = args.valid;
+  data_options.tokenizer = args.tokenizer;
+  data_options.end_token = args.end_token;
+  data_options.corpus_seed = args.corpus_seed;
+  data_options.corpus_stories = args.corpus_stories;
   data_options.text = args.reading;
   data_options.valid_fraction = args.valid_fraction;
   std::optional<train::StartFrom> from;
