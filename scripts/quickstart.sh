@@ -8,7 +8,7 @@ usage() {
   cat <<'END'
 usage: scripts/quickstart.sh [--device NAME] [--steps N] [--run FOLDER] [--no-install]
 
-On Debian 12: installs what is missing, builds the program (without tests) in build/release, writes little stories of the
+On Debian 12: installs what is missing, builds the program (without tests) in build/quickstart, writes little stories of the
 built-in grammar, learns a vocabulary from them, trains a model of 0.7 million parameters with the grouped head on
 whatever Vulkan device there is, and prints a story. About 6 minutes on 2 cores without a GPU. Stopped with Ctrl-C, it
 continues when started again.
@@ -62,15 +62,15 @@ show_build() {
   [ ! -t 2 ] || printf '\n' >&2
 }
 
-say "building the program in build/release: minutes the first time; its output goes to $log"
+say "building the program in build/quickstart: minutes the first time; its output goes to $log"
 mkdir -p build
 # Without ccache: it has nothing to give to a first build, and does without precompiled headers.
-if ! cmake --preset release -DCMAKE_CXX_COMPILER_LAUNCHER= >"$log" 2>&1 ||
-  ! cmake --build --preset release --target fabula --parallel "$(processors)" 2>&1 | show_build; then
+if ! cmake --preset quickstart -DCMAKE_CXX_COMPILER_LAUNCHER= >"$log" 2>&1 ||
+  ! cmake --build --preset quickstart --target fabula --parallel "$(processors)" 2>&1 | show_build; then
   tail -n 40 "$log" >&2
   die "the build failed; all of it: $log"
 fi
-fabula=build/release/bin/fabula
+fabula=build/quickstart/bin/fabula
 
 say "devices"
 "$fabula" devices
