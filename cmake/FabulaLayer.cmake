@@ -1,5 +1,8 @@
 # One static library a folder of src/. Sources are found, not listed, so that a new file needs no edit here.
 function(fabula_target_defaults target)
+  if(FABULA_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # of what only its own source has; not said where sources stand alone
+  endif()
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wpedantic)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE -Wno-restrict)  # false alarms on "text" + std::string: GCC bug 105651
@@ -13,9 +16,10 @@ function(fabula_target_defaults target)
   endif()
 endfunction()
 
-# fabula_layer(NAME DEPS <public libraries> [PRIVATE <libraries>])
+# fabula_layer(NAME DEPS <public libraries> [PRIVATE <libraries>] [SEPARATE])
+# With FABULA_UNITY a layer is compiled a dozen files at once, but for one that is SEPARATE: its files use the same names.
 function(fabula_layer name)
-  cmake_parse_arguments(ARG "" "" "DEPS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "SEPARATE" "" "DEPS;PRIVATE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
   if(NOT sources)
     file(WRITE ${PROJECT_BINARY_DIR}/empty_${name}.cpp "namespace fabula {}\n")
@@ -24,5 +28,8 @@ function(fabula_layer name)
   add_library(fabula_${name} STATIC ${sources})
   target_include_directories(fabula_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(fabula_${name} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE})
+  if(FABULA_UNITY AND NOT ARG_SEPARATE)
+    set_target_properties(fabula_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
+  endif()
   fabula_target_defaults(fabula_${name})
 endfunction()

@@ -127,21 +127,20 @@ int devices(const DevicesArgs& args) {
                       {"variants", variants}});
       continue;
     }
-    fmt::print("{}: {} ({}{})\n", device.index, device.profile.name, class_name(device.profile.device_class),
-               device.profile.unified_memory ? ", unified memory" : "");
-    fmt::print("   driver {}, Vulkan {}, {} MiB\n", device.driver, device.api_version, device.device_memory >> 20);
-    if (!device.usable) fmt::print("   not usable: {}\n", device.why_not);
-    fmt::print("   limits: {} invocations, {} KiB shared memory, {} MiB storage range, {} MiB an allocation\n",
-               limits["max_invocations"].dump(), device.profile.limits.max_shared_memory >> 10,
-               device.profile.limits.max_storage_range >> 20, device.profile.limits.max_allocation >> 20);
+    print("{}: {} ({}{})\n", device.index, device.profile.name, class_name(device.profile.device_class),
+          device.profile.unified_memory ? ", unified memory" : "");
+    print("   driver {}, Vulkan {}, {} MiB\n", device.driver, device.api_version, device.device_memory >> 20);
+    if (!device.usable) print("   not usable: {}\n", device.why_not);
+    print("   limits: {} invocations, {} KiB shared memory, {} MiB storage range, {} MiB an allocation\n",
+          limits["max_invocations"].dump(), device.profile.limits.max_shared_memory >> 10,
+          device.profile.limits.max_storage_range >> 20, device.profile.limits.max_allocation >> 20);
     std::string on;
     for (const auto& [name, value] : features.items())
       if (value.is_boolean() && value.get<bool>()) on += (on.empty() ? "" : ", ") + name;
-    fmt::print("   subgroups of {}; {}\n", device.profile.features.subgroup_size,
-               on.empty() ? "no optional feature" : on);
-    for (const auto& [name, value] : variants.items()) fmt::print("   {}: {}\n", name, joined(value));
+    print("   subgroups of {}; {}\n", device.profile.features.subgroup_size, on.empty() ? "no optional feature" : on);
+    for (const auto& [name, value] : variants.items()) print("   {}: {}\n", name, joined(value));
   }
-  if (args.json) fmt::print("{}\n", dump(list, 2));
+  if (args.json) print("{}\n", dump(list, 2));
   return 0;
 }
 
@@ -152,7 +151,7 @@ int check(const CheckArgs& args) {
   Json list = Json::array();
   ProgressLine progress;
   int checks = 0, misses = 0;
-  if (!args.json) fmt::print("{:<30} {:>6} {:>7} {:>10}\n", "op", "checks", "misses", "worst");
+  if (!args.json) print("{:<30} {:>6} {:>7} {:>10}\n", "op", "checks", "misses", "worst");
   for (const graph::OpEntry& op : ops::op_table().entries()) {
     if (op.def->name.find(args.filter) == std::string_view::npos) continue;
     if (progress.redraws()) progress.show(fmt::format("checking {}", op.def->name));
@@ -174,24 +173,24 @@ int check(const CheckArgs& args) {
                       {"detail", result.detail}});
     }
     progress.end();
-    if (!args.json) fmt::print("{:<30} {:>6} {:>7} {:>10.3f}\n", op.def->name, op_checks, op_misses, worst);
+    if (!args.json) print("{:<30} {:>6} {:>7} {:>10.3f}\n", op.def->name, op_checks, op_misses, worst);
     for (const std::string& detail : details)
-      if (!args.json) fmt::print("  MISS {}\n", detail);
+      if (!args.json) print("  MISS {}\n", detail);
     checks += op_checks;
     misses += op_misses;
   }
   const std::uint64_t messages = device->validation_messages();
   if (args.json)
-    fmt::print("{}\n", dump({{"device", device->profile().name},
-                             {"driver", device->info().driver},
-                             {"checks", checks},
-                             {"misses", misses},
-                             {"validation_messages", messages},
-                             {"results", list}},
-                            2));
+    print("{}\n", dump({{"device", device->profile().name},
+                        {"driver", device->info().driver},
+                        {"checks", checks},
+                        {"misses", misses},
+                        {"validation_messages", messages},
+                        {"results", list}},
+                       2));
   else
-    fmt::print("{} checks, {} misses{}; worst is the largest difference over what is allowed\n", checks, misses,
-               args.device.validate ? fmt::format(", {} validation messages", messages) : "");
+    print("{} checks, {} misses{}; worst is the largest difference over what is allowed\n", checks, misses,
+          args.device.validate ? fmt::format(", {} validation messages", messages) : "");
   device->save_pipeline_cache();
   return misses == 0 && messages == 0 ? 0 : 1;
 }
@@ -201,7 +200,7 @@ int bench_ops(const BenchArgs& args) {
   bench::Table table =
       bench::bench_ops(*device, {.filter = args.filter, .seconds = args.seconds, .all_variants = args.all_variants});
   table.notes = bench::machine_notes(*device);
-  fmt::print("{}", bench::print(table, args.format));
+  print("{}", bench::print(table, args.format));
   return 0;
 }
 

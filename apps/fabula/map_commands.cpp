@@ -8,6 +8,7 @@
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "base/terminal.hpp"
 #include "commands.hpp"
 #include "formats/json_access.hpp"
 #include "formats/parameter_finder.hpp"
@@ -114,7 +115,7 @@ int data_groups(const DataGroupsArgs& args) {
         {"shortlist_mass", summary.shortlist_mass},   {"groups", map.groups.size()},
         {"smallest_group", summary.smallest},         {"largest_group", summary.largest},
         {"largest_group_mass", summary.largest_mass}, {"seconds", seconds.count()}};
-    fmt::print("{}\n", dump_json(result));
+    print("{}\n", dump_json(result));
     return 0;
   }
   info("{}: {} map of {} tokens in {:.1f} s", args.out, args.map, tokens.vocab_size(), seconds.count());

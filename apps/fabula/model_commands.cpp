@@ -135,25 +135,25 @@ int EvaluationRun::totals() {
   progress_.end();
   if (stopped()) return 130;
   if (args_.json) {
-    fmt::print("{}\n", dump({{"loss", result.loss()},
-                             {"perplexity", result.perplexity()},
-                             {"positions", result.positions},
-                             {"token_accuracy", number(result.token_accuracy())},
-                             {"group_accuracy", number(result.group_accuracy())},
-                             {"token_in_group_accuracy", number(result.token_in_group_accuracy())},
-                             {"rows_without_token", unused_.size()},
-                             {"mass_without_token", number(result.mean_mass_without_token())}}));
+    print("{}\n", dump({{"loss", result.loss()},
+                        {"perplexity", result.perplexity()},
+                        {"positions", result.positions},
+                        {"token_accuracy", number(result.token_accuracy())},
+                        {"group_accuracy", number(result.group_accuracy())},
+                        {"token_in_group_accuracy", number(result.token_in_group_accuracy())},
+                        {"rows_without_token", unused_.size()},
+                        {"mass_without_token", number(result.mean_mass_without_token())}}));
     return 0;
   }
-  fmt::print("positions                {}\nloss                     {:.4f}\nperplexity               {}\n",
-             result.positions, result.loss(), perplexity_text(result.perplexity(), 3));
-  if (result.has_token) fmt::print("token accuracy           {:.2f} %\n", 100 * result.token_accuracy());
+  print("positions                {}\nloss                     {:.4f}\nperplexity               {}\n", result.positions,
+        result.loss(), perplexity_text(result.perplexity(), 3));
+  if (result.has_token) print("token accuracy           {:.2f} %\n", 100 * result.token_accuracy());
   if (result.has_groups)
-    fmt::print("group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n", 100 * result.group_accuracy(),
-               100 * result.token_in_group_accuracy());
+    print("group accuracy           {:.2f} %\ntoken-in-group accuracy  {:.2f} %\n", 100 * result.group_accuracy(),
+          100 * result.token_in_group_accuracy());
   if (!unused_.empty())
-    fmt::print("mass without a token     {:.3g}, of {} rows of {}\n", result.mean_mass_without_token(), unused_.size(),
-               model().config().vocab_size);
+    print("mass without a token     {:.3g}, of {} rows of {}\n", result.mean_mass_without_token(), unused_.size(),
+          model().config().vocab_size);
   return 0;
 }
 
@@ -176,7 +176,7 @@ int EvaluationRun::by_frequency() {
   progress_.end();
   if (stopped()) return 130;
   const FrequencyReport report{table, graphs.has_groups(), counted, args_.counts.empty(), unused_.size()};
-  fmt::print("{}", args_.json ? frequency_json(report) : frequency_text(report));
+  print("{}", args_.json ? frequency_json(report) : frequency_text(report));
   return 0;
 }
 
@@ -197,8 +197,7 @@ class ScoreOutput {
       : tokenizer_(folder.tokenizer()), rows_without_token_(folder.rows_without_token().size()), json_(json) {}
 
   void add(const infer::TokenScore& s) {
-    if (count_++ == 0 && !json_)
-      fmt::print("{:>8} {:>10} {:>10} {:>10}  token\n", "id", "log p", "log p(g)", "log p(s|g)");
+    if (count_++ == 0 && !json_) print("{:>8} {:>10} {:>10} {:>10}  token\n", "id", "log p", "log p(g)", "log p(s|g)");
     log_p_ += s.log_p;
     mass_ += s.mass_without_token;
     const std::string& bytes = tokenizer_.token_bytes(s.id);
@@ -229,14 +228,14 @@ class ScoreOutput {
                 {"mass_without_token", mass_ / count},
                 {"tokens", tokens_}};
       if (!error.empty()) json["error"] = error;
-      fmt::print("{}\n", dump(json, 2));
+      print("{}\n", dump(json, 2));
       return;
     }
-    fmt::print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {}\n", count_, log_p_, mean,
-               perplexity_text(std::exp(mean), 3));
+    print("{} tokens, log p {:.4f}, loss {:.4f}, perplexity {}\n", count_, log_p_, mean,
+          perplexity_text(std::exp(mean), 3));
     if (rows_without_token_ > 0)
-      fmt::print("{} rows of the model have no token, and {:.3g} of the probability on average\n", rows_without_token_,
-                 mass_ / count);
+      print("{} rows of the model have no token, and {:.3g} of the probability on average\n", rows_without_token_,
+            mass_ / count);
   }
 
  private:
@@ -300,15 +299,15 @@ int generate(const GenerateArgs& args) {
     } catch (const Error& error) {
       // What there is of it belongs to the user all the same.
       if (!text.empty()) list.push_back(entry()), list.back()["error"] = error.what();
-      if (args.json && !list.empty()) fmt::print("{}\n", dump(list, 2));
+      if (args.json && !list.empty()) print("{}\n", dump(list, 2));
       throw;
     }
     if (args.json)
       list.push_back(entry());
     else
-      fmt::print("{}", sample + 1 < args.samples ? "\n\n---\n\n" : "\n");
+      print("{}", sample + 1 < args.samples ? "\n\n---\n\n" : "\n");
   }
-  if (args.json) fmt::print("{}\n", dump(list, 2));
+  if (args.json) print("{}\n", dump(list, 2));
   return signals.requested() ? 130 : 0;
 }
 
@@ -370,7 +369,7 @@ void print_rows(const Json& json, const std::string& prefix = {}) {
 
 int info_run(const InfoArgs& args) {
   if (args.keys) {
-    fmt::print("{}", config_reference_markdown());
+    print("{}", config_reference_markdown());
     return 0;
   }
   if (args.run.empty()) fail(ErrorCode::kInvalidArgument, "name a run folder (or ask for --config-keys)");
@@ -380,7 +379,7 @@ int info_run(const InfoArgs& args) {
   const std::filesystem::path state_file = FolderUpdate::current(args.run, "state.json");
   if (std::filesystem::exists(state_file)) json.update(run_json(read_run_state(state_file), folder.config()));
   if (args.json)
-    fmt::print("{}\n", dump(json, 2));
+    print("{}\n", dump(json, 2));
   else
     print_rows(json);
   return 0;

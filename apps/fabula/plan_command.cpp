@@ -3,6 +3,7 @@
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "base/terminal.hpp"
 #include "bench/head_costs.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
@@ -59,48 +60,46 @@ class PlanReport {
 };
 
 void PlanReport::print_json() const {
-  fmt::print("{}\n", dump(Json{{"device", profile_.name},
-                               {"parameters", model_.parameter_count()},
-                               {"body_parameters", model_.body_parameter_count()},
-                               {"tokens_per_step", tokens()},
-                               {"recompute", recompute_name(plan_.recompute)},
-                               {"flops_per_step", bench::step_flops(plan_, config_.train)},
-                               {"launches_per_step", launches()},
-                               {"bytes",
-                                {{"parameters", report_.parameters},
-                                 {"of_which_head", head_bytes_},
-                                 {"gradients", report_.gradients},
-                                 {"optimizer", report_.optimizer},
-                                 {"activations", report_.activations},
-                                 {"activations_live", report_.activations_live},
-                                 {"inputs", report_.inputs},
-                                 {"total", report_.total()}}},
-                               {"peak", {{"graph", report_.peak_graph}, {"node", report_.peak_node}}},
-                               {"device_memory", memory_},
-                               {"fits", fits()}},
-                          2));
+  print("{}\n", dump(Json{{"device", profile_.name},
+                          {"parameters", model_.parameter_count()},
+                          {"body_parameters", model_.body_parameter_count()},
+                          {"tokens_per_step", tokens()},
+                          {"recompute", recompute_name(plan_.recompute)},
+                          {"flops_per_step", bench::step_flops(plan_, config_.train)},
+                          {"launches_per_step", launches()},
+                          {"bytes",
+                           {{"parameters", report_.parameters},
+                            {"of_which_head", head_bytes_},
+                            {"gradients", report_.gradients},
+                            {"optimizer", report_.optimizer},
+                            {"activations", report_.activations},
+                            {"activations_live", report_.activations_live},
+                            {"inputs", report_.inputs},
+                            {"total", report_.total()}}},
+                          {"peak", {{"graph", report_.peak_graph}, {"node", report_.peak_node}}},
+                          {"device_memory", memory_},
+                          {"fits", fits()}},
+                     2));
 }
 
 void PlanReport::print_text() const {
-  fmt::print("{}\n{:.2f} M parameters, {:.2f} M of them in the body; {} tokens a step\n\n", profile_.name,
-             1e-6 * double(model_.parameter_count()), 1e-6 * double(model_.body_parameter_count()), tokens());
-  fmt::print("{:<28} {:>10.1f} MiB   (the head {:.1f})\n", "parameters", mib(report_.parameters), mib(head_bytes_));
-  fmt::print("{:<28} {:>10.1f} MiB\n", "gradients", mib(report_.gradients));
-  fmt::print("{:<28} {:>10.1f} MiB\n", "optimizer (AdamW)", mib(report_.optimizer));
-  fmt::print("{:<28} {:>10.1f} MiB   (recompute {}; fullest at {}, {})\n", "activations", mib(report_.activations),
-             recompute_name(plan_.recompute), report_.peak_node, report_.peak_graph);
-  fmt::print("{:<28} {:>10.1f} MiB\n", "inputs and results", mib(report_.inputs));
-  fmt::print("{:<28} {:>10.1f} MiB   of {:.0f} MiB\n\n", "all", mib(report_.total()), mib(memory_));
-  fmt::print("a step: {:.2f} GFLOP, {} kernel launches in {} + {} nodes\n",
-             1e-9 * bench::step_flops(plan_, config_.train), launches(), gradients().graph.nodes().size(),
-             apply().graph.nodes().size());
+  print("{}\n{:.2f} M parameters, {:.2f} M of them in the body; {} tokens a step\n\n", profile_.name,
+        1e-6 * double(model_.parameter_count()), 1e-6 * double(model_.body_parameter_count()), tokens());
+  print("{:<28} {:>10.1f} MiB   (the head {:.1f})\n", "parameters", mib(report_.parameters), mib(head_bytes_));
+  print("{:<28} {:>10.1f} MiB\n", "gradients", mib(report_.gradients));
+  print("{:<28} {:>10.1f} MiB\n", "optimizer (AdamW)", mib(report_.optimizer));
+  print("{:<28} {:>10.1f} MiB   (recompute {}; fullest at {}, {})\n", "activations", mib(report_.activations),
+        recompute_name(plan_.recompute), report_.peak_node, report_.peak_graph);
+  print("{:<28} {:>10.1f} MiB\n", "inputs and results", mib(report_.inputs));
+  print("{:<28} {:>10.1f} MiB   of {:.0f} MiB\n\n", "all", mib(report_.total()), mib(memory_));
+  print("a step: {:.2f} GFLOP, {} kernel launches in {} + {} nodes\n", 1e-9 * bench::step_flops(plan_, config_.train),
+        launches(), gradients().graph.nodes().size(), apply().graph.nodes().size());
   if (fits()) return;
-  fmt::print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(report_.total()),
-             size_text(memory_));
-  for (const std::string& line : train::memory_advice(profile_, model_, config_.train, memory_))
-    fmt::print("  {}\n", line);
-  fmt::print("  --compare-heads   (with this command: what every kind of head would take)\n");
-  fmt::print("  --fit   (with this command: which batch sizes fit)\n");
+  print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(report_.total()),
+        size_text(memory_));
+  for (const std::string& line : train::memory_advice(profile_, model_, config_.train, memory_)) print("  {}\n", line);
+  print("  --compare-heads   (with this command: what every kind of head would take)\n");
+  print("  --fit   (with this command: which batch sizes fit)\n");
 }
 
 /// Batches that make up the config's step, or come closest to it from above.
@@ -117,40 +116,40 @@ void print_fit_json(const vk::DeviceInfo& device, const train::BatchFit& fit, co
                     {"bytes_none", bytes(row.none)},
                     {"bytes_block", bytes(row.block)},
                     {"grad_accumulation", accumulation_for(sequences, row.batch)}});
-  fmt::print("{}\n", dump(Json{{"device", device.profile.name},
-                               {"device_memory", device.usable_memory()},
-                               {"largest_batch_size", {{"none", fit.none}, {"block", fit.block}}},
-                               {"why_not_more", fit.why_not_more},
-                               {"sequences_per_step", sequences},
-                               {"step",
-                                {{"batch_size", step.batch},
-                                 {"grad_accumulation", step.accumulation},
-                                 {"recompute", recompute_name(step.recompute)}}},
-                               {"rows", rows}},
-                          2));
+  print("{}\n", dump(Json{{"device", device.profile.name},
+                          {"device_memory", device.usable_memory()},
+                          {"largest_batch_size", {{"none", fit.none}, {"block", fit.block}}},
+                          {"why_not_more", fit.why_not_more},
+                          {"sequences_per_step", sequences},
+                          {"step",
+                           {{"batch_size", step.batch},
+                            {"grad_accumulation", step.accumulation},
+                            {"recompute", recompute_name(step.recompute)}}},
+                          {"rows", rows}},
+                     2));
 }
 
 void print_fit_text(const vk::DeviceInfo& device, const train::BatchFit& fit, const train::FittingStep& step,
                     std::int64_t sequences) {
   const std::uint64_t memory = device.usable_memory();
-  fmt::print("{}: {} may be used\nlargest batch size: {} without recomputation, {} with --recompute block\n\n",
-             device.profile.name, size_text(memory), fit.none, fit.block);
-  fmt::print("{:>10} {:>12} {:>12}   {:<10} {:>17} {:>16}\n", "batch size", "none MiB", "block MiB", "fits with",
-             "grad_accumulation", "sequences a step");
+  print("{}: {} may be used\nlargest batch size: {} without recomputation, {} with --recompute block\n\n",
+        device.profile.name, size_text(memory), fit.none, fit.block);
+  print("{:>10} {:>12} {:>12}   {:<10} {:>17} {:>16}\n", "batch size", "none MiB", "block MiB", "fits with",
+        "grad_accumulation", "sequences a step");
   const auto cell = [](std::uint64_t value) {
     return value == UINT64_MAX ? std::string("-") : fmt::format("{:.1f}", mib(value));
   };
   for (const train::FitRow& row : fit.rows) {
     const std::int64_t accumulation = accumulation_for(sequences, row.batch);
-    fmt::print("{:>10} {:>12} {:>12}   {:<10} {:>17} {:>16}\n", row.batch, cell(row.none), cell(row.block),
-               row.none <= memory    ? "none"
-               : row.block <= memory ? "block"
-                                     : "neither",
-               accumulation, accumulation * row.batch);
+    print("{:>10} {:>12} {:>12}   {:<10} {:>17} {:>16}\n", row.batch, cell(row.none), cell(row.block),
+          row.none <= memory    ? "none"
+          : row.block <= memory ? "block"
+                                : "neither",
+          accumulation, accumulation * row.batch);
   }
-  if (!fit.why_not_more.empty()) fmt::print("larger ones: {}\n", fit.why_not_more);
-  fmt::print("\n{} sequences a step: --set train.batch_size={} --set train.grad_accumulation={} --recompute {}\n",
-             sequences, step.batch, step.accumulation, recompute_name(step.recompute));
+  if (!fit.why_not_more.empty()) print("larger ones: {}\n", fit.why_not_more);
+  print("\n{} sequences a step: --set train.batch_size={} --set train.grad_accumulation={} --recompute {}\n", sequences,
+        step.batch, step.accumulation, recompute_name(step.recompute));
 }
 
 int print_fit(const vk::DeviceInfo& device, const RunConfig& config, bool json) {
@@ -183,7 +182,7 @@ int plan(const PlanArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   const vk::DeviceInfo device = infer::open_tuned_device(args.device)->info();
   if (args.compare_heads) {
-    fmt::print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));
+    print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));
     return 0;
   }
   if (args.fit) return print_fit(device, config, args.json);

@@ -4,6 +4,7 @@
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "base/terminal.hpp"
 #include "commands.hpp"
 #include "json_output.hpp"
 #include "text/corpus.hpp"
@@ -78,7 +79,7 @@ int data_prepare(const DataPrepareArgs& args) {
   const text::TokenFileCounts counts = text::prepare_token_file(texts, tokenizer, args.out, 0, args.reading);
   for (const std::string& note : counts.notes) log_info(note);
   if (args.json) {
-    fmt::print("{}\n", dump({{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}));
+    print("{}\n", dump({{"documents", counts.documents}, {"tokens", counts.tokens}, {"bytes", counts.bytes}}));
   } else {
     info("{}: {} documents, {} tokens from {} bytes", args.out, counts.documents, counts.tokens, counts.bytes);
   }

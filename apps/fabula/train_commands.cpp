@@ -124,7 +124,7 @@ int train(const TrainArgs& args) {
               {"peak_bytes", device->peak_allocated()},
               {"validation_messages", device->validation_messages()}};
     if (outcome.valid_loss) json["validation_loss"] = *outcome.valid_loss;
-    fmt::print("{}\n", dump(json));
+    print("{}\n", dump(json));
   }
   if (outcome.interrupted) {
     info("stopped after step {} of {}; the run is saved. Continue with:\n  {}", outcome.step, outcome.steps,
@@ -150,7 +150,7 @@ int bench_train(const BenchArgs& args) {
   const bench::Table table =
       args.profile ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})
                    : bench::bench_train(args.device, config, options);
-  fmt::print("{}", bench::print(table, args.format));
+  print("{}", bench::print(table, args.format));
   return 0;
 }
 
@@ -167,8 +167,8 @@ int tune(const TuneArgs& args) {
   infer::add_to_tune_file(path, result.file);
   device->save_pipeline_cache();
   result.table.notes.push_back("kept in " + path.string());
-  fmt::print("{}", bench::print(result.table, args.format));
-  if (args.format == "md") fmt::print("\n{}\n", result.gain);
+  print("{}", bench::print(result.table, args.format));
+  if (args.format == "md") print("\n{}\n", result.gain);
   return 0;
 }
 
@@ -176,7 +176,7 @@ int bench_heads(const BenchHeadsArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   bench::HeadBenchOptions options = args.options;
   options.tokens.assign(args.tokens.begin(), args.tokens.end());
-  fmt::print("{}", bench::print(bench::bench_heads(args.device, config, options), args.format));
+  print("{}", bench::print(bench::bench_heads(args.device, config, options), args.format));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/fail.hpp"
+#include "base/file_errors.hpp"
 #include "base/folder_update.hpp"
 
 namespace fabula {
@@ -16,10 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kBufferBytes = 256u << 10;
-
-fs::path parent_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
 
 constexpr std::string_view kTemporaryMark = ".tmp-";
 
@@ -121,7 +118,7 @@ void AtomicFile::commit() {
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
     const int code = errno;
     fail(ErrorCode::kIo, "{}: cannot put the new file of {} bytes in place: {}", asked_for_.string(), size_,
-         std::generic_category().message(code));
+         system_reason(code));
   }
   done_ = true;
   sync_directory(parent_of(target_));

@@ -13,15 +13,12 @@
 #include <utility>
 
 #include "base/fail.hpp"
+#include "base/file_errors.hpp"
 
 namespace fabula {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string reason(int code) {
-  return std::generic_category().message(code);
-}
 
 // Past RLIMIT_FSIZE the kernel sends SIGXFSZ to the writing thread before write() fails with EFBIG; unhandled it ends
 // the process. The signal is blocked in this thread alone, and taken back off the queue when it came, so that no
@@ -56,8 +53,8 @@ class FileSizeSignalGuard {
   } else if (code == EFBIG) {
     hint = "; the file-size limit of this process or file system is reached (ulimit -f)";
   }
-  fail(ErrorCode::kIo, "{}: cannot write {} bytes ({} written): {}{}", path.string(), wanted, written, reason(code),
-       hint);
+  fail(ErrorCode::kIo, "{}: cannot write {} bytes ({} written): {}{}", path.string(), wanted, written,
+       system_reason(code), hint);
 }
 
 // Never waits for the other end of a pipe.
@@ -68,7 +65,7 @@ int open_checked(const fs::path& path, int flags, const char* purpose, const fs:
     const bool missing = code == ENOENT || code == ENOTDIR;
     if (code == ENXIO) fail(ErrorCode::kFormat, "{}: expected a file, found a special file", asked_for.string());
     fail(missing && (flags & O_CREAT) == 0 ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot open for {}: {}",
-         asked_for.string(), purpose, reason(code));
+         asked_for.string(), purpose, system_reason(code));
   }
   return fd;
 }
@@ -118,7 +115,8 @@ std::string read_file(const fs::path& path, std::uint64_t limit_bytes) {
   const int fd = open_checked(path, O_RDONLY, "reading", path);
   const Closer closer{fd};
   struct stat info {};
-  if (::fstat(fd, &info) != 0) fail(ErrorCode::kIo, "{}: cannot read its size: {}", path.string(), reason(errno));
+  if (::fstat(fd, &info) != 0)
+    fail(ErrorCode::kIo, "{}: cannot read its size: {}", path.string(), system_reason(errno));
   check_readable(path, info);
   wait_for_data(fd);
   const auto too_large = [&](std::uint64_t size) {
@@ -133,7 +131,7 @@ std::string read_file(const fs::path& path, std::uint64_t limit_bytes) {
   for (;;) {
     const ssize_t got = ::read(fd, piece, sizeof(piece));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(ErrorCode::kIo, "{}: cannot read: {}", path.string(), reason(errno));
+    if (got < 0) fail(ErrorCode::kIo, "{}: cannot read: {}", path.string(), system_reason(errno));
     if (got == 0) return content;
     content.append(piece, static_cast<std::size_t>(got));
     if (content.size() > limit_bytes) too_large(content.size());  // it grew, or it is a pipe
@@ -145,7 +143,8 @@ void ensure_directory(const fs::path& path) {
   std::error_code code;
   fs::create_directories(path, code);
   if (code || !fs::is_directory(path)) {
-    fail(ErrorCode::kIo, "{}: cannot create the folder: {}", path.string(), code ? code.message() : reason(ENOTDIR));
+    fail(ErrorCode::kIo, "{}: cannot create the folder: {}", path.string(),
+         code ? code.message() : system_reason(ENOTDIR));
   }
 }
 
@@ -164,7 +163,7 @@ void sync_directory(const fs::path& path) {
   ::close(fd);
   // Some file systems (FAT through FUSE, network shares) cannot flush a folder; there is nothing better to do on them.
   if (result != 0 && code != EINVAL && code != ENOTSUP) {
-    fail(ErrorCode::kIo, "{}: cannot flush the folder: {}", path.string(), reason(code));
+    fail(ErrorCode::kIo, "{}: cannot flush the folder: {}", path.string(), system_reason(code));
   }
 }
 
@@ -174,7 +173,7 @@ void sync_file(const fs::path& path, const fs::path& asked_for) {
   const Closer closer{fd};
   if (::fsync(fd) == 0) return;
   const int code = errno;
-  fail(ErrorCode::kIo, "{}: cannot flush to the disk: {}", asked_for.string(), reason(code));
+  fail(ErrorCode::kIo, "{}: cannot flush to the disk: {}", asked_for.string(), system_reason(code));
 }
 
 OutputFile::OutputFile(const fs::path& path, Mode mode, const fs::path& asked_for)
@@ -230,7 +229,7 @@ void OutputFile::truncate(std::uint64_t size) {
   const FileSizeSignalGuard guard;
   if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) {
     const int code = errno;
-    fail(ErrorCode::kIo, "{}: cannot set its size to {} bytes: {}", path_.string(), size, reason(code));
+    fail(ErrorCode::kIo, "{}: cannot set its size to {} bytes: {}", path_.string(), size, system_reason(code));
   }
 }
 
@@ -241,7 +240,7 @@ void OutputFile::set_permissions(fs::perms permissions) noexcept {
 void OutputFile::sync() {
   if (::fsync(fd_) != 0) {
     const int code = errno;
-    fail(ErrorCode::kIo, "{}: cannot flush to the disk: {}", path_.string(), reason(code));
+    fail(ErrorCode::kIo, "{}: cannot flush to the disk: {}", path_.string(), system_reason(code));
   }
 }
 
@@ -249,7 +248,7 @@ void OutputFile::close() {
   if (fd_ < 0) return;
   if (::close(std::exchange(fd_, -1)) != 0) {
     const int code = errno;
-    fail(ErrorCode::kIo, "{}: cannot close after writing: {}", path_.string(), reason(code));
+    fail(ErrorCode::kIo, "{}: cannot close after writing: {}", path_.string(), system_reason(code));
   }
 }
 
@@ -275,7 +274,7 @@ FileLock::FileLock(const fs::path& path, std::string_view what) : fd_(open_lock(
     char owner[32] = {};
     const ssize_t got = ::pread(fd_, owner, sizeof(owner) - 1, 0);
     ::close(std::exchange(fd_, -1));
-    if (code != EWOULDBLOCK) fail(ErrorCode::kIo, "{}: cannot lock: {}", path.string(), reason(code));
+    if (code != EWOULDBLOCK) fail(ErrorCode::kIo, "{}: cannot lock: {}", path.string(), system_reason(code));
     const std::string pid(owner, got > 0 ? std::strspn(owner, "0123456789") : 0);
     fail(ErrorCode::kInvalidArgument, "{} is in use by another fabula{}; wait for it or choose another folder", what,
          pid.empty() ? "" : " (process " + pid + ")");

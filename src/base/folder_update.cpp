@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/fail.hpp"
+#include "base/file_errors.hpp"
 #include "base/file_io.hpp"
 
 namespace fabula {
@@ -19,16 +20,12 @@ void call(const FolderUpdate::StepHook& hook, std::string_view step) {
   if (hook) hook(step);
 }
 
-void check(const std::error_code& code, const fs::path& path, const char* action) {
-  if (code) fail(ErrorCode::kIo, "{}: cannot {}: {}", path.string(), action, code.message());
-}
-
 std::vector<fs::path> entries(const fs::path& folder) {
   std::error_code code;
   std::vector<fs::path> found;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
     found.push_back(it->path());
-  check(code, folder, "list");
+  check_done(code, folder, "list");
   return found;
 }
 
@@ -78,7 +75,7 @@ void FolderUpdate::commit() {
   call(hook_, "make current");
   std::error_code code;
   fs::rename(folder_ / kWriting, folder_ / kReady, code);
-  check(code, folder_ / kReady, "put the new checkpoint in place");
+  check_done(code, folder_ / kReady, "put the new checkpoint in place");
   done_ = true;
   call(hook_, "flush folder");
   sync_directory(folder_);
@@ -95,19 +92,19 @@ void FolderUpdate::recover(const fs::path& folder, const StepHook& hook) {
     for (const fs::path& path : entries(ready)) {
       call(hook, "move " + path.filename().string());
       fs::rename(path, folder / path.filename(), code);
-      check(code, folder / path.filename(), "put the new file in place");
+      check_done(code, folder / path.filename(), "put the new file in place");
     }
     call(hook, "flush moved files");
     sync_directory(ready);
     sync_directory(folder);
     call(hook, "remove empty folder");
     fs::remove(ready, code);
-    check(code, ready, "remove");
+    check_done(code, ready, "remove");
   }
   if (fs::exists(folder / kWriting, code)) {
     call(hook, "remove litter");
     fs::remove_all(folder / kWriting, code);
-    check(code, folder / kWriting, "remove");
+    check_done(code, folder / kWriting, "remove");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "base/fail.hpp"
+#include "base/file_errors.hpp"
 #include "base/file_io.hpp"
 
 namespace fabula {
@@ -10,17 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void check(const std::error_code& code, const fs::path& path, const char* action) {
-  if (code) fail(ErrorCode::kIo, "{}: cannot {}: {}", path.string(), action, code.message());
-}
-
 /// Where a kept folder is made and taken apart: what has this name is litter.
 fs::path unfinished(const fs::path& kept) {
   return kept.string() + ".unfinished";
-}
-
-fs::path parent_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
 }  // namespace
@@ -30,7 +23,7 @@ void link_or_copy(const fs::path& from, const fs::path& to) {
   if (!fs::is_symlink(from, code)) fs::create_hard_link(from, to, code);
   if (!code && fs::exists(to, code)) return;
   fs::copy_file(from, to, code);
-  check(code, to, "keep a copy of the file of that name");
+  check_done(code, to, "keep a copy of the file of that name");
   OutputFile(to, OutputFile::Mode::kAppend).sync();
 }
 
@@ -42,14 +35,14 @@ void keep_files(const fs::path& folder, std::span<const std::string> names, cons
   sync_directory(making);
   std::error_code code;
   fs::rename(making, to, code);
-  check(code, to, "put the folder in place");
+  check_done(code, to, "put the folder in place");
   sync_directory(parent_of(to));
 }
 
 void discard_unfinished(const fs::path& kept) {
   std::error_code code;
   fs::remove_all(unfinished(kept), code);
-  check(code, unfinished(kept), "remove");
+  check_done(code, unfinished(kept), "remove");
 }
 
 void discard_kept(const fs::path& kept) {
@@ -57,7 +50,7 @@ void discard_kept(const fs::path& kept) {
   std::error_code code;
   if (!fs::exists(fs::symlink_status(kept, code))) return;
   fs::rename(kept, unfinished(kept), code);
-  check(code, kept, "remove");
+  check_done(code, kept, "remove");
   discard_unfinished(kept);
 }
 

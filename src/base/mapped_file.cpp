@@ -10,17 +10,12 @@
 #include <utility>
 
 #include "base/fail.hpp"
+#include "base/file_errors.hpp"
 #include "base/mapped_range.hpp"
 
 namespace fabula {
 
-namespace {
-
-std::string reason(int code) {
-  return std::generic_category().message(code);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);  // never waits for a pipe's writer
@@ -28,7 +23,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     const int code = errno;
     if (code == ENXIO) fail(ErrorCode::kFormat, "{}: expected a file, found a special file", path.string());
     fail(code == ENOENT || code == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot open for reading: {}",
-         path.string(), reason(code));
+         path.string(), system_reason(code));
   }
   try {
     map();
@@ -40,7 +35,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
 
 void MappedFile::map() {
   struct stat info {};
-  if (::fstat(fd_, &info) != 0) fail(ErrorCode::kIo, "{}: cannot read its size: {}", path_.string(), reason(errno));
+  if (::fstat(fd_, &info) != 0)
+    fail(ErrorCode::kIo, "{}: cannot read its size: {}", path_.string(), system_reason(errno));
   if (!S_ISREG(info.st_mode)) {
     fail(ErrorCode::kFormat, "{}: expected a file, found a {}", path_.string(),
          S_ISDIR(info.st_mode) ? "folder" : "special file");
@@ -49,7 +45,7 @@ void MappedFile::map() {
   const auto size = static_cast<std::size_t>(info.st_size);
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd_, 0);
   if (address == MAP_FAILED) {
-    fail(ErrorCode::kIo, "{}: cannot map {} bytes: {}", path_.string(), size, reason(errno));
+    fail(ErrorCode::kIo, "{}: cannot map {} bytes: {}", path_.string(), size, system_reason(errno));
   }
   data_ = static_cast<const std::byte*>(address);
   size_ = size;

@@ -1,6 +1,7 @@
 #include "base/signals.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,6 +59,14 @@ void open_standard_descriptors() {
   }
 }
 
+// As many as the system lets this process have: each mapped file holds a descriptor.
+void open_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 StopSignals::StopSignals() {
@@ -83,6 +92,7 @@ bool StopSignals::requested() const {
 
 void prepare_process() {
   open_standard_descriptors();
+  open_many_files();
   std::signal(SIGXFSZ, SIG_IGN);
   const struct sigaction action = action_of(end_by);
   for (const int signal : kSignals)

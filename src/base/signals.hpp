@@ -20,6 +20,7 @@ class StopSignals {
 /// What a program does first of all, before it opens a file or starts a thread:
 /// - standard descriptors that it was started without are opened on /dev/null, or the next files opened would get
 ///   their numbers and what is printed; what goes to standard output still fails to be written, and is an error;
+/// - the soft limit of open files is raised to the hard one: texts and shards may be a thousand;
 /// - SIGXFSZ is ignored, so that a file-size limit (ulimit -f) is an error of the write for every file, those of
 ///   libraries and drivers included;
 /// - SIGINT, SIGTERM and SIGHUP, unless ignored, remove temporary files before they end the program.

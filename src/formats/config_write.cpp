@@ -10,20 +10,20 @@
 namespace fabula {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
 std::string_view attention_name(AttentionKind kind) {
   return kind == AttentionKind::kGlobal ? "global" : "local";
 }
 
-json attention_names(const std::vector<AttentionKind>& kinds, std::size_t count) {
-  json names = json::array();
+ordered_json attention_names(const std::vector<AttentionKind>& kinds, std::size_t count) {
+  ordered_json names = ordered_json::array();
   for (std::size_t i = 0; i < count; ++i) names.push_back(attention_name(kinds[i]));
   return names;
 }
 
 // The shortest pattern whose repetition gives the list: [[pattern, count]].
-json attention_patterns(const std::vector<AttentionKind>& kinds) {
+ordered_json attention_patterns(const std::vector<AttentionKind>& kinds) {
   std::size_t period = 1;
   const auto repeats = [&] {
     if (kinds.size() % period != 0) return false;
@@ -33,29 +33,31 @@ json attention_patterns(const std::vector<AttentionKind>& kinds) {
     return true;
   };
   while (period < kinds.size() && !repeats()) ++period;
-  return json::array({json::array({attention_names(kinds, period), kinds.size() / period})});
+  return ordered_json::array({ordered_json::array({attention_names(kinds, period), kinds.size() / period})});
 }
 
 struct ValueWriter {
   RunConfig& config;
 
-  json operator()(const IntegerField& field) const {
+  ordered_json operator()(const IntegerField& field) const {
     const std::int64_t value = field.at(config);
-    return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
+    return field.null_value != nullptr && value == *field.null_value ? ordered_json(nullptr) : ordered_json(value);
   }
-  json operator()(const IntegerListField& field) const { return field.at(config); }
-  json operator()(const TokenIdsField& field) const {
+  ordered_json operator()(const IntegerListField& field) const { return field.at(config); }
+  ordered_json operator()(const TokenIdsField& field) const {
     const std::vector<std::int64_t>& ids = field.at(config);
-    return ids.empty() ? json(nullptr) : ids.size() == 1 ? json(ids[0]) : json(ids);
+    return ids.empty() ? ordered_json(nullptr) : ids.size() == 1 ? ordered_json(ids[0]) : ordered_json(ids);
   }
-  json operator()(const RealField& field) const {
+  ordered_json operator()(const RealField& field) const {
     const double value = field.at(config);
-    return field.null_value != nullptr && value == *field.null_value ? json(nullptr) : json(value);
+    return field.null_value != nullptr && value == *field.null_value ? ordered_json(nullptr) : ordered_json(value);
   }
-  json operator()(const BooleanField& field) const { return field.at(config); }
-  json operator()(const TextField& field) const { return field.at(config); }
-  json operator()(const ChoiceField& field) const { return field.names[static_cast<std::size_t>(field.get(config))]; }
-  json operator()(const AttentionField& field) const {
+  ordered_json operator()(const BooleanField& field) const { return field.at(config); }
+  ordered_json operator()(const TextField& field) const { return field.at(config); }
+  ordered_json operator()(const ChoiceField& field) const {
+    return field.names[static_cast<std::size_t>(field.get(config))];
+  }
+  ordered_json operator()(const AttentionField& field) const {
     const std::vector<AttentionKind>& kinds = config.model.attention_layers;
     return field.repeated ? attention_patterns(kinds) : attention_names(kinds, kinds.size());
   }
@@ -67,7 +69,7 @@ bool is_plain(const ModelConfig& model) {
   return !model.head.has_map() && !model.head.bias;
 }
 
-void write_identity(json& root, const ModelConfig& model) {
+void write_identity(ordered_json& root, const ModelConfig& model) {
   if (is_plain(model)) {
     root["model_type"] = family_name(model.family);
     root["architectures"] = {model.family == ModelFamily::kGpt2 ? "GPT2LMHeadModel" : "GPTNeoForCausalLM"};
@@ -135,12 +137,12 @@ void append_section(std::string& text, std::string_view section) {
 
 std::string config_json(const RunConfig& config) {
   RunConfig copy = config;  // accessors of the table give mutable references
-  json root = json::object();
+  ordered_json root = ordered_json::object();
   write_identity(root, copy.model);
   for (const ConfigKey& key : config_keys()) {
     const std::string name(key.name(copy.model.family));
     if (name.empty() || name == "model_type" || !key_applies(key, copy.model.head)) continue;
-    json value = std::visit(ValueWriter{copy}, key.field);
+    ordered_json value = std::visit(ValueWriter{copy}, key.field);
     if (key.section.empty()) {
       root[name] = std::move(value);
     } else {
@@ -161,7 +163,8 @@ std::string config_json(const RunConfig& config) {
 
 std::string config_differences(const RunConfig& was, const RunConfig& is) {
   // Flat: "/train/batch_size" and its value.
-  const json old = json::parse(config_json(was)).flatten(), now = json::parse(config_json(is)).flatten();
+  const ordered_json old = ordered_json::parse(config_json(was)).flatten(),
+                     now = ordered_json::parse(config_json(is)).flatten();
   std::string text;
   const auto note = [&](std::string path, const std::string& then, const std::string& value) {
     path.erase(0, 1);

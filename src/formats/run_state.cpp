@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxStateBytes = 4u << 20;
-constexpr std::int64_t kFormatVersion = 1;
+constexpr std::int64_t kStateFormat = 1;
 
 class StateReader {
  public:
@@ -79,7 +79,7 @@ class StateReader {
 
 std::string run_state_json(const RunState& state) {
   nlohmann::ordered_json root;
-  root["format"] = kFormatVersion;
+  root["format"] = kStateFormat;
   root["step"] = state.step;
   root["tokens_seen"] = state.tokens_seen;
   root["data_position"] = state.data_position;
@@ -99,9 +99,9 @@ RunState parse_run_state(std::string_view json_text, std::string_view source) {
   const json root = parse_json(json_text, source, {.max_bytes = kMaxStateBytes, .max_depth = 8});
   if (!root.is_object()) fail(ErrorCode::kFormat, "{}: expected a JSON object", source);
   const StateReader reader(source, root);
-  if (const std::int64_t version = reader.count("format"); version != kFormatVersion) {
+  if (const std::int64_t version = reader.count("format"); version != kStateFormat) {
     fail(ErrorCode::kUnsupported, "{}: state format {}, this fabula reads {}; use the version that wrote it", source,
-         version, kFormatVersion);
+         version, kStateFormat);
   }
   RunState state;
   state.step = reader.count("step");

@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::int64_t kFormatVersion = 1;
+constexpr std::int64_t kTuneFormat = 1;
 constexpr JsonLimits kLimits{.max_bytes = 16u << 20, .max_depth = 8};
 
 /// An object of the file, with where it is for messages.
@@ -64,7 +64,7 @@ KernelChoices parse_kernel_choices(std::string_view json_text, std::string_view 
 
 std::string tune_file_json(const TuneFile& file) {
   ordered_json root;
-  root["format"] = kFormatVersion;
+  root["format"] = kTuneFormat;
   root["device"] = {{"name", file.device.name},
                     {"device_uuid", file.device.device_uuid},
                     {"driver_uuid", file.device.driver_uuid},
@@ -84,9 +84,9 @@ TuneFile parse_tune_file(std::string_view json_text, std::string_view source) {
   const Object root(parsed, std::string(source));
   const json& version = root.field("format");
   if (!version.is_number_integer()) fail(ErrorCode::kFormat, "{}: \"format\" must be a number", source);
-  if (version != kFormatVersion)
+  if (version != kTuneFormat)
     fail(ErrorCode::kUnsupported, "{}: tune file format {}, this fabula reads {}", source, dump_json(version),
-         kFormatVersion);
+         kTuneFormat);
   const Object device = root.object("device");
   TuneFile file{{device.text("name"), device.text("device_uuid"), device.text("driver_uuid"), device.text("driver")},
                 {},

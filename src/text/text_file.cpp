@@ -16,12 +16,6 @@ constexpr std::string_view kMark = "\xef\xbb\xbf";           // U+FEFF
 constexpr std::size_t kLooksFirstAt = std::size_t{1} << 20;  // bytes; what is no text is seldom one there
 constexpr std::uint64_t kMostOfAPipe = 16ull << 30;
 
-bool is_pipe(const fs::path& path) {
-  std::error_code code;
-  const fs::file_type type = fs::status(path, code).type();
-  return !code && (type == fs::file_type::fifo || type == fs::file_type::character);
-}
-
 /// A text with CRLF and CR as LF.
 std::string with_line_feeds(std::string_view text) {
   std::string result;
@@ -37,6 +31,12 @@ std::string with_line_feeds(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_pipe(const fs::path& path) {
+  std::error_code code;
+  const fs::file_type type = fs::status(path, code).type();
+  return !code && (type == fs::file_type::fifo || type == fs::file_type::character);
+}
 
 TextFile::TextFile(const fs::path& path, const TextOptions& options, std::string_view end_token)
     : path_(path), options_(options) {

@@ -147,6 +147,7 @@ TokenFileCounts prepare_token_file(std::span<const std::filesystem::path> texts,
 }
 
 bool is_token_file(const std::filesystem::path& path) {
+  if (is_pipe(path)) return false;
   const MappedFile file(path);
   return file.bytes().size() >= sizeof(kMagic) &&
          file.checked([&] { return std::memcmp(file.bytes().data(), kMagic, sizeof(kMagic)) == 0; });

@@ -213,6 +213,7 @@ void Tokenizer::settle_end() {
 
 bool Tokenizer::can_end_documents(uint32_t id) const {
   return id < vocab_size() && !parts_.tokens[id].empty() &&
+         valid_utf8_length(parts_.tokens[id]) == parts_.tokens[id].size() &&
          std::find(byte_ids_.begin(), byte_ids_.end(), id) == byte_ids_.end();
 }
 
@@ -226,7 +227,7 @@ void Tokenizer::set_end_token(std::string_view text) {
     }
     if (parts_.added.size() > kMaxShown) there += fmt::format(" and {} more", parts_.added.size() - kMaxShown);
     fail(ErrorCode::kInvalidArgument, "{} is {}, so documents cannot end with it; the added tokens are {}", quote(text),
-         id ? "a byte that any text may hold" : "not one token", there.empty() ? "none" : there);
+         id ? "a byte that any text may hold, or no whole character" : "not one token", there.empty() ? "none" : there);
   }
   parts_.end = eot_ = id;
   const auto is_it = [&](const AddedToken& token) { return token.id == *id; };

@@ -29,7 +29,7 @@ std::string wrong_moments(std::span<const float> m, std::span<const float> v, co
   for (std::size_t i = 0; i < m.size(); ++i) {
     if (m[i] == 0) continue;
     const double step = rate / correction1 * beta1 * m[i] / (std::sqrt(beta2 * v[i] / correction2) + epsilon);
-    if (std::isfinite(step) && std::abs(step) > kMostChange)
+    if (!(std::abs(step) <= kMostChange))
       return fmt::format("number {} is {} with a second moment of {}: the next step would change its weight by {:.1e}",
                          i, m[i], v[i], step);
   }

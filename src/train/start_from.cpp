@@ -28,8 +28,8 @@ bool has(const fs::path& folder, const char* name) {
 
 /// The tokenizer of a folder, whichever form it has; empty: there is none.
 fs::path tokenizer_in(const fs::path& folder) {
-  if (has(folder, "tokenizer.json")) return FolderUpdate::current(folder, "tokenizer.json");
-  return has(folder, "vocab.json") && has(folder, "merges.txt") ? folder : fs::path();
+  const bool there = has(folder, "tokenizer.json") || (has(folder, "vocab.json") && has(folder, "merges.txt"));
+  return there ? folder : fs::path();
 }
 
 /// Is there a number for each token in it, or something that the order of tokens decides?
