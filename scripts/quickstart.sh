@@ -10,7 +10,7 @@ usage: scripts/quickstart.sh [--device NAME] [--steps N] [--run FOLDER] [--no-in
 
 On Debian 12: installs what is missing, builds the program (without tests) in build/quickstart, writes little stories of the
 built-in grammar, learns a vocabulary from them, trains a model of 0.7 million parameters with the grouped head on
-whatever Vulkan device there is, and prints a story. About 6 minutes on 2 cores without a GPU. Stopped with Ctrl-C, it
+whatever Vulkan device there is, and prints a story. About 5 minutes on 2 cores without a GPU. Stopped with Ctrl-C, it
 continues when started again.
 
   --device NAME   Vulkan device: index or part of its name (default: the best one)
