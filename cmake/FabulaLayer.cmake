@@ -18,8 +18,21 @@ endfunction()
 
 # fabula_layer(NAME DEPS <public libraries> [PRIVATE <libraries>] [SEPARATE])
 # With FABULA_UNITY a layer is compiled a dozen files at once, but for one that is SEPARATE: its files use the same names.
+# What a layer may include are itself, the layers of its DEPS, and theirs: kept in the global property FABULA_LAYERS, one entry a layer,
+# "graph=base vk" (cmake/CheckLayers.cmake).
 function(fabula_layer name)
   cmake_parse_arguments(ARG "SEPARATE" "" "DEPS;PRIVATE" ${ARGN})
+  set(below "")
+  foreach(dep ${ARG_DEPS})
+    if(dep MATCHES "^fabula_(.*)")
+      get_property(belows GLOBAL PROPERTY FABULA_BELOW_${CMAKE_MATCH_1})
+      list(APPEND below ${CMAKE_MATCH_1} ${belows})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES below)
+  set_property(GLOBAL PROPERTY FABULA_BELOW_${name} ${below})
+  list(JOIN below " " below)
+  set_property(GLOBAL APPEND PROPERTY FABULA_LAYERS "${name}=${below}")
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
   if(NOT sources)
     file(WRITE ${PROJECT_BINARY_DIR}/empty_${name}.cpp "namespace fabula {}\n")

@@ -6,10 +6,10 @@
 
 namespace fabula::app {
 namespace {
-using infer::FrequencyBand;
-using infer::FrequencyTable;
-using infer::LabelSums;
-using infer::ReliabilityBin;
+using eval::FrequencyBand;
+using eval::FrequencyTable;
+using eval::LabelSums;
+using eval::ReliabilityBin;
 
 constexpr auto kBins = static_cast<double>(FrequencyTable::kBins);
 

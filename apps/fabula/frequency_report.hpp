@@ -1,13 +1,13 @@
 #pragma once
 #include <string>
 
-#include "infer/frequency_table.hpp"
+#include "eval/frequency_table.hpp"
 
 namespace fabula::app {
 
 /// What `fabula eval --by-frequency` shows.
 struct FrequencyReport {
-  const infer::FrequencyTable& table;
+  const eval::FrequencyTable& table;
   bool has_groups;                     ///< a two-level head
   std::string counted;                 ///< the text whose tokens were counted
   bool counted_itself;                 ///< it is the evaluated text

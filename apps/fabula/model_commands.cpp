@@ -10,19 +10,19 @@
 #include "base/temporary_folder.hpp"
 #include "base/terminal.hpp"
 #include "commands.hpp"
+#include "eval/evaluate.hpp"
+#include "eval/frequency_eval.hpp"
+#include "eval/score.hpp"
 #include "formats/config_io.hpp"
 #include "formats/metrics.hpp"
 #include "formats/run_state.hpp"
 #include "frequency_report.hpp"
-#include "infer/evaluate.hpp"
-#include "infer/frequency_eval.hpp"
 #include "infer/generator.hpp"
 #include "infer/model_folder.hpp"
-#include "infer/score.hpp"
-#include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "maps/token_counts.hpp"
 #include "train/start_from.hpp"
+#include "tuning/tuned_device.hpp"
 
 namespace fabula::app {
 namespace {
@@ -84,7 +84,7 @@ class EvaluationRun {
   const infer::ModelFolder& folder() const { return folder_; }
 
  private:
-  infer::Evaluation evaluate();
+  eval::Evaluation evaluate();
   const models::LanguageModel& model() const { return folder_.model(); }
   std::int64_t batch_size() const {
     return args_.batch_size > 0 ? args_.batch_size : folder_.config().train.batch_size;
@@ -115,23 +115,23 @@ class EvaluationRun {
   ProgressLine progress_;
 };
 
-infer::Evaluation EvaluationRun::evaluate() {
-  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
+eval::Evaluation EvaluationRun::evaluate() {
+  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args_.device);
   graph::Workload workload(device->profile());
   const auto run = [&](const auto& graphs) {
     graph::Runtime runtime(*device, std::move(workload));
     folder_.load_weights(runtime);
     watch_signals();
-    return infer::evaluate(runtime, graphs, model(), source_, batches(),
-                           [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
+    return eval::evaluate(runtime, graphs, model(), source_, batches(),
+                          [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
   };
   // What rows without a token have needs the whole distribution of every position, which nothing else here does.
-  if (unused_.empty()) return run(infer::add_evaluation_graph(workload, model(), batch_, sequence_));
-  return run(infer::add_label_graphs(workload, model(), batch_, sequence_, infer::kLogProbBytes, unused_));
+  if (unused_.empty()) return run(eval::add_evaluation_graph(workload, model(), batch_, sequence_));
+  return run(eval::add_label_graphs(workload, model(), batch_, sequence_, eval::kLogProbBytes, unused_));
 }
 
 int EvaluationRun::totals() {
-  const infer::Evaluation result = evaluate();
+  const eval::Evaluation result = evaluate();
   progress_.end();
   if (stopped()) return 130;
   if (args_.json) {
@@ -162,16 +162,16 @@ int EvaluationRun::by_frequency() {
   std::vector<std::uint64_t> counts = maps::token_counts(
       args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_, args_.reading).file());
   counts.resize(static_cast<std::size_t>(model().config().vocab_size));  // a model may have more than its tokenizer
-  infer::FrequencyTable table(counts, model().config().vocab_size);
-  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args_.device);
+  eval::FrequencyTable table(counts, model().config().vocab_size);
+  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args_.device);
   graph::Workload workload(device->profile());
-  const infer::LabelGraphs graphs =
-      infer::add_label_graphs(workload, model(), batch_, sequence_, infer::kLogProbBytes, unused_);
+  const eval::LabelGraphs graphs =
+      eval::add_label_graphs(workload, model(), batch_, sequence_, eval::kLogProbBytes, unused_);
   graph::Runtime runtime(*device, std::move(workload));
   folder_.load_weights(runtime);
   watch_signals();
-  infer::evaluate_labels(
-      runtime, graphs, model(), source_, batches(), [&](const infer::LabelResult& result) { table.add(result); },
+  eval::evaluate_labels(
+      runtime, graphs, model(), source_, batches(), [&](const eval::LabelResult& result) { table.add(result); },
       [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
   progress_.end();
   if (stopped()) return 130;
@@ -196,7 +196,7 @@ class ScoreOutput {
   ScoreOutput(const infer::ModelFolder& folder, bool json)
       : tokenizer_(folder.tokenizer()), rows_without_token_(folder.rows_without_token().size()), json_(json) {}
 
-  void add(const infer::TokenScore& s) {
+  void add(const eval::TokenScore& s) {
     if (count_++ == 0 && !json_) print("{:>8} {:>10} {:>10} {:>10}  token\n", "id", "log p", "log p(g)", "log p(s|g)");
     log_p_ += s.log_p;
     mass_ += s.mass_without_token;
@@ -253,10 +253,10 @@ int score(const ScoreArgs& args) {
   const infer::ModelFolder folder(args.run, args.end_token);
   warn_of_tokenizer(folder);
   const std::string text = args.file.empty() ? args.text : text_of_file(args.file, args.reading);
-  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
+  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args.device);
   ScoreOutput output(folder, args.json);
   try {
-    infer::score(*device, folder, text, [&](const infer::TokenScore& score) { output.add(score); });
+    eval::score(*device, folder, text, [&](const eval::TokenScore& score) { output.add(score); });
   } catch (const Error& error) {
     output.finish(error.what());
     throw;
@@ -269,7 +269,7 @@ int generate(const GenerateArgs& args) {
   infer::validate(args.sampler);
   const infer::ModelFolder folder(args.run, args.end_token);
   warn_of_tokenizer(folder);
-  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
+  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args.device);
   graph::Workload workload(device->profile());
   const infer::GenerationGraphs graphs =
       infer::add_generation_graphs(workload, folder.model(), folder.config().model.n_positions);

@@ -7,10 +7,10 @@
 #include "bench/head_costs.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
-#include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "train/fit.hpp"
 #include "train/head_data.hpp"
+#include "tuning/tuned_device.hpp"
 
 namespace fabula::app {
 namespace {
@@ -180,7 +180,7 @@ RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::s
 
 int plan(const PlanArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  const vk::DeviceInfo device = infer::open_tuned_device(args.device)->info();
+  const vk::DeviceInfo device = tuning::open_tuned_device(args.device)->info();
   if (args.compare_heads) {
     print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));
     return 0;

@@ -10,11 +10,11 @@
 #include "bench/tune.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
-#include "infer/tuned_device.hpp"
 #include "json_output.hpp"
 #include "models/model.hpp"
 #include "train/start_from.hpp"
 #include "train/trainer.hpp"
+#include "tuning/tuned_device.hpp"
 
 namespace fabula::app {
 namespace {
@@ -77,7 +77,7 @@ int train(const TrainArgs& args) {
   if (config.model.attn_dropout_left_out)
     info("{}: attn_pdrop is left out and taken as 0: dropout of attention weights is not implemented", args.config);
   if (!args.from.empty()) train::check_other_folder(args.from, args.out);
-  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(args.device);
+  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args.device);
   train::RunFolder folder(args.out);
   if (args.resume == "last-good") folder.go_back();
   folder.check_usable(args.resume != "never");
@@ -157,14 +157,14 @@ int bench_train(const BenchArgs& args) {
 int tune(const TuneArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
-  const std::filesystem::path path = infer::tune_path(*device);
+  const std::filesystem::path path = tuning::tune_path(*device);
   if (path.empty())
     fail(ErrorCode::kInvalidArgument,
          "there is no folder to keep the choices in: --cache-dir is none, HOME is not set, or the folder cannot be "
          "read");
   ensure_directory(path.parent_path());  // before minutes of measuring
   bench::TuneResult result = bench::tune(*device, config, {.steps = args.steps});
-  infer::add_to_tune_file(path, result.file);
+  tuning::add_to_tune_file(path, result.file);
   device->save_pipeline_cache();
   result.table.notes.push_back("kept in " + path.string());
   print("{}", bench::print(result.table, args.format));

@@ -9,9 +9,9 @@
 #include "bench/head_costs.hpp"
 #include "bench/head_list.hpp"
 #include "bench/machine.hpp"
-#include "infer/tuned_device.hpp"
 #include "maps/token_counts.hpp"
 #include "train/head_data.hpp"
+#include "tuning/tuned_device.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -106,7 +106,7 @@ const std::vector<std::string> kColumns{"head",           "vocabulary",    "head
 class RowBench {
  public:
   RowBench(const vk::DeviceOptions& options, HeadVariant variant, Maps& maps, const text::TokenFile* tokens, int steps)
-      : device_(infer::open_tuned_device(options)),
+      : device_(tuning::open_tuned_device(options)),
         config_(std::move(variant.config)),
         name_(std::move(variant.name)),
         data_(maps.of(config_)),
@@ -197,7 +197,7 @@ Table bench_heads(const vk::DeviceOptions& device, const RunConfig& config, cons
   Table table{kColumns, {}, {}};
   int steps = options.steps;
   {
-    const std::unique_ptr<vk::Device> opened = infer::open_tuned_device(device);
+    const std::unique_ptr<vk::Device> opened = tuning::open_tuned_device(device);
     if (steps == 0) steps = opened->profile().device_class == vk::DeviceClass::kSoftware ? 3 : 5;
     table.notes = notes_of(*opened, config, options, steps);
   }

@@ -8,7 +8,7 @@
 #include "bench/machine.hpp"
 #include "bench/roof.hpp"
 #include "bench/step_bench.hpp"
-#include "infer/tuned_device.hpp"
+#include "tuning/tuned_device.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -123,7 +123,7 @@ std::vector<std::string> row_text(const RowName& name, const Share& share, doubl
 }  // namespace
 
 Table profile_train(const vk::DeviceOptions& device_options, const RunConfig& config, const ProfileOptions& options) {
-  const std::unique_ptr<vk::Device> device = infer::open_tuned_device(device_options);
+  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(device_options);
   if (!device->profile().features.timestamps)
     fail(ErrorCode::kUnsupported, "{} has no timestamps: no profile", device->profile().name);
   const Roof roof = measure_roof(*device);

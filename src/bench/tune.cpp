@@ -7,8 +7,8 @@
 #include "base/log.hpp"
 #include "bench/machine.hpp"
 #include "bench/step_bench.hpp"
-#include "infer/evaluate.hpp"
-#include "infer/tuned_device.hpp"
+#include "eval/evaluate.hpp"
+#include "tuning/tuned_device.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -99,7 +99,7 @@ class Tuner {
     const models::LanguageModel model(config_.model, {}, config_.train.precision);
     graph::Workload workload(device_.profile());
     const std::int64_t T = train::sequence_length(config_);
-    const infer::EvaluationGraph evaluation = infer::add_evaluation_graph(workload, model, config_.train.batch_size, T);
+    const eval::EvaluationGraph evaluation = eval::add_evaluation_graph(workload, model, config_.train.batch_size, T);
     graph::Runtime runtime(device_, std::move(workload), {.timed = true});
     upload_weights(runtime, model);
     const text::Batch batch = BenchBatches(config_, nullptr).batch(0);
@@ -214,7 +214,7 @@ TuneResult tune(vk::Device& device, const RunConfig& config, const TuneOptions& 
   Tuner tuner(device, config, options);
   for (std::size_t round = 0; tuner.measure(round);) ++round;
   TuneResult result{{{"op", "shape", "runs a step", "ms by variant", "chosen", "gain %"}, {}, machine_notes(device)},
-                    {infer::tuned_device(device.info()), {}, {}},
+                    {tuning::tuned_device(device.info()), {}, {}},
                     {}};
   std::map<std::string, Choice> choices;
   KernelChoices in_steps;
@@ -239,7 +239,7 @@ TuneResult tune(vk::Device& device, const RunConfig& config, const TuneOptions& 
                                     choice.seconds[choice.chosen],
                                     choice.seconds.front(),
                                     {candidate.shaders.begin(), candidate.shaders.end()}};
-    for (const std::string& shader : candidate.shaders) result.file.shaders[shader] = infer::shader_digest(shader);
+    for (const std::string& shader : candidate.shaders) result.file.shaders[shader] = tuning::shader_digest(shader);
   }
   return result;
 }

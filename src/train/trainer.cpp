@@ -239,10 +239,10 @@ void Trainer::record_step(const StepResult& result) {
 bool Trainer::validate_model(std::int64_t number) {
   if (!valid_batches_) return true;
   bool stopped = false;
-  const infer::Evaluation evaluation =
-      infer::evaluate(runtime_, *plan_.evaluation, model_, *valid_batches_,
-                      static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
-                      [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
+  const eval::Evaluation evaluation =
+      eval::evaluate(runtime_, *plan_.evaluation, model_, *valid_batches_,
+                     static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
+                     [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
   if (stopped) return false;
   MetricsRecord record{std::string(kEvalRecord), number, {{"loss", evaluation.loss()}}, {}};
   std::string accuracy;

@@ -28,7 +28,7 @@ TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageM
     plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating->graph));
   }
   if (!with_extras) return plan;
-  plan.evaluation = infer::add_evaluation_graph(plan.workload, model, B, T);
+  plan.evaluation = eval::add_evaluation_graph(plan.workload, model, B, T);
   if (config.sample_every > 0)
     plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
   return plan;

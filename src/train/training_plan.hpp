@@ -3,9 +3,9 @@
 #include <optional>
 #include <string>
 
+#include "eval/evaluate.hpp"
 #include "formats/model_config.hpp"
 #include "graph/workload.hpp"
-#include "infer/evaluate.hpp"
 #include "infer/generator.hpp"
 #include "models/loss_graph.hpp"
 
@@ -21,7 +21,7 @@ struct TrainingPlan {
   models::LossGraph gradient;                            ///< handles of the overwriting graph
   std::optional<models::LossGraph> accumulating;         ///< only with grad_accumulation > 1
   graph::Value clip;
-  std::optional<infer::EvaluationGraph> evaluation;  ///< an extra, as the next
+  std::optional<eval::EvaluationGraph> evaluation;  ///< an extra, as the next
   infer::GenerationGraphs generation;
   Recompute recompute = Recompute::kNone;  ///< as planned, never kAuto
 };

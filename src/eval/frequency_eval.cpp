@@ -1,4 +1,4 @@
-#include "infer/frequency_eval.hpp"
+#include "eval/frequency_eval.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -8,7 +8,7 @@
 #include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 using graph::DType;
 using graph::Graph;
 using graph::Value;
@@ -191,4 +191,4 @@ Evaluation evaluate(graph::Runtime& runtime, const LabelGraphs& graphs, const mo
           .has_groups = has_groups};
 }
 
-}  // namespace fabula::infer
+}  // namespace fabula::eval

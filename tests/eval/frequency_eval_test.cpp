@@ -1,5 +1,5 @@
 // Every head's labels one by one, on this process's device.
-#include "infer/frequency_eval.hpp"
+#include "eval/frequency_eval.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 
 #include "base/atomic_file.hpp"
 #include "base/philox.hpp"
+#include "eval/evaluate.hpp"
 #include "expect_error.hpp"
-#include "infer/evaluate.hpp"
 #include "maps/token_counts.hpp"
 #include "models/weights.hpp"
 #include "temp_dir.hpp"
@@ -17,7 +17,7 @@
 #include "text/train_bpe.hpp"
 #include "vk/device.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 namespace {
 
 constexpr std::int64_t kVocabulary = 257;  // bytes and the token that ends a document
@@ -280,4 +280,4 @@ INSTANTIATE_TEST_SUITE_P(Heads, LabelEvaluationTest, testing::ValuesIn(kKinds),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
-}  // namespace fabula::infer
+}  // namespace fabula::eval

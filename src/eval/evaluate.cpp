@@ -1,11 +1,11 @@
-#include "infer/evaluate.hpp"
+#include "eval/evaluate.hpp"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/fail.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 namespace {
 double ratio(bool has, double sum, std::int64_t positions) {
   return has ? sum / static_cast<double>(positions) : NAN;
@@ -63,4 +63,4 @@ Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const
   return result;
 }
 
-}  // namespace fabula::infer
+}  // namespace fabula::eval

@@ -1,11 +1,11 @@
 // Which measured choices may be used, and which are left alone.
-#include "infer/tuned_device.hpp"
+#include "tuning/tuned_device.hpp"
 
 #include <gtest/gtest.h>
 
 #include "temp_dir.hpp"
 
-namespace fabula::infer {
+namespace fabula::tuning {
 namespace {
 
 const TunedDevice kDevice{"a card", "00ff", "12", "driver 1.2"};
@@ -76,4 +76,4 @@ TEST(TunedDevice, KeepsMeasurementsOfOtherShapes) {
 }
 
 }  // namespace
-}  // namespace fabula::infer
+}  // namespace fabula::tuning

@@ -1,4 +1,4 @@
-#include "infer/tuned_device.hpp"
+#include "tuning/tuned_device.hpp"
 
 #include <algorithm>
 #include <set>
@@ -7,7 +7,7 @@
 #include "base/log.hpp"
 #include "vk/shader_table.hpp"
 
-namespace fabula::infer {
+namespace fabula::tuning {
 
 TunedDevice tuned_device(const vk::DeviceInfo& info) {
   return {info.profile.name, info.device_uuid, info.driver_uuid, info.driver};
@@ -88,4 +88,4 @@ std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) 
   return device;
 }
 
-}  // namespace fabula::infer
+}  // namespace fabula::tuning

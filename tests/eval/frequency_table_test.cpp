@@ -1,4 +1,4 @@
-#include "infer/frequency_table.hpp"
+#include "eval/frequency_table.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 
 #include "expect_error.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 namespace {
 
 using Ranks = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
@@ -88,4 +88,4 @@ TEST(FrequencyTable, CountsOfAnotherVocabularyAreRefused) {
 }
 
 }  // namespace
-}  // namespace fabula::infer
+}  // namespace fabula::eval

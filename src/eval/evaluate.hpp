@@ -6,7 +6,7 @@
 #include "models/loss_graph.hpp"
 #include "text/batches.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 
 /// Sums over the positions that count. What a head does not have stays NaN.
 struct Evaluation {
@@ -38,4 +38,4 @@ Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const
                     const text::BatchSource& source, std::uint64_t batches = 0,
                     const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
 
-}  // namespace fabula::infer
+}  // namespace fabula::eval

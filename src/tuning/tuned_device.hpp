@@ -6,7 +6,7 @@
 #include "formats/tune_file.hpp"
 #include "vk/device.hpp"
 
-namespace fabula::infer {
+namespace fabula::tuning {
 
 /// What a tune file must have been measured on to hold for a device.
 TunedDevice tuned_device(const vk::DeviceInfo& info);
@@ -26,4 +26,4 @@ void add_to_tune_file(const std::filesystem::path& path, TuneFile measured);
 /// another device or driver, or of other kernels costs speed and nothing else; all but the first is said in one line.
 std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options);
 
-}  // namespace fabula::infer
+}  // namespace fabula::tuning

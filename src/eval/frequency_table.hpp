@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace fabula::infer {
+namespace fabula::eval {
 
 /// What a model makes of one label in its place. Losses in nats.
 struct LabelResult {
@@ -72,4 +72,4 @@ class FrequencyTable {
   LabelSums total_;
 };
 
-}  // namespace fabula::infer
+}  // namespace fabula::eval

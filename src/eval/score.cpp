@@ -1,13 +1,13 @@
-#include "infer/score.hpp"
+#include "eval/score.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
 
 #include "base/fail.hpp"
-#include "infer/frequency_eval.hpp"
+#include "eval/frequency_eval.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 
 namespace {
 
@@ -16,7 +16,7 @@ using Visit = std::function<void(const TokenScore&)>;
 /// Scores windows of T tokens by the graph that evaluates them: the losses alone are computed.
 class WindowScorer {
  public:
-  WindowScorer(vk::Device& device, const ModelFolder& folder, std::int64_t T) : model_(folder.model()) {
+  WindowScorer(vk::Device& device, const infer::ModelFolder& folder, std::int64_t T) : model_(folder.model()) {
     graph::Workload workload(device.profile());
     graph_.emplace(add_evaluation_graph(workload, model_, 1, T, true));
     runtime_.emplace(device, std::move(workload));
@@ -50,7 +50,7 @@ class WindowScorer {
 /// The same with whole distributions, for a model with rows that no token has.
 class DistributionScorer {
  public:
-  DistributionScorer(vk::Device& device, const ModelFolder& folder, std::int64_t T) : model_(folder.model()) {
+  DistributionScorer(vk::Device& device, const infer::ModelFolder& folder, std::int64_t T) : model_(folder.model()) {
     graph::Workload workload(device.profile());
     graphs_ = add_label_graphs(workload, model_, 1, T, kLogProbBytes, folder.rows_without_token());
     runtime_.emplace(device, std::move(workload));
@@ -86,7 +86,7 @@ void score_windows(Scorer scorer, std::span<const std::uint32_t> ids, std::size_
 
 }  // namespace
 
-void score(vk::Device& device, const ModelFolder& folder, std::string_view text, const Visit& visit) {
+void score(vk::Device& device, const infer::ModelFolder& folder, std::string_view text, const Visit& visit) {
   std::vector<std::uint32_t> ids = folder.tokenizer().encode(text, {.added_tokens = true});
   if (ids.empty()) fail(ErrorCode::kInvalidArgument, "the text to score is empty");
   folder.check_ids(ids);
@@ -108,4 +108,4 @@ void score(vk::Device& device, const ModelFolder& folder, std::string_view text,
     score_windows(DistributionScorer(device, folder, T), ids, static_cast<std::size_t>(T), checked);
 }
 
-}  // namespace fabula::infer
+}  // namespace fabula::eval

@@ -1,4 +1,4 @@
-#include "infer/frequency_table.hpp"
+#include "eval/frequency_table.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "base/fail.hpp"
 #include "maps/token_counts.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 namespace {
 constexpr std::uint64_t kLastRanks[] = {100, 1000, 5000, 20000, std::numeric_limits<std::uint64_t>::max()};
 }  // namespace
@@ -76,4 +76,4 @@ double FrequencyTable::expected_calibration_error() const {
   return total_.labels > 0 ? sum / static_cast<double>(total_.labels) : NAN;
 }
 
-}  // namespace fabula::infer
+}  // namespace fabula::eval

@@ -5,19 +5,19 @@
 
 #include "base/atomic_file.hpp"
 #include "base/philox.hpp"
+#include "eval/score.hpp"
 #include "formats/config_io.hpp"
 #include "formats/safetensors.hpp"
 #include "infer/generator.hpp"
 #include "infer/model_folder.hpp"
 #include "infer/rows_without_token.hpp"
-#include "infer/score.hpp"
 #include "models/weights.hpp"
 #include "temp_dir.hpp"
 #include "text/tokenizer_files.hpp"
 #include "text/train_bpe.hpp"
 #include "vk/device.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 namespace {
 
 constexpr std::int64_t kTokens = 257, kRows = 320;
@@ -28,8 +28,8 @@ text::Tokenizer byte_tokenizer() {
 }
 
 TEST(RowsWithoutToken, ArePaddingAndIdsWithoutBytes) {
-  EXPECT_TRUE(rows_without_token(byte_tokenizer(), kTokens).empty());
-  const std::vector<std::uint32_t> padding = rows_without_token(byte_tokenizer(), kRows);
+  EXPECT_TRUE(infer::rows_without_token(byte_tokenizer(), kTokens).empty());
+  const std::vector<std::uint32_t> padding = infer::rows_without_token(byte_tokenizer(), kRows);
   ASSERT_EQ(padding.size(), 63u);
   EXPECT_EQ(padding.front(), 257u);
   EXPECT_EQ(padding.back(), 319u);
@@ -37,7 +37,7 @@ TEST(RowsWithoutToken, ArePaddingAndIdsWithoutBytes) {
   parts.tokens.push_back("");
   parts.tokens.push_back("<x>");
   parts.added.push_back({258, "<x>"});
-  EXPECT_EQ(rows_without_token(text::Tokenizer(parts), 261), (std::vector<std::uint32_t>{257, 259, 260}));
+  EXPECT_EQ(infer::rows_without_token(text::Tokenizer(parts), 261), (std::vector<std::uint32_t>{257, 259, 260}));
 }
 
 /// A folder whose model finds the padding likelier than any token.
@@ -58,7 +58,7 @@ class PaddedVocabulary : public testing::Test {
     write_weights(models::LanguageModel(config.model));
     model_.emplace(folder_.path());
     graph::Workload workload(device_->profile());
-    const GenerationGraphs graphs = add_generation_graphs(workload, model_->model(), 16);
+    const infer::GenerationGraphs graphs = infer::add_generation_graphs(workload, model_->model(), 16);
     runtime_.emplace(*device_, std::move(workload));
     model_->load_weights(*runtime_);
     generator_.emplace(*runtime_, graphs, model_->model(), model_->tokenizer(), model_->start_id());
@@ -66,7 +66,7 @@ class PaddedVocabulary : public testing::Test {
 
   void write_weights(const models::LanguageModel& model) {
     graph::Workload workload(device_->profile());
-    add_generation_graphs(workload, model, 16);
+    infer::add_generation_graphs(workload, model, 16);
     graph::Runtime runtime(*device_, std::move(workload));
     models::initialise_weights(runtime, model, 1);
     std::vector<float> table(static_cast<std::size_t>(kRows * 16));
@@ -79,9 +79,9 @@ class PaddedVocabulary : public testing::Test {
 
   test::TempDir folder_;
   std::unique_ptr<vk::Device> device_;
-  std::optional<ModelFolder> model_;
+  std::optional<infer::ModelFolder> model_;
   std::optional<graph::Runtime> runtime_;
-  std::optional<Generator> generator_;
+  std::optional<infer::Generator> generator_;
 };
 
 TEST_F(PaddedVocabulary, RowsWithoutATokenAreNeverDrawn) {
@@ -132,4 +132,4 @@ TEST_F(PaddedVocabulary, ScoresSumOverAllRowsAndStateTheMassOfThoseWithoutAToken
 }
 
 }  // namespace
-}  // namespace fabula::infer
+}  // namespace fabula::eval

@@ -2,13 +2,13 @@
 #include <cstdint>
 #include <functional>
 
+#include "eval/evaluate.hpp"
+#include "eval/frequency_table.hpp"
 #include "graph/runtime.hpp"
-#include "infer/evaluate.hpp"
-#include "infer/frequency_table.hpp"
 #include "models/language_model.hpp"
 #include "text/batches.hpp"
 
-namespace fabula::infer {
+namespace fabula::eval {
 
 /// Bytes that the log-probabilities of all tokens may take at once: a binding of every Vulkan device.
 inline constexpr std::uint64_t kLogProbBytes = 128ull << 20;
@@ -51,4 +51,4 @@ Evaluation evaluate(graph::Runtime& runtime, const LabelGraphs& graphs, const mo
                     const text::BatchSource& source, std::uint64_t batches = 0,
                     const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
 
-}  // namespace fabula::infer
+}  // namespace fabula::eval
