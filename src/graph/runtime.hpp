@@ -60,6 +60,9 @@ class Runtime {
   /// Device words of a value's padding and everything, row stride ld: for checks.
   std::vector<std::uint32_t> read_padded(std::size_t graph, Value value);
 
+  /// Barriers between a graph's commands, as recorded; graph::barrier_count says so beforehand.
+  std::size_t barrier_count(std::size_t graph) const { return recorded_.at(graph).list->barrier_count(); }
+
   std::vector<vk::CommandList::Timing> timings(std::size_t graph) const { return recorded_.at(graph).list->timings(); }
   /// When a run's first kernel could begin and its last was over, in seconds of the device's clock; absent without
   /// RuntimeOptions::spans, without timestamps, and for a graph without inputs or results.
