@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 
+#include "base/fail.hpp"
 #include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "commands.hpp"
@@ -15,6 +16,8 @@
 
 namespace fabula::app {
 namespace {
+
+constexpr std::string_view kWhatNeedsLess = "What needs less";  // as train/fit.cpp says it too
 
 /// The commands being declared; the chosen one is run after parsing.
 class CommandLine {
@@ -28,19 +31,40 @@ class CommandLine {
 
   CLI::App& app() { return app_; }
 
+  /// `memory_advice`: which flags of the command need less device memory. What is below the program says how much was
+  /// wanted and how much there is; it knows no flags.
   template <class Args>
   CLI::App* command(CLI::App& parent, const std::string& name, const std::string& help, Args& args,
-                    int (*run)(const Args&)) {
+                    int (*run)(const Args&), std::string_view memory_advice = {}) {
     CLI::App* sub = parent.add_subcommand(name, help);
-    sub->callback([this, &args, run] { chosen_ = [&args, run] { return run(args); }; });
+    sub->callback([=, this, &args] {
+      chosen_ = [&args, run] { return run(args); };
+      memory_advice_ = memory_advice;
+    });
     return sub;
   }
-  int run_chosen() const { return chosen_(); }
+  int run_chosen() const {
+    try {
+      return chosen_();
+    } catch (const Error& error) {
+      const bool advised = std::string_view(error.what()).find(kWhatNeedsLess) != std::string_view::npos;
+      if (error.code() != ErrorCode::kOutOfMemory || memory_advice_.empty() || advised) throw;
+      fail(error.code(), "{}. {}: {}", error.what(), kWhatNeedsLess, memory_advice_);
+    }
+  }
 
  private:
   CLI::App app_;
   std::function<int()> chosen_;
+  std::string_view memory_advice_;
 };
+
+constexpr std::string_view kTrainingMemory =
+    "--recompute block, --set train.batch_size=N with a larger train.grad_accumulation, --precision fp16, --set "
+    "train.sequence_length=N, a smaller model; `fabula plan --fit` finds the largest batch";
+constexpr std::string_view kEvaluationMemory = "--batch-size N, --sequence N, a smaller model; --device names another";
+constexpr std::string_view kDecodingMemory =
+    "a smaller model, or one of fewer positions; --device names another device";
 
 constexpr std::uint64_t kLargestSigned = std::numeric_limits<std::int64_t>::max();
 
@@ -262,7 +286,7 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
       ->excludes(compare);
   add_device_flags(sub, args.plan.device);
 
-  sub = line.command(line.app(), "train", "train a model", args.train, train);
+  sub = line.command(line.app(), "train", "train a model", args.train, train, kTrainingMemory);
   add_config_flags(sub, args.train.config, args.train.overrides);
   CLI::Option* data =
       sub->add_option("--data", args.train.data, "token file or text; missing: stories of the built-in grammar");
@@ -299,7 +323,8 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
 }
 
 void declare_model_commands(CommandLine& line, AllArgs& args) {
-  CLI::App* sub = line.command(line.app(), "eval", "loss, perplexity and accuracies over a text", args.eval, eval);
+  CLI::App* sub = line.command(line.app(), "eval", "loss, perplexity and accuracies over a text", args.eval, eval,
+                               kEvaluationMemory);
   sub->add_option("run", args.eval.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--data", args.eval.data, "token file or text")->required();
   add_end_token_flag(sub, args.eval.end_token);
@@ -321,7 +346,8 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--json", args.eval.json, "as JSON");
   add_device_flags(sub, args.eval.device);
 
-  sub = line.command(line.app(), "score", "log-probabilities of every token of a text", args.score, score);
+  sub = line.command(line.app(), "score", "log-probabilities of every token of a text", args.score, score,
+                     kDecodingMemory);
   sub->add_option("run", args.score.run, "run folder or Hugging Face folder")->required();
   CLI::Option_group* source = sub->add_option_group("text");
   source->add_option("--text", args.score.text, "the text");
@@ -332,7 +358,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--json", args.score.json, "as JSON");
   add_device_flags(sub, args.score.device);
 
-  sub = line.command(line.app(), "generate", "continue a prompt", args.generate, generate);
+  sub = line.command(line.app(), "generate", "continue a prompt", args.generate, generate, kDecodingMemory);
   sub->add_option("run", args.generate.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--prompt", args.generate.prompt, "text to continue; missing: a new document");
   add_end_token_flag(sub, args.generate.end_token);

@@ -149,12 +149,11 @@ int check(const CheckArgs& args) {
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
   info("checking on {} ({})", device->profile().name, device->info().driver);
   Json list = Json::array();
-  ProgressLine progress;
   int checks = 0, misses = 0;
   if (!args.json) print("{:<30} {:>6} {:>7} {:>10}\n", "op", "checks", "misses", "worst");
   for (const graph::OpEntry& op : ops::op_table().entries()) {
     if (op.def->name.find(args.filter) == std::string_view::npos) continue;
-    if (progress.redraws()) progress.show(fmt::format("checking {}", op.def->name));
+    if (progress_redraws()) log_progress(fmt::format("checking {}", op.def->name));
     double worst = 0;
     int op_checks = 0, op_misses = 0;
     std::vector<std::string> details;
@@ -172,7 +171,7 @@ int check(const CheckArgs& args) {
                       {"worst", result.worst},
                       {"detail", result.detail}});
     }
-    progress.end();
+    log_progress({});
     if (!args.json) print("{:<30} {:>6} {:>7} {:>10.3f}\n", op.def->name, op_checks, op_misses, worst);
     for (const std::string& detail : details)
       if (!args.json) print("  MISS {}\n", detail);

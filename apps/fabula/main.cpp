@@ -7,11 +7,13 @@
 
 #include "base/log.hpp"
 #include "base/signals.hpp"
+#include "base/terminal.hpp"
 #include "commands.hpp"
 #include "fabula/error.hpp"
 
 int main(int argc, char** argv) {
   fabula::prepare_process();
+  fabula::set_log_sink(fabula::stderr_sink());
   try {
     const int status = fabula::app::run_command_line(argc, argv);
     if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return status;

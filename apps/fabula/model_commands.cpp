@@ -96,7 +96,7 @@ class EvaluationRun {
   }
   std::uint64_t batches() const { return static_cast<std::uint64_t>(args_.batches); }
   bool show_progress(std::uint64_t done, std::uint64_t total) {
-    if (progress_.redraws()) progress_.show(fmt::format("batch {} of {}", done, total));
+    if (progress_redraws()) log_progress(fmt::format("batch {} of {}", done, total));
     return !stopped();
   }
   bool stopped() const { return signals_ && signals_->requested(); }
@@ -110,7 +110,6 @@ class EvaluationRun {
   std::int64_t batch_, sequence_;
   text::BatchSource source_;
   std::optional<StopSignals> signals_;
-  ProgressLine progress_;
 };
 
 eval::Evaluation EvaluationRun::evaluate() {
@@ -130,7 +129,7 @@ eval::Evaluation EvaluationRun::evaluate() {
 
 int EvaluationRun::totals() {
   const eval::Evaluation result = evaluate();
-  progress_.end();
+  log_progress({});
   if (stopped()) return 130;
   if (args_.json) {
     print("{}\n", dump({{"loss", result.loss()},
@@ -171,7 +170,7 @@ int EvaluationRun::by_frequency() {
   eval::evaluate_labels(
       runtime, graphs, model(), source_, batches(), [&](const eval::LabelResult& result) { table.add(result); },
       [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
-  progress_.end();
+  log_progress({});
   if (stopped()) return 130;
   const FrequencyReport report{table, graphs.has_groups(), counted, args_.counts.empty(), unused_.size()};
   print("{}", args_.json ? frequency_json(report) : frequency_text(report));

@@ -1,27 +1,46 @@
 #include "base/log.hpp"
 
-#include <cstdio>
-#include <string>
-
-#include "base/printable.hpp"
+#include <mutex>
+#include <utility>
 
 namespace fabula {
 namespace {
 
-// One fwrite a line, so that lines of two threads do not mix. Messages quote files and names of others.
-void print_line(std::string_view text) {
-  const std::string line = printable(text) + '\n';
-  std::fwrite(line.data(), 1, line.size(), stderr);
-  std::fflush(stderr);
+std::mutex& sink_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+LogSink& current_sink() {
+  static LogSink sink;
+  return sink;
+}
+
+void write(LogLevel level, std::string_view message) {
+  const std::lock_guard lock(sink_mutex());
+  if (current_sink().write) current_sink().write(level, message);
 }
 
 }  // namespace
 
+LogSink set_log_sink(LogSink sink) {
+  const std::lock_guard lock(sink_mutex());
+  return std::exchange(current_sink(), std::move(sink));
+}
+
 void log_info(std::string_view message) {
-  print_line(message);
+  write(LogLevel::kInfo, message);
 }
 void log_warn(std::string_view message) {
-  print_line("warning: " + std::string(message));
+  write(LogLevel::kWarning, message);
+}
+void log_progress(std::string_view message) {
+  write(LogLevel::kProgress, message);
+}
+
+bool progress_redraws() {
+  const std::lock_guard lock(sink_mutex());
+  return current_sink().redraws;
 }
 
 }  // namespace fabula

@@ -26,6 +26,12 @@ std::string_view cut(std::string_view text, int columns) {
   return text;
 }
 
+/// Columns of the terminal on stderr; 80 when it is none or will not say.
+int terminal_width() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kDefaultWidth;
+}
+
 }  // namespace
 
 void print_result(std::string_view text) {
@@ -35,37 +41,25 @@ void print_result(std::string_view text) {
   fail(ErrorCode::kIo, "standard output cannot be written: {}", std::generic_category().message(errno));
 }
 
-bool stderr_is_terminal() {
-  return ::isatty(STDERR_FILENO) == 1;
-}
-
-int terminal_width() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kDefaultWidth;
-}
-
-ProgressLine::ProgressLine() : redraws_(stderr_is_terminal()) {}
-ProgressLine::~ProgressLine() {
-  end();
-}
-
-void ProgressLine::show(std::string_view text) {
-  std::string line;
-  if (redraws_) {
-    line = "\r\033[K";
-    line += cut(printable(text), terminal_width() - 1);
-  } else {
-    line = printable(text);
-    line += '\n';
-  }
-  std::fwrite(line.data(), 1, line.size(), stderr);
-  std::fflush(stderr);
-  open_ = redraws_;
-}
-
-void ProgressLine::end() {
-  if (open_) std::fputc('\n', stderr);
-  open_ = false;
+LogSink stderr_sink() {
+  const bool redraws = ::isatty(STDERR_FILENO) == 1;
+  return {.write =
+              [redraws, open = false](LogLevel level, std::string_view message) mutable {
+                // One fwrite a message. Messages quote files and names of others.
+                std::string text = open ? "\r\033[K" : "";
+                const bool in_place = redraws && level == LogLevel::kProgress;
+                if (open && !in_place) text = "\n";
+                if (level == LogLevel::kProgress && message.empty())
+                  text = open ? "\n" : "";
+                else if (in_place)
+                  text += cut(printable(message), terminal_width() - 1);
+                else
+                  text += (level == LogLevel::kWarning ? "warning: " : "") + printable(message) + '\n';
+                open = in_place && !message.empty();
+                std::fwrite(text.data(), 1, text.size(), stderr);
+                std::fflush(stderr);
+              },
+          .redraws = redraws};
 }
 
 }  // namespace fabula

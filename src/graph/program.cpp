@@ -150,9 +150,8 @@ Range NodeLowering::resolve_rows(const Window& window) const {
     if (window.row_begin < piece.row_begin || window.row_begin >= piece.row_end) continue;
     if (end > piece.row_end)
       fail(ErrorCode::kUnsupported,
-           "{} binds rows {} to {} of {}, more than one allocation on this device holds ({} bytes); a smaller "
-           "train.batch_size keeps it in one",
-           label(), window.row_begin, end, to_string(shape), profile_.limits.max_allocation);
+           "{} binds rows {} to {} of {}, more than one allocation on this device holds ({} bytes)", label(),
+           window.row_begin, end, to_string(shape), profile_.limits.max_allocation);
     const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
     const Range range{placement.pool, piece.block,
                       piece.offset + static_cast<std::uint64_t>(window.row_begin - piece.row_begin) * row_bytes,

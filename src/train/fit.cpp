@@ -173,7 +173,15 @@ TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const graph::Target& targ
                          const TrainConfig& config) {
   // A limit above the device's own memory serves plans for other devices, not a run on this one.
   const std::uint64_t memory = std::min(device.usable_memory(), device.device_memory);
-  TrainingPlan plan = plan_training(target, model, config, {.memory = memory});
+  TrainingPlan plan = [&] {
+    try {
+      return plan_training(target, model, config, {.memory = memory});
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnsupported || config.batch_size == 1) throw;
+      fail(error.code(), "{}; a smaller train.batch_size, with a larger train.grad_accumulation, takes less at once",
+           error.what());
+    }
+  }();
   const std::uint64_t bytes = plan.workload.report().total();
   if (bytes > memory)
     fail(ErrorCode::kOutOfMemory,

@@ -77,11 +77,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       runtime_(device, std::move(plan_.workload)),
       step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
       generator_(runtime_, plan_.generation, model_, *data.tokenizer, start_id(data)),
-      views_(folder.path(),
-             [this](const std::string& message) {
-               progress_.end();
-               log_warn(message);
-             }),
+      views_(folder.path(), [](const std::string& message) { log_warn(message); }),
       keeper_(folder),
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
   if (data.valid && config.train.eval_every > 0)
@@ -192,7 +188,6 @@ void Trainer::finish_steps(std::size_t left_under_way) {
 }
 
 void Trainer::note_skipped(const StepResult& result) {
-  progress_.end();
   info("step {}: fp16 overflowed at loss scale {:.0f}; the step is left out, the scale is {:.0f} now", result.number,
        result.loss_scale, result.loss_scale / 2);
 }
@@ -224,8 +219,8 @@ void Trainer::record_step(const StepResult& result) {
   const bool first = number == start_.steps + 1;  // its time is that of the driver's compiler, and tells nothing
   if (!first) recent_seconds_ = recent_seconds_ == 0 ? seconds : 0.9 * recent_seconds_ + 0.1 * seconds;
   const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || first || number == steps_);
-  if (!progress_.redraws() && !due) return;
-  progress_.show(
+  if (!progress_redraws() && !due) return;
+  log_progress(
       fmt::format("step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {} MiB{}", number,
                   steps_, result.loss, result.norm, record.values["learning_rate"], accuracy, 1e3 * seconds,
                   positions / seconds, device_.peak_allocated() >> 20,
@@ -255,7 +250,6 @@ bool Trainer::validate_model(std::int64_t number) {
   views_.append(record);
   outcome_.valid_loss = evaluation.loss();
   best_valid_loss_ = std::min(best_valid_loss_, evaluation.loss());
-  progress_.end();
   info("step {}: validation loss {:.4f}, perplexity {}{}", number, evaluation.loss(),
        perplexity_text(evaluation.perplexity(), 2), accuracy);
   return true;
@@ -272,7 +266,6 @@ bool Trainer::show_sample(std::int64_t number) {
                                                [&](std::string_view) { return !(stopped = stop_requested()); });
   if (stopped) return false;
   views_.append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
-  progress_.end();
   info("step {}: {}{}", number, config_.train.sample_prompt, text);
   return true;
 }
@@ -373,9 +366,9 @@ TrainOutcome Trainer::run() {
     finish_steps(stop || save_is_due(number) ? 0 : 1);
     if (stop || save_is_due(number)) checkpoint(number);
   }
+  log_progress({});
   keeper_.end(rise_.risen());
   outcome_.interrupted = stop;
-  progress_.end();
   return outcome_;
 }
 

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "base/terminal.hpp"
 #include "graph/runtime.hpp"
 #include "train/checkpoint_keeper.hpp"
 #include "train/data_position.hpp"
@@ -88,7 +87,6 @@ class Trainer {
   graph::Runtime runtime_;
   StepRunner step_runner_;
   infer::Generator generator_;
-  ProgressLine progress_;
   RunViews views_;
   RiseWatch rise_;
   CheckpointKeeper keeper_;

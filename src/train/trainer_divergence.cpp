@@ -11,7 +11,6 @@ namespace fabula::train {
 void Trainer::say_if_risen() {
   const bool said = std::exchange(risen_said_, rise_.risen());
   if (said || !risen_said_ || keeper_.step() < 0) return;
-  progress_.end();
   warn(
       "the loss or the gradient norm has risen (loss of the last steps {:.3f}, its lowest {:.3f}): until they are back "
       "the last checkpoint from before is kept, beside later ones in {}; --resume last-good goes back to it",
@@ -20,7 +19,6 @@ void Trainer::say_if_risen() {
 
 // Step `number` has changed nothing, nor has one sent after it: the weights are those after the step before.
 void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
-  progress_.end();
   // Where there is no checkpoint yet that state is better than none, unless it is ruined.
   if (keeper_.step() < 0 && number > 1 && !rise_.risen()) try {
       save(number - 1);
@@ -32,7 +30,6 @@ void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
 
 // The state at the stop is not kept: from the checkpoint it can be computed again, bit by bit.
 void Trainer::stop_as_diverged(std::int64_t number, const std::string& what) {
-  progress_.end();
   views_.sync();
   const std::string saved = keeper_.settle();
   views_.report(summary());

@@ -72,10 +72,8 @@ std::optional<std::uint64_t> budget_left(const Device::Impl& device, std::uint32
   const auto left = budget_left(device, heap);
   const std::uint64_t cap = device.profile().limits.heap_cap;
   fail(ErrorCode::kOutOfMemory,
-       "out of device memory for {}: {} wanted, {} ({}: heap of {}{}, {} of it held by fabula{}). What needs less: "
-       "--recompute block, --set train.batch_size=N with a larger train.grad_accumulation, "
-       "--precision fp16, --set train.sequence_length=N, a smaller model; `fabula plan --fit` finds the largest batch",
-       what, mib(bytes), reason, device.profile().name, mib(device.physical.memory.memoryHeaps[heap].size),
+       "out of device memory for {}: {} wanted, {} ({}: heap of {}{}, {} of it held by fabula{})", what, mib(bytes),
+       reason, device.profile().name, mib(device.physical.memory.memoryHeaps[heap].size),
        cap != 0 ? fmt::format(" capped at {}", mib(cap)) : "", mib(device.heap_used[heap]),
        left ? fmt::format(", {} left in the driver's budget", mib(*left)) : "");
 }

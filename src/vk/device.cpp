@@ -158,13 +158,16 @@ Device::Impl::Impl(const DeviceOptions& options)
   if (instance.debug_utils()) {
     set_name = instance.function<PFN_vkSetDebugUtilsObjectNameEXT>("vkSetDebugUtilsObjectNameEXT");
   }
-  submissions = std::make_unique<SubmitQueue>(*this, physical.quirks.submit_seconds);
+  const double usual_limit = profile().device_class == DeviceClass::kSoftware ? 3600 : 600;
+  submissions = std::make_unique<SubmitQueue>(*this, physical.quirks.submit_seconds,
+                                              options.wait_limit > 0 ? options.wait_limit : usual_limit);
   pipelines = std::make_unique<PipelineStore>(*this, options.cache_dir);
 }
 
 Device::Impl::~Impl() {
   submissions->settle();
   staging.reset();  // its buffers still count through this object
+  if (logical.abandoned) instance.abandon();
 }
 
 void Device::Impl::name_object(VkObjectType type, std::uint64_t handle, const std::string& name) const {

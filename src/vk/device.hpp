@@ -31,8 +31,11 @@ struct DeviceOptions {
   std::string device;             ///< index or part of the name; empty: the first of enumerate()
   std::string limits = "native";  ///< see apply_limits
   std::uint64_t memory = 0;       ///< bytes of device memory that may be used, as Limits::heap_cap; 0: all
-  bool validate = false;          ///< validation layer, synchronization validation included
-  std::string cache_dir;          ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
+  /// Seconds after which a submission that is not over is taken for one that never will be; 0: ten minutes, an hour for
+  /// a software driver, whose kernels may take minutes each.
+  double wait_limit = 0;
+  bool validate = false;  ///< validation layer, synchronization validation included
+  std::string cache_dir;  ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
   std::function<void(const std::string&)>
       on_validation;  ///< receives validation messages; default: counts and logs them
 };

@@ -16,11 +16,14 @@ namespace fabula::vk {
 struct LogicalDevice {
   VolkDeviceTable table{};
   VkDevice device = VK_NULL_HANDLE;
+  /// It did not answer in time and may still be at work: what it may use is never destroyed, since a driver that is
+  /// asked to may wait for it forever, or take memory away under it.
+  bool abandoned = false;
   LogicalDevice() = default;
   LogicalDevice(const LogicalDevice&) = delete;
   LogicalDevice& operator=(const LogicalDevice&) = delete;
   ~LogicalDevice() {
-    if (device != VK_NULL_HANDLE) table.vkDestroyDevice(device, nullptr);
+    if (device != VK_NULL_HANDLE && !abandoned) table.vkDestroyDevice(device, nullptr);
   }
 };
 
@@ -50,7 +53,7 @@ struct Device::Impl {
   std::array<std::uint64_t, VK_MAX_MEMORY_HEAPS> heap_used{};  ///< bytes of allocate() calls by heap
 
   const DeviceProfile& profile() const { return physical.info.profile; }
-  DeviceRef ref() const { return {&logical.table, logical.device}; }
+  DeviceRef ref() const { return {&logical.table, logical.device, &logical.abandoned}; }
   void name_object(VkObjectType type, std::uint64_t handle, const std::string& name) const;
 
   Buffer allocate(std::uint64_t bytes, MemoryUse use, const std::string& what);

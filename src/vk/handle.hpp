@@ -10,6 +10,7 @@ namespace fabula::vk {
 struct DeviceRef {
   const VolkDeviceTable* table = nullptr;
   VkDevice device = VK_NULL_HANDLE;
+  const bool* abandoned = nullptr;  ///< LogicalDevice::abandoned
 };
 
 /// Owns one Vulkan object of a device; Destroy names the table's destroy function.
@@ -25,7 +26,7 @@ class Handle {
     return *this;
   }
   ~Handle() {
-    if (handle_ != VK_NULL_HANDLE) (ref_.table->*Destroy)(ref_.device, handle_, nullptr);
+    if (handle_ != VK_NULL_HANDLE && !*ref_.abandoned) (ref_.table->*Destroy)(ref_.device, handle_, nullptr);
   }
   T get() const { return handle_; }
   explicit operator bool() const { return handle_ != VK_NULL_HANDLE; }

@@ -146,6 +146,12 @@ Instance::Instance(bool validate, std::function<void(const std::string&)> receiv
   }
 }
 
+void Instance::abandon() {
+  static_cast<void>(sink_.release());
+  instance_ = VK_NULL_HANDLE;
+  messenger_ = VK_NULL_HANDLE;
+}
+
 Instance::~Instance() {
   if (messenger_ != VK_NULL_HANDLE) {
     auto destroy = function<PFN_vkDestroyDebugUtilsMessengerEXT>("vkDestroyDebugUtilsMessengerEXT");

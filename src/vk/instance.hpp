@@ -16,7 +16,7 @@ namespace fabula::vk {
 struct ValidationSink {
   std::atomic<std::uint64_t> count{0};
   std::mutex mutex;  ///< held while `receive` is called: messages come from every thread that calls Vulkan
-  std::function<void(const std::string&)> receive;  ///< empty: written to stderr
+  std::function<void(const std::string&)> receive;  ///< empty: they are warnings of the log
 };
 
 /// A Vulkan instance, with the validation layer when asked for.
@@ -25,6 +25,8 @@ class Instance {
   /// Throws kDevice when no loader or no validation layer is installed, naming the package that has it.
   Instance(bool validate, std::function<void(const std::string&)> receive);
   ~Instance();
+  /// Leaves it to the end of the process, with what its messages go to: a device of it may still be at work.
+  void abandon();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 

@@ -63,8 +63,7 @@ void check(VkResult result, std::string_view what) {
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
     case VK_ERROR_TOO_MANY_OBJECTS:
-      fail(ErrorCode::kOutOfMemory, "{}: {} ({}); a smaller batch or context needs less memory", what,
-           result_name(result), number);
+      fail(ErrorCode::kOutOfMemory, "{}: {} ({})", what, result_name(result), number);
     default:
       fail(ErrorCode::kDevice, "{}: the driver answered {} ({})", what, result_name(result), number);
   }

@@ -20,7 +20,8 @@ double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::
 
 }  // namespace
 
-SubmitQueue::SubmitQueue(Device::Impl& device, double budget_seconds) : device_(device), budget_(budget_seconds) {}
+SubmitQueue::SubmitQueue(Device::Impl& device, double budget_seconds, double wait_limit)
+    : device_(device), budget_(budget_seconds), wait_limit_(wait_limit) {}
 
 SubmitQueue::~SubmitQueue() {
   settle();
@@ -73,7 +74,31 @@ void SubmitQueue::lost(const std::string& label) {
   std::terminate();  // check() throws for this code
 }
 
+VkResult SubmitQueue::wait_for(VkFence fence) const {
+  // In slices, because a driver may take a long limit for none, or return early.
+  constexpr double kSlice = 1;
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
+    const double left = wait_limit_ - seconds_between(start, std::chrono::steady_clock::now());
+    if (left <= 0) return VK_TIMEOUT;
+    const auto slice = static_cast<std::uint64_t>(1e9 * std::min(left, kSlice));
+    const VkResult result = device_.table.vkWaitForFences(device_.logical.device, 1, &fence, VK_TRUE, slice);
+    if (result != VK_TIMEOUT) return result;
+  }
+}
+
+void SubmitQueue::hung(const std::string& label) {
+  hung_ = label;
+  device_.logical.abandoned = true;
+  fail(ErrorCode::kDeviceLost,
+       "\"{}\" on {} was not over after {:.3g} s: the device, or its driver, hangs. Resume from the last checkpoint, "
+       "in a "
+       "new process; `fabula check` looks for the kernel that it was",
+       label, device_.profile().name, wait_limit_);
+}
+
 void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) {
+  if (!hung_.empty()) hung(hung_);
   if (lost_) lost(label);
   while (in_flight_.size() >= kMaxInFlight) wait_oldest();
   std::vector<VkCommandBuffer> commands;
@@ -98,10 +123,12 @@ void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) 
 }
 
 void SubmitQueue::wait_oldest() {
+  if (!hung_.empty()) hung(hung_);
   InFlight& oldest = in_flight_.front();
   const VkFence fence = oldest.fence.get();
   const bool was_done = device_.table.vkGetFenceStatus(device_.logical.device, fence) == VK_SUCCESS;
-  const VkResult result = device_.table.vkWaitForFences(device_.logical.device, 1, &fence, VK_TRUE, UINT64_MAX);
+  const VkResult result = wait_for(fence);
+  if (result == VK_TIMEOUT) hung(oldest.label);
   if (result == VK_ERROR_DEVICE_LOST) lost(oldest.label);
   check(result, "waiting for \"" + oldest.label + "\"");
   const auto now = std::chrono::steady_clock::now();
@@ -151,11 +178,15 @@ void SubmitQueue::settle() noexcept {
   // Fences are tried one by one; where a wait fails (a lost device) the driver's own idle wait is what remains.
   bool failed = false;
   for (const InFlight& flight : in_flight_) {
-    const VkFence fence = flight.fence.get();
-    if (device_.table.vkWaitForFences(device_.logical.device, 1, &fence, VK_TRUE, UINT64_MAX) != VK_SUCCESS)
-      failed = true;
+    if (device_.logical.abandoned) break;
+    const VkResult result = wait_for(flight.fence.get());
+    failed = failed || result != VK_SUCCESS;
+    if (result != VK_TIMEOUT) continue;
+    hung_ = flight.label;
+    device_.logical.abandoned = true;
   }
-  if (failed) device_.table.vkDeviceWaitIdle(device_.logical.device);
+  // Of a lost device this returns at once, and says that what it used may go.
+  if (failed && !device_.logical.abandoned) device_.table.vkDeviceWaitIdle(device_.logical.device);
   in_flight_.clear();
 }
 

@@ -25,7 +25,8 @@ struct Segment {
 /// computed.
 class SubmitQueue {
  public:
-  SubmitQueue(Device::Impl& device, double budget_seconds);
+  /// No wait takes longer than `wait_limit` seconds: then the device counts as lost.
+  SubmitQueue(Device::Impl& device, double budget_seconds, double wait_limit);
   ~SubmitQueue();
 
   /// The ticket of the last submission made: wait() for it, and the lists have run.
@@ -35,7 +36,8 @@ class SubmitQueue {
   void wait(std::uint64_t ticket);
   /// Whether a ticket's submission is over, without waiting.
   bool is_over(std::uint64_t ticket) const;
-  /// Waits like wait(), for destructors: errors end the waiting silently.
+  /// Waits like wait(), for destructors: errors end the waiting silently. A device that does not answer is abandoned:
+  /// see LogicalDevice.
   void settle() noexcept;
   /// Submits one command buffer after everything else and waits for it.
   void run_now(VkCommandBuffer commands, const std::string& label);
@@ -58,16 +60,20 @@ class SubmitQueue {
   void wait_oldest();
   void learn(const InFlight& done, double seconds, bool upper_bound_only);
   FenceHandle take_fence();
+  /// Bounded; VK_TIMEOUT when the limit has passed.
+  VkResult wait_for(VkFence fence) const;
   [[noreturn]] void lost(const std::string& label);
+  [[noreturn]] void hung(const std::string& label);
 
   Device::Impl& device_;
-  double budget_;
+  double budget_, wait_limit_;
   std::uint32_t ramp_ = 1;  ///< how many unmeasured segments are expected to fill the budget
   std::deque<InFlight> in_flight_;
   std::vector<FenceHandle> free_fences_;
   std::chrono::steady_clock::time_point over_after_{}, over_before_{};  ///< when the last one waited for was over
   std::uint64_t submissions_ = 0;
-  bool lost_ = false;
+  bool lost_ = false;  ///< the driver said so
+  std::string hung_;   ///< what did not come to an end; empty: nothing
 };
 
 }  // namespace fabula::vk

@@ -70,9 +70,11 @@ TEST(Printable, MessagesCarryNoEscapeSequences) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe(ends.data()), 0);
   Redirected error(STDERR_FILENO, ends[1], ends[0]);
+  const LogSink before = set_log_sink(stderr_sink());
   info("{}: \x1b[31m", "a");
   warn("two\nlines\r");
-  ProgressLine().show("step \x1b[2J");
+  log_progress("step \x1b[2J");
+  set_log_sink(before);
   EXPECT_EQ(error.text(), "a: \\x1b[31m\nwarning: two\nlines\\x0d\nstep \\x1b[2J\n");
 }
 

@@ -181,7 +181,7 @@ TEST(BadInput, ShapesThatDisagreeWithTheConfig) {
   write(run + "/config.json", config.dump());
   expect_refusal(fabula(eval(run)), 1, {"token_groups.json: the group map has 17 groups", "head.groups 15"});
   std::filesystem::remove(run + "/token_groups.json");  // such a map follows from the config: now the tensors disagree
-  expect_refusal(fabula(eval(run)), 1, {"lm_head", "[17", "[15", "group_size"});
+  expect_refusal(fabula(eval(run)), 1, {"lm_head", "[17", "[15", "15 groups of 20"});
   config = good;
   config["head"]["map"] = "clustered";
   write(run + "/config.json", config.dump());

@@ -7,6 +7,7 @@
 #include "formats/config_keys.hpp"
 #include "formats/foreign_keys.hpp"
 #include "formats/token_map.hpp"
+#include "log_capture.hpp"
 
 namespace fabula {
 namespace {
@@ -27,13 +28,13 @@ std::string medium(const std::string& more = {}) {
 
 /// What reading the text says on standard error.
 std::string notes_of(const std::string& text) {
-  testing::internal::CaptureStderr();
+  const test::LogCapture log;
   try {
     parse_config(text, "c.json");
   } catch (const Error& error) {
     ADD_FAILURE() << error.what();
   }
-  return testing::internal::GetCapturedStderr();
+  return log.text();
 }
 
 std::string refusal_of(const std::string& text, const std::vector<std::string>& overrides = {}) {

@@ -1,6 +1,7 @@
 // What a run folder is found in when a run goes on: damage is named and nothing is written; what is only a view is made
 // anew; the data goes on where it stopped.
 #include "train/run_folder.hpp"
+#include "log_capture.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -114,9 +115,9 @@ TEST_F(Training, ViewsThatCannotBeWrittenDoNotStopIt) {
   train(*open_device(), "whole");
   std::filesystem::create_directories(path("run/report.html"));
   std::filesystem::create_directories(path("run/metrics.jsonl"));
-  testing::internal::CaptureStderr();
+  const test::LogCapture log;
   EXPECT_EQ(train(*open_device(), "run").step, 12);
-  const std::string said = testing::internal::GetCapturedStderr();
+  const std::string said = log.text();
   for (const char* name : {"report.html", "metrics.jsonl"}) {
     const std::size_t first = said.find(std::string("Training goes on without ") + name);
     EXPECT_NE(first, std::string::npos) << said;

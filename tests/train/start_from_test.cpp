@@ -1,5 +1,6 @@
 // A run starts from weights that exist: what fits is taken to the bit, what does not starts fresh and is said.
 #include "train/start_from.hpp"
+#include "log_capture.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -71,7 +72,7 @@ class Start : public testing::Test {
 
   /// What the program says on the way.
   static std::string train(const Attempt& run) {
-    testing::internal::CaptureStderr();
+    const test::LogCapture log;
     try {
       RunConfig config = parse_config(kConfig, "config", run.set);
       RunFolder folder(path(run.out));
@@ -89,10 +90,10 @@ class Start : public testing::Test {
       options.from = data_options.from;
       Trainer(*device_, config, data, folder, options).run();
     } catch (...) {
-      testing::internal::GetCapturedStderr();
+      log.text();
       throw;
     }
-    return testing::internal::GetCapturedStderr();
+    return log.text();
   }
 
   /// A folder with the source's tensors, each passed through `change`, and the files named.
@@ -281,9 +282,9 @@ TEST_F(Start, AnotherStartOfARunThatGoesOnIsSaid) {
     RunState saved;
     saved.step = 5;
     if (!then.empty()) saved.texts[kStartKey] = then;
-    testing::internal::CaptureStderr();
+    const test::LogCapture log;
     check_same_start(saved, now);
-    return testing::internal::GetCapturedStderr();
+    return log.text();
   };
   EXPECT_EQ(said("a (step 3)", "a"), "");
   EXPECT_EQ(said("a", "a"), "");

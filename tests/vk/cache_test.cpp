@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "log_capture.hpp"
 #include "vk/device_impl.hpp"
 #include "vk/open_device.hpp"
 
@@ -78,9 +79,9 @@ TEST_F(CacheFile, AFolderThatCannotBeMadeCostsNothing) {
 // A link to itself is a folder that nobody may look into, root included.
 TEST_F(CacheFile, AFolderThatCannotBeReadCostsAWarning) {
   fs::create_symlink("cache", dir_ / "cache");
-  testing::internal::CaptureStderr();
+  const test::LogCapture log;
   EXPECT_FALSE(session());
-  const std::string said = testing::internal::GetCapturedStderr();
+  const std::string said = log.text();
   EXPECT_NE(said.find("warning: going on without a cache"), std::string::npos) << said;
   EXPECT_NE(said.find((dir_ / "cache").string()), std::string::npos) << said;
   EXPECT_TRUE(file_.empty());
@@ -90,7 +91,7 @@ TEST_F(CacheFile, WhatCannotBeWrittenIsSaidOnce) {
   std::ofstream(dir_ / "cache") << "a file in the way";
   DeviceOptions options = base_options();
   options.cache_dir = (dir_ / "cache").string();
-  testing::internal::CaptureStderr();
+  const test::LogCapture log;
   {
     const auto device = Device::open(options);
     const Buffer values = upload_new(*device, std::vector<std::uint32_t>(64, 1), "values");
@@ -100,7 +101,7 @@ TEST_F(CacheFile, WhatCannotBeWrittenIsSaidOnce) {
     device->save_pipeline_cache();
     device->save_pipeline_cache();
   }
-  const std::string said = testing::internal::GetCapturedStderr();
+  const std::string said = log.text();
   const std::size_t first = said.find("warning: ");
   EXPECT_NE(first, std::string::npos) << said;
   EXPECT_EQ(said.find("warning: ", first + 1), std::string::npos) << said;
