@@ -32,7 +32,8 @@ Value Graph::add(ValueInfo info) {
     if (!fresh) {
       const ValueInfo& old = values_[static_cast<std::size_t>(it->second.id)];
       ensure(old.shape == info.shape && old.role == info.role && old.shape.dtype == info.shape.dtype,
-             "\"{}\" is declared twice, as {} and as {}", info.name, to_string(old.shape), to_string(info.shape));
+             "\"{}\" is declared twice, as {} {} and as {} {}", info.name, to_string(old.role), to_string(old.shape),
+             to_string(info.role), to_string(info.shape));
       return it->second;
     }
   }

@@ -32,14 +32,20 @@ class Runtime {
   const Workload& workload() const { return workload_; }
   vk::Device& device() { return device_; }
 
-  /// Parameters and states by name; data is dense [rows, cols] without padding. They wait for work in flight.
-  void upload(std::string_view name, std::span<const float> data);
-  void download(std::string_view name, std::span<float> data);
+  /// What the store holds, by name, dense [rows, cols] without padding; waits for work in flight. Numbers are rounded
+  /// to the stored type of floats, words are DType::kU32, and elements of any type are moved as they are stored; `type`
+  /// is what the caller takes them for.
+  void upload(std::string_view name, std::span<const float> numbers);
+  void upload(std::string_view name, std::span<const std::uint32_t> words);
+  void upload(std::string_view name, DType type, std::span<const std::byte> elements);
+  void download(std::string_view name, std::span<float> numbers);
+  void download(std::string_view name, std::span<std::uint32_t> words);
+  void download(std::string_view name, DType type, std::span<std::byte> elements);
 
   /// An input of one graph, dense: its words (of floats, their bits) or its numbers, for the runs submitted from now
   /// on. Does not wait: runs under way have their own copy.
   void set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words);
-  void set_input(std::size_t graph, std::string_view name, std::span<const float> data);
+  void set_input(std::size_t graph, std::string_view name, std::span<const float> numbers);
 
   /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over.
   void submit(std::initializer_list<std::size_t> graphs);
@@ -89,12 +95,17 @@ class Runtime {
   void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side, bool timed);
   /// The side of a run that has not been overwritten yet, when the run is over.
   Side& finished(std::size_t graph, std::optional<std::uint64_t> run);
-  /// Rows of a stored tensor that lie together: where they are on the device.
-  using ChunkVisitor = std::function<void(const Shape&, RowBlock, const vk::Buffer&, std::uint64_t offset)>;
-  /// Visits a parameter or state in chunks of bounded size, after work in flight; `count` numbers are on the host's
-  /// side.
-  void for_each_chunk(std::string_view name, std::size_t count, const ChunkVisitor& visit);
-  const std::uint32_t* readback(std::size_t graph, Value value, std::optional<std::uint64_t> run);
+  /// The stored value of that name, once `bytes` of elements of the host's `type` can be moved up or down.
+  const Workload::Stored& find_stored(std::string_view name, DType type, std::size_t bytes) const;
+  /// Rows of a stored value that lie together, and where they are on the device.
+  using ChunkVisitor = std::function<void(RowBlock, const vk::Buffer&, std::uint64_t offset)>;
+  /// Visits a stored value in chunks of bounded size, after work in flight.
+  void for_each_chunk(const Workload::Stored& stored, const ChunkVisitor& visit);
+  using RowWriter = std::function<void(std::int64_t row, std::byte* to)>;  ///< without its padding
+  using RowReader = std::function<void(std::int64_t row, const std::byte* from)>;
+  void upload_rows(const Workload::Stored& stored, const RowWriter& write);
+  void download_rows(const Workload::Stored& stored, const RowReader& read);
+  const std::byte* kept_rows(std::size_t graph, Value value, std::optional<std::uint64_t> run);
 
   vk::Device& device_;
   Workload workload_;

@@ -52,6 +52,7 @@ class Workload {
     Shape shape;
     Role role;
     Placement placement;
+    std::string graph;  ///< the first one that declares it
   };
   const std::map<std::string, Stored, std::less<>>& stored() const { return stored_; }
   /// Those of the profile's kernel choices that a node of some graph has.
