@@ -47,6 +47,9 @@ Value Graph::parameter(std::string name, Shape shape) {
 Value Graph::state(std::string name, Shape shape) {
   return add({.name = std::move(name), .shape = shape, .role = Role::kState});
 }
+Value Graph::constant(std::string name, Shape shape) {
+  return add({.name = std::move(name), .shape = shape, .role = Role::kConstant});
+}
 Value Graph::input(std::string name, Shape shape, DType dtype) {
   return add({.name = std::move(name), .shape = {shape.rows, shape.cols, dtype}, .role = Role::kInput});
 }
@@ -68,6 +71,11 @@ std::vector<Value> Graph::op(std::string_view name, std::span<const Value> input
         add({.name = node.label + (node.outputs.empty() ? "" : fmt::format(":{}", node.outputs.size())),
              .shape = shape,
              .producer = index}));
+  }
+  for (const std::size_t i : mutated_inputs(*this, node)) {
+    if (i >= node.inputs.size() || !node.inputs[i]) continue;
+    ensure(info(node.inputs[i]).role != Role::kConstant, "{} writes the constant \"{}\"", node.label,
+           this->info(node.inputs[i]).name);
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;

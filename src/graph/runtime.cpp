@@ -17,12 +17,15 @@ vk::KernelKey kernel_of(const Step& step) {
 Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options)
     : device_(device), workload_(std::move(workload)) {
   for (std::uint64_t size : workload_.store_blocks())
-    store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters and optimizer state"));
+    store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "the store"));
   for (std::uint64_t size : workload_.arena_blocks())
     arena_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "activations"));
   for (const vk::Buffer& block : store_) fill(block, 0);  // and what lies between two tensors stays so
   recorded_.resize(workload_.graphs().size());
-  for (std::size_t g = 0; g < recorded_.size(); ++g) allocate(workload_.graphs()[g], recorded_[g]);
+  for (std::size_t g = 0; g < recorded_.size(); ++g) {
+    allocate(workload_.graphs()[g], recorded_[g]);
+    note_what_is_read(workload_.graphs()[g], recorded_[g]);
+  }
   std::vector<vk::KernelKey> kernels;
   for (const PlannedGraph& planned : workload_.graphs())
     for (const Step& step : planned.program.steps)
@@ -45,6 +48,23 @@ void Runtime::allocate(const PlannedGraph& planned, Recorded& recorded) {
     if (planned.readback_bytes > 0)
       side.readback = device_.allocate(planned.readback_bytes, vk::MemoryUse::kReadback, planned.name + " results");
   }
+}
+
+void Runtime::note_what_is_read(const PlannedGraph& planned, Recorded& recorded) {
+  for (const Node& node : planned.graph.nodes())
+    for (const Value input : node.inputs) {
+      if (!input) continue;
+      const ValueInfo& info = planned.graph.info(input);
+      if (info.role == Role::kInput || info.role == Role::kConstant) recorded.not_given.push_back(info.name);
+    }
+}
+
+void Runtime::check_given(const PlannedGraph& planned, const Recorded& recorded) const {
+  if (recorded.not_given.empty()) return;
+  const std::string& name = recorded.not_given.front();
+  const Role role = planned.graph.info(planned.graph.find(name)).role;
+  fail(ErrorCode::kInternal, "graph \"{}\" reads the {} \"{}\", which was never given; Runtime::{} it first",
+       planned.name, to_string(role), name, role == Role::kInput ? "set_input" : "upload");
 }
 
 vk::BufferRange Runtime::resolve(const Recorded& recorded, const Range& range) const {
@@ -99,6 +119,7 @@ void Runtime::record_copies(const PlannedGraph& planned, const Recorded& recorde
 void Runtime::submit(std::initializer_list<std::size_t> graphs) {
   std::vector<vk::CommandList*> lists;
   std::vector<Side*> sides;
+  for (const std::size_t graph : graphs) check_given(workload_.graphs().at(graph), recorded_[graph]);
   for (const std::size_t graph : graphs) {
     Recorded& recorded = recorded_.at(graph);
     Side& side = recorded.side_of(++recorded.runs);

@@ -25,8 +25,8 @@ struct RuntimeOptions {
 /// until the run after the next is submitted.
 class Runtime {
  public:
-  /// Allocates everything, parameters and states as zeros, and records every graph. Throws kOutOfMemory with the sizes
-  /// before anything runs.
+  /// Allocates everything and records every graph. Parameters and states start as zeros; constants and inputs must be
+  /// given before a graph that reads them is submitted. Throws kOutOfMemory with the sizes before anything runs.
   Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options = {});
 
   const Workload& workload() const { return workload_; }
@@ -47,7 +47,8 @@ class Runtime {
   void set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words);
   void set_input(std::size_t graph, std::string_view name, std::span<const float> numbers);
 
-  /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over.
+  /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over. Throws
+  /// kInternal, naming graph and value, for an input or a constant that is read and was never given.
   void submit(std::initializer_list<std::size_t> graphs);
   void wait();
 
@@ -84,12 +85,15 @@ class Runtime {
     std::vector<std::vector<std::uint32_t>> next_inputs;  ///< what the next run reads, by input block
     std::optional<vk::CommandList> list;
     std::array<Side, 2> sides;
+    std::vector<std::string> not_given;  ///< inputs and constants that its nodes read, until the host gives them
     std::uint64_t runs = 0;
     Side& side_of(std::uint64_t run) { return sides[run % 2]; }
     const Side& side_of(std::uint64_t run) const { return sides[run % 2]; }
   };
   vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
   void allocate(const PlannedGraph& planned, Recorded& recorded);
+  void note_what_is_read(const PlannedGraph& planned, Recorded& recorded);
+  void check_given(const PlannedGraph& planned, const Recorded& recorded) const;
   void fill(const vk::Buffer& block, std::uint32_t word);
   void record(const PlannedGraph& planned, Recorded& recorded, bool timed);
   void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side, bool timed);
@@ -101,10 +105,10 @@ class Runtime {
   using ChunkVisitor = std::function<void(RowBlock, const vk::Buffer&, std::uint64_t offset)>;
   /// Visits a stored value in chunks of bounded size, after work in flight.
   void for_each_chunk(const Workload::Stored& stored, const ChunkVisitor& visit);
-  using RowWriter = std::function<void(std::int64_t row, std::byte* to)>;  ///< without its padding
-  using RowReader = std::function<void(std::int64_t row, const std::byte* from)>;
-  void upload_rows(const Workload::Stored& stored, const RowWriter& write);
-  void download_rows(const Workload::Stored& stored, const RowReader& read);
+  using RowWriter = std::function<void(const Shape&, std::int64_t row, std::byte* to)>;  ///< without its padding
+  using RowReader = std::function<void(const Shape&, std::int64_t row, const std::byte* from)>;
+  void upload_rows(std::string_view name, DType type, std::size_t bytes, const RowWriter& write);
+  void download_rows(std::string_view name, DType type, std::size_t bytes, const RowReader& read);
   const std::byte* kept_rows(std::size_t graph, Value value, std::optional<std::uint64_t> run);
 
   vk::Device& device_;

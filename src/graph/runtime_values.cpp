@@ -38,7 +38,7 @@ void decode_row(const Shape& shape, const std::byte* from, float* to) {
 
 const Workload::Stored& Runtime::find_stored(std::string_view name, DType type, std::size_t bytes) const {
   const auto it = workload_.stored().find(name);
-  ensure(it != workload_.stored().end(), "there is no parameter or state \"{}\"", name);
+  ensure(it != workload_.stored().end(), "the store holds no \"{}\"", name);
   const Shape& shape = it->second.shape;
   const bool rounded = type == DType::kF32 && is_float(shape.dtype);
   ensure(type == shape.dtype || rounded, "\"{}\" holds {}, the host's side {}", name, to_string(shape.dtype),
@@ -59,54 +59,54 @@ void Runtime::for_each_chunk(const Workload::Stored& stored, const ChunkVisitor&
             piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.row_bytes()));
 }
 
-void Runtime::upload_rows(const Workload::Stored& stored, const RowWriter& write) {
+void Runtime::upload_rows(std::string_view name, DType type, std::size_t bytes, const RowWriter& write) {
+  const Workload::Stored& stored = find_stored(name, type, bytes);
   const auto row_bytes = static_cast<std::size_t>(stored.shape.row_bytes());
   std::vector<std::byte> rows;
   for_each_chunk(stored, [&](RowBlock block, const vk::Buffer& to, std::uint64_t offset) {
     rows.assign(static_cast<std::size_t>(block.size()) * row_bytes, std::byte{0});
     for (std::int64_t r = block.begin; r < block.end; ++r)
-      write(r, rows.data() + static_cast<std::size_t>(r - block.begin) * row_bytes);
+      write(stored.shape, r, rows.data() + static_cast<std::size_t>(r - block.begin) * row_bytes);
     device_.upload(to, offset, rows);
   });
+  if (stored.role != Role::kConstant) return;
+  for (Recorded& recorded : recorded_) std::erase(recorded.not_given, name);
 }
 
-void Runtime::download_rows(const Workload::Stored& stored, const RowReader& read) {
+void Runtime::download_rows(std::string_view name, DType type, std::size_t bytes, const RowReader& read) {
+  const Workload::Stored& stored = find_stored(name, type, bytes);
   const auto row_bytes = static_cast<std::size_t>(stored.shape.row_bytes());
   std::vector<std::byte> rows;
   for_each_chunk(stored, [&](RowBlock block, const vk::Buffer& from, std::uint64_t offset) {
     rows.resize(static_cast<std::size_t>(block.size()) * row_bytes);
     device_.download(from, offset, rows);
     for (std::int64_t r = block.begin; r < block.end; ++r)
-      read(r, rows.data() + static_cast<std::size_t>(r - block.begin) * row_bytes);
+      read(stored.shape, r, rows.data() + static_cast<std::size_t>(r - block.begin) * row_bytes);
   });
 }
 
 void Runtime::upload(std::string_view name, std::span<const float> numbers) {
-  const Workload::Stored& to = find_stored(name, DType::kF32, numbers.size_bytes());
-  upload_rows(to,
-              [&](std::int64_t row, std::byte* at) { encode_row(to.shape, numbers.data() + row * to.shape.cols, at); });
-}
-
-void Runtime::download(std::string_view name, std::span<float> numbers) {
-  const Workload::Stored& from = find_stored(name, DType::kF32, numbers.size_bytes());
-  download_rows(from, [&](std::int64_t row, const std::byte* at) {
-    decode_row(from.shape, at, numbers.data() + row * from.shape.cols);
+  upload_rows(name, DType::kF32, numbers.size_bytes(), [&](const Shape& shape, std::int64_t row, std::byte* to) {
+    encode_row(shape, numbers.data() + row * shape.cols, to);
   });
 }
 
+void Runtime::download(std::string_view name, std::span<float> numbers) {
+  download_rows(name, DType::kF32, numbers.size_bytes(),
+                [&](const Shape& shape, std::int64_t row, const std::byte* from) {
+                  decode_row(shape, from, numbers.data() + row * shape.cols);
+                });
+}
+
 void Runtime::upload(std::string_view name, DType type, std::span<const std::byte> elements) {
-  const Workload::Stored& to = find_stored(name, type, elements.size());
-  const std::size_t dense = dense_row_bytes(to.shape);
-  upload_rows(to, [&](std::int64_t row, std::byte* at) {
-    std::memcpy(at, elements.data() + static_cast<std::size_t>(row) * dense, dense);
+  upload_rows(name, type, elements.size(), [&](const Shape& shape, std::int64_t row, std::byte* to) {
+    std::memcpy(to, elements.data() + static_cast<std::size_t>(row) * dense_row_bytes(shape), dense_row_bytes(shape));
   });
 }
 
 void Runtime::download(std::string_view name, DType type, std::span<std::byte> elements) {
-  const Workload::Stored& from = find_stored(name, type, elements.size());
-  const std::size_t dense = dense_row_bytes(from.shape);
-  download_rows(from, [&](std::int64_t row, const std::byte* at) {
-    std::memcpy(elements.data() + static_cast<std::size_t>(row) * dense, at, dense);
+  download_rows(name, type, elements.size(), [&](const Shape& shape, std::int64_t row, const std::byte* from) {
+    std::memcpy(elements.data() + static_cast<std::size_t>(row) * dense_row_bytes(shape), from, dense_row_bytes(shape));
   });
 }
 
@@ -129,6 +129,7 @@ void Runtime::set_input(std::size_t graph, std::string_view name, std::span<cons
   ensure(static_cast<std::int64_t>(words.size()) == shape.count(),
          "input \"{}\" of graph \"{}\" is {}, the host's side has {} elements", name, planned.name, to_string(shape),
          words.size());
+  std::erase(recorded_[graph].not_given, name);
   for (const Piece& piece : planned.program.placements[static_cast<std::size_t>(value.id)].pieces) {
     std::uint32_t* to = recorded_[graph].next_inputs[piece.block].data() + piece.offset / 4;
     for (std::int64_t row = piece.row_begin; row < piece.row_end; ++row, to += shape.ld()) {

@@ -26,6 +26,8 @@ std::string_view to_string(Role role) {
       return "parameter";
     case Role::kState:
       return "state";
+    case Role::kConstant:
+      return "constant";
     case Role::kInput:
       return "input";
     case Role::kActivation:

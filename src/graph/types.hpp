@@ -85,8 +85,9 @@ struct Shape {
 std::string to_string(const Shape& shape);
 
 enum class Role : std::uint8_t {
-  kParameter,   ///< trained; lives in the ParameterStore
-  kState,       ///< optimizer state or accumulated gradient; lives in the ParameterStore
+  kParameter,   ///< trained; lives in the store
+  kState,       ///< optimizer state or accumulated gradient; lives in the store
+  kConstant,    ///< given once by the host and never written; lives in the store
   kInput,       ///< written by the host before a run
   kActivation,  ///< lives in the arena, for as long as the plan says
 };

@@ -64,6 +64,8 @@ MemoryReport Workload::report() const {
     const auto bytes = static_cast<std::uint64_t>(stored.shape.bytes());
     if (stored.role == Role::kParameter)
       report.parameters += bytes;
+    else if (stored.role == Role::kConstant)
+      report.constants += bytes;
     else if (name.starts_with(kGradientPrefix))
       report.gradients += bytes;
     else

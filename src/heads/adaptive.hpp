@@ -25,9 +25,9 @@ class AdaptiveHead final : public Head {
   const TokenMap* token_map() const override { return &tokens_.map(); }
   std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
-  std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
+  std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
-  std::vector<InputWords> decode_inputs() const override;
+  std::vector<NamedWords> constants() const override;
 
  private:
   std::size_t clusters() const { return tokens_.map().groups.size(); }

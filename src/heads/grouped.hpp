@@ -30,9 +30,9 @@ class GroupedHead final : public Head {
   const TokenMap* token_map() const override { return &tokens_.map(); }
   std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
-  std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
+  std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
-  std::vector<InputWords> decode_inputs() const override;
+  std::vector<NamedWords> constants() const override;
 
  private:
   struct SlotLoss {
@@ -44,7 +44,6 @@ class GroupedHead final : public Head {
     return use == LossUse::kGradient || options_.modulation != HeadModulation::kScaleShift;
   }
   void declare_parameters();
-  void make_constant_inputs();
   graph::Value class_scores(graph::Graph& graph, graph::Value h, LossUse use) const;  ///< [N, K + G]
   graph::Value shared_logits(graph::Graph& graph, graph::Value h) const;              ///< u [N, S]
   graph::Value low_rank_vector(graph::Graph& graph, graph::Value h) const;            ///< R h [N, r]
@@ -55,7 +54,6 @@ class GroupedHead final : public Head {
   TokenGroups tokens_;
   Options options_;
   std::vector<graph::ParameterSpec> parameters_;
-  std::vector<InputWords> constant_inputs_, constant_gradient_inputs_;  ///< of a batch, the same for every one
 };
 
 }  // namespace fabula::heads

@@ -9,7 +9,13 @@
 
 namespace fabula::models {
 
+void upload_constants(graph::Runtime& runtime, const LanguageModel& model) {
+  for (const heads::NamedWords& constant : model.head().constants())
+    if (runtime.workload().stored().contains(constant.name)) runtime.upload(constant.name, constant.words);
+}
+
 void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std::uint64_t seed) {
+  upload_constants(runtime, model);
   std::uint64_t stream = 0;
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {
@@ -24,6 +30,7 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
 void load_weights(graph::Runtime& runtime, const LanguageModel& model, const ModelTensors& tensors) {
   const ParameterFinder finder = match_tensors(tensors, model.config());
   if (finder.transposed()) log_info(finder.note());
+  upload_constants(runtime, model);
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {
     values.resize(static_cast<std::size_t>(spec.shape.count()));
