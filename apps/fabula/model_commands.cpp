@@ -91,9 +91,7 @@ class EvaluationRun {
   }
   std::int64_t length() const {
     const RunConfig& config = folder_.config();
-    const std::int64_t T = args_.sequence > 0                 ? args_.sequence
-                           : config.train.sequence_length > 0 ? config.train.sequence_length
-                                                              : config.model.n_positions;
+    const std::int64_t T = args_.sequence > 0 ? args_.sequence : config.sequence_length();
     return std::min(T, static_cast<std::int64_t>(data_.file().size()) - 1);
   }
   std::uint64_t batches() const { return static_cast<std::uint64_t>(args_.batches); }
@@ -326,18 +324,13 @@ Json model_json(const infer::ModelFolder& folder) {
             {"tokens", folder.tokenizer().vocab_size()},
             {"rows_without_token", folder.rows_without_token().size()},
             {"head", head_kind_name(c.head.kind)},
-            {"head_in_full", describe_head(c)},
+            {"head_in_full", model.head().describe()},
             {"tie_word_embeddings", c.tie_word_embeddings},
             {"parameters", model.parameter_count()},
             {"body_parameters", model.body_parameter_count()}};
-  if (c.head.kind == HeadKind::kGrouped)
-    json.update(Json{{"groups", c.groups()},
-                     {"group_size", c.slots()},
-                     {"shortlist", c.head.shortlist},
-                     {"modulation", modulation_name(c.head.modulation)},
-                     {"prototypes", c.head.prototypes},
-                     {"map", group_map_name(c.head.map)}});
-  if (c.head.kind == HeadKind::kAdaptive) json["cutoffs"] = c.cutoffs();
+  const Json config = Json::parse(config_json(folder.config()));
+  for (const auto& [key, value] : config["head"].items())
+    if (key != "kind") json[key] = value;
   return json;
 }
 

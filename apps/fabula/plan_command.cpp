@@ -1,6 +1,7 @@
 // What a run takes, before it runs.
 #include <cstdio>
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "base/terminal.hpp"
@@ -15,15 +16,6 @@
 namespace fabula::app {
 namespace {
 
-double mib(std::uint64_t bytes) {
-  return static_cast<double>(bytes) / (1 << 20);
-}
-
-std::string size_text(std::uint64_t bytes) {
-  return bytes < 10ull << 20 ? fmt::format("{:.0f} KiB", static_cast<double>(bytes) / 1024)
-                             : fmt::format("{:.0f} MiB", mib(bytes));
-}
-
 /// The plan of a config's run on a device, and what is said about it.
 class PlanReport {
  public:
@@ -34,7 +26,7 @@ class PlanReport {
         memory_(device.usable_memory()),
         plan_(train::plan_training(profile_, model_, config.train, {.memory = memory_})),
         report_(plan_.workload.report()) {
-    for (const graph::ParameterSpec& spec : model_.head().parameters())
+    for (const graph::ParameterSpec& spec : model_.head().parameters().specs())
       head_bytes_ += static_cast<std::uint64_t>(spec.shape.bytes());
   }
 
@@ -46,9 +38,7 @@ class PlanReport {
   const graph::PlannedGraph& gradients() const { return plan_.workload.graphs()[plan_.overwrite]; }
   const graph::PlannedGraph& apply() const { return plan_.workload.graphs()[plan_.apply]; }
   std::size_t launches() const { return gradients().program.steps.size() + apply().program.steps.size(); }
-  std::int64_t tokens() const {
-    return config_.train.batch_size * config_.train.grad_accumulation * train::sequence_length(config_);
-  }
+  std::int64_t tokens() const { return config_.tokens_per_step(); }
 
   const vk::DeviceProfile& profile_;
   const RunConfig& config_;
@@ -97,8 +87,8 @@ void PlanReport::print_text() const {
   print("a step: {:.2f} GFLOP, {} kernel launches in {} + {} nodes\n", 1e-9 * bench::step_flops(plan_, config_.train),
         launches(), gradients().graph.nodes().size(), apply().graph.nodes().size());
   if (fits()) return;
-  print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(report_.total()),
-        size_text(memory_));
+  print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(report_.total(), 0),
+        size_text(memory_, 0));
   for (const std::string& line : train::memory_advice(profile_, model_, config_.train, memory_)) print("  {}\n", line);
   print("  --compare-heads   (with this command: what every kind of head would take)\n");
   print("  --fit   (with this command: which batch sizes fit)\n");
@@ -135,7 +125,7 @@ void print_fit_text(const vk::DeviceInfo& device, const train::BatchFit& fit, co
                     std::int64_t sequences) {
   const std::uint64_t memory = device.usable_memory();
   print("{}: {} may be used\nlargest batch size: {} without recomputation, {} with --recompute block\n\n",
-        device.profile.name, size_text(memory), fit.none, fit.block);
+        device.profile.name, size_text(memory, 0), fit.none, fit.block);
   print("{:>10} {:>12} {:>12}   {:<10} {:>17} {:>16}\n", "batch size", "none MiB", "block MiB", "fits with",
         "grad_accumulation", "sequences a step");
   const auto cell = [](std::uint64_t value) {

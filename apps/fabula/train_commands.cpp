@@ -11,7 +11,7 @@
 #include "commands.hpp"
 #include "formats/config_io.hpp"
 #include "json_output.hpp"
-#include "models/model.hpp"
+#include "models/body.hpp"
 #include "train/start_from.hpp"
 #include "train/trainer.hpp"
 #include "tuning/tuned_device.hpp"
@@ -73,7 +73,7 @@ std::string lower_rate_command(TrainArgs args, const RunConfig& config, const tr
 
 int train(const TrainArgs& args) {
   RunConfig config = load_config(args.config, args.overrides);
-  models::check_supported(config.model, train::sequence_length(config), true);
+  models::check_supported(config.model, config.sequence_length(), true);
   if (config.model.attn_dropout_left_out)
     info("{}: attn_pdrop is left out and taken as 0: dropout of attention weights is not implemented", args.config);
   if (!args.from.empty()) train::check_other_folder(args.from, args.out);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "bench/head_alone.hpp"
@@ -76,7 +77,7 @@ class Maps {
 };
 
 std::string mib_text(std::uint64_t bytes) {
-  return fmt::format("{:.1f}", static_cast<double>(bytes) / (1 << 20));
+  return fmt::format("{:.1f}", mib(bytes));
 }
 
 /// A row of the table.
@@ -150,7 +151,7 @@ class RowBench {
   void head_alone() {
     try {
       const models::LanguageModel model(config_.model, data_, config_.train.precision);
-      const std::int64_t positions = config_.train.batch_size * train::sequence_length(config_);
+      const std::int64_t positions = config_.train.batch_size * config_.sequence_length();
       graph::Workload workload = plan_head_alone(device_->profile(), model, positions);
       const std::uint64_t bytes = workload.report().total();
       row_.head_alone = mib_text(bytes);

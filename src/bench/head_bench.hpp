@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "bench/table.hpp"
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::bench {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "bench/head_list.hpp"
 #include "bench/machine.hpp"
@@ -11,10 +12,6 @@ namespace fabula::bench {
 namespace {
 
 constexpr std::string_view kHeadScope = "loss/head/";  // labels of the head's nodes, its backward pass included
-
-double mib(std::uint64_t bytes) {
-  return static_cast<double>(bytes) / (1 << 20);
-}
 
 std::uint64_t peak_within(const graph::PlannedGraph& planned, std::string_view scope) {
   const std::vector<graph::Node>& nodes = planned.graph.nodes();
@@ -30,16 +27,6 @@ std::uint64_t peak_within(const graph::PlannedGraph& planned, std::string_view s
     if (nodes[i].label.starts_with(scope)) peak = std::max(peak, alive);
   }
   return static_cast<std::uint64_t>(peak);
-}
-
-/// Logits that a position's loss takes, of each level and product.
-std::int64_t logits_of(const ModelConfig& model) {
-  const HeadConfig& head = model.head;
-  if (head.kind == HeadKind::kAdaptive)  // at most: training leaves out chunks of positions whose labels lie elsewhere
-    return model.vocab_size + static_cast<std::int64_t>(model.clusters().size());
-  if (head.kind != HeadKind::kGrouped) return model.vocab_size;
-  const std::int64_t rank = head.modulation == HeadModulation::kLowRank ? head.rank : 0;
-  return head.shortlist + model.groups() * head.prototypes + model.slots() + rank;
 }
 
 }  // namespace
@@ -65,13 +52,14 @@ void check_body(RunConfig config) {
   config.model.head = HeadConfig{.kind = HeadKind::kFused};
   config.model.tie_word_embeddings = true;
   models::gradient_graph(models::LanguageModel(config.model, {}, config.train.precision), config.train.batch_size,
-                         train::sequence_length(config), models::Gradients::kOverwrite);
+                         config.sequence_length(), models::Gradients::kOverwrite);
 }
 
 StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config) {
   const models::LanguageModel model(config.model, {}, config.train.precision);
-  StepCost cost{.parameters = model.parameter_count(), .logits = logits_of(config.model)};
-  for (const graph::ParameterSpec& spec : model.head().parameters()) cost.head_parameters += spec.shape.count();
+  StepCost cost{.head_parameters = model.head().parameters().count(),
+                .parameters = model.parameter_count(),
+                .logits = model.head().logits()};
   try {
     const train::TrainingPlan plan =
         train::plan_training(profile, model, config.train, {.memory = memory, .with_extras = false});

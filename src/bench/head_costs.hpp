@@ -4,7 +4,7 @@
 
 #include "bench/table.hpp"
 #include "fabula/error.hpp"
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "train/trainer.hpp"
 
 namespace fabula::bench {

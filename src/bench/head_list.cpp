@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "models/language_model.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -18,6 +19,10 @@ bool fits(const RunConfig& config) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
     return false;
   }
+}
+
+std::string description_of(const RunConfig& config) {
+  return models::LanguageModel(config.model).head().describe();
 }
 
 /// Collects the variants of one base.
@@ -91,7 +96,7 @@ std::vector<HeadVariant> head_variants(const RunConfig& base) {
   std::vector<HeadVariant> variants = list.take();
   if (!fits(base)) return variants;
   const bool listed = std::any_of(variants.begin(), variants.end(), [&](const HeadVariant& variant) {
-    return describe_head(variant.config.model) == describe_head(base.model);
+    return description_of(variant.config) == description_of(base);
   });
   if (!listed) variants.insert(variants.begin(), {"configured", base});
   return variants;

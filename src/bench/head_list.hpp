@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 
 namespace fabula::bench {
 

@@ -19,7 +19,7 @@ std::vector<std::string> machine_notes(const vk::Device& device) {
 
 std::string step_note(const RunConfig& config) {
   return fmt::format("{} layers, hidden {}, {} heads, batch {} x {}, {}", config.model.layers, config.model.hidden,
-                     config.model.heads, config.train.batch_size, train::sequence_length(config),
+                     config.model.heads, config.train.batch_size, config.sequence_length(),
                      precision_name(config.train.precision));
 }
 

@@ -14,10 +14,10 @@ constexpr std::int64_t kScheduleSteps = 1 << 20;  // of the learning rate's sche
 
 BenchBatches::BenchBatches(const RunConfig& config, const text::TokenFile* tokens)
     : vocabulary_(static_cast<std::uint32_t>(config.model.vocab_size)),
-      positions_(static_cast<std::size_t>(config.train.batch_size * train::sequence_length(config))) {
+      positions_(static_cast<std::size_t>(config.train.batch_size * config.sequence_length())) {
   if (tokens != nullptr)
     source_.emplace(*tokens, static_cast<std::uint32_t>(config.train.batch_size),
-                    static_cast<std::uint32_t>(train::sequence_length(config)), 1);
+                    static_cast<std::uint32_t>(config.sequence_length()), 1);
 }
 
 text::Batch BenchBatches::batch(std::int64_t number) const {
@@ -57,7 +57,7 @@ StepBench::StepBench(vk::Device& device, const RunConfig& config, const heads::H
 }
 
 std::int64_t StepBench::tokens() const {
-  return config_.train.batch_size * config_.train.grad_accumulation * train::sequence_length(config_);
+  return config_.tokens_per_step();
 }
 
 void StepBench::log(const std::string& name, const train::StepResult& result) const {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "bench/table.hpp"
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::bench {

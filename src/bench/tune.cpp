@@ -98,7 +98,7 @@ class Tuner {
   void measure_evaluation(std::size_t round) {
     const models::LanguageModel model(config_.model, {}, config_.train.precision);
     graph::Workload workload(device_.profile());
-    const std::int64_t T = train::sequence_length(config_);
+    const std::int64_t T = config_.sequence_length();
     const eval::EvaluationGraph evaluation = eval::add_evaluation_graph(workload, model, config_.train.batch_size, T);
     graph::Runtime runtime(device_, std::move(workload), {.timed = true});
     upload_weights(runtime, model);

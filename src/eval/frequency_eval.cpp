@@ -34,7 +34,7 @@ Graph body_graph(const models::LanguageModel& model, std::int64_t batch, std::in
   Graph graph(ops::op_table());
   models::BodyInputs inputs;
   inputs.ids = graph.input("ids", {1, batch * sequence}, DType::kU32);
-  graph.store_as_state(models::body(graph, model.config(), {batch, sequence, false}, inputs), kHidden);
+  graph.store_as_state(model.body().hidden(graph, {batch, sequence, false}, inputs), kHidden);
   return graph;
 }
 

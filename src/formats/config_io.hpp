@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 
 namespace fabula {
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -7,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 
 namespace fabula {
 
@@ -54,16 +55,23 @@ struct AttentionField {
   bool repeated;  ///< attention_types, [[["global", "local"], 6]]; else attention_layers, one name a layer
 };
 
+/// A key's name in each family's config, in the order of kModelFamilies; empty where a family has none.
+using KeyNames = std::array<std::string_view, kModelFamilies.size()>;
+
 struct ConfigKey {
   std::string_view section;  ///< "" for the model, "head", "train"
-  std::string_view gpt2;     ///< the key's name in a GPT-2 config; empty when it has none
-  std::string_view gpt_neo;
+  KeyNames names;            ///< keys of a section have one name
   std::variant<IntegerField, IntegerListField, TokenIdsField, RealField, BooleanField, TextField, ChoiceField,
                AttentionField>
       field;
   std::string_view doc;
+  /// Does it mean anything to this head? Keys that do not are left out on writing. Null: to every head.
+  bool (*applies)(const HeadConfig&) = nullptr;
 
-  std::string_view name(ModelFamily family) const { return family == ModelFamily::kGpt2 ? gpt2 : gpt_neo; }
+  std::string_view name(ModelFamily family) const { return names[static_cast<std::size_t>(family)]; }
+  /// Is it what some family calls it?
+  bool is_called(std::string_view spelling) const;
+  bool applies_to(const HeadConfig& head) const { return applies == nullptr || applies(head); }
   /// With the section: "head.group_size".
   std::string path(ModelFamily family) const;
 };
@@ -71,8 +79,9 @@ struct ConfigKey {
 /// The one table of keys: reading, writing, messages and the reference text come from it.
 std::span<const ConfigKey> config_keys();
 
-/// Does this key mean anything to a head of this kind and modulation? Keys that do not are left out on writing.
-bool key_applies(const ConfigKey& key, const HeadConfig& head);
+/// What a family calls the model's key that some family spells so: ("n_embd", gpt_neo) is "hidden_size". Empty: it has
+/// no such key.
+std::string_view model_key(ModelFamily family, std::string_view spelling);
 
 inline constexpr std::int64_t kMaxLayers = 1024;
 

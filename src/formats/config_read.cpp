@@ -27,6 +27,18 @@ std::string range_text(double min, double max) {
   return fmt::format("from {} to {}", min, max);
 }
 
+/// "gpt2 or gpt_neo"
+std::string family_list(std::string_view before_last) {
+  std::string text;
+  for (std::size_t i = 0; i < kModelFamilies.size(); ++i)
+    text += fmt::format("{}{}",
+                        i == 0                          ? ""
+                        : i + 1 < kModelFamilies.size() ? ", "
+                                                        : before_last,
+                        family_name(kModelFamilies[i]));
+  return text;
+}
+
 // Reads one config text. Every failure names the file (or the override) and the key.
 class ConfigReader {
  public:
@@ -55,7 +67,7 @@ class ConfigReader {
   json root_;
   ConfigNotes notes_;
   ConfigOrigin origin_;
-  ModelFamily family_ = ModelFamily::kGpt2;
+  ModelFamily family_{};
   RunConfig config_;
   std::set<std::string> given_;
 };
@@ -93,18 +105,21 @@ ModelFamily ConfigReader::read_family() const {
     const auto classes = root_.find("architectures");
     if (classes != root_.end() && classes->is_array() && classes->size() == 1 && classes->front().is_string()) {
       const std::string name = classes->front().get<std::string>();
-      if (name == "GPT2LMHeadModel" || name == "GPT2DoubleHeadsModel" || name == "GPT2Model") return ModelFamily::kGpt2;
-      if (name == "GPTNeoForCausalLM" || name == "GPTNeoModel") return ModelFamily::kGptNeo;
+      for (const ModelFamily family : kModelFamilies) {
+        const auto& others = files_of(family).other_architectures;
+        if (name == files_of(family).architecture || std::find(others.begin(), others.end(), name) != others.end())
+          return family;
+      }
     }
-    fail(ErrorCode::kInvalidArgument, "{}: model_type is missing; set it to gpt2 or gpt_neo", origin_.source);
+    fail(ErrorCode::kInvalidArgument, "{}: model_type is missing; set it to {}", origin_.source, family_list(" or "));
   }
   std::string name = it->is_string() ? it->get<std::string>() : "";
   if (name.starts_with(kOwnPrefix)) name.erase(0, kOwnPrefix.size());
-  for (const ModelFamily family : {ModelFamily::kGpt2, ModelFamily::kGptNeo}) {
+  for (const ModelFamily family : kModelFamilies) {
     if (name == family_name(family)) return family;
   }
-  fail(ErrorCode::kUnsupported, "{} is {}; fabula has gpt2 and gpt_neo", origin_.where("model_type"),
-       json_excerpt(*it));
+  fail(ErrorCode::kUnsupported, "{} is {}; fabula has {}", origin_.where("model_type"), json_excerpt(*it),
+       family_list(" and "));
 }
 
 // An integer, or a real without a fraction (1e6); nothing for anything else.
@@ -214,7 +229,7 @@ std::vector<AttentionKind> ConfigReader::attention_patterns(const json& value) c
 }
 
 void ConfigReader::read_attention() {
-  if (family_ != ModelFamily::kGptNeo) return;
+  if (model_key(family_, "attention_types").empty()) return;
   std::vector<AttentionKind>& kinds = config_.model.attention_layers;
   const auto types = root_.find("attention_types");
   const auto layers = root_.find("attention_layers");
@@ -238,12 +253,13 @@ void ConfigReader::read_attention() {
 void ConfigReader::set_dependent_defaults() {
   HeadConfig& head = config_.model.head;
   if (!given_.contains("tie_word_embeddings")) config_.model.tie_word_embeddings = !head.has_map();
-  if (!given_.contains("head.bias")) head.bias = head.kind == HeadKind::kGrouped;
+  if (!given_.contains("head.bias")) head.bias = head.always_biased();
   if (config_.train.dropout >= 0) {
     config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;
     config_.model.attn_dropout = 0;
   } else {
-    config_.model.attn_dropout_left_out = family_ == ModelFamily::kGpt2 && !given_.contains("attn_pdrop");
+    config_.model.attn_dropout_left_out =
+        files_of(family_).unstated_attn_dropout > 0 && !given_.contains(std::string(model_key(family_, "attn_pdrop")));
   }
 }
 
@@ -284,7 +300,7 @@ RunConfig ConfigReader::read() {
   read_attention();
   set_dependent_defaults();
   for (const ConfigKey& key : config_keys())
-    if (notes_ == ConfigNotes::kSaid && given_.contains(key.path(family_)) && !key_applies(key, config_.model.head))
+    if (notes_ == ConfigNotes::kSaid && given_.contains(key.path(family_)) && !key.applies_to(config_.model.head))
       warn("{} is ignored: it means nothing to a head of kind {} as configured", origin_.where(key.path(family_)),
            head_kind_name(config_.model.head.kind));
   validate_config(config_, origin_.source);

@@ -72,7 +72,7 @@ bool is_plain(const ModelConfig& model) {
 void write_identity(ordered_json& root, const ModelConfig& model) {
   if (is_plain(model)) {
     root["model_type"] = family_name(model.family);
-    root["architectures"] = {model.family == ModelFamily::kGpt2 ? "GPT2LMHeadModel" : "GPTNeoForCausalLM"};
+    root["architectures"] = {files_of(model.family).architecture};
     return;
   }
   root["model_type"] = "fabula_" + std::string(family_name(model.family));
@@ -106,7 +106,7 @@ std::string range_text(const ConfigKey& key) {
 std::string default_text(const ConfigKey& key) {
   if (std::holds_alternative<AttentionField>(key.field)) return "";
   std::string text;
-  for (const ModelFamily family : {ModelFamily::kGpt2, ModelFamily::kGptNeo}) {
+  for (const ModelFamily family : kModelFamilies) {
     if (key.name(family).empty()) continue;
     RunConfig config = default_config(family);
     const std::string value = dump_json(std::visit(ValueWriter{config}, key.field));
@@ -120,14 +120,17 @@ std::string default_text(const ConfigKey& key) {
 }
 
 void append_section(std::string& text, std::string_view section) {
-  const bool model = section.empty();
-  text += model ? "| GPT-2 key | GPT-Neo key | type | default | range | meaning |\n|---|---|---|---|---|---|\n"
-                : "| key | type | default | range | meaning |\n|---|---|---|---|---|\n";
+  const std::size_t columns = section.empty() ? kModelFamilies.size() : 1;  // of names
+  for (std::size_t i = 0; i < columns; ++i)
+    text += section.empty() ? fmt::format("| {} key ", files_of(kModelFamilies[i]).title) : "| key ";
+  text += "| type | default | range | meaning |\n|";
+  for (std::size_t i = 0; i < columns + 4; ++i) text += "---|";
+  text += "\n";
   const auto code = [](std::string_view name) { return name.empty() ? std::string("-") : fmt::format("`{}`", name); };
   for (const ConfigKey& key : config_keys()) {
     if (key.section != section) continue;
-    text += model ? fmt::format("| {} | {} ", code(key.gpt2), code(key.gpt_neo)) : fmt::format("| {} ", code(key.gpt2));
-    const std::string default_value = key.gpt2 == "model_type" ? "" : default_text(key);
+    for (std::size_t i = 0; i < columns; ++i) text += fmt::format("| {} ", code(key.names[i]));
+    const std::string default_value = key.is_called("model_type") ? "" : default_text(key);
     text += fmt::format("| {} | {} | {} | {} |\n", type_text(key), default_value, range_text(key), key.doc);
   }
   text += "\n";
@@ -137,24 +140,17 @@ void append_section(std::string& text, std::string_view section) {
 
 std::string config_json(const RunConfig& config) {
   RunConfig copy = config;  // accessors of the table give mutable references
+  copy.model = copy.model.with_head_sizes();
   ordered_json root = ordered_json::object();
   write_identity(root, copy.model);
   for (const ConfigKey& key : config_keys()) {
     const std::string name(key.name(copy.model.family));
-    if (name.empty() || name == "model_type" || !key_applies(key, copy.model.head)) continue;
+    if (name.empty() || name == "model_type" || !key.applies_to(copy.model.head)) continue;
     ordered_json value = std::visit(ValueWriter{copy}, key.field);
     if (key.section.empty()) {
       root[name] = std::move(value);
     } else {
       root[std::string(key.section)][name] = std::move(value);
-    }
-  }
-  if (copy.model.vocab_size > 0) {  // a reader elsewhere need not know the derivation
-    if (copy.model.head.kind == HeadKind::kGrouped) {
-      root["head"]["group_size"] = copy.model.slots();
-      root["head"]["groups"] = copy.model.groups();
-    } else if (copy.model.head.kind == HeadKind::kAdaptive) {
-      root["head"]["cutoffs"] = copy.model.cutoffs();
     }
   }
   root["torch_dtype"] = "float32";

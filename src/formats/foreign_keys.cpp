@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "formats/config_keys.hpp"
+
 namespace fabula {
 namespace {
 
@@ -227,23 +229,24 @@ constexpr std::string_view kTool[] = {
     "use_flash_attn",
 };
 
+/// A name elsewhere and the key as one of the families spells it.
 struct Alias {
-  std::string_view name, gpt2, gpt_neo;
+  std::string_view name, key;
 };
 constexpr Alias kAliases[] = {
-    {"num_attention_heads", "n_head", "num_heads"},
-    {"num_key_value_heads", "n_head", "num_heads"},
-    {"n_heads", "n_head", "num_heads"},
-    {"num_hidden_layers", "n_layer", "num_layers"},
-    {"n_layers", "n_layer", "num_layers"},
-    {"d_model", "n_embd", "hidden_size"},
-    {"ffn_dim", "n_inner", "intermediate_size"},
-    {"n_vocab", "vocab_size", "vocab_size"},
-    {"layer_norm_eps", "layer_norm_epsilon", "layer_norm_epsilon"},
-    {"layernorm_epsilon", "layer_norm_epsilon", "layer_norm_epsilon"},
-    {"hidden_act", "activation_function", "activation_function"},
-    {"tie_embeddings", "tie_word_embeddings", "tie_word_embeddings"},
-    {"tie_weights", "tie_word_embeddings", "tie_word_embeddings"},
+    {"num_attention_heads", "n_head"},
+    {"num_key_value_heads", "n_head"},
+    {"n_heads", "n_head"},
+    {"num_hidden_layers", "n_layer"},
+    {"n_layers", "n_layer"},
+    {"d_model", "n_embd"},
+    {"ffn_dim", "n_inner"},
+    {"n_vocab", "vocab_size"},
+    {"layer_norm_eps", "layer_norm_epsilon"},
+    {"layernorm_epsilon", "layer_norm_epsilon"},
+    {"hidden_act", "activation_function"},
+    {"tie_embeddings", "tie_word_embeddings"},
+    {"tie_weights", "tie_word_embeddings"},
 };
 
 bool holds(std::span<const std::string_view> names, std::string_view name) {
@@ -266,7 +269,7 @@ std::string_view alias_target(std::string_view name, ModelFamily family) {
   const auto alias =
       std::find_if(std::begin(kAliases), std::end(kAliases), [&](const Alias& a) { return a.name == name; });
   if (alias == std::end(kAliases)) return {};
-  return family == ModelFamily::kGpt2 ? alias->gpt2 : alias->gpt_neo;
+  return model_key(family, alias->key);
 }
 
 }  // namespace fabula

@@ -5,167 +5,8 @@
 
 #include "base/ceil_div.hpp"
 #include "base/fail.hpp"
-#include "base/group_plan.hpp"
-#include "formats/config_keys.hpp"
 
 namespace fabula {
-namespace {
-
-// Messages speak of keys as the family's file spells them.
-struct Validator {
-  const RunConfig& config;
-  std::string_view source;
-
-  const ModelConfig& model() const { return config.model; }
-  std::string_view key(std::string_view gpt2, std::string_view gpt_neo) const {
-    return model().family == ModelFamily::kGpt2 ? gpt2 : gpt_neo;
-  }
-
-  void check_body() const {
-    if (model().hidden % model().heads != 0) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: {} is {}, which {} heads do not divide; choose a multiple of {} or another {}", source,
-           key("n_embd", "hidden_size"), model().hidden, model().heads, model().heads, key("n_head", "num_heads"));
-    }
-    check_head_size();
-    if (model().family == ModelFamily::kGptNeo &&
-        static_cast<std::int64_t>(model().attention_layers.size()) != model().layers) {
-      fail(ErrorCode::kInvalidArgument, "{}: attention_types describes {} layers, num_layers is {}", source,
-           model().attention_layers.size(), model().layers);
-    }
-    check_id("bos_token_id", model().bos_token_id);
-    for (const std::int64_t id : model().eos_token_ids) check_id("eos_token_id", id);
-  }
-
-  void check_id(std::string_view name, std::int64_t id) const {
-    if (model().vocab_size > 0 && id >= model().vocab_size) {
-      fail(ErrorCode::kInvalidArgument, "{}: {} is {}, vocab_size is {}; ids end at {}", source, name, id,
-           model().vocab_size, model().vocab_size - 1);
-    }
-  }
-
-  void check_head_size() const {
-    if (model().head_dim() <= kMaxHeadSize) return;
-    std::int64_t least = ceil_div(model().hidden, kMaxHeadSize);
-    while (model().hidden % least != 0) ++least;
-    const std::string_view heads = key("n_head", "num_heads");
-    fail(ErrorCode::kInvalidArgument,
-         "{}: an attention head is too large: {} {} / {} {} = {}, at most {}, {} at least {}", source,
-         key("n_embd", "hidden_size"), model().hidden, heads, model().heads, model().head_dim(), kMaxHeadSize, heads,
-         least);
-  }
-
-  void check_head() const {
-    const HeadConfig& head = model().head;
-    if (head.kind == HeadKind::kGrouped) check_grouped(head);
-    if (head.kind == HeadKind::kAdaptive) check_adaptive(head);
-  }
-
-  void check_grouped(const HeadConfig& head) const {
-    if (model().tie_word_embeddings && head.modulation != HeadModulation::kPerGroup && head.shortlist == 0) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: tie_word_embeddings is true, a grouped head with modulation {} and no shortlist has matrices of its "
-           "own; set it to false or leave it out",
-           source, modulation_name(head.modulation));
-    }
-    if (!head.bias) {
-      fail(ErrorCode::kInvalidArgument, "{}: head.bias is false, a grouped head always has biases; leave the key out",
-           source);
-    }
-    if (head.modulation == HeadModulation::kLowRank && head.rank > model().hidden) {
-      fail(ErrorCode::kInvalidArgument, "{}: head.rank is {}, {} is {}; choose 1 to {}", source, head.rank,
-           key("n_embd", "hidden_size"), model().hidden, model().hidden);
-    }
-    if ((head.map == GroupMap::kFile) != !head.map_file.empty()) {
-      fail(ErrorCode::kInvalidArgument, "{}: head.map is {} and head.map_file is \"{}\"; a map_file goes with map file",
-           source, group_map_name(head.map), head.map_file);
-    }
-    if (model().vocab_size > 0) check_groups(head);
-  }
-
-  void check_groups(const HeadConfig& head) const {
-    if (head.map == GroupMap::kFile && head.group_size == 0) return;  // the file's, which is read later
-    const std::int64_t vocabulary = model().vocab_size, tail = vocabulary - head.shortlist;
-    if (tail < 1) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: head.shortlist is {}, the vocabulary has {} tokens and a grouped head needs a tail; choose 0 to {}, or "
-           "kind full",
-           source, head.shortlist, vocabulary, vocabulary - 1);
-    }
-    if (head.group_size > tail) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: head.group_size is {}, the vocabulary has {} tokens{}; choose 1 to {}, or "
-           "null for {}",
-           source, head.group_size, vocabulary,
-           head.shortlist > 0 ? fmt::format(" and {} beyond the shortlist", tail) : "", tail, default_group_size(tail));
-    }
-    const std::int64_t needed = ceil_div(tail, model().slots());
-    const std::int64_t most = head.map == GroupMap::kIdRanges ? needed : tail;
-    if (head.groups == 0 || (head.groups >= needed && head.groups <= most)) return check_table(head);
-    // needed * slots < 2^49: no overflow, and head.groups is at most 2^24.
-    fail(
-        ErrorCode::kInvalidArgument,
-        "{}: head.groups {} x head.group_size {} = {} {} {} tokens of the vocabulary; head.groups must be {} (or null)",
-        source, head.groups, model().slots(), head.groups * model().slots(),
-        head.groups < needed ? "is fewer than the" : "leaves groups empty with the", tail,
-        most > needed ? fmt::format("{} to {}", needed, most) : std::to_string(needed));
-  }
-
-  // What the grouped matrix products bind whole or count in a kernel's loops.
-  void check_table(const HeadConfig& head) const {
-    constexpr std::int64_t kMostSlots = 1 << 25;
-    if (head.modulation == HeadModulation::kScaleShift) return;
-    if (model().slots() > kMaxGroupedExtent) {
-      fail(ErrorCode::kInvalidArgument, "{}: head.group_size is {}; with modulation {} it is at most {}", source,
-           model().slots(), modulation_name(head.modulation), kMaxGroupedExtent);
-    }
-    if (model().groups() * model().slots() > kMostSlots) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: head.groups {} x head.group_size {} = {} slots; with modulation {} there may be {}: make the groups "
-           "more equal",
-           source, model().groups(), model().slots(), model().groups() * model().slots(),
-           modulation_name(head.modulation), kMostSlots);
-    }
-    const std::int64_t T = config.train.sequence_length > 0 ? config.train.sequence_length : model().n_positions;
-    if (config.train.batch_size * T > kMaxGroupedExtent) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: train.batch_size {} x {} positions = {}; with head.modulation {} at most {} go at once, more by "
-           "train.grad_accumulation",
-           source, config.train.batch_size, T, config.train.batch_size * T, modulation_name(head.modulation),
-           kMaxGroupedExtent);
-    }
-  }
-
-  void check_adaptive(const HeadConfig& head) const {
-    if (model().tie_word_embeddings) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: tie_word_embeddings is true, an adaptive head has matrices of its own; set it to false or leave it out",
-           source);
-    }
-    const std::int64_t vocabulary = model().vocab_size;
-    if (vocabulary == 0) return;
-    if (vocabulary < 2) fail(ErrorCode::kInvalidArgument, "{}: an adaptive head needs at least 2 tokens", source);
-    if (!head.cutoffs.empty() && head.cutoffs.back() >= vocabulary) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: head.cutoffs end at {}, the vocabulary has {} tokens; cutoffs rise from 1 to {} at most", source,
-           head.cutoffs.back(), vocabulary, vocabulary - 1);
-    }
-  }
-
-  void check_training() const {
-    const TrainConfig& train = config.train;
-    if (train.sequence_length > model().n_positions) {
-      fail(ErrorCode::kInvalidArgument, "{}: train.sequence_length is {}, the model has {} {}", source,
-           train.sequence_length, key("n_positions", "max_position_embeddings"), model().n_positions);
-    }
-    if (train.steps == 0 && train.tokens == 0 && train.epochs <= 0) {
-      fail(ErrorCode::kInvalidArgument, "{}: train.steps, train.tokens and train.epochs are all 0; set one of them",
-           source);
-    }
-  }
-};
-
-}  // namespace
 
 AttentionKind ModelConfig::attention(std::int64_t layer) const {
   return attention_layers.empty() ? AttentionKind::kGlobal : attention_layers.at(static_cast<std::size_t>(layer));
@@ -206,41 +47,12 @@ std::vector<ModelConfig::Cluster> ModelConfig::clusters() const {
   return result;
 }
 
-std::string describe_head(const ModelConfig& model) {
-  const HeadConfig& head = model.head;
-  std::string text(head_kind_name(head.kind));
-  if (head.kind == HeadKind::kGrouped) {
-    text += fmt::format(" {}", modulation_name(head.modulation));
-    if (head.modulation == HeadModulation::kLowRank) text += fmt::format(" {}", head.rank);
-    if (head.shortlist > 0) text += fmt::format(", shortlist {}", head.shortlist);
-    text += fmt::format(", {} groups of {}, {}", model.groups(), model.slots(), group_map_name(head.map));
-    if (head.prototypes > 1) text += fmt::format(", {} prototypes", head.prototypes);
-  } else if (head.kind == HeadKind::kAdaptive) {
-    text += fmt::format(", cutoffs {}", fmt::join(model.cutoffs(), " "));
-  }
-  if (model.tie_word_embeddings) text += ", tied";
-  if (head.bias && head.kind != HeadKind::kGrouped) text += ", bias";
-  return text;
-}
-
-RunConfig default_config(ModelFamily family) {
-  RunConfig config;
-  config.model.family = family;
-  if (family == ModelFamily::kGptNeo) {
-    config.model.n_positions = 2048;
-    config.model.hidden = 2048;
-    config.model.layers = 24;
-    config.model.heads = 16;
-    config.model.embd_dropout = config.model.resid_dropout = 0;
-  }
-  return config;
-}
-
-void validate_config(const RunConfig& config, std::string_view source) {
-  const Validator validator{config, source};
-  validator.check_body();
-  validator.check_head();
-  validator.check_training();
+ModelConfig ModelConfig::with_head_sizes() const {
+  ModelConfig copy = *this;
+  if (vocab_size == 0) return copy;
+  if (head.kind == HeadKind::kGrouped) copy.head.group_size = slots(), copy.head.groups = groups();
+  if (head.kind == HeadKind::kAdaptive) copy.head.cutoffs = cutoffs();
+  return copy;
 }
 
 }  // namespace fabula

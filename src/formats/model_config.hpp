@@ -1,22 +1,18 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "formats/model_family.hpp"
 
 namespace fabula {
 
-enum class ModelFamily { kGpt2, kGptNeo };
 enum class AttentionKind { kGlobal, kLocal };
 enum class HeadKind { kFull, kFused, kGrouped, kAdaptive };
 enum class HeadModulation { kScaleShift, kLowRank, kPerGroup };
 enum class GroupMap { kIdRanges, kFrequency, kClustered, kRandom, kFile };
 enum class BiasInit { kUnigram, kZeros };
-/// What the backward pass computes again rather than keeps.
-enum class Recompute { kAuto, kNone, kBlock };
-/// What activations, and the copies of weights that products read, are stored in. Master weights, their gradients, the
-/// optimizer's state, logits, losses and all sums are fp32.
-enum class Precision { kFp32, kBf16, kFp16 };
-
 /// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots(), groups() and cutoffs().
 struct HeadConfig {
   HeadKind kind = HeadKind::kFull;
@@ -35,6 +31,8 @@ struct HeadConfig {
 
   /// Does the head look a token up in two steps, by a TokenMap?
   bool has_map() const { return kind == HeadKind::kGrouped || kind == HeadKind::kAdaptive; }
+  /// Has it output biases whatever `bias` says?
+  bool always_biased() const { return kind == HeadKind::kGrouped; }
 };
 
 /// Most tokens of a vocabulary: a kernel's invocation passes twice over its part of a row of logits, a vec4 in 128, in
@@ -78,63 +76,14 @@ struct ModelConfig {
     std::int64_t tokens, projection;  ///< its size; the numbers that D is projected to
   };
   std::vector<Cluster> clusters() const;  ///< behind the first cutoff
+  /// With the head's derived sizes in the place of what says that they are derived: for readers that do not know how.
+  ModelConfig with_head_sizes() const;
 };
-
-/// How to train it. Units: steps are optimizer steps; one step sees batch_size * grad_accumulation * sequence_length
-/// tokens.
-struct TrainConfig {
-  std::int64_t batch_size = 16;
-  std::int64_t sequence_length = 0;  ///< 0: the model's n_positions
-  std::int64_t grad_accumulation = 1;
-  Precision precision = Precision::kFp32;
-  Recompute recompute = Recompute::kAuto;  ///< changes no number
-  std::int64_t steps = 0;                  ///< 0: tokens says how long
-  std::int64_t tokens = 0;                 ///< 0: epochs says
-  double epochs = 1;
-  double learning_rate = 1e-3;
-  double min_lr_ratio = 0.1;
-  std::int64_t warmup_steps = 100;
-  double weight_decay = 0.1;
-  double beta1 = 0.9;
-  double beta2 = 0.95;
-  double epsilon = 1e-8;
-  double clip_norm = 1;  ///< 0: no clipping
-  double dropout = -1;   ///< -1: as the model says; else it has replaced the model's on reading
-  std::int64_t seed = 1;
-  std::int64_t eval_every = 100;  ///< 0: never, here and below
-  std::int64_t eval_batches = 8;
-  std::int64_t sample_every = 200;
-  std::int64_t sample_tokens = 120;
-  double sample_temperature = 0.8;
-  std::string sample_prompt = "Once upon a time";
-  std::int64_t save_every = 200;
-  std::int64_t log_every = 10;
-};
-
-struct RunConfig {
-  ModelConfig model;
-  TrainConfig train;
-};
-
-/// The defaults of a family: what Hugging Face's configuration class of that name assumes, but no dropout of attention
-/// weights, which training has not, and vocab_size 0.
-RunConfig default_config(ModelFamily family);
 
 /// S of `tokens` tokens in groups where nothing else is said: ceil(sqrt(tokens)).
 std::int64_t default_group_size(std::int64_t tokens);
 
-std::string_view family_name(ModelFamily family);             ///< "gpt2", "gpt_neo"
 std::string_view head_kind_name(HeadKind kind);               ///< "full", "fused", "grouped", "adaptive"
 std::string_view modulation_name(HeadModulation modulation);  ///< "scale_shift", ...
 std::string_view group_map_name(GroupMap map);                ///< "id_ranges", ...
-std::string_view recompute_name(Recompute recompute);         ///< "auto", "none", "block"
-std::string_view precision_name(Precision precision);         ///< "fp32", "bf16", "fp16"
-/// A head in a few words, its sizes included: "grouped per_group, shortlist 512, 224 groups of 223, clustered, tied".
-std::string describe_head(const ModelConfig& model);
-
-/// Checks what concerns more than one key: divisibility, the size of an attention head, G*S against V, sequence length
-/// against positions. `source` names the file in messages. Error kInvalidArgument. Called on reading; call it again
-/// after setting vocab_size from a tokenizer.
-void validate_config(const RunConfig& config, std::string_view source);
-
 }  // namespace fabula

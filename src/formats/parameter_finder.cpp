@@ -8,20 +8,9 @@
 namespace fabula {
 namespace {
 
-constexpr std::string_view kPrefix = "transformer.";
 /// What torch.compile, DataParallel and FSDP name the module that they wrap.
 constexpr std::array<std::string_view, 4> kWrappers = {"_orig_mod", "module", "_fsdp_wrapped_module",
                                                        "_checkpoint_wrapped_module"};
-
-/// Is it the matrix of a linear layer of a block? Those are what Conv1D and nn.Linear keep in different orientations.
-bool is_linear_matrix(std::string_view name) {
-  for (const std::string_view end :
-       {".attn.c_attn.weight", ".attn.c_proj.weight", ".mlp.c_fc.weight", ".mlp.c_proj.weight",
-        ".attn.attention.q_proj.weight", ".attn.attention.k_proj.weight", ".attn.attention.v_proj.weight",
-        ".attn.attention.out_proj.weight"})
-    if (name.ends_with(end)) return true;
-  return false;
-}
 
 std::vector<std::int64_t> reversed(std::vector<std::int64_t> shape) {
   std::reverse(shape.begin(), shape.end());
@@ -44,21 +33,27 @@ std::string without_wrappers(std::string_view name) {
   return result;
 }
 
-ParameterFinder::ParameterFinder(const ModelTensors& tensors, const std::vector<TensorSpec>& specs)
-    : tensors_(&tensors) {
+ParameterFinder::ParameterFinder(const ModelTensors& tensors, std::vector<TensorSpec> specs)
+    : tensors_(&tensors), specs_(std::move(specs)) {
+  for (std::size_t i = 0; i < specs_.size(); ++i) spec_of_[specs_[i].name] = i;
   for (const std::string& name : tensors.names()) {
     const auto [other, is_new] = names_.emplace(without_wrappers(name), name);
     if (!is_new)
       fail(ErrorCode::kFormat, "{}: tensors \"{}\" and \"{}\" are both \"{}\"; which of the two counts is unknown",
            tensors.path().string(), other->second, name, other->first);
   }
-  find_orientation(specs);
+  find_orientation();
 }
 
-void ParameterFinder::find_orientation(const std::vector<TensorSpec>& specs) {
+const TensorSpec* ParameterFinder::find(std::string_view parameter) const {
+  const auto it = spec_of_.find(parameter);
+  return it == spec_of_.end() ? nullptr : &specs_[it->second];
+}
+
+void ParameterFinder::find_orientation() {
   bool straight = false;
-  for (const TensorSpec& spec : specs) {
-    const std::string* name = is_linear_matrix(spec.name) ? name_of(spec.name) : nullptr;
+  for (const TensorSpec& spec : specs_) {
+    const std::string* name = spec.linear ? name_of(spec.name) : nullptr;
     if (name == nullptr) continue;
     const std::vector<std::int64_t>& shape = tensors_->info(*name).shape;
     if (shape == spec.shape) {
@@ -72,21 +67,43 @@ void ParameterFinder::find_orientation(const std::vector<TensorSpec>& specs) {
 
 const std::string* ParameterFinder::name_of(std::string_view parameter) const {
   auto it = names_.find(parameter);
-  if (it == names_.end() && parameter.starts_with(kPrefix)) it = names_.find(parameter.substr(kPrefix.size()));
+  const TensorSpec* spec = it == names_.end() ? find(parameter) : nullptr;
+  if (spec && !spec->bare_name.empty()) it = names_.find(spec->bare_name);
   return it == names_.end() ? nullptr : &it->second;
+}
+
+bool ParameterFinder::is_turned(std::string_view parameter) const {
+  const TensorSpec* spec = find(parameter);
+  return transposed_ && spec && spec->linear;
+}
+
+const TensorSpec* ParameterFinder::repeated(std::string_view plain) const {
+  const auto it =
+      std::find_if(specs_.begin(), specs_.end(), [&](const auto& spec) { return spec.repeated_as == plain; });
+  return it == specs_.end() || plain.empty() ? nullptr : &*it;
+}
+
+bool ParameterFinder::repeats(std::string_view plain) const {
+  const TensorSpec* spec = repeated(plain);
+  const auto copy = names_.find(plain);
+  const std::string* original = spec ? name_of(spec->name) : nullptr;
+  if (copy == names_.end() || original == nullptr) return false;
+  const auto left = tensors_->raw(copy->second), right = tensors_->raw(*original);
+  return tensors_->info(copy->second).shape == tensors_->info(*original).shape &&
+         std::equal(left.begin(), left.end(), right.begin(), right.end());
 }
 
 std::vector<std::int64_t> ParameterFinder::shape_of(std::string_view parameter) const {
   const std::string* name = name_of(parameter);
   if (name == nullptr) fail(ErrorCode::kNotFound, "{}: has no tensor \"{}\"", tensors_->path().string(), parameter);
   const std::vector<std::int64_t>& shape = tensors_->info(*name).shape;
-  return transposed_ && is_linear_matrix(parameter) ? reversed(shape) : shape;
+  return is_turned(parameter) ? reversed(shape) : shape;
 }
 
 void ParameterFinder::read(std::string_view parameter, std::span<float> out) const {
   const std::vector<std::int64_t> shape = shape_of(parameter);
   const std::string& name = *name_of(parameter);
-  if (!transposed_ || !is_linear_matrix(parameter)) return tensors_->read_f32(name, out);
+  if (!is_turned(parameter)) return tensors_->read_f32(name, out);
   ensure(shape.size() == 2 && static_cast<std::int64_t>(out.size()) == shape[0] * shape[1],
          "tensor \"{}\" is transposed, {} numbers of it were asked for", name, out.size());
   const auto rows = static_cast<std::size_t>(shape[0]), cols = static_cast<std::size_t>(shape[1]);

@@ -56,7 +56,7 @@ class Judge {
   bool is_misplaced(const std::string& key) const {
     if (origin_.foreign) return false;
     return std::any_of(config_keys().begin(), config_keys().end(),
-                       [&](const ConfigKey& k) { return !k.section.empty() && k.gpt2 == key; });
+                       [&](const ConfigKey& k) { return !k.section.empty() && k.is_called(key); });
   }
 
   bool is_fixed(const std::string& key, const json& value) {
@@ -85,7 +85,7 @@ class Judge {
   bool is_alias(const std::string& key, const json& value) {
     std::string target(alias_target(key, family_));
     for (const ConfigKey& other : config_keys())
-      if (other.section.empty() && (key == other.gpt2 || key == other.gpt_neo)) target = other.name(family_);
+      if (other.section.empty() && other.is_called(key)) target = other.name(family_);
     const auto it = root_.find(target);
     if (target.empty() || it == root_.end()) return false;
     if (value == *it)
@@ -101,7 +101,7 @@ class Judge {
     const std::string path = (section.empty() ? key : std::string(section) + "." + key).substr(0, kMaxKeyShown);
     const std::string start = origin_.start(path);
     for (const ConfigKey& other : config_keys()) {
-      if (key != other.gpt2 && key != other.gpt_neo) continue;
+      if (!other.is_called(key)) continue;
       if (other.name(family_).empty())
         return refuse(ErrorCode::kInvalidArgument, fmt::format("{}: \"{}\" means nothing to a {} model; remove it",
                                                                start, key, family_name(family_)));

@@ -1,9 +1,12 @@
 #pragma once
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "graph/types.hpp"
+#include "graph/graph.hpp"
 
 namespace fabula::graph {
 
@@ -15,14 +18,43 @@ enum class Init : std::uint8_t {
   kValues,  ///< as ParameterSpec::values says
 };
 
-/// A trained tensor as a model or a head declares it: what the store allocates, the optimizer treats and files hold.
+/// What the rows of a table stand for, where its first ones are a smaller table.
+enum class RowsOf : std::uint8_t { kFeatures, kTokens, kPositions };
+
+/// A tensor as a model's body or head declares it, once: what the store allocates, the optimizer treats and files hold.
 struct ParameterSpec {
-  std::string name;  ///< the tensor's name in model.safetensors
-  Shape shape;
+  std::string name;        ///< in graphs and in files; a fresh tensor's random stream is keyed by it
+  Shape shape;             ///< in the store
+  bool is_vector = false;  ///< files give it as [n], the store has [1, n]
+  bool is_linear = false;  ///< matrix of a linear layer, which other programs may keep transposed
+  RowsOf rows = RowsOf::kFeatures;
   Init init = Init::kNormal;
   double init_std = 0.02;  ///< of Init::kNormal
+  bool trained = true;     ///< has a gradient and moments
   bool decay = true;       ///< takes weight decay (matrices do; biases, norms, the head's scale and shift do not)
   std::shared_ptr<const std::vector<float>> values = {};  ///< of Init::kValues: shape.count() numbers, row by row
+
+  std::vector<std::int64_t> file_shape() const {
+    return is_vector ? std::vector{shape.cols} : std::vector{shape.rows, shape.cols};
+  }
+};
+
+/// The tensors of a model, or of a part of it, by name and in the order of its files.
+class ParameterSet {
+ public:
+  /// Throws kInternal for a name that is there already.
+  void add(ParameterSpec spec);
+  const std::vector<ParameterSpec>& specs() const { return specs_; }
+  /// Throws kInternal, naming it, for one that was not declared.
+  const ParameterSpec& find(std::string_view name) const;
+  /// The parameter of that name in a graph.
+  Value in(Graph& graph, std::string_view name) const { return value_of(graph, find(name)); }
+  static Value value_of(Graph& graph, const ParameterSpec& spec) { return graph.parameter(spec.name, spec.shape); }
+  std::int64_t count() const;  ///< numbers in all of them
+
+ private:
+  std::vector<ParameterSpec> specs_;
+  std::map<std::string, std::size_t, std::less<>> index_;
 };
 
 }  // namespace fabula::graph

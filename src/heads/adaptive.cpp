@@ -37,41 +37,47 @@ AdaptiveHead::AdaptiveHead(TokenGroups tokens, Options options)
     fail(ErrorCode::kInvalidArgument, "adaptive head: hidden size {} and {} projections for {} clusters",
          options_.hidden, options_.projections.size(), clusters());
   const LevelLogProbs start = level_log_probs(tokens_, options_.counts);
-  parameters_.push_back(
-      {.name = kHeadWeight, .shape = {tokens_.classes(), options_.hidden}, .init_std = options_.init_std});
-  if (options_.bias) parameters_.push_back(bias_spec(kHeadBias, start.classes, tokens_.classes()));
+  const auto matrix = [&](std::string name, std::int64_t rows, std::int64_t cols) {
+    parameters_.add({.name = std::move(name), .shape = {rows, cols}, .init_std = options_.init_std});
+  };
+  matrix(kHeadWeight, tokens_.classes(), options_.hidden);
+  if (options_.bias) parameters_.add(bias_spec(kHeadBias, start.classes, tokens_.classes()));
   std::size_t first = 0;
   for (std::size_t i = 0; i < clusters(); ++i) {
     const auto n = static_cast<std::size_t>(size(i));
-    parameters_.push_back({.name = tail_name(i, "0.weight"),
-                           .shape = {options_.projections[i], options_.hidden},
-                           .init_std = options_.init_std});
-    parameters_.push_back(
-        {.name = tail_name(i, "1.weight"), .shape = {size(i), options_.projections[i]}, .init_std = options_.init_std});
+    matrix(tail_name(i, "0.weight"), options_.projections[i], options_.hidden);
+    matrix(tail_name(i, "1.weight"), size(i), options_.projections[i]);
     if (options_.bias) {
       const std::span<const double> within(start.within);
-      parameters_.push_back(
-          bias_spec(tail_name(i, "1.bias"), within.empty() ? within : within.subspan(first, n), size(i)));
+      parameters_.add(bias_spec(tail_name(i, "1.bias"), within.empty() ? within : within.subspan(first, n), size(i)));
     }
     first += n;
   }
   options_.counts = {};
 }
 
+std::string AdaptiveHead::describe() const {
+  std::string cutoffs;
+  std::int64_t begin = tokens_.shortlist();
+  for (std::size_t i = 0; i < clusters(); begin += size(i++)) cutoffs += fmt::format(" {}", begin);
+  return fmt::format("{}, cutoffs{}{}", head_kind_name(kind()), cutoffs, options_.bias ? ", bias" : "");
+}
+std::int64_t AdaptiveHead::logits() const {
+  return tokens_.vocabulary() + static_cast<std::int64_t>(clusters());  // all clusters; training leaves out most
+}
+
 Value AdaptiveHead::class_scores(Graph& graph, Value h) const {
-  const Value weight = graph.parameter(kHeadWeight, {tokens_.classes(), options_.hidden});
-  const Value bias = options_.bias ? graph.parameter(kHeadBias, {1, tokens_.classes()}) : Value{};
-  return scores(graph, h, weight, bias);
+  const Value bias = options_.bias ? parameters_.in(graph, kHeadBias) : Value{};
+  return scores(graph, h, parameters_.in(graph, kHeadWeight), bias);
 }
 Value AdaptiveHead::projected(Graph& graph, Value h, std::size_t cluster) const {
-  const Value down = graph.parameter(tail_name(cluster, "0.weight"), {options_.projections[cluster], options_.hidden});
-  return product(graph, h, down);
+  return product(graph, h, parameters_.in(graph, tail_name(cluster, "0.weight")));
 }
 Value AdaptiveHead::tail_weight(Graph& graph, std::size_t cluster) const {
-  return graph.parameter(tail_name(cluster, "1.weight"), {size(cluster), options_.projections[cluster]});
+  return parameters_.in(graph, tail_name(cluster, "1.weight"));
 }
 Value AdaptiveHead::tail_bias(Graph& graph, std::size_t cluster) const {
-  return options_.bias ? graph.parameter(tail_name(cluster, "1.bias"), {1, size(cluster)}) : Value{};
+  return options_.bias ? parameters_.in(graph, tail_name(cluster, "1.bias")) : Value{};
 }
 
 HeadLoss AdaptiveHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {

@@ -23,7 +23,8 @@ class AdaptiveHead final : public Head {
   HeadKind kind() const override { return HeadKind::kAdaptive; }
   std::int64_t vocabulary() const override { return tokens_.vocabulary(); }
   const TokenMap* token_map() const override { return &tokens_.map(); }
-  std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
+  std::string describe() const override;
+  std::int64_t logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
@@ -38,7 +39,6 @@ class AdaptiveHead final : public Head {
   graph::Value tail_bias(graph::Graph& graph, std::size_t cluster) const;  ///< absent where there is none
   TokenGroups tokens_;
   Options options_;
-  std::vector<graph::ParameterSpec> parameters_;
 };
 
 }  // namespace fabula::heads

@@ -7,8 +7,6 @@
 namespace fabula::heads {
 using graph::DType;
 using graph::Graph;
-using graph::ParameterSpec;
-using graph::Shape;
 using graph::Value;
 
 namespace {
@@ -23,18 +21,28 @@ FullHead::FullHead(Options options) : options_(std::move(options)) {
          options_.vocabulary, options_.hidden);
   }
   if (!options_.tied) {
-    parameters_.push_back(
-        {.name = kWeight, .shape = {options_.vocabulary, options_.hidden}, .init_std = options_.init_std});
+    parameters_.add({.name = kWeight,
+                     .shape = {options_.vocabulary, options_.hidden},
+                     .rows = graph::RowsOf::kTokens,
+                     .init_std = options_.init_std});
   }
-  if (options_.bias) parameters_.push_back(bias_spec(kBias, unigram_log_probs(options_.counts), options_.vocabulary));
+  if (options_.bias) {
+    graph::ParameterSpec bias = bias_spec(kBias, unigram_log_probs(options_.counts), options_.vocabulary);
+    bias.rows = graph::RowsOf::kTokens;
+    parameters_.add(std::move(bias));
+  }
   options_.counts = {};
 }
 
+std::string FullHead::describe() const {
+  return fmt::format("{}{}{}", head_kind_name(kind()), options_.tied ? ", tied" : "", options_.bias ? ", bias" : "");
+}
+
 Value FullHead::weight(Graph& graph) const {
-  return graph.parameter(options_.tied ? options_.embedding : kWeight, {options_.vocabulary, options_.hidden});
+  return options_.tied ? graph::ParameterSet::value_of(graph, options_.embedding) : parameters_.in(graph, kWeight);
 }
 Value FullHead::bias(Graph& graph) const {
-  return options_.bias ? graph.parameter(kBias, {1, options_.vocabulary}) : Value{};
+  return options_.bias ? parameters_.in(graph, kBias) : Value{};
 }
 Value FullHead::logits(Graph& graph, Value h) const {
   return scores(graph, h, weight(graph), bias(graph));

@@ -12,7 +12,7 @@ class FullHead final : public Head {
   struct Options {
     std::int64_t vocabulary = 0, hidden = 0;  ///< V, D
     bool tied = false;                        ///< W is the parameter `embedding`
-    std::string embedding = {};
+    graph::ParameterSpec embedding = {};
     bool bias = false;                           ///< lm_head.bias [1, V]
     std::span<const std::uint64_t> counts = {};  ///< of tokens, for the bias to start from; empty: zeros
     bool fused = false;                          ///< HeadKind::kFused
@@ -22,7 +22,8 @@ class FullHead final : public Head {
 
   HeadKind kind() const override { return options_.fused ? HeadKind::kFused : HeadKind::kFull; }
   std::int64_t vocabulary() const override { return options_.vocabulary; }
-  std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
+  std::string describe() const override;
+  std::int64_t logits() const override { return options_.vocabulary; }
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
@@ -32,7 +33,6 @@ class FullHead final : public Head {
   graph::Value bias(graph::Graph& graph) const;  ///< absent where there is none
   graph::Value logits(graph::Graph& graph, graph::Value h) const;
   Options options_;
-  std::vector<graph::ParameterSpec> parameters_;
 };
 
 }  // namespace fabula::heads

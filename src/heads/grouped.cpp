@@ -56,7 +56,7 @@ void GroupedHead::declare_parameters() {
   const std::int64_t c = options_.prototypes;
   const LevelLogProbs start = level_log_probs(tokens_, options_.counts);
   const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t cols) {
-    parameters_.push_back({.name = name, .shape = {rows, cols}, .init_std = options_.init_std});
+    parameters_.add({.name = name, .shape = {rows, cols}, .init_std = options_.init_std});
   };
   matrix(kGroupWeight, (tied_shortlist() ? 0 : K) + G * c, D);
   std::vector<double> group_bias;
@@ -65,11 +65,11 @@ void GroupedHead::declare_parameters() {
     group_bias.insert(group_bias.end(), in_shortlist ? 1 : static_cast<std::size_t>(c),
                       start.classes[i] - (in_shortlist ? 0 : std::log(static_cast<double>(c))));
   }
-  parameters_.push_back(bias_spec(kGroupBias, group_bias, K + G * c));
+  parameters_.add(bias_spec(kGroupBias, group_bias, K + G * c));
   if (options_.modulation != HeadModulation::kPerGroup) {
     matrix(kSharedWeight, S, D);
-    parameters_.push_back(bias_spec(kSharedBias, {}, S));
-    parameters_.push_back({.name = kScale, .shape = {G, S}, .init = Init::kOnes, .decay = false});
+    parameters_.add(bias_spec(kSharedBias, {}, S));
+    parameters_.add({.name = kScale, .shape = {G, S}, .init = Init::kOnes, .decay = false});
   } else if (!options_.tied) {
     matrix(kTokenWeight, tokens_.tail(), D);
   }
@@ -83,18 +83,32 @@ void GroupedHead::declare_parameters() {
   }
   graph::ParameterSpec table = bias_spec(kShift, shift, G * S);
   table.shape = {G, S};
-  parameters_.push_back(std::move(table));
+  table.is_vector = false;
+  parameters_.add(std::move(table));
   if (options_.modulation == HeadModulation::kLowRank) {
     matrix(kDown, options_.rank, D);
     matrix(kUp, tokens_.tail(), options_.rank);
   }
 }
 
+std::string GroupedHead::describe() const {
+  std::string text = fmt::format("{} {}", head_kind_name(kind()), modulation_name(options_.modulation));
+  if (options_.modulation == HeadModulation::kLowRank) text += fmt::format(" {}", options_.rank);
+  if (tokens_.shortlist() > 0) text += fmt::format(", shortlist {}", tokens_.shortlist());
+  text += fmt::format(", {} groups of {}, {}", tokens_.groups(), tokens_.slots(), options_.map);
+  if (options_.prototypes > 1) text += fmt::format(", {} prototypes", options_.prototypes);
+  return text + (options_.tied ? ", tied" : "");
+}
+std::int64_t GroupedHead::logits() const {
+  const std::int64_t rank = options_.modulation == HeadModulation::kLowRank ? options_.rank : 0;
+  return tokens_.shortlist() + tokens_.groups() * options_.prototypes + tokens_.slots() + rank;
+}
+
 Value GroupedHead::class_scores(Graph& graph, Value h, LossUse use) const {
-  const std::int64_t K = tokens_.shortlist(), G = tokens_.groups(), c = options_.prototypes, D = options_.hidden;
-  Value weight = graph.parameter(kGroupWeight, {(tied_shortlist() ? 0 : K) + G * c, D});
+  const std::int64_t K = tokens_.shortlist(), c = options_.prototypes;
+  Value weight = parameters_.in(graph, kGroupWeight);
   if (tied_shortlist()) {
-    const Value embedding = graph.parameter(options_.embedding, {tokens_.vocabulary(), D});
+    const Value embedding = graph::ParameterSet::value_of(graph, options_.embedding);
     const Value ids = graph.constant(kShortlist, {1, K, DType::kU32});
     Value order, segments;
     if (use == LossUse::kGradient) {
@@ -103,24 +117,22 @@ Value GroupedHead::class_scores(Graph& graph, Value h, LossUse use) const {
     }
     weight = graph.op1("concat_rows", {graph.op1("embedding", {ids, embedding, order, segments}), weight});
   }
-  const Value all = scores(graph, h, weight, graph.parameter(kGroupBias, {1, K + G * c}));
+  const Value all = scores(graph, h, weight, parameters_.in(graph, kGroupBias));
   if (c == 1) return all;
   return graph.op1("prototype_scores", {all}, {{"plain", double(K)}, {"prototypes", double(c)}});
 }
 
 Value GroupedHead::shared_logits(Graph& graph, Value h) const {
-  const Value weight = graph.parameter(kSharedWeight, {tokens_.slots(), options_.hidden});
-  return scores(graph, h, weight, graph.parameter(kSharedBias, {1, tokens_.slots()}));
+  return scores(graph, h, parameters_.in(graph, kSharedWeight), parameters_.in(graph, kSharedBias));
 }
 Value GroupedHead::low_rank_vector(Graph& graph, Value h) const {
-  return scores(graph, h, graph.parameter(kDown, {options_.rank, options_.hidden}));
+  return scores(graph, h, parameters_.in(graph, kDown));
 }
 Value GroupedHead::token_matrix(Graph& graph) const {
-  if (tied_tokens()) return graph.parameter(options_.embedding, {tokens_.vocabulary(), options_.hidden});
-  return graph.parameter(kTokenWeight, {tokens_.tail(), options_.hidden});
+  return tied_tokens() ? graph::ParameterSet::value_of(graph, options_.embedding) : parameters_.in(graph, kTokenWeight);
 }
 Value GroupedHead::table(Graph& graph, const char* name) const {
-  return graph.parameter(name, {tokens_.groups(), tokens_.slots()});
+  return parameters_.in(graph, name);
 }
 
 GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use) const {

@@ -19,7 +19,8 @@ class GroupedHead final : public Head {
     std::int64_t rank = 32;       ///< r
     std::int64_t prototypes = 1;  ///< c
     bool tied = false;
-    std::string embedding = {};                  ///< the token embedding's name, for a tied head
+    graph::ParameterSpec embedding = {};         ///< the token embedding, for a tied head
+    std::string_view map = {};                   ///< how the map was made, for the description
     std::span<const std::uint64_t> counts = {};  ///< of tokens, for biases to start from; empty: zeros
     double init_std = 0.02;
   };
@@ -28,7 +29,8 @@ class GroupedHead final : public Head {
   HeadKind kind() const override { return HeadKind::kGrouped; }
   std::int64_t vocabulary() const override { return tokens_.vocabulary(); }
   const TokenMap* token_map() const override { return &tokens_.map(); }
-  std::vector<graph::ParameterSpec> parameters() const override { return parameters_; }
+  std::string describe() const override;
+  std::int64_t logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
@@ -53,7 +55,6 @@ class GroupedHead final : public Head {
 
   TokenGroups tokens_;
   Options options_;
-  std::vector<graph::ParameterSpec> parameters_;
 };
 
 }  // namespace fabula::heads

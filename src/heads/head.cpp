@@ -8,11 +8,12 @@
 namespace fabula::heads {
 namespace {
 
-std::unique_ptr<Head> make_full(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
+std::unique_ptr<Head> make_full(const ModelConfig& config, const HeadData& data,
+                                const graph::ParameterSpec& embedding) {
   FullHead::Options options{.vocabulary = config.vocab_size,
                             .hidden = config.hidden,
                             .tied = config.tie_word_embeddings,
-                            .embedding = std::string(embedding),
+                            .embedding = embedding,
                             .bias = config.head.bias,
                             .fused = config.head.kind == HeadKind::kFused,
                             .init_std = config.initializer_range};
@@ -20,7 +21,8 @@ std::unique_ptr<Head> make_full(const ModelConfig& config, const HeadData& data,
   return std::make_unique<FullHead>(std::move(options));
 }
 
-std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
+std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& data,
+                                   const graph::ParameterSpec& embedding) {
   TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size, config.slots(),
                      data.map_source);
   if (tokens.shortlist() != config.head.shortlist || tokens.groups() != config.groups()) {
@@ -34,7 +36,8 @@ std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& da
                                .rank = config.head.rank,
                                .prototypes = config.head.prototypes,
                                .tied = config.tie_word_embeddings,
-                               .embedding = std::string(embedding),
+                               .embedding = embedding,
+                               .map = group_map_name(config.head.map),
                                .init_std = config.initializer_range};
   if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
   return std::make_unique<GroupedHead>(std::move(tokens), std::move(options));
@@ -63,7 +66,8 @@ std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& d
 
 }  // namespace
 
-std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data, std::string_view embedding) {
+std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data,
+                                const graph::ParameterSpec& embedding) {
   if (config.vocab_size < 1)
     fail(ErrorCode::kInvalidArgument, "vocab_size is {}, a head needs at least 1 token", config.vocab_size);
   if (!data.counts.empty() && static_cast<std::int64_t>(data.counts.size()) != config.vocab_size)
@@ -73,9 +77,11 @@ std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data,
       return make_grouped(config, data, embedding);
     case HeadKind::kAdaptive:
       return make_adaptive(config, data);
-    default:
+    case HeadKind::kFull:
+    case HeadKind::kFused:
       return make_full(config, data, embedding);
   }
+  fail(ErrorCode::kInternal, "there is no head of kind {}", static_cast<int>(config.head.kind));
 }
 
 }  // namespace fabula::heads

@@ -54,8 +54,13 @@ class Head {
   virtual HeadKind kind() const = 0;
   virtual std::int64_t vocabulary() const = 0;  ///< V
 
+  /// In a few words, its sizes included: "grouped per_group, shortlist 512, 224 groups of 223, clustered, tied".
+  virtual std::string describe() const = 0;
+  /// Logits that a position's loss takes, of each level and product; at most, where it depends on the labels.
+  virtual std::int64_t logits() const = 0;
+
   /// The tensors that the head adds to the model; a tied matrix belongs to the body and is not among them.
-  virtual std::vector<graph::ParameterSpec> parameters() const = 0;
+  const graph::ParameterSet& parameters() const { return parameters_; }
 
   /// The map of a two-level head, else null.
   virtual const TokenMap* token_map() const { return nullptr; }
@@ -73,12 +78,13 @@ class Head {
 
   /// The constants of the head's graphs: what is the same for every batch. A graph declares those that it reads.
   virtual std::vector<NamedWords> constants() const { return {}; }
+
+ protected:
+  graph::ParameterSet parameters_;
 };
 
-/// The head that a config asks for. `embedding` is the token embedding's tensor name, which a tied head multiplies
-/// with. Throws kInvalidArgument naming the field for sizes that do not fit, kFormat for a map that is not the
-/// config's.
-std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data = {},
-                                std::string_view embedding = "transformer.wte.weight");
+/// The head that a config asks for. `embedding` is the token embedding, which a tied head multiplies with. Throws
+/// kInvalidArgument naming the field for sizes that do not fit, kFormat for a map that is not the config's.
+std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data, const graph::ParameterSpec& embedding);
 
 }  // namespace fabula::heads

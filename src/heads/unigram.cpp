@@ -38,7 +38,8 @@ LevelLogProbs level_log_probs(const TokenGroups& tokens, std::span<const std::ui
 }
 
 graph::ParameterSpec bias_spec(std::string name, std::span<const double> values, std::int64_t n) {
-  graph::ParameterSpec spec{.name = std::move(name), .shape = {1, n}, .init = graph::Init::kZeros, .decay = false};
+  graph::ParameterSpec spec{
+      .name = std::move(name), .shape = {1, n}, .is_vector = true, .init = graph::Init::kZeros, .decay = false};
   if (values.empty()) return spec;
   ensure(static_cast<std::int64_t>(values.size()) == n, "{}: {} starting values for {}", spec.name, values.size(), n);
   spec.init = graph::Init::kValues;

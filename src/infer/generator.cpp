@@ -22,7 +22,7 @@ GenerationGraphs add_generation_graphs(graph::Workload& workload, const models::
     Graph graph(ops::op_table());
     models::BodyInputs inputs;
     inputs.ids = graph.input("ids", {1, T}, DType::kU32);
-    const Value hidden = models::body(graph, model.config(), {1, T, false}, inputs);
+    const Value hidden = model.body().hidden(graph, {1, T, false}, inputs);
     // The last position's row: a look-up in the hidden states.
     const Value row = graph.op1("embedding", {graph.input("row", {1, 1}, DType::kU32), hidden});
     const Value log_probs = model.head().log_probs(graph, row);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "graph/runtime.hpp"
 #include "models/language_model.hpp"
 #include "text/text_ends.hpp"

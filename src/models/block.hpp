@@ -1,40 +1,49 @@
 #pragma once
-#include <string>
+#include <string_view>
 
-#include "models/model.hpp"
+#include "models/body.hpp"
 
-// What one transformer block needs to know, and the parts that the families share.
+// What a body's functions are given, and the parts that families share.
 namespace fabula::models {
 
-/// One layer being built.
-struct BlockCall {
+/// A body being built. Parameters are called by their names within the body.
+struct BodyCall {
   graph::Graph& graph;
   const ModelConfig& config;
+  const Family& family;
+  const graph::ParameterSet& parameters;
   const BodyShape& shape;
   const BodyInputs& inputs;
+
+  graph::Value parameter(std::string_view name) const;
+  /// weight and bias `name`.weight, `name`.bias.
+  graph::Value layer_norm(graph::Value x, std::string_view name) const;
+  /// residual + dropout(x). Sites are numbered: 0 the embedding, then two a layer; each draws from a stream of its own.
+  graph::Value dropout(graph::Value x, graph::Value residual, double p, int site) const;
+};
+
+/// One layer being built. Parameters are called by their names within the block.
+struct BlockCall {
+  const BodyCall& body;
   std::int64_t layer;
 
-  /// The parameter `transformer.h.<layer>.<suffix>`.
-  graph::Value parameter(const std::string& suffix, graph::Shape parameter_shape) const;
+  graph::Graph& graph() const { return body.graph; }
+  const ModelConfig& config() const { return body.config; }
+  graph::Value parameter(std::string_view name) const;
   /// The same as a product reads it: a copy in 16 bits where activations are.
-  graph::Value weight(const std::string& suffix, graph::Shape parameter_shape) const;
-  graph::Value layer_norm(graph::Value x, const std::string& name) const;
+  graph::Value weight(std::string_view name) const;
+  graph::Value layer_norm(graph::Value x, std::string_view name) const;
+  /// Causal attention over q, k, v side by side in one value, or in three.
+  graph::Value attention(std::initializer_list<graph::Value> qkv, std::int64_t window, bool scaled) const;
   /// residual + dropout(a w + bias); `transposed` for weights stored [out, in]. One product where dropout is off.
   graph::Value project_onto(graph::Value residual, graph::Value a, graph::Value weight, graph::Value bias,
                             bool transposed, int site) const;
+
+ private:
+  std::string full(std::string_view name) const;
 };
 
-graph::Value layer_norm(graph::Graph& graph, graph::Value x, const std::string& name, const ModelConfig& config);
-/// Dropout sites are numbered: 0 the embedding, then two a layer. Each draws from a stream of its own.
-graph::Value dropout(graph::Graph& graph, graph::Value x, graph::Value residual, const BodyInputs& inputs, double p,
-                     int stream);
-
-// gpt2.cpp, gpt_neo.cpp
-void gpt2_block_parameters(const ModelConfig& config, const std::string& prefix,
-                           std::vector<graph::ParameterSpec>& into);
-graph::Value gpt2_block(const BlockCall& call, graph::Value x);
-void gpt_neo_block_parameters(const ModelConfig& config, const std::string& prefix,
-                              std::vector<graph::ParameterSpec>& into);
-graph::Value gpt_neo_block(const BlockCall& call, graph::Value x);
+/// A learned vector a position, the parameter wpe.weight [positions, D]: Family::positions.
+graph::Value learned_positions(const BodyCall& call, graph::Value x);
 
 }  // namespace fabula::models

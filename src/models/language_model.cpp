@@ -1,13 +1,21 @@
 #include "models/language_model.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace fabula::models {
 
 LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data, Precision precision)
+    : LanguageModel(config, family_of(config.family), head_data, precision) {}
+
+LanguageModel::LanguageModel(ModelConfig config, const Family& family, const heads::HeadData& head_data,
+                             Precision precision)
     : config_(std::move(config)),
       precision_(precision),
-      head_(heads::make_head(config_, head_data, kTokenEmbedding)),
-      parameters_(body_parameters(config_)) {
-  for (graph::ParameterSpec& spec : head_->parameters()) parameters_.push_back(std::move(spec));
+      body_(config_, family),
+      head_(heads::make_head(config_, head_data, body_.token_embedding())),
+      parameters_(body_.parameters().specs()) {
+  parameters_.insert(parameters_.end(), head_->parameters().specs().begin(), head_->parameters().specs().end());
 }
 
 graph::DType LanguageModel::dtype() const {
@@ -22,17 +30,21 @@ graph::DType LanguageModel::dtype() const {
   return graph::DType::kF32;
 }
 
+std::vector<graph::ParameterSpec> LanguageModel::trained_parameters() const {
+  std::vector<graph::ParameterSpec> trained;
+  std::copy_if(parameters_.begin(), parameters_.end(), std::back_inserter(trained),
+               [](const graph::ParameterSpec& spec) { return spec.trained; });
+  return trained;
+}
+
 std::int64_t LanguageModel::parameter_count() const {
-  std::int64_t count = 0;
-  for (const graph::ParameterSpec& spec : parameters_) count += spec.shape.count();
-  return count;
+  return body_.parameters().count() + head_->parameters().count();
 }
 
 std::int64_t LanguageModel::body_parameter_count() const {
   std::int64_t count = 0;
-  for (const graph::ParameterSpec& spec : body_parameters(config_))
-    if (!spec.name.starts_with("transformer.wte.") && !spec.name.starts_with("transformer.wpe."))
-      count += spec.shape.count();
+  for (const graph::ParameterSpec& spec : body_.parameters().specs())
+    if (spec.rows == graph::RowsOf::kFeatures) count += spec.shape.count();
   return count;
 }
 
@@ -41,7 +53,7 @@ std::string describe(const LanguageModel& model) {
   return fmt::format(
       "{} {} layers, hidden {}, {} attention heads, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
       "the body",
-      family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, describe_head(c),
+      family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, model.head().describe(),
       1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
 }
 

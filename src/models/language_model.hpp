@@ -3,8 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "formats/train_config.hpp"
 #include "heads/head.hpp"
-#include "models/model.hpp"
+#include "models/body.hpp"
 
 namespace fabula::models {
 
@@ -15,19 +16,26 @@ class LanguageModel {
   /// Throws kInvalidArgument naming the field that does not fit.
   explicit LanguageModel(ModelConfig config, const heads::HeadData& head_data = {},
                          Precision precision = Precision::kFp32);
+  /// The same with a body of this family, whatever the config says.
+  LanguageModel(ModelConfig config, const Family& family, const heads::HeadData& head_data = {},
+                Precision precision = Precision::kFp32);
 
   const ModelConfig& config() const { return config_; }
+  const Body& body() const { return body_; }
   const heads::Head& head() const { return *head_; }
   Precision precision() const { return precision_; }
   graph::DType dtype() const;  ///< what its loss graphs store activations in
   /// All tensors, the body's first.
   const std::vector<graph::ParameterSpec>& parameters() const { return parameters_; }
+  /// Those of them that training changes.
+  std::vector<graph::ParameterSpec> trained_parameters() const;
   std::int64_t parameter_count() const;       ///< numbers, embeddings and head included
   std::int64_t body_parameter_count() const;  ///< without the two embeddings and the head
 
  private:
   ModelConfig config_;
   Precision precision_;
+  Body body_;
   std::unique_ptr<heads::Head> head_;
   std::vector<graph::ParameterSpec> parameters_;
 };

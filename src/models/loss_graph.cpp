@@ -42,7 +42,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
   Graph& graph = result.graph;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
-  const Value hidden = body(graph, model.config(), {batch, sequence, true, model.dtype()}, inputs);
+  const Value hidden = model.body().hidden(graph, {batch, sequence, true, model.dtype()}, inputs);
   {
     Graph::Scope scope(graph, "loss");
     Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
@@ -53,17 +53,18 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
     graph.keep(result.loss);
     keep_sums(result);
   }
+  const std::vector<ParameterSpec> specs = model.trained_parameters();
   std::vector<Value> parameters;
-  for (const ParameterSpec& spec : model.parameters()) parameters.push_back(graph.parameter(spec.name, spec.shape));
+  for (const ParameterSpec& spec : specs) parameters.push_back(ParameterSet::value_of(graph, spec));
   const Value one = graph.op1("fill", {}, {{"rows", 1}, {"cols", 1}, {"value", 1}});
   const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters, options);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const std::string name = std::string(kGradientPrefix) + model.parameters()[i].name;
-    ensure(bool(d[i]), "the loss does not depend on \"{}\"", model.parameters()[i].name);
+    const std::string name = std::string(kGradientPrefix) + specs[i].name;
+    ensure(bool(d[i]), "the loss does not depend on \"{}\"", specs[i].name);
     if (gradients == Gradients::kOverwrite)
       graph.store_as_state(d[i], name);
     else
-      graph.op("add_into", {graph.state(name, model.parameters()[i].shape), d[i]});
+      graph.op("add_into", {graph.state(name, specs[i].shape), d[i]});
   }
   if (gradients == Gradients::kOverwrite)
     graph.store_as_state(result.loss, kLossState);
@@ -77,7 +78,7 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
   Graph& graph = result.graph;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, false);
-  const Value hidden = body(graph, model.config(), {batch, sequence, false, model.dtype()}, inputs);
+  const Value hidden = model.body().hidden(graph, {batch, sequence, false, model.dtype()}, inputs);
   Graph::Scope scope(graph, "loss");
   result.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
   result.loss = kept_sum(graph, result.per_position.loss);

@@ -3,11 +3,42 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/philox.hpp"
-#include "formats/hf_names.hpp"
 
 namespace fabula::models {
+
+namespace {
+
+std::string_view rows_key(graph::RowsOf rows) {
+  switch (rows) {
+    case graph::RowsOf::kTokens:
+      return "vocab_size";
+    case graph::RowsOf::kPositions:
+      return "n_positions";
+    case graph::RowsOf::kFeatures:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+ExpectedTensors expected_tensors(const LanguageModel& model) {
+  const std::string_view prefix = model.body().family().prefix;
+  ExpectedTensors expected{.tensors = {}, .buffers = model.body().family().buffers};
+  const auto add = [&](const graph::ParameterSpec& spec) -> TensorSpec& {
+    expected.tensors.push_back(
+        {.name = spec.name, .shape = spec.file_shape(), .linear = spec.is_linear, .rows_key = rows_key(spec.rows)});
+    return expected.tensors.back();
+  };
+  for (const graph::ParameterSpec& spec : model.body().parameters().specs())
+    add(spec).bare_name = spec.name.substr(prefix.size());
+  expected.tensors.front().repeated_as = model.body().family().head_matrix;
+  for (const graph::ParameterSpec& spec : model.head().parameters().specs()) add(spec).head = model.head().describe();
+  return expected;
+}
 
 void upload_constants(graph::Runtime& runtime, const LanguageModel& model) {
   for (const heads::NamedWords& constant : model.head().constants())
@@ -16,11 +47,10 @@ void upload_constants(graph::Runtime& runtime, const LanguageModel& model) {
 
 void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std::uint64_t seed) {
   upload_constants(runtime, model);
-  std::uint64_t stream = 0;
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {
     values.assign(static_cast<std::size_t>(spec.shape.count()), spec.init == graph::Init::kOnes ? 1.0f : 0.0f);
-    Philox random(seed, ++stream);
+    Philox random(seed, fnv1a(spec.name));
     if (spec.init == graph::Init::kNormal)
       for (float& v : values) v = static_cast<float>(random.normal() * spec.init_std);
     runtime.upload(spec.name, spec.init == graph::Init::kValues ? *spec.values : values);
@@ -28,7 +58,7 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
 }
 
 void load_weights(graph::Runtime& runtime, const LanguageModel& model, const ModelTensors& tensors) {
-  const ParameterFinder finder = match_tensors(tensors, model.config());
+  const ParameterFinder finder = match_tensors(tensors, expected_tensors(model), model.config());
   if (finder.transposed()) log_info(finder.note());
   upload_constants(runtime, model);
   std::vector<float> values;
@@ -39,24 +69,22 @@ void load_weights(graph::Runtime& runtime, const LanguageModel& model, const Mod
   }
 }
 
-std::vector<TensorSource> tensors_to_save(graph::Runtime& runtime, const LanguageModel& model,
+std::vector<TensorSource> tensors_to_save(graph::Runtime& runtime, std::span<const graph::ParameterSpec> parameters,
                                           const std::string& prefix) {
   std::vector<TensorSource> sources;
-  for (const TensorSpec& tensor : expected_tensors(model.config())) {
+  for (const graph::ParameterSpec& spec : parameters) {
     // Shared because std::function must be copyable; only one tensor is on the host at a time.
     auto values = std::make_shared<std::vector<float>>();
-    std::int64_t count = 1;
-    for (std::int64_t extent : tensor.shape) count *= extent;
-    sources.push_back(
-        {prefix + tensor.name, tensor.shape,
-         [&runtime, values, count, name = prefix + tensor.name](std::int64_t first, std::span<float> out) {
-           if (first == 0) {
-             values->resize(static_cast<std::size_t>(count));
-             runtime.download(name, *values);
-           }
-           std::copy_n(values->begin() + first, out.size(), out.begin());
-           if (first + static_cast<std::int64_t>(out.size()) == count) std::vector<float>().swap(*values);
-         }});
+    const std::int64_t count = spec.shape.count();
+    sources.push_back({prefix + spec.name, spec.file_shape(),
+                       [&runtime, values, count, name = prefix + spec.name](std::int64_t first, std::span<float> out) {
+                         if (first == 0) {
+                           values->resize(static_cast<std::size_t>(count));
+                           runtime.download(name, *values);
+                         }
+                         std::copy_n(values->begin() + first, out.size(), out.begin());
+                         if (first + static_cast<std::int64_t>(out.size()) == count) std::vector<float>().swap(*values);
+                       }});
   }
   return sources;
 }

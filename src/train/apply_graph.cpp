@@ -17,7 +17,7 @@ struct Tensors {
 
   Tensors(Graph& graph, std::span<const ParameterSpec> specs) {
     const std::string prefix(kOptimizerPrefix);
-    for (const ParameterSpec& spec : specs) params.push_back(graph.parameter(spec.name, spec.shape));
+    for (const ParameterSpec& spec : specs) params.push_back(ParameterSet::value_of(graph, spec));
     for (const ParameterSpec& spec : specs)
       grads.push_back(graph.state(std::string(kGradientPrefix) + spec.name, spec.shape));
     for (const ParameterSpec& spec : specs) m.push_back(graph.state(prefix + "m." + spec.name, spec.shape));

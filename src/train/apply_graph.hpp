@@ -1,7 +1,7 @@
 #pragma once
 #include <span>
 
-#include "formats/model_config.hpp"
+#include "formats/train_config.hpp"
 #include "graph/graph.hpp"
 #include "graph/parameters.hpp"
 

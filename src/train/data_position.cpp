@@ -20,7 +20,7 @@ DataPosition DataPosition::after(std::int64_t count, const RunConfig& config) co
   result.steps += count;
   result.batches += count * config.train.grad_accumulation;
   result.windows += count * config.train.grad_accumulation * config.train.batch_size;
-  result.tokens += count * config.train.grad_accumulation * config.train.batch_size * sequence_length(config);
+  result.tokens += count * config.tokens_per_step();
   return result;
 }
 
@@ -37,9 +37,9 @@ DataPosition saved_position(const RunState& state, const RunConfig& then, const 
   const auto windows = state.numbers.find(kWindowsKey);
   // Older programs kept the batches alone, all of one size.
   result.windows = windows != state.numbers.end() ? windows->second : state.data_position * then.train.batch_size;
-  if (sequence_length(then) == sequence_length(now)) return result;
-  const std::int64_t old_epoch = windows_of_epoch(tokens, sequence_length(then)),
-                     new_epoch = windows_of_epoch(tokens, sequence_length(now));
+  if (then.sequence_length() == now.sequence_length()) return result;
+  const std::int64_t old_epoch = windows_of_epoch(tokens, then.sequence_length()),
+                     new_epoch = windows_of_epoch(tokens, now.sequence_length());
   const std::int64_t place = result.windows % old_epoch;
   result.windows = result.windows / old_epoch * new_epoch +
                    static_cast<std::int64_t>(static_cast<double>(place) / static_cast<double>(old_epoch) *

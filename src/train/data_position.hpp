@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "formats/run_state.hpp"
 #include "text/token_file.hpp"
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "heads/head.hpp"
 #include "text/token_file.hpp"
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "formats/config_keys.hpp"
@@ -20,13 +21,8 @@ constexpr std::int64_t kSmallBatchCost = 4;
 
 std::int64_t largest_batch_size() {
   for (const ConfigKey& key : config_keys())
-    if (key.section == "train" && key.gpt2 == "batch_size") return std::get<IntegerField>(key.field).max;
+    if (key.section == "train" && key.is_called("batch_size")) return std::get<IntegerField>(key.field).max;
   fail(ErrorCode::kInternal, "there is no key train.batch_size");
-}
-
-std::string size_text(std::uint64_t bytes) {
-  return bytes < 10ull << 20 ? fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024)
-                             : fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
 }
 
 /// Of `n`, at most `bound`; 0 for bound 0.
@@ -149,7 +145,7 @@ std::vector<std::string> memory_advice(const vk::DeviceProfile& profile, const m
     in_pieces(block, "");
   }
   if (model.precision() == Precision::kFp32) advice.emplace_back("--precision fp16   (activations in 16 bits)");
-  const std::int64_t T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
+  const std::int64_t T = sequence_length(config, model.config());
   if (T > 1) advice.push_back(fmt::format("--set train.sequence_length={}   (shorter sequences)", T / 2));
   if (model.config().head.kind == HeadKind::kFull)
     advice.emplace_back(

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "heads/head.hpp"
 #include "text/token_file.hpp"
 

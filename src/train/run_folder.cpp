@@ -9,7 +9,7 @@
 #include "base/kept_files.hpp"
 #include "base/mapped_file.hpp"
 #include "formats/config_io.hpp"
-#include "formats/hf_names.hpp"
+#include "formats/match_tensors.hpp"
 #include "formats/model_tensors.hpp"
 #include "formats/token_map.hpp"
 #include "graph/workload.hpp"
@@ -123,11 +123,13 @@ void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model
   const auto sum_of = [&](const char* name) { return file_checksum(update.path_of(name)); };
   std::map<std::string, std::uint64_t> sums;
   const std::map<std::string, std::string> metadata{{"format", "pt"}, {kStepKey, std::to_string(state.step)}};
+  const std::vector<graph::ParameterSpec> trained = model.trained_parameters();
   std::vector<TensorSource> weights, optimizer;
-  for (TensorSource& source : models::tensors_to_save(runtime, model))
+  for (TensorSource& source : models::tensors_to_save(runtime, model.parameters()))
     weights.push_back(checked(std::move(source), Numbers::kFinite));
   for (const auto& [moment, allowed] : {std::pair("m.", Numbers::kFinite), {"v.", Numbers::kFiniteNotNegative}})
-    for (TensorSource& source : models::tensors_to_save(runtime, model, std::string(graph::kOptimizerPrefix) + moment))
+    for (TensorSource& source :
+         models::tensors_to_save(runtime, trained, std::string(graph::kOptimizerPrefix) + moment))
       optimizer.push_back(checked(std::move(source), allowed));
   sums[kModelFile] = write_safetensors(update.path_of(kModelFile), weights, metadata);
   sums[kOptimizerFile] = write_safetensors(update.path_of(kOptimizerFile), optimizer, metadata);
@@ -154,7 +156,7 @@ void RunFolder::load(graph::Runtime& runtime, const models::LanguageModel& model
   models::load_weights(runtime, model, ModelTensors(SafetensorsFile::open(file(kModelFile))));
   const std::string prefix(graph::kOptimizerPrefix);
   std::vector<float> m, v;
-  for (const graph::ParameterSpec& spec : model.parameters()) {
+  for (const graph::ParameterSpec& spec : model.trained_parameters()) {
     const std::string m_name = prefix + "m." + spec.name, v_name = prefix + "v." + spec.name;
     read_moment(optimizer, m_name, spec, m);
     read_moment(optimizer, v_name, spec, v);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/file_io.hpp"
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 #include "formats/run_state.hpp"
 #include "graph/runtime.hpp"
 #include "models/language_model.hpp"

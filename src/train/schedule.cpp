@@ -5,12 +5,12 @@
 
 namespace fabula::train {
 
-std::int64_t total_steps(const TrainConfig& config, std::int64_t sequence_length, std::uint64_t epoch_tokens,
-                         const StepsDone& done) {
-  if (config.steps > 0) return config.steps;
+std::int64_t total_steps(const RunConfig& config, std::uint64_t epoch_tokens, const StepsDone& done) {
+  const TrainConfig& train = config.train;
+  if (train.steps > 0) return train.steps;
   const double tokens =
-      config.tokens > 0 ? static_cast<double>(config.tokens) : config.epochs * static_cast<double>(epoch_tokens);
-  const std::int64_t per_step = config.batch_size * config.grad_accumulation * sequence_length;
+      train.tokens > 0 ? static_cast<double>(train.tokens) : train.epochs * static_cast<double>(epoch_tokens);
+  const std::int64_t per_step = config.tokens_per_step();
   const auto steps_for = [&](double wanted) {
     return static_cast<std::int64_t>(std::ceil(wanted / static_cast<double>(per_step)));
   };

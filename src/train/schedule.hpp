@@ -2,7 +2,7 @@
 #include <array>
 #include <cstdint>
 
-#include "formats/model_config.hpp"
+#include "formats/run_config.hpp"
 
 namespace fabula::train {
 
@@ -13,8 +13,7 @@ struct StepsDone {
 
 /// Optimizer steps of a run: `steps`, else `tokens`, else `epochs` of a data set with `epoch_tokens` tokens. Rounded
 /// up. Steps that are done count with the tokens that they have seen.
-std::int64_t total_steps(const TrainConfig& config, std::int64_t sequence_length, std::uint64_t epoch_tokens,
-                         const StepsDone& done = {});
+std::int64_t total_steps(const RunConfig& config, std::uint64_t epoch_tokens, const StepsDone& done = {});
 
 /// Learning rate of a step, counted from 1: linear warm-up, then a cosine to min_lr_ratio of the peak at the last step.
 double learning_rate(const TrainConfig& config, std::int64_t step, std::int64_t steps);

@@ -7,8 +7,9 @@
 #include "base/folder_update.hpp"
 #include "base/log.hpp"
 #include "formats/config_io.hpp"
-#include "formats/hf_names.hpp"
+#include "formats/match_tensors.hpp"
 #include "heads/token_groups.hpp"
+#include "models/weights.hpp"
 #include "text/tokenizer_files.hpp"
 #include "train/number_check.hpp"
 #include "train/tensor_list.hpp"
@@ -18,10 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kEmbedding = "transformer.wte.weight", kPositions = "transformer.wpe.weight";
-constexpr std::string_view kBody = "transformer.", kHead = "lm_head.", kFullHead = "lm_head.weight",
-                           kFullBias = "lm_head.bias";
-
 bool has(const fs::path& folder, const char* name) {
   return fs::exists(FolderUpdate::current(folder, name));
 }
@@ -30,17 +27,6 @@ bool has(const fs::path& folder, const char* name) {
 fs::path tokenizer_in(const fs::path& folder) {
   const bool there = has(folder, "tokenizer.json") || (has(folder, "vocab.json") && has(folder, "merges.txt"));
   return there ? folder : fs::path();
-}
-
-/// Is there a number for each token in it, or something that the order of tokens decides?
-bool depends_on_tokens(std::string_view parameter) {
-  return parameter == kEmbedding || parameter.starts_with(kHead);
-}
-
-/// A table with a row a position or a token: its first rows are a smaller one, since those behind stand for positions
-/// or ids that are not used.
-bool may_be_cut(std::string_view parameter) {
-  return parameter == kPositions || parameter == kEmbedding || parameter == kFullHead || parameter == kFullBias;
 }
 
 bool is_cut_of(const std::vector<std::int64_t>& small, const std::vector<std::int64_t>& large) {
@@ -55,11 +41,15 @@ struct Taken {
 };
 
 /// `fresh_tokens`, `fresh_head`: why what depends on the tokens, or on the token map, starts fresh; empty: it does not.
-Taken choose(const ParameterFinder& finder, const models::LanguageModel& model, const std::string& fresh_tokens,
+Taken choose(const ParameterFinder& finder, const ExpectedTensors& expected, const std::string& fresh_tokens,
              const std::string& fresh_head) {
   Taken taken;
   std::set<std::string> seen;  // names in the folder
-  for (const TensorSpec& spec : expected_tensors(model.config())) {
+  for (const TensorSpec& spec : finder.specs()) {
+    const bool of_head = !spec.head.empty();
+    // A row a position or a token: the first rows are a smaller table, those behind stand for what is not used.
+    const bool may_be_cut = !spec.rows_key.empty();
+    const bool depends_on_tokens = of_head || &spec == &finder.specs().front();
     const std::string* name = finder.name_of(spec.name);
     if (name != nullptr) seen.insert(*name);
     const auto fresh = [&](std::string why) { taken.fresh.push_back({spec.name, std::move(why)}); };
@@ -68,25 +58,24 @@ Taken choose(const ParameterFinder& finder, const models::LanguageModel& model, 
       continue;
     }
     const std::vector<std::int64_t> shape = finder.shape_of(spec.name);
-    if (!fresh_tokens.empty() && depends_on_tokens(spec.name)) {
+    if (!fresh_tokens.empty() && depends_on_tokens) {
       fresh(fresh_tokens);
-    } else if (!fresh_head.empty() && spec.name.starts_with(kHead)) {
+    } else if (!fresh_head.empty() && of_head) {
       fresh(fresh_head);
     } else if (!holds_weights(finder.tensors().info(*name).dtype)) {
       fresh(fmt::format("{} there", dtype_name(finder.tensors().info(*name).dtype)));
     } else if (shape == spec.shape) {
       taken.whole.push_back(spec.name);
-    } else if (may_be_cut(spec.name) && is_cut_of(spec.shape, shape)) {
+    } else if (may_be_cut && is_cut_of(spec.shape, shape)) {
       taken.cut.push_back(spec.name);
       taken.first_rows.push_back({spec.name, fmt::format("{} of {}", spec.shape[0], shape[0])});
     } else {
       fresh(fmt::format("{} there, {} here", shape_text(shape), shape_text(spec.shape)));
     }
   }
-  const bool repeated = repeats_embedding(finder);
   for (const std::string& name : finder.tensors().names()) {
     const std::string plain = without_wrappers(name);
-    if (seen.contains(name) || is_mask_buffer(plain) || (plain == kFullHead && repeated)) continue;
+    if (seen.contains(name) || expected.is_buffer(plain) || finder.repeats(plain)) continue;
     taken.unused.push_back({plain, ""});
   }
   return taken;
@@ -200,15 +189,18 @@ void StartFrom::warn_of_other_meaning(const ModelConfig& model) const {
 
 void StartFrom::load(graph::Runtime& runtime, const models::LanguageModel& model,
                      const text::Tokenizer& tokenizer) const {
-  const std::vector<TensorSpec> specs = expected_tensors(model.config());
-  const ParameterFinder finder(tensors_, specs);
+  const ExpectedTensors expected = models::expected_tensors(model);
+  const ParameterFinder finder(tensors_, expected.tensors);
   std::string fresh_tokens, fresh_head;
   if (!has_tokens_of(tokenizer))
     fresh_tokens = tokenizer_ ? "of another tokenizer" : "of a tokenizer that is not there: --tokenizer names it";
   if (model.config().head.has_map() && !same_map(folder_, model)) fresh_head = "of another token map";
-  const Taken taken = choose(finder, model, fresh_tokens, fresh_head);
+  const Taken taken = choose(finder, expected, fresh_tokens, fresh_head);
 
-  const auto is_body = [](const std::string& name) { return name.starts_with(kBody); };
+  const auto is_body = [&](const std::string& name) {
+    const auto& body = model.body().parameters().specs();
+    return std::any_of(body.begin(), body.end(), [&](const auto& spec) { return spec.name == name; });
+  };
   const std::size_t count = taken.whole.size() + taken.cut.size();
   if (std::none_of(taken.whole.begin(), taken.whole.end(), is_body) &&
       std::none_of(taken.cut.begin(), taken.cut.end(), is_body))
@@ -232,7 +224,7 @@ void StartFrom::load(graph::Runtime& runtime, const models::LanguageModel& model
       numbers += spec.shape.count();
     }
   std::string note = fmt::format("starting from {}: {} of {} tensors, {:.2f} of {:.2f} M parameters", description(),
-                                 count, specs.size(), 1e-6 * static_cast<double>(numbers),
+                                 count, expected.tensors.size(), 1e-6 * static_cast<double>(numbers),
                                  1e-6 * static_cast<double>(model.parameter_count()));
   const auto add = [&](const char* what, const std::vector<NamedTensor>& list) {
     if (!list.empty()) note += fmt::format("\n  {}: {}", what, list_tensors(list));

@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "formats/model_config.hpp"
 #include "formats/model_tensors.hpp"
+#include "formats/run_config.hpp"
 #include "formats/run_state.hpp"
 #include "formats/token_map.hpp"
 #include "graph/runtime.hpp"

@@ -19,7 +19,7 @@ StepRunner::StepRunner(graph::Runtime& runtime, const TrainingPlan& plan, const 
       model_(model),
       config_(config),
       run_steps_(steps),
-      tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_length(config)),
+      tokens_per_step_(config.tokens_per_step()),
       batch_(std::move(batch)) {
   if (config.train.precision == Precision::kFp16) set_loss_scale({});
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 
+#include "formats/run_config.hpp"
 #include "graph/runtime.hpp"
 #include "text/batches.hpp"
 #include "train/apply_graph.hpp"

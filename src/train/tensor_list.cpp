@@ -10,7 +10,7 @@
 namespace fabula::train {
 namespace {
 
-constexpr std::string_view kBlocks = "transformer.h.", kHead = "lm_head.";
+constexpr std::string_view kHead = "lm_head.";
 constexpr std::size_t kFewParts = 3;  // of a block that are named one by one
 
 /// Tensors of one place in the model that have the same remark.
@@ -20,16 +20,23 @@ struct Bundle {
   std::vector<std::string> parts;  ///< what follows the place, and the layer's number
 };
 
+/// Where the number of a block begins in a tensor's name, "transformer.h.3.ln_1.weight"; npos: it has none.
+std::size_t block_number(std::string_view name) {
+  for (std::size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1))
+    if (dot + 1 < name.size() && name[dot + 1] >= '0' && name[dot + 1] <= '9') return dot + 1;
+  return name.npos;
+}
+
 void add(std::vector<Bundle>& bundles, const NamedTensor& tensor) {
   std::string_view rest = tensor.name, place = rest;
   std::int64_t layer = -1;
-  if (rest.starts_with(kBlocks)) {
-    const char* const end = rest.data() + rest.size();
-    const auto [stopped, code] = std::from_chars(rest.data() + kBlocks.size(), end, layer);
-    if (code != std::errc() || stopped == end || *stopped != '.') layer = -1;
-    if (layer >= 0) place = kBlocks, rest = {stopped + 1, static_cast<std::size_t>(end - stopped - 1)};
-  } else if (rest.starts_with(kHead)) {
+  if (rest.starts_with(kHead)) {
     place = kHead, rest.remove_prefix(kHead.size());
+  } else if (const std::size_t number = block_number(rest); number != rest.npos) {
+    const char* const end = rest.data() + rest.size();
+    const auto [stopped, code] = std::from_chars(rest.data() + number, end, layer);
+    if (code != std::errc() || stopped == end || *stopped != '.') layer = -1;
+    if (layer >= 0) place = rest.substr(0, number), rest = {stopped + 1, static_cast<std::size_t>(end - stopped - 1)};
   }
   auto it = std::find_if(bundles.begin(), bundles.end(),
                          [&](const Bundle& bundle) { return bundle.place == place && bundle.remark == tensor.remark; });

@@ -28,12 +28,12 @@ std::string duration_text(double seconds) {
 
 text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
   return {*data.train, static_cast<std::uint32_t>(config.train.batch_size),
-          static_cast<std::uint32_t>(sequence_length(config)), static_cast<std::uint64_t>(config.train.seed)};
+          static_cast<std::uint32_t>(config.sequence_length()), static_cast<std::uint64_t>(config.train.seed)};
 }
 
 std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches, const DataPosition& start) {
-  const std::int64_t T = sequence_length(config);
-  return total_steps(config.train, T, batches.windows() * static_cast<std::uint64_t>(T),
+  const std::int64_t T = config.sequence_length();
+  return total_steps(config, batches.windows() * static_cast<std::uint64_t>(T),
                      {.steps = start.steps, .tokens = start.tokens});
 }
 
@@ -69,8 +69,8 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       folder_(folder),
       options_(std::move(options)),
       model_(config.model, data.head, config.train.precision),
-      sequence_(sequence_length(config)),
-      tokens_per_step_(config.train.batch_size * config.train.grad_accumulation * sequence_),
+      sequence_(config.sequence_length()),
+      tokens_per_step_(config.tokens_per_step()),
       batches_(open_batches(data, config)),
       start_(find_start(folder, options_.resume, config, data)),
       steps_(count_steps(config, batches_, start_)),
@@ -163,7 +163,7 @@ void Trainer::start_or_resume() {
   rise_.restore(saved.measures);
   keeper_.resume(saved.step, rise_.risen());
   // Losses of sequences of another length lie elsewhere.
-  if (!rise_.risen() && sequence_length(old) != sequence_) rise_ = {};
+  if (!rise_.risen() && old.sequence_length() != sequence_) rise_ = {};
   views_.open(saved.step);
   info("resuming after step {} of {}", saved.step, steps_);
 }

@@ -1,5 +1,6 @@
 #include "train/training_plan.hpp"
 
+#include "formats/run_config.hpp"
 #include "train/apply_graph.hpp"
 
 namespace fabula::train {
@@ -8,8 +9,7 @@ using models::Gradients;
 
 TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config,
                        Recompute recompute, bool with_extras) {
-  const std::int64_t B = config.batch_size,
-                     T = config.sequence_length > 0 ? config.sequence_length : model.config().n_positions;
+  const std::int64_t B = config.batch_size, T = sequence_length(config, model.config());
   const graph::DifferentiateOptions backward{.recompute_segments = recompute == Recompute::kBlock};
   TrainingPlan plan{.workload = graph::Workload(profile),
                     .gradient = models::gradient_graph(model, B, T, Gradients::kOverwrite, backward),
@@ -19,7 +19,7 @@ TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageM
                     .generation = {},
                     .recompute = recompute};
   // First, so that its tensors lie in the order in which it walks them.
-  ApplyGraph apply = apply_graph(model.parameters(), config);
+  ApplyGraph apply = apply_graph(model.trained_parameters(), config);
   plan.clip = apply.clip;
   plan.apply = plan.workload.add("apply", std::move(apply.graph));
   plan.overwrite = plan.accumulate = plan.workload.add("gradients", std::move(plan.gradient.graph));
@@ -35,10 +35,6 @@ TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageM
 }
 
 }  // namespace
-
-std::int64_t sequence_length(const RunConfig& config) {
-  return config.train.sequence_length > 0 ? config.train.sequence_length : config.model.n_positions;
-}
 
 TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
                            const TrainConfig& config, const PlanOptions& options) {

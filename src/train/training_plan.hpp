@@ -4,15 +4,12 @@
 #include <string>
 
 #include "eval/evaluate.hpp"
-#include "formats/model_config.hpp"
+#include "formats/train_config.hpp"
 #include "graph/workload.hpp"
 #include "infer/generator.hpp"
 #include "models/loss_graph.hpp"
 
 namespace fabula::train {
-
-/// T of a run: train.sequence_length, else the model's positions.
-std::int64_t sequence_length(const RunConfig& config);
 
 /// The graphs of a training run, planned for a device profile: what Trainer runs and `fabula plan` prints.
 struct TrainingPlan {

@@ -73,8 +73,9 @@ class PaddedVocabulary : public testing::Test {
     Philox random(3);
     for (std::size_t i = 0; i < table.size(); ++i)
       table[i] = static_cast<float>((i < kTokens * 16 ? 0.3 : 0.9) * random.normal());
-    runtime.upload(models::kTokenEmbedding, table);
-    write_safetensors(folder_ / "model.safetensors", models::tensors_to_save(runtime, model), {{"format", "pt"}});
+    runtime.upload(model.body().token_embedding().name, table);
+    write_safetensors(folder_ / "model.safetensors", models::tensors_to_save(runtime, model.parameters()),
+                      {{"format", "pt"}});
   }
 
   test::TempDir folder_;

@@ -174,7 +174,7 @@ TEST(ForeignConfig, AGitLfsPointerIsNamedAsThat) {
 TEST(ForeignConfig, TablesDoNotContradictEachOther) {
   for (const ConfigKey& key : config_keys()) {
     if (!key.section.empty()) continue;
-    for (const std::string_view name : {key.gpt2, key.gpt_neo})
+    for (const std::string_view name : key.names)
       if (!name.empty()) {
         EXPECT_EQ(foreign_kind(name), ForeignKind::kUnknown) << name;
       }

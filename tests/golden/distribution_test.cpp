@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "graph/runtime.hpp"
-#include "heads/head.hpp"
+#include "heads/head_of.hpp"
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
 
@@ -50,7 +50,7 @@ TEST_P(Distribution, SumsToOneOverTheWholeVocabulary) {
   config.hidden = kHidden;
   config.tie_word_embeddings = GetParam().tied;
   config.head = GetParam().head;
-  const std::unique_ptr<heads::Head> head = heads::make_head(config);
+  const std::unique_ptr<heads::Head> head = heads::head_of(config);
   graph::Graph graph(ops::op_table());
   const graph::Value log_p = head->log_probs(graph, graph.parameter("h", {kRows, kHidden}));
   graph.keep(log_p);

@@ -112,7 +112,7 @@ class GoldenRun {
     const models::BodyShape shape{fixture_.batch(), fixture_.sequence(), false};
     models::BodyInputs inputs;
     inputs.ids = graph.input("ids", {1, shape.batch * shape.sequence}, graph::DType::kU32);
-    log_probs_ = model_.head().log_probs(graph, models::body(graph, model_.config(), shape, inputs));
+    log_probs_ = model_.head().log_probs(graph, model_.body().hidden(graph, shape, inputs));
     graph.keep(log_probs_);
     return graph;
   }

@@ -87,8 +87,8 @@ class Step {
     inputs.order = graph.input("order", {1, N}, DType::kU32);
     inputs.segments = graph.input("segments", {1, SegmentCapacity{N, model_.config().vocab_size}.words()}, DType::kU32);
     inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
-    const Value hidden = body(graph, model_.config(),
-                              {.batch = kBatch, .sequence = kSequence, .training = true, .dtype = dtype}, inputs);
+    const Value hidden =
+        model_.body().hidden(graph, {.batch = kBatch, .sequence = kSequence, .training = true, .dtype = dtype}, inputs);
     const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
     loss_ = model_.head().loss(graph, hidden, heads::LossUse::kGradient, scale).mean;
     graph.keep(loss_);

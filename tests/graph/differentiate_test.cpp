@@ -5,7 +5,7 @@
 #include "base/segments.hpp"
 #include "graph/memory_plan.hpp"
 #include "graph/models.hpp"
-#include "models/model.hpp"
+#include "models/body.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::test {
@@ -142,7 +142,7 @@ struct Differentiated {
     inputs.segments =
         graph.input("segments", {1, SegmentCapacity{kPositions, model.config().vocab_size}.words()}, DType::kU32);
     inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
-    const Value hidden = models::body(graph, model.config(), {kBatch, kPositions / kBatch, true}, inputs);
+    const Value hidden = model.body().hidden(graph, {kBatch, kPositions / kBatch, true}, inputs);
     const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
     const Value loss = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale).loss;
     std::vector<Value> parameters;

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "expect_error.hpp"
+#include "heads/head_of.hpp"
 #include "heads/token_groups.hpp"
 #include "ops/op_table.hpp"
 
@@ -57,7 +58,7 @@ class Evaluation {
     Philox random(17);
     fill("h", {rows, kHidden}, random);
     if (tied) fill("transformer.wte.weight", {head.vocabulary(), kHidden}, random);
-    for (const graph::ParameterSpec& spec : head.parameters()) fill(spec.name, spec.shape, random);
+    for (const graph::ParameterSpec& spec : head.parameters().specs()) fill(spec.name, spec.shape, random);
   }
   Graph& graph() { return graph_; }
   Value h() const { return h_; }
@@ -153,7 +154,7 @@ std::unique_ptr<Head> make(const Kind& kind, std::vector<std::uint64_t> counts =
     data.map = scattered_map(kind.shortlist, 6);
     EXPECT_LE(largest_group(*data.map), static_cast<std::size_t>(kind.group_size));
   }
-  return make_head(model, data);
+  return head_of(model, data);
 }
 
 class EveryHead : public testing::TestWithParam<Kind> {
@@ -188,7 +189,7 @@ TEST_P(EveryHead, GradientOfTheWholeHeadMatchesFiniteDifferences) {
   const Value mean = loss.mean;
   std::vector<Value> wrt{eval.h()};
   std::vector<std::string> names{"h"};
-  for (const graph::ParameterSpec& spec : head_->parameters()) names.push_back(spec.name);
+  for (const graph::ParameterSpec& spec : head_->parameters().specs()) names.push_back(spec.name);
   if (GetParam().tied) names.emplace_back("transformer.wte.weight");
   for (std::size_t i = 1; i < names.size(); ++i) wrt.push_back(eval.graph().find(names[i]));
   const std::vector<Value> d =
@@ -243,7 +244,7 @@ INSTANTIATE_TEST_SUITE_P(Heads, EveryHead, testing::ValuesIn(kKinds),
                          [](const auto& param) { return param.param.name; });
 
 TEST(GroupedHead, AccuraciesAreThoseOfTheJointDistribution) {
-  const auto head = make_head(config(HeadKind::kGrouped));
+  const auto head = head_of(config(HeadKind::kGrouped));
   const TokenGroups groups(consecutive_map(config(HeadKind::kGrouped)), kVocabulary, 7);
   const std::vector<std::uint32_t> labels = all_labels();
   Evaluation eval(*head, kVocabulary);
@@ -280,7 +281,8 @@ TEST(GroupedHead, ParametersAreThePapersAndNoneOfTheTablesDecays) {
   gpt2.vocab_size = 50257;
   gpt2.hidden = 256;
   std::int64_t count = 0;
-  for (const graph::ParameterSpec& spec : make_head(gpt2)->parameters()) {
+  const auto head = head_of(gpt2);
+  for (const graph::ParameterSpec& spec : head->parameters().specs()) {
     count += spec.shape.count();
     EXPECT_EQ(spec.decay, spec.name.ends_with(".weight")) << spec.name;
     if (spec.name == "lm_head.scale") {
@@ -301,7 +303,7 @@ TEST_P(EveryHead, BiasesStartAtTheUnigramDistribution) {
   double total = 0;
   for (const std::uint64_t count : counts) total += static_cast<double>(count) + 0.1;
   for (auto& [name, values] : eval.data()) std::fill(values.begin(), values.end(), 0);
-  for (const graph::ParameterSpec& spec : head->parameters()) {
+  for (const graph::ParameterSpec& spec : head->parameters().specs()) {
     if (spec.init == graph::Init::kValues) eval.data()[spec.name].assign(spec.values->begin(), spec.values->end());
     if (spec.init == graph::Init::kOnes) eval.data()[spec.name].assign(static_cast<std::size_t>(spec.shape.count()), 1);
   }
@@ -337,7 +339,7 @@ TEST(GroupedHead, PerGroupIsABlockMaskedFullSoftmax) {
       for (std::uint32_t s = 0; s < target.slots; ++s) {
         const std::uint32_t token = tokens.token(target.group, s);
         const std::size_t row = kind.tied ? token : tokens.order_of(token);
-        double z = eval.data()["lm_head.shift"][target.group * head->parameters().back().shape.cols + s];
+        double z = eval.data()["lm_head.shift"][target.group * head->parameters().specs().back().shape.cols + s];
         for (std::size_t k = 0; k < kHidden; ++k) z += weight[row * kHidden + k] * eval.data()["h"][n * kHidden + k];
         sum += std::exp(z);
         if (s == target.slot) own = z;
@@ -348,8 +350,8 @@ TEST(GroupedHead, PerGroupIsABlockMaskedFullSoftmax) {
 }
 
 TEST(FullHead, ATiedHeadHasNoMatrixOfItsOwn) {
-  EXPECT_TRUE(make_head(config(HeadKind::kFull, true))->parameters().empty());
-  const auto untied = make_head(config(HeadKind::kFull, false, true))->parameters();
+  EXPECT_TRUE(head_of(config(HeadKind::kFull, true))->parameters().specs().empty());
+  const auto untied = head_of(config(HeadKind::kFull, false, true))->parameters().specs();
   ASSERT_EQ(untied.size(), 2u);
   EXPECT_EQ(untied[0].name, "lm_head.weight");
   EXPECT_TRUE(untied[0].decay);
@@ -357,9 +359,29 @@ TEST(FullHead, ATiedHeadHasNoMatrixOfItsOwn) {
   EXPECT_FALSE(untied[1].decay);
 }
 
+TEST(Heads, SayWhatTheyAreAndHowManyLogitsTheyTake) {
+  ModelConfig model = config(HeadKind::kGrouped, true, true, 8);
+  model.head.modulation = HeadModulation::kPerGroup;
+  model.head.shortlist = 5;
+  EXPECT_EQ(head_of(model)->describe(), "grouped per_group, shortlist 5, 4 groups of 8, id_ranges, tied");
+  EXPECT_EQ(head_of(model)->logits(), 5 + 4 + 8);
+  model.tie_word_embeddings = false;
+  model.head.modulation = HeadModulation::kLowRank;
+  model.head.rank = 3;
+  model.head.prototypes = 2;
+  EXPECT_EQ(head_of(model)->describe(), "grouped low_rank 3, shortlist 5, 4 groups of 8, id_ranges, 2 prototypes");
+  EXPECT_EQ(head_of(model)->logits(), 5 + 2 * 4 + 8 + 3);
+  EXPECT_EQ(head_of(config(HeadKind::kFused, true, true))->describe(), "fused, tied, bias");
+  EXPECT_EQ(head_of(config(HeadKind::kFull))->logits(), kVocabulary);
+  ModelConfig adaptive = config(HeadKind::kAdaptive);
+  adaptive.head.cutoffs = {3, 9};
+  EXPECT_EQ(head_of(adaptive)->describe(), "adaptive, cutoffs 3 9");
+  EXPECT_EQ(head_of(adaptive)->logits(), kVocabulary + 2);
+}
+
 TEST(Heads, ATokenBeyondTheVocabularyIsRefusedByPosition) {
   for (const HeadKind kind : {HeadKind::kFull, HeadKind::kGrouped}) {
-    const auto head = make_head(config(kind));
+    const auto head = head_of(config(kind));
     const std::vector<std::uint32_t> labels = {0, kIgnoredLabel, 31};
     expect_error(ErrorCode::kInvalidArgument, {"token id 31", "position 2", "31 tokens"},
                  [&] { head->batch_inputs(labels, LossUse::kGradient); });
@@ -369,19 +391,19 @@ TEST(Heads, ATokenBeyondTheVocabularyIsRefusedByPosition) {
 TEST(Heads, SizesThatDoNotFitNameTheField) {
   ModelConfig empty = config(HeadKind::kFull);
   empty.vocab_size = 0;
-  expect_error(ErrorCode::kInvalidArgument, {"vocab_size is 0"}, [&] { make_head(empty); });
+  expect_error(ErrorCode::kInvalidArgument, {"vocab_size is 0"}, [&] { head_of(empty); });
   ModelConfig grouped = config(HeadKind::kGrouped);
   expect_error(ErrorCode::kFormat, {"5 groups", "head.groups 5", "shortlist of 2", "head.shortlist 0"},
-               [&] { make_head(grouped, {.map = scattered_map(2, 5), .counts = {}}); });
+               [&] { head_of(grouped, {.map = scattered_map(2, 5), .counts = {}}); });
   expect_error(ErrorCode::kFormat, {"a group has 31 tokens", "head.group_size is 7", "at least 31"},
-               [&] { make_head(grouped, {.map = scattered_map(0, 1), .counts = {}}); });
+               [&] { head_of(grouped, {.map = scattered_map(0, 1), .counts = {}}); });
   expect_error(ErrorCode::kInvalidArgument, {"counts of 3 tokens", "vocab_size is 31"}, [&] {
-    make_head(grouped, {.map = {}, .counts = {1, 2, 3}});
+    head_of(grouped, {.map = {}, .counts = {1, 2, 3}});
   });
   ModelConfig adaptive = config(HeadKind::kAdaptive);
   adaptive.head.cutoffs = {3, 9};
   expect_error(ErrorCode::kFormat, {"clusters", "head.cutoffs"},
-               [&] { make_head(adaptive, {.map = scattered_map(3, 3), .counts = {}}); });
+               [&] { head_of(adaptive, {.map = scattered_map(3, 3), .counts = {}}); });
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t 
     outcome.norms.push_back(runtime.read(plan.apply, plan.clip).at(1));
   }
   outcome.gradient.resize(static_cast<std::size_t>(vocabulary * config.model.hidden));
-  runtime.download(fmt::format("{}{}", graph::kGradientPrefix, models::kTokenEmbedding), outcome.gradient);
+  runtime.download(fmt::format("{}{}", graph::kGradientPrefix, model.body().token_embedding().name), outcome.gradient);
   return outcome;
 }
 

@@ -8,25 +8,27 @@ namespace fabula::train {
 namespace {
 
 TEST(Schedule, StepsComeFromStepsThenTokensThenEpochs) {
-  TrainConfig config;
+  RunConfig run;
+  run.model.n_positions = 16;
+  TrainConfig& config = run.train;
   config.batch_size = 4;
   config.grad_accumulation = 2;
   config.epochs = 1.5;
-  EXPECT_EQ(total_steps(config, 16, 1000), 12);  // 1500 tokens, 128 a step, rounded up
+  EXPECT_EQ(total_steps(run, 1000), 12);  // 1500 tokens, 128 a step, rounded up
   config.tokens = 129;
-  EXPECT_EQ(total_steps(config, 16, 1000), 2);
+  EXPECT_EQ(total_steps(run, 1000), 2);
   config.steps = 7;
-  EXPECT_EQ(total_steps(config, 16, 1000), 7);
+  EXPECT_EQ(total_steps(run, 1000), 7);
   // Steps that are done count with what they saw: 10 of 64 tokens leave 1860 - 640 tokens, then in steps of 128.
   config.steps = 0;
   config.tokens = 1860;
-  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 10, .tokens = 640}), 10 + 10);
-  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 12, .tokens = 640 + 2 * 128}), 10 + 10);
-  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 10, .tokens = 1280}), total_steps(config, 16, 1000));
-  EXPECT_EQ(total_steps(config, 16, 1000, {.steps = 30, .tokens = 1900}), 30);
+  EXPECT_EQ(total_steps(run, 1000, {.steps = 10, .tokens = 640}), 10 + 10);
+  EXPECT_EQ(total_steps(run, 1000, {.steps = 12, .tokens = 640 + 2 * 128}), 10 + 10);
+  EXPECT_EQ(total_steps(run, 1000, {.steps = 10, .tokens = 1280}), total_steps(run, 1000));
+  EXPECT_EQ(total_steps(run, 1000, {.steps = 30, .tokens = 1900}), 30);
   config = {};
   config.epochs = 0;
-  EXPECT_EQ(total_steps(config, 16, 1000), 1);
+  EXPECT_EQ(total_steps(run, 1000), 1);
 }
 
 TEST(Schedule, WarmsUpAndFallsToItsFloor) {

@@ -1,13 +1,13 @@
-#include "formats/hf_names.hpp"
-
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "expect_error.hpp"
 #include "formats/config_io.hpp"
+#include "models/weights.hpp"
 #include "temp_dir.hpp"
 
-namespace fabula {
+// The names and shapes that files of a model have, and how what is found there is matched with them.
+namespace fabula::models {
 namespace {
 
 using test::expect_error;
@@ -24,9 +24,17 @@ ModelConfig small(const std::string& head, const std::string& family = "gpt2") {
       .model;
 }
 
+std::vector<TensorSpec> tensors_of(const ModelConfig& model) {
+  return expected_tensors(LanguageModel(model)).tensors;
+}
+
+ParameterFinder match(const ModelTensors& tensors, const ModelConfig& model) {
+  return match_tensors(tensors, expected_tensors(LanguageModel(model)), model);
+}
+
 std::map<std::string, std::vector<std::int64_t>> shapes(const ModelConfig& model) {
   std::map<std::string, std::vector<std::int64_t>> result;
-  for (const TensorSpec& spec : expected_tensors(model))
+  for (const TensorSpec& spec : tensors_of(model))
     EXPECT_TRUE(result.emplace(spec.name, spec.shape).second) << spec.name;
   return result;
 }
@@ -38,7 +46,7 @@ TensorSource constant(const std::string& name, const std::vector<std::int64_t>& 
 // The file of a model, with each tensor's source passed through `change` (an empty name leaves it out).
 ModelTensors file_of(const TempDir& dir, const ModelConfig& model,
                      const std::function<void(TensorSource&)>& change = {}, std::vector<TensorSource> more = {}) {
-  for (const TensorSpec& spec : expected_tensors(model)) {
+  for (const TensorSpec& spec : tensors_of(model)) {
     TensorSource source = constant(spec.name, spec.shape);
     if (change) change(source);
     if (!source.name.empty()) more.push_back(source);
@@ -47,7 +55,7 @@ ModelTensors file_of(const TempDir& dir, const ModelConfig& model,
   return ModelTensors::open(dir.path());
 }
 
-TEST(HfNames, Gpt2ShapesAreConv1d) {
+TEST(ExpectedTensors, Gpt2ShapesAreConv1d) {
   const auto all = shapes(small(R"(, "head": {"kind": "grouped"})"));
   EXPECT_EQ(all.size(), 2u + 2 * 12 + 2 + 6);
   EXPECT_EQ(all.at("transformer.wte.weight"), (std::vector<std::int64_t>{11, 4}));
@@ -61,7 +69,7 @@ TEST(HfNames, Gpt2ShapesAreConv1d) {
   EXPECT_EQ(all.at("lm_head.scale"), (std::vector<std::int64_t>{3, 4}));
 }
 
-TEST(HfNames, GptNeoShapesAreLinear) {
+TEST(ExpectedTensors, GptNeoShapesAreLinear) {
   const auto all = shapes(small("", "gpt_neo"));
   EXPECT_EQ(all.size(), 2u + 2 * 13 + 2);
   EXPECT_EQ(all.at("transformer.h.1.attn.attention.q_proj.weight"), (std::vector<std::int64_t>{4, 4}));
@@ -71,27 +79,26 @@ TEST(HfNames, GptNeoShapesAreLinear) {
   EXPECT_FALSE(all.contains("lm_head.weight"));
 }
 
-TEST(HfNames, FullHeadsTiedUntiedAndWithBias) {
+TEST(ExpectedTensors, FullHeadsTiedUntiedAndWithBias) {
   EXPECT_FALSE(shapes(small("")).contains("lm_head.weight"));
   EXPECT_TRUE(shapes(small(R"(, "tie_word_embeddings": false)")).contains("lm_head.weight"));
   const auto biased = shapes(small(R"(, "head": {"kind": "full", "bias": true})"));
   EXPECT_EQ(biased.at("lm_head.bias"), (std::vector<std::int64_t>{11}));
 }
 
-TEST(HfNames, ForeignHabitsAreUnderstood) {
+TEST(ExpectedTensors, ForeignHabitsAreUnderstood) {
   TempDir dir;
   const ModelConfig model = small("");
   const ModelTensors file =
       file_of(dir, model, [](TensorSource& source) { source.name.erase(0, std::string("transformer.").size()); },
               {constant("h.0.attn.bias", {1, 1, 6, 6}), constant("h.1.attn.masked_bias", {}),
                constant("lm_head.weight", {11, 4})});
-  const ParameterFinder finder = match_tensors(file, model);
-  for (const TensorSpec& spec : expected_tensors(model))
-    EXPECT_EQ("transformer." + *finder.name_of(spec.name), spec.name);
+  const ParameterFinder finder = match(file, model);
+  for (const TensorSpec& spec : tensors_of(model)) EXPECT_EQ("transformer." + *finder.name_of(spec.name), spec.name);
   EXPECT_FALSE(finder.transposed());
 }
 
-TEST(HfNames, WrappersAreReadPastWhereverTheyStand) {
+TEST(ExpectedTensors, WrappersAreReadPastWhereverTheyStand) {
   EXPECT_EQ(without_wrappers("_orig_mod.module.transformer.h.0._orig_mod.ln_1.weight"), "transformer.h.0.ln_1.weight");
   EXPECT_EQ(without_wrappers("module._fsdp_wrapped_module.wte.weight"), "wte.weight");
   EXPECT_EQ(without_wrappers("transformer.module"), "transformer.module");
@@ -101,11 +108,11 @@ TEST(HfNames, WrappersAreReadPastWhereverTheyStand) {
     const ModelTensors file = file_of(
         dir, model, [&](TensorSource& source) { source.name = prefix + source.name; },
         {constant(prefix + "lm_head.weight", {11, 4}), constant(prefix + "transformer.h.0.attn.bias", {1, 1, 6, 6})});
-    EXPECT_EQ(*match_tensors(file, model).name_of("transformer.wpe.weight"), prefix + "transformer.wpe.weight");
+    EXPECT_EQ(*match(file, model).name_of("transformer.wpe.weight"), prefix + "transformer.wpe.weight");
   }
   TempDir dir;
   expect_error(ErrorCode::kFormat, {"\"module.transformer.wpe.weight\"", "are both \"transformer.wpe.weight\""}, [&] {
-    match_tensors(file_of(dir, small(""), {}, {constant("module.transformer.wpe.weight", {6, 4})}), small(""));
+    match(file_of(dir, small(""), {}, {constant("module.transformer.wpe.weight", {6, 4})}), small(""));
   });
 }
 
@@ -130,16 +137,16 @@ void transpose(TensorSource& source) {
   };
 }
 
-TEST(HfNames, MatricesInTheOtherOrientationAreTakenWhenAllAre) {
+TEST(ExpectedTensors, MatricesInTheOtherOrientationAreTakenWhenAllAre) {
   for (const char* family : {"gpt2", "gpt_neo"}) {
     TempDir dir;
     const ModelConfig model = small("", family);
     const ModelTensors file = file_of(dir, model, transpose);
-    const ParameterFinder finder = match_tensors(file, model);
+    const ParameterFinder finder = match(file, model);
     EXPECT_TRUE(finder.transposed());
     for (const char* part : {"model.safetensors", "other way round", "nn.Linear"})
       EXPECT_NE(finder.note().find(part), std::string::npos) << finder.note();
-    for (const TensorSpec& spec : expected_tensors(model)) {
+    for (const TensorSpec& spec : tensors_of(model)) {
       EXPECT_EQ(finder.shape_of(spec.name), spec.shape) << spec.name;
       if (!is_linear(spec.name)) continue;  // the square matrix of the attention's output among them
       const auto rows = static_cast<std::size_t>(spec.shape[0]), cols = static_cast<std::size_t>(spec.shape[1]);
@@ -151,7 +158,7 @@ TEST(HfNames, MatricesInTheOtherOrientationAreTakenWhenAllAre) {
   }
 }
 
-TEST(HfNames, SomeMatricesTransposedIsAnError) {
+TEST(ExpectedTensors, SomeMatricesTransposedIsAnError) {
   TempDir dir;
   const auto change = [](TensorSource& source) {
     if (source.name.find(".mlp.c_fc.") != std::string::npos) transpose(source);
@@ -159,17 +166,17 @@ TEST(HfNames, SomeMatricesTransposedIsAnError) {
   expect_error(ErrorCode::kFormat,
                {"tensor \"transformer.h.1.mlp.c_fc.weight\" is [10, 4], config.json needs [4, 10]; it is transposed, "
                 "other matrices of the file are not"},
-               [&] { match_tensors(file_of(dir, small(""), change), small("")); });
+               [&] { match(file_of(dir, small(""), change), small("")); });
   // All lie the other way round, and one has another size besides: the message speaks of the file's shapes.
   const auto other = [](TensorSource& source) {
     transpose(source);
     if (source.name == "transformer.h.0.mlp.c_fc.weight") source.shape = {9, 4};
   };
   expect_error(ErrorCode::kFormat, {"h.0.mlp.c_fc.weight\" is [9, 4], config.json needs [10, 4]; n_inner is 10"},
-               [&] { match_tensors(file_of(dir, small(""), other), small("")); });
+               [&] { match(file_of(dir, small(""), other), small("")); });
 }
 
-TEST(HfNames, EveryMismatchIsNamed) {
+TEST(ExpectedTensors, EveryMismatchIsNamed) {
   TempDir dir;
   const ModelConfig model = small(R"(, "head": {"kind": "grouped", "group_size": 5})");
   const auto change = [](TensorSource& source) {
@@ -178,14 +185,15 @@ TEST(HfNames, EveryMismatchIsNamed) {
   };
   expect_error(ErrorCode::kFormat,
                {"model.safetensors: tensor \"transformer.h.1.ln_2.bias\" [4] is missing",
-                "tensor \"lm_head.scale\" is [3, 2], config.json needs [3, 5]; the head's group_size is 5",
+                "tensor \"lm_head.scale\" is [3, 2], config.json needs [3, 5]; the head is grouped scale_shift, 3 "
+                "groups of 5, id_ranges",
                 "tensor \"extra\" [2] is not part of the model"},
-               [&] { match_tensors(file_of(dir, model, change, {constant("extra", {2})}), model); });
-  expect_error(ErrorCode::kFormat, {"and "}, [&] { match_tensors(file_of(dir, small("")), small("", "gpt_neo")); });
-  expect_error(ErrorCode::kFormat, {"differs from the token embedding"}, [&] {
-    match_tensors(file_of(dir, small(""), {}, {constant("lm_head.weight", {11, 4}, 2)}), small(""));
+               [&] { match(file_of(dir, model, change, {constant("extra", {2})}), model); });
+  expect_error(ErrorCode::kFormat, {"and "}, [&] { match(file_of(dir, small("")), small("", "gpt_neo")); });
+  expect_error(ErrorCode::kFormat, {"differs from \"transformer.wte.weight\", the token embedding"}, [&] {
+    match(file_of(dir, small(""), {}, {constant("lm_head.weight", {11, 4}, 2)}), small(""));
   });
 }
 
 }  // namespace
-}  // namespace fabula
+}  // namespace fabula::models

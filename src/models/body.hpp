@@ -1,9 +1,8 @@
 #pragma once
-#include <vector>
-
 #include "formats/model_config.hpp"
 #include "graph/graph.hpp"
 #include "graph/parameters.hpp"
+#include "models/family.hpp"
 
 // Bodies: everything of a language model but its head. A body turns token ids into hidden states [N, D], N = B*T.
 namespace fabula::models {
@@ -25,18 +24,28 @@ struct BodyInputs {
   graph::Value seed;
 };
 
-/// Name of the token embedding [V, D], which a tied head shares.
-inline constexpr const char* kTokenEmbedding = "transformer.wte.weight";
-
-/// The body's tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
-std::vector<graph::ParameterSpec> body_parameters(const ModelConfig& config);
-
 /// Throws kInvalidArgument when the sequence is longer than the model's positions, kUnsupported where a layer attends
 /// to more than ops::kMaxAttentionSpan of them and for what training cannot do (dropout on attention probabilities).
 /// Asked before a text is prepared for a run that cannot be.
 void check_supported(const ModelConfig& config, std::int64_t sequence, bool training);
 
-/// Appends the body to a graph; the hidden states after the last layer norm, [N, D]. Throws as check_supported.
-graph::Value body(graph::Graph& graph, const ModelConfig& config, const BodyShape& shape, const BodyInputs& inputs);
+/// A body of some family. Holds no parameter values, no memory and no device.
+class Body {
+ public:
+  Body(const ModelConfig& config, const Family& family);
+
+  const Family& family() const { return *family_; }
+  /// Its tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
+  const graph::ParameterSet& parameters() const { return parameters_; }
+  const graph::ParameterSpec& token_embedding() const { return parameters_.specs().front(); }
+
+  /// Appends it to a graph; the hidden states after the last norm, [N, D]. Throws as check_supported.
+  graph::Value hidden(graph::Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const;
+
+ private:
+  ModelConfig config_;
+  const Family* family_;
+  graph::ParameterSet parameters_;
+};
 
 }  // namespace fabula::models

@@ -1,0 +1,39 @@
+#include "formats/model_family.hpp"
+
+#include "formats/model_config.hpp"
+
+namespace fabula {
+namespace {
+
+constexpr FamilyFiles kGpt2 = {.model_type = "gpt2",
+                               .title = "GPT-2",
+                               .architecture = "GPT2LMHeadModel",
+                               .other_architectures = {"GPT2DoubleHeadsModel", "GPT2Model"},
+                               .unstated_attn_dropout = 0.1,
+                               .set_defaults = nullptr};
+
+constexpr FamilyFiles kGptNeo = {.model_type = "gpt_neo",
+                                 .title = "GPT-Neo",
+                                 .architecture = "GPTNeoForCausalLM",
+                                 .other_architectures = {"GPTNeoModel"},
+                                 .unstated_attn_dropout = 0,
+                                 .set_defaults = [](ModelConfig& config) {
+                                   config.n_positions = config.hidden = 2048;
+                                   config.layers = 24;
+                                   config.heads = 16;
+                                   config.embd_dropout = config.resid_dropout = 0;
+                                 }};
+
+}  // namespace
+
+const FamilyFiles& files_of(ModelFamily family) {
+  switch (family) {
+    case ModelFamily::kGpt2:
+      return kGpt2;
+    case ModelFamily::kGptNeo:
+      return kGptNeo;
+  }
+  return kGpt2;
+}
+
+}  // namespace fabula

@@ -1,0 +1,31 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace fabula {
+
+struct ModelConfig;
+
+/// What a body is. What a family computes, its parameters and their names are one constant of src/models; here is what
+/// its config files are known by, and the table of keys (formats/config_keys.hpp) has a name a family for each key.
+enum class ModelFamily : std::uint8_t { kGpt2, kGptNeo };
+
+inline constexpr std::array kModelFamilies = {ModelFamily::kGpt2, ModelFamily::kGptNeo};
+
+struct FamilyFiles {
+  std::string_view model_type;                               ///< in config.json
+  std::string_view title;                                    ///< in headings
+  std::string_view architecture;                             ///< Hugging Face's class of a whole model
+  std::array<std::string_view, 2> other_architectures = {};  ///< its classes whose weights are such a model's
+  /// What training elsewhere takes for a dropout of attention weights that is not stated.
+  double unstated_attn_dropout = 0;
+  void (*set_defaults)(ModelConfig&) = nullptr;  ///< where Hugging Face's differ from ModelConfig's own
+};
+const FamilyFiles& files_of(ModelFamily family);
+
+inline std::string_view family_name(ModelFamily family) {
+  return files_of(family).model_type;
+}
+
+}  // namespace fabula

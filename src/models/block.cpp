@@ -1,0 +1,60 @@
+#include "models/block.hpp"
+
+#include "base/fail.hpp"
+#include "ops/storage.hpp"
+
+namespace fabula::models {
+using namespace graph;
+
+Value BodyCall::parameter(std::string_view name) const {
+  return parameters.in(graph, std::string(family.prefix) + std::string(name));
+}
+
+Value BodyCall::layer_norm(Value x, std::string_view name) const {
+  return graph.op1("layer_norm",
+                   {x, parameter(fmt::format("{}.weight", name)), parameter(fmt::format("{}.bias", name))},
+                   {{"eps", config.layer_norm_epsilon}});
+}
+
+Value BodyCall::dropout(Value x, Value residual, double p, int site) const {
+  ensure(bool(inputs.seed), "dropout needs the seed input");
+  return graph.op1("dropout", {x, inputs.seed, residual}, {{"p", p}, {"stream", site}});
+}
+
+std::string BlockCall::full(std::string_view name) const {
+  return fmt::format("{}{}.{}", body.family.blocks, layer, name);
+}
+
+Value BlockCall::parameter(std::string_view name) const {
+  return body.parameter(full(name));
+}
+
+Value BlockCall::weight(std::string_view name) const {
+  return ops::cast_to(graph(), parameter(name), body.shape.dtype);
+}
+
+Value BlockCall::layer_norm(Value x, std::string_view name) const {
+  return body.layer_norm(x, full(name));
+}
+
+Value BlockCall::attention(std::initializer_list<Value> qkv, std::int64_t window, bool scaled) const {
+  return graph().op1("attention", qkv,
+                     {{"batch", double(body.shape.batch)},
+                      {"heads", double(config().heads)},
+                      {"window", double(window)},
+                      {"scaled", scaled ? 1.0 : 0.0}});
+}
+
+Value BlockCall::project_onto(Value residual, Value a, Value weight, Value bias, bool transposed, int site) const {
+  const Attrs layout{{"transpose_b", transposed ? 1.0 : 0.0}};
+  if (!body.shape.training || config().resid_dropout == 0)
+    return graph().op1("matmul", {a, weight, bias, residual}, layout);
+  const Value y = graph().op1("matmul", {a, weight, bias}, layout);
+  return body.dropout(y, residual, config().resid_dropout, 1 + 2 * static_cast<int>(layer) + site);
+}
+
+Value learned_positions(const BodyCall& call, Value x) {
+  return call.graph.op1("add_position", {x, call.parameter("wpe.weight")}, {{"sequence", double(call.shape.sequence)}});
+}
+
+}  // namespace fabula::models

@@ -1,0 +1,67 @@
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/model_config.hpp"
+#include "graph/parameters.hpp"
+
+// A family of bodies is one constant in one file: what its parameters are called, what a block computes, how positions
+// enter, what stands behind the last block. Everything else asks that constant.
+namespace fabula::models {
+
+struct BodyCall;
+struct BlockCall;
+
+/// Declares the parameters of a body, or of one of its blocks: names are relative to the body's, or the block's.
+class SpecList {
+ public:
+  SpecList(const ModelConfig& model, graph::ParameterSet& into) : config(model), into_(into) {}
+
+  const ModelConfig& config;
+  std::string prefix = {};
+
+  /// A parameter of any kind; its name is a relative one.
+  void add(graph::ParameterSpec spec);
+  /// [1, n], [n] in files.
+  void vector(std::string_view name, std::int64_t n, graph::Init init);
+  /// A matrix of a linear layer, whose fresh values have the standard deviation config.initializer_range times `scale`.
+  void linear(std::string_view name, std::int64_t rows, std::int64_t cols, double scale = 1);
+  /// A table with a row a token or a position.
+  void table(std::string_view name, std::int64_t rows, graph::RowsOf of);
+  /// weight and bias [D].
+  void layer_norm(std::string_view name);
+  /// What a projection onto the residual stream is scaled by, so that its variance does not grow with depth.
+  double residual_scale() const { return 1 / std::sqrt(2.0 * static_cast<double>(config.layers)); }
+
+ private:
+  graph::ParameterSet& into_;
+};
+
+struct Family {
+  std::string_view name;
+  /// What the body's tensors begin with in files of a whole model; files of a body alone may leave it out.
+  std::string_view prefix;
+  std::string_view token_embedding;  ///< [V, D]; a tied head shares it
+  std::string_view blocks;           ///< block i's tensors begin with prefix, this, "i."
+  /// Under which name files may hold the token embedding once more: the matrix of a full head that is tied to it.
+  std::string_view head_matrix = "lm_head.weight";
+  /// ExpectedTensors::buffers.
+  std::vector<std::string_view> buffers = {};
+  void (*first_parameters)(SpecList&);  ///< before the blocks, the token embedding first
+  void (*block_parameters)(SpecList&);
+  void (*last_parameters)(SpecList&);
+  /// x [N, D], rows of the token embedding, with their positions.
+  graph::Value (*positions)(const BodyCall&, graph::Value x);
+  graph::Value (*block)(const BlockCall&, graph::Value x);
+  graph::Value (*final_norm)(const BodyCall&, graph::Value x);
+};
+
+// gpt2.cpp, gpt_neo.cpp
+extern const Family kGpt2, kGptNeo;
+
+const Family& family_of(ModelFamily family);
+
+}  // namespace fabula::models
