@@ -15,7 +15,7 @@ vk::KernelKey kernel_of(const Step& step) {
 }  // namespace
 
 Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options)
-    : device_(device), workload_(std::move(workload)) {
+    : device_(device), workload_(std::move(workload)), options_(options) {
   for (std::uint64_t size : workload_.store_blocks())
     store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "the store"));
   for (std::uint64_t size : workload_.arena_blocks())
@@ -26,15 +26,18 @@ Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& op
     allocate(workload_.graphs()[g], recorded_[g]);
     note_what_is_read(workload_.graphs()[g], recorded_[g]);
   }
+}
+
+void Runtime::prepare(std::span<const std::size_t> graphs) {
   std::vector<vk::KernelKey> kernels;
-  for (const PlannedGraph& planned : workload_.graphs())
-    for (const Step& step : planned.program.steps)
+  for (const std::size_t graph : graphs) {
+    if (recorded_.at(graph).list) continue;
+    for (const Step& step : workload_.graphs()[graph].program.steps)
       if (!step.shader.empty()) kernels.push_back(kernel_of(step));
-  device_.prepare_pipelines(kernels);
-  for (std::size_t g = 0; g < recorded_.size(); ++g) {
-    record(workload_.graphs()[g], recorded_[g], options.timed);
-    for (Side& side : recorded_[g].sides) record_copies(workload_.graphs()[g], recorded_[g], side, options.spans);
   }
+  device_.prepare_pipelines(kernels);
+  for (const std::size_t graph : graphs)
+    if (!recorded_[graph].list) record(workload_.graphs()[graph], recorded_[graph]);
 }
 
 void Runtime::allocate(const PlannedGraph& planned, Recorded& recorded) {
@@ -74,11 +77,12 @@ vk::BufferRange Runtime::resolve(const Recorded& recorded, const Range& range) c
   return {&pool.at(range.block), range.offset, range.size};
 }
 
-void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed) {
-  recorded.list.emplace(device_.new_list({.label = planned.name, .timed = timed}));
+void Runtime::record(const PlannedGraph& planned, Recorded& recorded) {
+  for (Side& side : recorded.sides) record_copies(planned, recorded, side);
+  vk::CommandList list = device_.new_list({.label = planned.name, .timed = options_.timed});
   for (const Step& step : planned.program.steps) {
     if (step.shader.empty()) {
-      recorded.list->fill(resolve(recorded, step.bindings.front()), 0);
+      list.fill(resolve(recorded, step.bindings.front()), 0);
       continue;
     }
     vk::DispatchCall call;
@@ -87,21 +91,23 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded, bool timed
     call.push = step.push;
     call.groups = step.groups;
     call.label = step.label;
-    recorded.list->dispatch(call);
+    list.dispatch(call);
   }
-  recorded.list->end();
+  list.end();
+  recorded.list.emplace(std::move(list));
 }
 
-void Runtime::record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side, bool timed) {
+void Runtime::record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side) {
+  const vk::Device::ListOptions options{.label = planned.name, .timed = options_.spans};
   if (!recorded.inputs.empty()) {
-    side.inputs.emplace(device_.new_list({.label = planned.name, .timed = timed}));
+    side.inputs.emplace(device_.new_list(options));
     for (std::size_t i = 0; i < recorded.inputs.size(); ++i)
       side.inputs->copy({&side.staging[i], 0, side.staging[i].size()},
                         {&recorded.inputs[i], 0, recorded.inputs[i].size()});
     side.inputs->end();
   }
   if (planned.kept.empty()) return;
-  side.results.emplace(device_.new_list({.label = planned.name, .timed = timed}));
+  side.results.emplace(device_.new_list(options));
   for (const auto& [value, offset] : planned.kept) {
     std::uint64_t to = offset;
     const Shape& shape = planned.graph.shape(value);
@@ -117,24 +123,43 @@ void Runtime::record_copies(const PlannedGraph& planned, const Recorded& recorde
 }
 
 void Runtime::submit(std::initializer_list<std::size_t> graphs) {
+  send({graphs.begin(), graphs.size()}, 1);
+}
+
+void Runtime::replay(std::size_t graph, std::int64_t times) {
+  if (times < 1)
+    fail(ErrorCode::kInvalidArgument, "graph \"{}\" is to be replayed {} times; the least is once",
+         workload_.graphs().at(graph).name, times);
+  send({&graph, 1}, times);
+}
+
+void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times) {
   std::vector<vk::CommandList*> lists;
   std::vector<Side*> sides;
-  for (const std::size_t graph : graphs) check_given(workload_.graphs().at(graph), recorded_[graph]);
   for (const std::size_t graph : graphs) {
-    Recorded& recorded = recorded_.at(graph);
-    Side& side = recorded.side_of(++recorded.runs);
-    ensure(std::count(graphs.begin(), graphs.end(), graph) == 1, "graph {} is submitted twice at once",
+    check_given(workload_.graphs().at(graph), recorded_[graph]);
+    ensure(std::count(graphs.begin(), graphs.end(), graph) == 1, "graph \"{}\" is submitted twice at once",
            workload_.graphs()[graph].name);
+  }
+  prepare(graphs);
+  for (const std::size_t graph : graphs) {
+    Recorded& recorded = recorded_[graph];
+    Side& side = recorded.side_of(++recorded.runs);
     device_.wait(side.ticket);
     for (std::size_t i = 0; i < side.staging.size(); ++i)
       std::memcpy(side.staging[i].mapped(), recorded.next_inputs[i].data(), recorded.next_inputs[i].size() * 4);
     if (side.inputs) lists.push_back(&*side.inputs);
-    lists.push_back(&*recorded.list);
+    lists.insert(lists.end(), static_cast<std::size_t>(times), &*recorded.list);
     if (side.results) lists.push_back(&*side.results);
     sides.push_back(&side);
   }
   const std::uint64_t ticket = device_.submit(lists);
   for (Side* side : sides) side->ticket = ticket;
+}
+
+std::vector<vk::CommandList::Timing> Runtime::timings(std::size_t graph) const {
+  const Recorded& recorded = recorded_.at(graph);
+  return recorded.list ? recorded.list->timings() : std::vector<vk::CommandList::Timing>{};
 }
 
 void Runtime::wait() {

@@ -20,12 +20,12 @@ struct RuntimeOptions {
   bool spans = false;  ///< timestamps around each graph's kernels, for kernel_span()
 };
 
-/// A workload on a device: its memory, and its graphs recorded once and replayed. Inputs and results are doubled on the
-/// host's side: a graph's next run can be prepared and submitted while the last one is under way, and its results read
-/// until the run after the next is submitted.
+/// A workload on a device: its memory, and its graphs recorded when they are first needed and replayed. Inputs and
+/// results are doubled on the host's side: a graph's next run can be prepared and submitted while the last one is under
+/// way, and its results read until the run after the next is submitted.
 class Runtime {
  public:
-  /// Allocates everything and records every graph. Parameters and states start as zeros; constants and inputs must be
+  /// Allocates everything, for all graphs. Parameters and states start as zeros; constants and inputs must be
   /// given before a graph that reads them is submitted. Throws kOutOfMemory with the sizes before anything runs.
   Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options = {});
 
@@ -47,9 +47,16 @@ class Runtime {
   void set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words);
   void set_input(std::size_t graph, std::string_view name, std::span<const float> numbers);
 
+  /// Makes the pipelines of these graphs, all on the machine's threads at once, and records the graphs: what the first
+  /// submission of a graph does, for those that it runs. Ahead of it several graphs are ready sooner than one by one.
+  void prepare(std::span<const std::size_t> graphs);
+
   /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over. Throws
   /// kInternal, naming graph and value, for an input or a constant that is read and was never given.
   void submit(std::initializer_list<std::size_t> graphs);
+  /// Runs one graph `times` times in one go: its inputs are copied once, its kernels run so often, its results are
+  /// copied once. What changes from one time to the next is a state that the graph itself writes. Counts as one run.
+  void replay(std::size_t graph, std::int64_t times);
   void wait();
 
   /// A graph's runs are counted from 1; 0: it has not run.
@@ -67,7 +74,8 @@ class Runtime {
   /// Device words of a value's padding and everything, row stride ld: for checks.
   std::vector<std::uint32_t> read_padded(std::size_t graph, Value value);
 
-  std::vector<vk::CommandList::Timing> timings(std::size_t graph) const { return recorded_.at(graph).list->timings(); }
+  /// Of every command of a graph, the last time that it ran; with RuntimeOptions::timed.
+  std::vector<vk::CommandList::Timing> timings(std::size_t graph) const;
   /// When a run's first kernel could begin and its last was over, in seconds of the device's clock; absent without
   /// RuntimeOptions::spans, without timestamps, and for a graph without inputs or results.
   std::optional<vk::CommandList::Span> kernel_span(std::size_t graph, std::uint64_t run);
@@ -83,7 +91,7 @@ class Runtime {
   struct Recorded {
     std::vector<vk::Buffer> inputs;
     std::vector<std::vector<std::uint32_t>> next_inputs;  ///< what the next run reads, by input block
-    std::optional<vk::CommandList> list;
+    std::optional<vk::CommandList> list;                  ///< the kernels; absent until the graph is prepared
     std::array<Side, 2> sides;
     std::vector<std::string> not_given;  ///< inputs and constants that its nodes read, until the host gives them
     std::uint64_t runs = 0;
@@ -95,8 +103,9 @@ class Runtime {
   void note_what_is_read(const PlannedGraph& planned, Recorded& recorded);
   void check_given(const PlannedGraph& planned, const Recorded& recorded) const;
   void fill(const vk::Buffer& block, std::uint32_t word);
-  void record(const PlannedGraph& planned, Recorded& recorded, bool timed);
-  void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side, bool timed);
+  void record(const PlannedGraph& planned, Recorded& recorded);
+  void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side);
+  void send(std::span<const std::size_t> graphs, std::int64_t times);
   /// The side of a run that has not been overwritten yet, when the run is over.
   Side& finished(std::size_t graph, std::optional<std::uint64_t> run);
   /// The stored value of that name, once `bytes` of elements of the host's `type` can be moved up or down.
@@ -113,6 +122,7 @@ class Runtime {
 
   vk::Device& device_;
   Workload workload_;
+  RuntimeOptions options_;
   std::vector<vk::Buffer> store_, arena_;
   std::vector<Recorded> recorded_;
 };
