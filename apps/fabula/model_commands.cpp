@@ -114,8 +114,8 @@ class EvaluationRun {
 };
 
 eval::Evaluation EvaluationRun::evaluate() {
-  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args_.device);
-  graph::Workload workload(device->profile());
+  const auto [device, choices] = tuning::open_tuned_device(args_.device);
+  graph::Workload workload({device->profile(), choices});
   const auto run = [&](const auto& graphs) {
     graph::Runtime runtime(*device, std::move(workload));
     folder_.load_weights(runtime);
@@ -161,8 +161,8 @@ int EvaluationRun::by_frequency() {
       args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_, args_.reading).file());
   counts.resize(static_cast<std::size_t>(model().config().vocab_size));  // a model may have more than its tokenizer
   eval::FrequencyTable table(counts, model().config().vocab_size);
-  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args_.device);
-  graph::Workload workload(device->profile());
+  const auto [device, choices] = tuning::open_tuned_device(args_.device);
+  graph::Workload workload({device->profile(), choices});
   const eval::LabelGraphs graphs =
       eval::add_label_graphs(workload, model(), batch_, sequence_, eval::kLogProbBytes, unused_);
   graph::Runtime runtime(*device, std::move(workload));
@@ -251,10 +251,11 @@ int score(const ScoreArgs& args) {
   const infer::ModelFolder folder(args.run, args.end_token);
   warn_of_tokenizer(folder);
   const std::string text = args.file.empty() ? args.text : text_of_file(args.file, args.reading);
-  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args.device);
+  const auto [device, choices] = tuning::open_tuned_device(args.device);
   ScoreOutput output(folder, args.json);
   try {
-    eval::score(*device, folder, text, [&](const eval::TokenScore& score) { output.add(score); });
+    eval::score(*device, {device->profile(), choices}, folder, text,
+                [&](const eval::TokenScore& score) { output.add(score); });
   } catch (const Error& error) {
     output.finish(error.what());
     throw;
@@ -267,8 +268,8 @@ int generate(const GenerateArgs& args) {
   infer::validate(args.sampler);
   const infer::ModelFolder folder(args.run, args.end_token);
   warn_of_tokenizer(folder);
-  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args.device);
-  graph::Workload workload(device->profile());
+  const auto [device, choices] = tuning::open_tuned_device(args.device);
+  graph::Workload workload({device->profile(), choices});
   const infer::GenerationGraphs graphs =
       infer::add_generation_graphs(workload, folder.model(), folder.config().model.n_positions);
   graph::Runtime runtime(*device, std::move(workload));

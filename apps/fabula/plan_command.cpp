@@ -8,6 +8,7 @@
 #include "bench/head_costs.hpp"
 #include "commands.hpp"
 #include "formats/config_io.hpp"
+#include "graph/barriers.hpp"
 #include "json_output.hpp"
 #include "train/fit.hpp"
 #include "train/head_data.hpp"
@@ -19,12 +20,12 @@ namespace {
 /// The plan of a config's run on a device, and what is said about it.
 class PlanReport {
  public:
-  PlanReport(const vk::DeviceInfo& device, const RunConfig& config)
-      : profile_(device.profile),
+  PlanReport(const vk::DeviceInfo& device, const graph::Target& target, const RunConfig& config)
+      : target_(target),
         config_(config),
         model_(config.model, {}, config.train.precision),
         memory_(device.usable_memory()),
-        plan_(train::plan_training(profile_, model_, config.train, {.memory = memory_})),
+        plan_(train::plan_training(target_, model_, config.train, {.memory = memory_})),
         report_(plan_.workload.report()) {
     for (const graph::ParameterSpec& spec : model_.head().parameters().specs())
       head_bytes_ += static_cast<std::uint64_t>(spec.shape.bytes());
@@ -38,9 +39,10 @@ class PlanReport {
   const graph::PlannedGraph& gradients() const { return plan_.workload.graphs()[plan_.overwrite]; }
   const graph::PlannedGraph& apply() const { return plan_.workload.graphs()[plan_.apply]; }
   std::size_t launches() const { return gradients().program.steps.size() + apply().program.steps.size(); }
+  std::size_t barriers() const { return barrier_count(gradients().program) + barrier_count(apply().program); }
   std::int64_t tokens() const { return config_.tokens_per_step(); }
 
-  const vk::DeviceProfile& profile_;
+  const graph::Target& target_;
   const RunConfig& config_;
   models::LanguageModel model_;
   std::uint64_t memory_;
@@ -50,19 +52,21 @@ class PlanReport {
 };
 
 void PlanReport::print_json() const {
-  print("{}\n", dump(Json{{"device", profile_.name},
+  print("{}\n", dump(Json{{"device", target_.profile.name},
                           {"parameters", model_.parameter_count()},
                           {"body_parameters", model_.body_parameter_count()},
                           {"tokens_per_step", tokens()},
                           {"recompute", recompute_name(plan_.recompute)},
                           {"flops_per_step", bench::step_flops(plan_, config_.train)},
                           {"launches_per_step", launches()},
+                          {"barriers_per_step", barriers()},
                           {"bytes",
                            {{"parameters", report_.parameters},
                             {"of_which_head", head_bytes_},
                             {"constants", report_.constants},
                             {"gradients", report_.gradients},
                             {"optimizer", report_.optimizer},
+                            {"states", report_.states},
                             {"activations", report_.activations},
                             {"activations_live", report_.activations_live},
                             {"inputs", report_.inputs},
@@ -74,7 +78,7 @@ void PlanReport::print_json() const {
 }
 
 void PlanReport::print_text() const {
-  print("{}\n{:.2f} M parameters, {:.2f} M of them in the body; {} tokens a step\n\n", profile_.name,
+  print("{}\n{:.2f} M parameters, {:.2f} M of them in the body; {} tokens a step\n\n", target_.profile.name,
         1e-6 * double(model_.parameter_count()), 1e-6 * double(model_.body_parameter_count()), tokens());
   print("{:<28} {:>10.1f} MiB   (the head {:.1f})\n", "parameters", mib(report_.parameters), mib(head_bytes_));
   print("{:<28} {:>10.1f} MiB\n", "constants", mib(report_.constants));
@@ -84,12 +88,13 @@ void PlanReport::print_text() const {
         recompute_name(plan_.recompute), report_.peak_node, report_.peak_graph);
   print("{:<28} {:>10.1f} MiB\n", "inputs and results", mib(report_.inputs));
   print("{:<28} {:>10.1f} MiB   of {:.0f} MiB\n\n", "all", mib(report_.total()), mib(memory_));
-  print("a step: {:.2f} GFLOP, {} kernel launches in {} + {} nodes\n", 1e-9 * bench::step_flops(plan_, config_.train),
-        launches(), gradients().graph.nodes().size(), apply().graph.nodes().size());
+  print("a step: {:.2f} GFLOP, {} kernel launches and {} barriers in {} + {} nodes\n",
+        1e-9 * bench::step_flops(plan_, config_.train), launches(), barriers(), gradients().graph.nodes().size(),
+        apply().graph.nodes().size());
   if (fits()) return;
   print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(report_.total(), 0),
         size_text(memory_, 0));
-  for (const std::string& line : train::memory_advice(profile_, model_, config_.train, memory_)) print("  {}\n", line);
+  for (const std::string& line : train::memory_advice(target_, model_, config_.train, memory_)) print("  {}\n", line);
   print("  --compare-heads   (with this command: what every kind of head would take)\n");
   print("  --fit   (with this command: which batch sizes fit)\n");
 }
@@ -144,10 +149,10 @@ void print_fit_text(const vk::DeviceInfo& device, const train::BatchFit& fit, co
         step.batch, step.accumulation, recompute_name(step.recompute));
 }
 
-int print_fit(const vk::DeviceInfo& device, const RunConfig& config, bool json) {
+int print_fit(const vk::DeviceInfo& device, const graph::Target& target, const RunConfig& config, bool json) {
   const models::LanguageModel model(config.model, {}, config.train.precision);
-  const train::BatchFit fit = train::fit_batch(device.profile, model, config.train, device.usable_memory());
-  train::require_fit(fit, device.profile, model, config.train, device.usable_memory());
+  const train::BatchFit fit = train::fit_batch(target, model, config.train, device.usable_memory());
+  train::require_fit(fit, target, model, config.train, device.usable_memory());
   const train::FittingStep step = train::fitting_step(fit, config.train);
   const std::int64_t sequences = config.train.batch_size * config.train.grad_accumulation;
   json ? print_fit_json(device, fit, step, sequences) : print_fit_text(device, fit, step, sequences);
@@ -172,13 +177,15 @@ RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::s
 
 int plan(const PlanArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  const vk::DeviceInfo device = tuning::open_tuned_device(args.device)->info();
+  const auto [opened, choices] = tuning::open_tuned_device(args.device);
+  const vk::DeviceInfo& device = opened->info();
+  const graph::Target target{device.profile, choices};
   if (args.compare_heads) {
-    print("{}", bench::print(bench::compare_heads(device, config), args.json ? "json" : args.format));
+    print("{}", bench::print(bench::compare_heads(device, choices, config), args.json ? "json" : args.format));
     return 0;
   }
-  if (args.fit) return print_fit(device, config, args.json);
-  const PlanReport report(device, config);
+  if (args.fit) return print_fit(device, target, config, args.json);
+  const PlanReport report(device, target, config);
   args.json ? report.print_json() : report.print_text();
   return report.fits() ? 0 : 1;
 }

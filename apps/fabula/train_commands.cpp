@@ -77,7 +77,7 @@ int train(const TrainArgs& args) {
   if (config.model.attn_dropout_left_out)
     info("{}: attn_pdrop is left out and taken as 0: dropout of attention weights is not implemented", args.config);
   if (!args.from.empty()) train::check_other_folder(args.from, args.out);
-  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(args.device);
+  const auto [device, choices] = tuning::open_tuned_device(args.device);
   train::RunFolder folder(args.out);
   if (args.resume == "last-good") folder.go_back();
   folder.check_usable(args.resume != "never");
@@ -103,6 +103,7 @@ int train(const TrainArgs& args) {
   options.resume = args.resume == "never"   ? train::Resume::kNever
                    : args.resume == "force" ? train::Resume::kForce
                                             : train::Resume::kAuto;
+  options.choices = choices;
   options.from = data_options.from;
   options.overfit_batch = args.overfit_batch;
   options.stop_requested = [&] { return signals.requested(); };

@@ -17,7 +17,7 @@ constexpr std::size_t kGraph = 0;  // the workload's only one
 
 }  // namespace
 
-graph::Workload plan_head_alone(const vk::DeviceProfile& profile, const models::LanguageModel& model,
+graph::Workload plan_head_alone(const graph::Target& target, const models::LanguageModel& model,
                                 std::int64_t positions) {
   graph::Graph graph(ops::op_table());
   // A parameter: it outlives the run and takes a gradient.
@@ -38,7 +38,7 @@ graph::Workload plan_head_alone(const vk::DeviceProfile& profile, const models::
     ensure(bool(gradients[i]), "the loss does not depend on \"{}\"", names[i]);
     graph.store_as_state(gradients[i], std::string(graph::kGradientPrefix) + names[i]);
   }
-  graph::Workload workload(profile);
+  graph::Workload workload(target);
   workload.add("head", std::move(graph));
   return workload;
 }

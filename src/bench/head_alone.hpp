@@ -5,7 +5,7 @@ namespace fabula::bench {
 
 /// Plans one graph: the head's loss of h [N, D], and the gradients of h and of all that the head multiplies with.
 /// Nothing of the body is in it.
-graph::Workload plan_head_alone(const vk::DeviceProfile& profile, const models::LanguageModel& model,
+graph::Workload plan_head_alone(const graph::Target& target, const models::LanguageModel& model,
                                 std::int64_t positions);
 
 /// A head without its body on the device: forward and backward.

@@ -107,7 +107,7 @@ const std::vector<std::string> kColumns{"head",           "vocabulary",    "head
 class RowBench {
  public:
   RowBench(const vk::DeviceOptions& options, HeadVariant variant, Maps& maps, const text::TokenFile* tokens, int steps)
-      : device_(tuning::open_tuned_device(options)),
+      : opened_(tuning::open_tuned_device(options)),
         config_(std::move(variant.config)),
         name_(std::move(variant.name)),
         data_(maps.of(config_)),
@@ -119,45 +119,46 @@ class RowBench {
     row_.vocabulary = config_.model.vocab_size;
     whole_step();
     head_alone();
-    device_->save_pipeline_cache();
+    opened_.device->save_pipeline_cache();
     info("{}, {} tokens: {} tokens/s, head alone {}", name_, row_.vocabulary, row_.step_speed, row_.head_speed);
     return std::move(row_);
   }
 
  private:
-  std::uint64_t memory() const { return device_->info().usable_memory(); }
+  std::uint64_t memory() const { return opened_.device->info().usable_memory(); }
+  graph::Target target() const { return {opened_.device->profile(), opened_.choices}; }
   static std::string speed(std::int64_t tokens, double seconds) {
     return fmt::format("{:.0f}", double(tokens) / seconds);
   }
 
   void whole_step() {
-    const StepCost cost = step_cost(device_->profile(), memory(), config_);
+    const StepCost cost = step_cost(target(), memory(), config_);
     row_.head_parameters = cost.head_parameters;
     if (cost.bytes > 0) row_.planned = mib_text(cost.bytes);
     row_.step_speed = cost.why_not;
     if (!cost.why_not.empty()) return;
     try {
-      const std::optional<std::uint64_t> before = device_->memory_in_use();
-      StepBench bench(*device_, config_, data_, tokens_);
+      const std::optional<std::uint64_t> before = opened_.device->memory_in_use();
+      StepBench bench(*opened_.device, opened_.choices, config_, data_, tokens_);
       row_.step_speed = speed(bench.tokens(), bench.measure(name_, steps_).seconds);
-      const std::optional<std::uint64_t> after = device_->memory_in_use();
+      const std::optional<std::uint64_t> after = opened_.device->memory_in_use();
       if (before && after && *after > *before) row_.driver = mib_text(*after - *before);
     } catch (const Error& error) {
       row_.step_speed = fit_text(error);
     }
-    row_.allocated = mib_text(device_->peak_allocated());
+    row_.allocated = mib_text(opened_.device->peak_allocated());
   }
 
   void head_alone() {
     try {
       const models::LanguageModel model(config_.model, data_, config_.train.precision);
       const std::int64_t positions = config_.train.batch_size * config_.sequence_length();
-      graph::Workload workload = plan_head_alone(device_->profile(), model, positions);
+      graph::Workload workload = plan_head_alone(target(), model, positions);
       const std::uint64_t bytes = workload.report().total();
       row_.head_alone = mib_text(bytes);
       row_.head_speed = fit_text(bytes, memory());
       if (!row_.head_speed.empty()) return;
-      HeadAloneBench bench(*device_, model, std::move(workload), BenchBatches(config_, tokens_));
+      HeadAloneBench bench(*opened_.device, model, std::move(workload), BenchBatches(config_, tokens_));
       row_.head_speed = speed(positions, median_seconds(name_ + ", head alone", steps_,
                                                         [&](std::int64_t number) { return bench.step(number); }));
     } catch (const Error& error) {
@@ -165,7 +166,7 @@ class RowBench {
     }
   }
 
-  std::unique_ptr<vk::Device> device_;
+  tuning::OpenedDevice opened_;
   RunConfig config_;
   std::string name_;
   heads::HeadData data_;
@@ -174,9 +175,9 @@ class RowBench {
   Row row_;
 };
 
-std::vector<std::string> notes_of(const vk::Device& device, const RunConfig& config, const HeadBenchOptions& options,
-                                  int steps) {
-  std::vector<std::string> notes = machine_notes(device);
+std::vector<std::string> notes_of(const tuning::OpenedDevice& opened, const RunConfig& config,
+                                  const HeadBenchOptions& options, int steps) {
+  std::vector<std::string> notes = machine_notes(*opened.device, opened.choices);
   notes.push_back(fmt::format("{}, {}; medians of {} steps", step_note(config),
                               options.tokens.empty() ? "random ids" : "ids and group maps of real text", steps));
   notes.push_back(
@@ -198,9 +199,9 @@ Table bench_heads(const vk::DeviceOptions& device, const RunConfig& config, cons
   Table table{kColumns, {}, {}};
   int steps = options.steps;
   {
-    const std::unique_ptr<vk::Device> opened = tuning::open_tuned_device(device);
-    if (steps == 0) steps = opened->profile().device_class == vk::DeviceClass::kSoftware ? 3 : 5;
-    table.notes = notes_of(*opened, config, options, steps);
+    const tuning::OpenedDevice opened = tuning::open_tuned_device(device);
+    if (steps == 0) steps = opened.device->profile().device_class == vk::DeviceClass::kSoftware ? 3 : 5;
+    table.notes = notes_of(opened, config, options, steps);
   }
   for (const Subject& subject : subjects) {
     Maps maps(subject.tokens);

@@ -55,14 +55,14 @@ void check_body(RunConfig config) {
                          config.sequence_length(), models::Gradients::kOverwrite);
 }
 
-StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config) {
+StepCost step_cost(const graph::Target& target, std::uint64_t memory, const RunConfig& config) {
   const models::LanguageModel model(config.model, {}, config.train.precision);
   StepCost cost{.head_parameters = model.head().parameters().count(),
                 .parameters = model.parameter_count(),
                 .logits = model.head().logits()};
   try {
     const train::TrainingPlan plan =
-        train::plan_training(profile, model, config.train, {.memory = memory, .with_extras = false});
+        train::plan_training(target, model, config.train, {.memory = memory, .with_extras = false});
     cost.bytes = plan.workload.report().total();
     cost.head_peak = peak_within(plan.workload.graphs()[plan.overwrite], kHeadScope);
     cost.flops = step_flops(plan, config.train);
@@ -73,7 +73,7 @@ StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const
   return cost;
 }
 
-Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base) {
+Table compare_heads(const vk::DeviceInfo& device, const graph::KernelChoices& choices, const RunConfig& base) {
   check_body(base);
   Table table{
       {"head", "head parameters", "parameters", "step MiB", "head peak MiB", "GFLOP/step", "logits/position", "fits"},
@@ -86,7 +86,7 @@ Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base) {
       "head runs, those that the body's gradient waits for included; transformer blocks are computed again in the "
       "backward pass as train.recompute says (auto: where a step does not fit otherwise)"};
   for (const HeadVariant& variant : head_variants(base)) {
-    const StepCost cost = step_cost(device.profile, device.usable_memory(), variant.config);
+    const StepCost cost = step_cost({device.profile, choices}, device.usable_memory(), variant.config);
     const bool planned = cost.bytes > 0;
     table.rows.push_back({variant.name, std::to_string(cost.head_parameters), std::to_string(cost.parameters),
                           planned ? fmt::format("{:.1f}", mib(cost.bytes)) : "",

@@ -24,7 +24,7 @@ struct StepCost {
   double flops = 0;
   std::string why_not = {};  ///< fit_text on a device with `memory` bytes; empty: it fits
 };
-StepCost step_cost(const vk::DeviceProfile& profile, std::uint64_t memory, const RunConfig& config);
+StepCost step_cost(const graph::Target& target, std::uint64_t memory, const RunConfig& config);
 
 /// "does not fit: 300 MiB of 128 MiB", or empty where it fits.
 std::string fit_text(std::uint64_t bytes, std::uint64_t memory);
@@ -33,6 +33,6 @@ std::string fit_text(std::uint64_t bytes, std::uint64_t memory);
 std::string fit_text(const Error& error);
 
 /// What each head of head_variants would cost on this device: one row a head, nothing is allocated.
-Table compare_heads(const vk::DeviceInfo& device, const RunConfig& base);
+Table compare_heads(const vk::DeviceInfo& device, const graph::KernelChoices& choices, const RunConfig& base);
 
 }  // namespace fabula::bench

@@ -8,12 +8,11 @@
 
 namespace fabula::bench {
 
-std::vector<std::string> machine_notes(const vk::Device& device) {
+std::vector<std::string> machine_notes(const vk::Device& device, const graph::KernelChoices& choices) {
   std::vector<std::string> notes{fmt::format("device: {} ({})", device.profile().name, device.info().driver),
                                  "processor: " + processor_text(), "fabula " FABULA_VERSION " (" FABULA_COMMIT ")"};
-  if (!device.profile().kernel_choices.empty())
-    notes.push_back(
-        fmt::format("kernels: {} choices as fabula tune measured them", device.profile().kernel_choices.size()));
+  if (!choices.empty())
+    notes.push_back(fmt::format("kernels: {} choices as fabula tune measured them", choices.size()));
   return notes;
 }
 

@@ -123,11 +123,11 @@ std::vector<std::string> row_text(const RowName& name, const Share& share, doubl
 }  // namespace
 
 Table profile_train(const vk::DeviceOptions& device_options, const RunConfig& config, const ProfileOptions& options) {
-  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(device_options);
+  const auto [device, choices] = tuning::open_tuned_device(device_options);
   if (!device->profile().features.timestamps)
     fail(ErrorCode::kUnsupported, "{} has no timestamps: no profile", device->profile().name);
   const Roof roof = measure_roof(*device);
-  StepBench bench(*device, config, {}, nullptr, true);
+  StepBench bench(*device, choices, config, {}, nullptr, true);
   StepProfile profile(bench, config, options.by_op);
   for (int number = 1; number <= options.steps + kWarmUpSteps; ++number) {
     bench.step();
@@ -135,7 +135,7 @@ Table profile_train(const vk::DeviceOptions& device_options, const RunConfig& co
   }
   Table table{{"kernel", "op", "launches", "ms", "% of step", "GFLOP/s", "GB/s", "% of roof", "roof"},
               {},
-              machine_notes(*device)};
+              machine_notes(*device, choices)};
   table.notes.push_back(fmt::format(
       "roof of this device, measured now: {:.1f} GFLOP/s fp32 from registers, {:.1f} GB/s copied (read and written)",
       1e-9 * roof.flops, 1e-9 * roof.bytes));

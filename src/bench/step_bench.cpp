@@ -43,11 +43,11 @@ void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model)
   }
 }
 
-StepBench::StepBench(vk::Device& device, const RunConfig& config, const heads::HeadData& head,
-                     const text::TokenFile* tokens, bool timed)
+StepBench::StepBench(vk::Device& device, const graph::KernelChoices& choices, const RunConfig& config,
+                     const heads::HeadData& head, const text::TokenFile* tokens, bool timed)
     : config_(config),
       model_(config.model, head, config.train.precision),
-      plan_(train::plan_training(device.profile(), model_, config.train,
+      plan_(train::plan_training({device.profile(), choices}, model_, config.train,
                                  {.memory = device.info().usable_memory(), .with_extras = false})),
       runtime_(device, std::move(plan_.workload), {.timed = timed, .spans = true}),
       batches_(config, tokens),

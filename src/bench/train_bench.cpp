@@ -12,8 +12,8 @@ namespace {
 
 std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConfig& config, const std::string& name,
                                  int steps, const text::TokenFile* tokens) {
-  const std::unique_ptr<vk::Device> device = tuning::open_tuned_device(options);  // one a head: peaks are then its own
-  StepBench bench(*device, config, {}, tokens);
+  const auto [device, choices] = tuning::open_tuned_device(options);  // one a head: peaks are then its own
+  StepBench bench(*device, choices, config, {}, tokens);
   const StepTime time = bench.measure(name, steps);
   return {name,
           fmt::format("{:.2f}", 1e-6 * double(bench.model().parameter_count())),
@@ -39,7 +39,8 @@ std::vector<HeadVariant> measured_heads(const RunConfig& config, const std::stri
 
 Table bench_train(const vk::DeviceOptions& device, const RunConfig& config, const TrainBenchOptions& options) {
   Table table{{"head", "M parameters", "ms/step", "tokens/s", "idle %", "submissions", "peak MiB"}, {}, {}};
-  table.notes = machine_notes(*tuning::open_tuned_device(device));
+  const auto [opened, choices] = tuning::open_tuned_device(device);
+  table.notes = machine_notes(*opened, choices);
   table.notes.push_back(fmt::format("{}, vocabulary of {} tokens, {}", step_note(config), config.model.vocab_size,
                                     options.tokens.empty() ? "random ids" : options.tokens.filename().string()));
   std::optional<text::TokenFile> tokens;

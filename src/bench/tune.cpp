@@ -57,9 +57,7 @@ class Tuner {
  public:
   /// The config must outlive this.
   Tuner(vk::Device& device, const RunConfig& config, const TuneOptions& options)
-      : device_(device), config_(config), options_(options) {
-    device_.choose_kernels({});
-  }
+      : device_(device), config_(config), options_(options) {}
 
   /// Runs everything with variant number `round` wherever there are so many; false when no node has.
   bool measure(std::size_t round) {
@@ -69,19 +67,17 @@ class Tuner {
     const bool any = round == 0 || std::any_of(candidates_.begin(), candidates_.end(),
                                                [&](const auto& entry) { return round < entry.second.variants.size(); });
     if (!any) return false;
-    device_.choose_kernels(choices);
     info("tuning: round {}", round + 1);
-    measure_steps(round);
-    measure_evaluation(round);
-    device_.choose_kernels({});
+    measure_steps(round, choices);
+    measure_evaluation(round, choices);
     return true;
   }
 
   const Candidates& candidates() const { return candidates_; }
 
  private:
-  void measure_steps(std::size_t round) {
-    StepBench bench(device_, config_, {}, nullptr, true);
+  void measure_steps(std::size_t round, const KernelChoices& choices) {
+    StepBench bench(device_, choices, config_, {}, nullptr, true);
     const train::TrainingPlan& plan = bench.plan();
     const auto& graphs = bench.runtime().workload().graphs();
     std::map<std::size_t, int> runs{{plan.overwrite, 1}, {plan.apply, 1}};
@@ -95,9 +91,9 @@ class Tuner {
     }
   }
 
-  void measure_evaluation(std::size_t round) {
+  void measure_evaluation(std::size_t round, const KernelChoices& choices) {
     const models::LanguageModel model(config_.model, {}, config_.train.precision);
-    graph::Workload workload(device_.profile());
+    graph::Workload workload({device_.profile(), choices});
     const std::int64_t T = config_.sequence_length();
     const eval::EvaluationGraph evaluation = eval::add_evaluation_graph(workload, model, config_.train.batch_size, T);
     graph::Runtime runtime(device_, std::move(workload), {.timed = true});
@@ -185,12 +181,10 @@ StepSeconds compare_steps(vk::Device& device, const RunConfig& config, const Ker
   std::vector<double> usual, chosen;
   for (int turn = 0; turn < kTurns; ++turn) {
     for (auto* seconds : {&usual, &chosen}) {
-      device.choose_kernels(seconds == &chosen ? choices : KernelChoices());
-      StepBench bench(device, config);
+      StepBench bench(device, seconds == &chosen ? choices : KernelChoices(), config);
       seconds->push_back(bench.measure(seconds == &chosen ? "tuned" : "as it is", steps).seconds);
     }
   }
-  device.choose_kernels({});
   return {median(usual), median(chosen)};
 }
 

@@ -16,8 +16,9 @@ using Visit = std::function<void(const TokenScore&)>;
 /// Scores windows of T tokens by the graph that evaluates them: the losses alone are computed.
 class WindowScorer {
  public:
-  WindowScorer(vk::Device& device, const infer::ModelFolder& folder, std::int64_t T) : model_(folder.model()) {
-    graph::Workload workload(device.profile());
+  WindowScorer(vk::Device& device, const graph::Target& target, const infer::ModelFolder& folder, std::int64_t T)
+      : model_(folder.model()) {
+    graph::Workload workload(target);
     graph_.emplace(add_evaluation_graph(workload, model_, 1, T, true));
     runtime_.emplace(device, std::move(workload));
     folder.load_weights(*runtime_);
@@ -50,8 +51,9 @@ class WindowScorer {
 /// The same with whole distributions, for a model with rows that no token has.
 class DistributionScorer {
  public:
-  DistributionScorer(vk::Device& device, const infer::ModelFolder& folder, std::int64_t T) : model_(folder.model()) {
-    graph::Workload workload(device.profile());
+  DistributionScorer(vk::Device& device, const graph::Target& target, const infer::ModelFolder& folder, std::int64_t T)
+      : model_(folder.model()) {
+    graph::Workload workload(target);
     graphs_ = add_label_graphs(workload, model_, 1, T, kLogProbBytes, folder.rows_without_token());
     runtime_.emplace(device, std::move(workload));
     folder.load_weights(*runtime_);
@@ -88,7 +90,8 @@ void score_windows(Scorer&& scorer, std::span<const std::uint32_t> ids, std::siz
 
 }  // namespace
 
-void score(vk::Device& device, const infer::ModelFolder& folder, std::string_view text, const Visit& visit) {
+void score(vk::Device& device, const graph::Target& target, const infer::ModelFolder& folder, std::string_view text,
+           const Visit& visit) {
   std::vector<std::uint32_t> ids = folder.tokenizer().encode(text, {.added_tokens = true});
   if (ids.empty()) fail(ErrorCode::kInvalidArgument, "the text to score is empty");
   folder.check_ids(ids);
@@ -105,9 +108,9 @@ void score(vk::Device& device, const infer::ModelFolder& folder, std::string_vie
     visit(score);
   };
   if (folder.rows_without_token().empty())
-    score_windows(WindowScorer(device, folder, T), ids, static_cast<std::size_t>(T), checked);
+    score_windows(WindowScorer(device, target, folder, T), ids, static_cast<std::size_t>(T), checked);
   else
-    score_windows(DistributionScorer(device, folder, T), ids, static_cast<std::size_t>(T), checked);
+    score_windows(DistributionScorer(device, target, folder, T), ids, static_cast<std::size_t>(T), checked);
 }
 
 }  // namespace fabula::eval

@@ -20,7 +20,7 @@ struct TokenScore {
 /// Scores a text token by token; the first is scored after the folder's start token. A text longer than the context is
 /// scored in windows that start anew. `visit` gets the tokens in order, those before a number that is none too. Throws
 /// kInvalidArgument for an empty text, and for one with tokens that the model does not have; kNumeric.
-void score(vk::Device& device, const infer::ModelFolder& folder, std::string_view text,
+void score(vk::Device& device, const graph::Target& target, const infer::ModelFolder& folder, std::string_view text,
            const std::function<void(const TokenScore&)>& visit);
 
 }  // namespace fabula::eval

@@ -7,7 +7,7 @@
 
 namespace fabula {
 
-/// Kernel variant by node signature: DeviceProfile::kernel_choices.
+/// Kernel variant by node signature, as graph::KernelChoices.
 using KernelChoices = std::map<std::string, std::string>;
 std::string kernel_choices_json(const KernelChoices& choices);
 /// Errors: kFormat naming `source`.

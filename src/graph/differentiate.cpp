@@ -12,8 +12,13 @@ namespace {
 class Differentiator {
  public:
   Differentiator(Graph& graph, std::span<const Value> wrt, const DifferentiateOptions& options)
-      : graph_(graph), options_(options), forward_nodes_(graph.nodes().size()), wrt_(wrt.begin(), wrt.end()) {
+      : graph_(graph),
+        options_(options),
+        forward_nodes_(graph.nodes().size()),
+        wrt_(wrt.begin(), wrt.end()),
+        wrt_list_(wrt.begin(), wrt.end()) {
     mark_dependents(wrt);
+    find_first_readers();
   }
 
   void seed(const Seed& s) {
@@ -23,7 +28,12 @@ class Differentiator {
   }
 
   void run() {
-    for (std::size_t i = forward_nodes_; i-- > 0;) visit(i);
+    for (std::size_t i = forward_nodes_; i-- > 0;) {
+      visit(i);
+      if (!options_.on_final) continue;
+      for (const std::size_t index : first_read_by_[i])
+        if (const Value d = gradient(wrt_list_[index])) options_.on_final(index, d);
+    }
   }
 
   bool wanted(Value value) const { return value && dependent_.contains(value); }
@@ -139,12 +149,27 @@ class Differentiator {
     }
   }
 
+  /// No node before the first one that reads a value adds to its gradient.
+  void find_first_readers() {
+    first_read_by_.resize(forward_nodes_);
+    std::map<Value, std::size_t> left;
+    for (std::size_t index = 0; index < wrt_list_.size(); ++index) left.emplace(wrt_list_[index], index);
+    for (std::size_t n = 0; n < forward_nodes_ && !left.empty(); ++n)
+      for (const Value input : graph_.nodes()[n].inputs)
+        if (const auto it = left.find(input); it != left.end()) {
+          first_read_by_[n].push_back(it->second);
+          left.erase(it);
+        }
+  }
+
   void visit(std::size_t index);
 
   Graph& graph_;
   DifferentiateOptions options_;
   std::size_t forward_nodes_;
   std::set<Value> wrt_;
+  std::vector<Value> wrt_list_;
+  std::vector<std::vector<std::size_t>> first_read_by_;  ///< by forward node: which of wrt_list_
   std::set<Value> dependent_;
   std::map<Value, Value> gradients_;
   std::map<Value, int> users_;  ///< by gradient: of how many values it is one

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -117,6 +118,9 @@ struct DifferentiateOptions {
   /// alone are kept. The same nodes on the same values, rounded where they would be read from memory otherwise: every
   /// gradient stays bit-identical.
   bool recompute_segments = false;
+  /// Called when the gradient of wrt[index] is final, as soon as it is: behind the last node that adds to it. May
+  /// append nodes that read it. Not called for a value that the outputs do not depend on.
+  std::function<void(std::size_t index, Value gradient)> on_final = {};
 };
 
 /// Appends the backward pass. Returns the gradients of `wrt`, in order; absent where the outputs do not depend on it,

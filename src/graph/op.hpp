@@ -108,7 +108,7 @@ class LowerCall : public NodeView {
 
   virtual const vk::DeviceProfile& profile() const = 0;
   /// The variant to use: the forced one when a check forces it, else the one measured as
-  /// fastest (DeviceProfile::kernel_choices) or the first of OpDef::variants.
+  /// fastest (Target::choices) or the first of OpDef::variants.
   virtual std::string_view variant() const = 0;
   virtual Value input(std::size_t i) const = 0;  ///< absent for an optional input not given
   virtual Value output(std::size_t i = 0) const = 0;

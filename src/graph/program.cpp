@@ -204,15 +204,14 @@ void NodeLowering::clear(Value value) {
   }
 }
 
-std::string choose_variant(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
-                           const std::string& forced) {
-  const std::vector<std::string> variants = variants_of(graph, node, profile);
-  ensure(!variants.empty(), "{} has no kernel variant for {}", node.label, profile.name);
+std::string choose_variant(const Graph& graph, const Node& node, const Target& target, const std::string& forced) {
+  const std::vector<std::string> variants = variants_of(graph, node, target.profile);
+  ensure(!variants.empty(), "{} has no kernel variant for {}", node.label, target.profile.name);
   if (!forced.empty() && std::find(variants.begin(), variants.end(), forced) != variants.end()) return forced;
-  if (profile.kernel_choices.empty() || variants.size() == 1) return variants.front();
-  const auto chosen = profile.kernel_choices.find(node_signature(graph, node, variants));
-  const bool good = chosen != profile.kernel_choices.end() &&
-                    std::find(variants.begin(), variants.end(), chosen->second) != variants.end();
+  if (target.choices.empty() || variants.size() == 1) return variants.front();
+  const auto chosen = target.choices.find(node_signature(graph, node, variants));
+  const bool good =
+      chosen != target.choices.end() && std::find(variants.begin(), variants.end(), chosen->second) != variants.end();
   return good ? chosen->second : variants.front();
 }
 
@@ -297,12 +296,13 @@ Cost total_cost(const Graph& graph) {
   return total;
 }
 
-Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options) {
+Program lower(const Graph& graph, const Target& target, const ProgramOptions& options) {
+  const vk::DeviceProfile& profile = target.profile;
   Program program;
   std::vector<std::string> variants;
   std::vector<std::vector<Shape>> scratch;
   for (const Node& node : graph.nodes()) {
-    variants.push_back(choose_variant(graph, node, profile, options.variant));
+    variants.push_back(choose_variant(graph, node, target, options.variant));
     scratch.push_back(node.op->def->scratch ? node.op->def->scratch(NodeView(graph, node), profile, variants.back())
                                             : std::vector<Shape>{});
   }

@@ -8,6 +8,7 @@
 
 #include "graph/graph.hpp"
 #include "graph/memory_plan.hpp"
+#include "graph/target.hpp"
 #include "vk/limits.hpp"
 
 namespace fabula::graph {
@@ -44,7 +45,7 @@ struct Program {
 };
 
 struct ProgramOptions {
-  /// Forces this kernel variant for every node that lists it. The others, or all where this is empty: the profile's
+  /// Forces this kernel variant for every node that lists it. The others, or all where this is empty: the target's
   /// choice, else each node's first.
   std::string variant;
   /// Where all but activations lie.
@@ -58,7 +59,7 @@ std::uint64_t digest_of(const std::vector<Step>& steps, const CodeDigest& code);
 
 /// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported where a value
 /// that an op binds whole exceeds one allocation.
-Program lower(const Graph& graph, const vk::DeviceProfile& profile, const ProgramOptions& options);
+Program lower(const Graph& graph, const Target& target, const ProgramOptions& options);
 
 /// The variants of one node on a device, best first (one empty name where the op has no choice).
 std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile);

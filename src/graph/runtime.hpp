@@ -74,6 +74,9 @@ class Runtime {
   /// Device words of a value's padding and everything, row stride ld: for checks.
   std::vector<std::uint32_t> read_padded(std::size_t graph, Value value);
 
+  /// Barriers between a prepared graph's commands, as recorded; graph::barrier_count says so beforehand.
+  std::size_t barrier_count(std::size_t graph) const { return recorded_.at(graph).list.value().barrier_count(); }
+
   /// Of every command of a graph, the last time that it ran; with RuntimeOptions::timed.
   std::vector<vk::CommandList::Timing> timings(std::size_t graph) const;
   /// When a run's first kernel could begin and its last was over, in seconds of the device's clock; absent without

@@ -6,6 +6,7 @@
 #include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "base/hash.hpp"
+#include "graph/fuse.hpp"
 
 namespace fabula::graph {
 namespace {
@@ -14,15 +15,16 @@ std::uint64_t sum(const std::vector<std::uint64_t>& sizes) {
 }
 }  // namespace
 
-Workload::Workload(vk::DeviceProfile profile, std::string variant)
-    : profile_(std::move(profile)),
+Workload::Workload(Target target, std::string variant)
+    : target_(std::move(target)),
       variant_(std::move(variant)),
-      store_(profile_.limits.max_allocation, memory_alignment(profile_.limits)) {}
+      store_(profile().limits.max_allocation, memory_alignment(profile().limits)) {}
 
 std::size_t Workload::add(std::string name, Graph graph) {
+  fuse(graph);
   PlannedGraph planned{std::move(name), std::move(graph), {}, {}, 0, {}};
-  const std::uint64_t alignment = memory_alignment(profile_.limits);
-  LinearLayout inputs(profile_.limits.max_allocation, alignment);
+  const std::uint64_t alignment = memory_alignment(profile().limits);
+  LinearLayout inputs(profile().limits.max_allocation, alignment);
   const auto place = [&](Value, const ValueInfo& info) {
     if (info.role == Role::kInput) return inputs.place(Pool::kInputs, info.name, info.shape);
     const auto it = stored_.find(info.name);
@@ -36,7 +38,7 @@ std::size_t Workload::add(std::string name, Graph graph) {
     Stored stored{info.shape, info.role, store_.place(Pool::kStore, info.name, info.shape), planned.name};
     return stored_.emplace(info.name, std::move(stored)).first->second.placement;
   };
-  planned.program = lower(planned.graph, profile_, {.variant = variant_, .place = place});
+  planned.program = lower(planned.graph, target_, {.variant = variant_, .place = place});
   planned.input_blocks = inputs.block_sizes();
   for (std::size_t id = 0; id < planned.graph.values().size(); ++id) {
     const ValueInfo& info = planned.graph.values()[id];
@@ -68,8 +70,10 @@ MemoryReport Workload::report() const {
       report.constants += bytes;
     else if (name.starts_with(kGradientPrefix))
       report.gradients += bytes;
-    else
+    else if (name.starts_with(kOptimizerPrefix))
       report.optimizer += bytes;
+    else
+      report.states += bytes;
   }
   report.activations = sum(arena_blocks());
   for (const PlannedGraph& planned : graphs_) {
@@ -83,14 +87,14 @@ MemoryReport Workload::report() const {
   return report;
 }
 
-std::map<std::string, std::string> Workload::kernel_choices() const {
-  std::map<std::string, std::string> used;
-  if (profile_.kernel_choices.empty()) return used;
+KernelChoices Workload::kernel_choices() const {
+  KernelChoices used;
+  if (target_.choices.empty()) return used;
   for (const PlannedGraph& planned : graphs_)
     for (const Node& node : planned.graph.nodes()) {
-      const std::string signature = node_signature(planned.graph, node, variants_of(planned.graph, node, profile_));
-      const auto choice = profile_.kernel_choices.find(signature);
-      if (choice != profile_.kernel_choices.end()) used.insert(*choice);
+      const std::string signature = node_signature(planned.graph, node, variants_of(planned.graph, node, profile()));
+      const auto choice = target_.choices.find(signature);
+      if (choice != target_.choices.end()) used.insert(*choice);
     }
   return used;
 }

@@ -8,18 +8,19 @@
 
 namespace fabula::graph {
 
-/// Prefixes by which states are told apart in reports and files.
+/// Prefixes by which states are told apart in reports and files: gradients and the optimizer's moments from all others.
 inline constexpr std::string_view kGradientPrefix = "grad.";
 inline constexpr std::string_view kOptimizerPrefix = "adam.";
 
-/// What a workload takes on the device, in bytes. States that are no gradients are the optimizer's.
+/// What a workload takes on the device, in bytes.
 struct MemoryReport {
   std::uint64_t parameters = 0, constants = 0, gradients = 0, optimizer = 0;
+  std::uint64_t states = 0;            ///< that are neither of the two: what graphs hand to each other or to themselves
   std::uint64_t activations = 0;       ///< the arena: shared by all graphs, the largest counts
   std::uint64_t activations_live = 0;  ///< most bytes alive at once (the rest of the arena is fragmentation)
   std::uint64_t inputs = 0;            ///< with their staging and the read-back of results
   std::string peak_graph, peak_node;   ///< where the arena is fullest
-  std::uint64_t total() const { return parameters + constants + gradients + optimizer + activations + inputs; }
+  std::uint64_t total() const { return parameters + constants + gradients + optimizer + states + activations + inputs; }
 };
 
 /// A graph with its plan, as part of a workload.
@@ -38,12 +39,12 @@ struct PlannedGraph {
 class Workload {
  public:
   /// `variant` forces a kernel variant wherever it exists (checks use it).
-  explicit Workload(vk::DeviceProfile profile, std::string variant = {});
+  explicit Workload(Target target, std::string variant = {});
 
-  /// Plans and lowers a graph; its index.
+  /// Joins nodes that can be (graph/fuse.hpp), plans and lowers a graph; its index.
   std::size_t add(std::string name, Graph graph);
 
-  const vk::DeviceProfile& profile() const { return profile_; }
+  const vk::DeviceProfile& profile() const { return target_.profile; }
   const std::vector<PlannedGraph>& graphs() const { return graphs_; }
   MemoryReport report() const;
   std::vector<std::uint64_t> arena_blocks() const;
@@ -55,13 +56,13 @@ class Workload {
     std::string graph;  ///< the first one that declares it
   };
   const std::map<std::string, Stored, std::less<>>& stored() const { return stored_; }
-  /// Those of the profile's kernel choices that a node of some graph has.
-  std::map<std::string, std::string> kernel_choices() const;
+  /// Those of the target's choices that a node of some graph has.
+  KernelChoices kernel_choices() const;
   /// Digest over some graphs, in this order: see Program::digest.
   std::uint64_t digest(std::span<const std::size_t> graphs) const;
 
  private:
-  vk::DeviceProfile profile_;
+  Target target_;
   std::string variant_;
   LinearLayout store_;
   std::map<std::string, Stored, std::less<>> stored_;

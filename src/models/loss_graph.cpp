@@ -2,7 +2,6 @@
 
 #include "base/fail.hpp"
 #include "base/segments.hpp"
-#include "graph/fuse.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::models {
@@ -57,20 +56,21 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   std::vector<Value> parameters;
   for (const ParameterSpec& spec : specs) parameters.push_back(ParameterSet::value_of(graph, spec));
   const Value one = graph.op1("fill", {}, {{"rows", 1}, {"cols", 1}, {"value", 1}});
-  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters, options);
+  const auto state_name = [&](std::size_t i) { return std::string(kGradientPrefix) + specs[i].name; };
+  DifferentiateOptions backward = options;
+  if (gradients == Gradients::kAccumulate)  // as soon as it can be, so that no gradient outlives its making
+    backward.on_final = [&](std::size_t i, Value gradient) {
+      graph.op("add_into", {graph.state(state_name(i), specs[i].shape), gradient});
+    };
+  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters, backward);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const std::string name = std::string(kGradientPrefix) + specs[i].name;
     ensure(bool(d[i]), "the loss does not depend on \"{}\"", specs[i].name);
-    if (gradients == Gradients::kOverwrite)
-      graph.store_as_state(d[i], name);
-    else
-      graph.op("add_into", {graph.state(name, specs[i].shape), d[i]});
+    if (gradients == Gradients::kOverwrite) graph.store_as_state(d[i], state_name(i));
   }
   if (gradients == Gradients::kOverwrite)
     graph.store_as_state(result.loss, kLossState);
   else
     graph.op("add_into", {graph.state(kLossState, {1, 1}), result.loss});
-  fuse(graph);
   return result;
 }
 
@@ -86,7 +86,6 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   if (keep_positions)
     for (Value value : {result.per_position.loss, result.per_position.group_loss, result.per_position.slot_loss})
       if (value) graph.keep(value);
-  fuse(graph);
   return result;
 }
 

@@ -32,26 +32,26 @@ std::int64_t largest_divisor(std::int64_t n, std::int64_t bound) {
   return divisor;
 }
 
-std::uint64_t planned_bytes(const vk::DeviceProfile& profile, const models::LanguageModel& model, TrainConfig config,
+std::uint64_t planned_bytes(const graph::Target& target, const models::LanguageModel& model, TrainConfig config,
                             std::int64_t batch, Recompute recompute) {
   config.batch_size = batch;
   config.recompute = recompute;
-  return plan_training(profile, model, config).workload.report().total();
+  return plan_training(target, model, config).workload.report().total();
 }
 
 /// Plans batch sizes of one way of recomputing, each once.
 class BatchSearch {
  public:
-  BatchSearch(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config,
+  BatchSearch(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config,
               Recompute recompute)
-      : profile_(profile), model_(model), config_(config), recompute_(recompute) {}
+      : target_(target), model_(model), config_(config), recompute_(recompute) {}
 
   /// kNoPlan where the device cannot take a batch of that size for another reason than its memory.
   std::uint64_t bytes(std::int64_t batch) {
     if (const auto it = bytes_.find(batch); it != bytes_.end()) return it->second;
     std::uint64_t& result = bytes_[batch] = kNoPlan;
     try {
-      result = planned_bytes(profile_, model_, config_, batch, recompute_);
+      result = planned_bytes(target_, model_, config_, batch, recompute_);
     } catch (const Error& error) {
       const bool too_large = error.code() == ErrorCode::kOutOfMemory || error.code() == ErrorCode::kUnsupported ||
                              error.code() == ErrorCode::kInvalidArgument;
@@ -90,7 +90,7 @@ class BatchSearch {
   }
 
  private:
-  const vk::DeviceProfile& profile_;
+  const graph::Target& target_;
   const models::LanguageModel& model_;
   const TrainConfig& config_;
   Recompute recompute_;
@@ -101,9 +101,9 @@ class BatchSearch {
 
 }  // namespace
 
-BatchFit fit_batch(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config,
+BatchFit fit_batch(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config,
                    std::uint64_t memory) {
-  BatchSearch none(profile, model, config, Recompute::kNone), block(profile, model, config, Recompute::kBlock);
+  BatchSearch none(target, model, config, Recompute::kNone), block(target, model, config, Recompute::kBlock);
   BatchFit fit{.none = none.largest(memory), .block = block.largest(memory), .rows = {}, .why_not_more = {}};
   fit.why_not_more = fit.none > fit.block ? none.why_not_more(fit.none) : block.why_not_more(fit.block);
   std::set<std::int64_t> batches{1, config.batch_size, std::max<std::int64_t>(fit.none, 1),
@@ -124,9 +124,9 @@ FittingStep fitting_step(const BatchFit& fit, const TrainConfig& config) {
   return step;
 }
 
-std::vector<std::string> memory_advice(const vk::DeviceProfile& profile, const models::LanguageModel& model,
+std::vector<std::string> memory_advice(const graph::Target& target, const models::LanguageModel& model,
                                        const TrainConfig& config, std::uint64_t memory) {
-  const BatchFit fit = fit_batch(profile, model, config, memory);
+  const BatchFit fit = fit_batch(target, model, config, memory);
   std::vector<std::string> advice;
   if (config.recompute == Recompute::kNone && fit.block >= config.batch_size)
     advice.push_back("--recompute block   (the same numbers; transformer blocks are computed again, not kept)");
@@ -154,7 +154,7 @@ std::vector<std::string> memory_advice(const vk::DeviceProfile& profile, const m
   return advice;
 }
 
-void require_fit(const BatchFit& fit, const vk::DeviceProfile& profile, const models::LanguageModel& model,
+void require_fit(const BatchFit& fit, const graph::Target& target, const models::LanguageModel& model,
                  const TrainConfig& config, std::uint64_t memory) {
   if (fit.largest() > 0) return;
   TrainConfig one = config;
@@ -166,21 +166,21 @@ void require_fit(const BatchFit& fit, const vk::DeviceProfile& profile, const mo
        "not even a batch of one sequence fits: {} with recompute {}, {} may be used, {} too much. What needs less: "
        "{}",
        size_text(bytes), recompute_name(one.recompute), size_text(memory), size_text(bytes - memory),
-       fmt::join(memory_advice(profile, model, one, memory), "; "));
+       fmt::join(memory_advice(target, model, one, memory), "; "));
 }
 
-TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const vk::DeviceProfile& profile,
-                         const models::LanguageModel& model, const TrainConfig& config) {
+TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const graph::Target& target, const models::LanguageModel& model,
+                         const TrainConfig& config) {
   // A limit above the device's own memory serves plans for other devices, not a run on this one.
   const std::uint64_t memory = std::min(device.usable_memory(), device.device_memory);
-  TrainingPlan plan = plan_training(profile, model, config, {.memory = memory});
+  TrainingPlan plan = plan_training(target, model, config, {.memory = memory});
   const std::uint64_t bytes = plan.workload.report().total();
   if (bytes > memory)
     fail(ErrorCode::kOutOfMemory,
          "out of device memory: the run takes {} with recompute {}, {} of {} may be used. What needs less: {}. `fabula "
          "plan` shows what takes how much, `fabula plan --fit` which batch sizes fit",
-         size_text(bytes), recompute_name(plan.recompute), size_text(memory), profile.name,
-         fmt::join(memory_advice(profile, model, config, memory), "; "));
+         size_text(bytes), recompute_name(plan.recompute), size_text(memory), target.profile.name,
+         fmt::join(memory_advice(target, model, config, memory), "; "));
   if (plan.recompute != config.recompute && plan.recompute == Recompute::kBlock)
     info("recompute block, so that the run fits: {} of {}", size_text(bytes), size_text(memory));
   return plan;

@@ -24,7 +24,7 @@ struct BatchFit {
 
 /// The largest batch sizes whose plans take at most `memory` bytes. The config's own batch size and recompute do not
 /// count.
-BatchFit fit_batch(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config,
+BatchFit fit_batch(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config,
                    std::uint64_t memory);
 
 /// Settings under which a step of the config (the same sequences, in more batches if need be) fits.
@@ -38,16 +38,16 @@ struct FittingStep {
 FittingStep fitting_step(const BatchFit& fit, const TrainConfig& config);
 
 /// What needs less memory than the config, a flag with its reason each, best first.
-std::vector<std::string> memory_advice(const vk::DeviceProfile& profile, const models::LanguageModel& model,
+std::vector<std::string> memory_advice(const graph::Target& target, const models::LanguageModel& model,
                                        const TrainConfig& config, std::uint64_t memory);
 
 /// Throws kOutOfMemory, saying by how much, where not even a batch of one sequence fits.
-void require_fit(const BatchFit& fit, const vk::DeviceProfile& profile, const models::LanguageModel& model,
+void require_fit(const BatchFit& fit, const graph::Target& target, const models::LanguageModel& model,
                  const TrainConfig& config, std::uint64_t memory);
 
-/// plan_training for a device, with the kernels of `profile`. Throws kOutOfMemory when the plan exceeds the memory that
+/// plan_training for a device that is the target. Throws kOutOfMemory when the plan exceeds the memory that
 /// may be used, saying what needs less.
-TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const vk::DeviceProfile& profile,
-                         const models::LanguageModel& model, const TrainConfig& config);
+TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const graph::Target& target, const models::LanguageModel& model,
+                         const TrainConfig& config);
 
 }  // namespace fabula::train

@@ -44,15 +44,12 @@ DataPosition find_start(const RunFolder& folder, Resume resume, const RunConfig&
 
 /// The device as a run sees it: one that goes on keeps the kernels that it was started with, whatever was measured
 /// since.
-vk::DeviceProfile profile_for(const vk::Device& device, const RunFolder& folder, Resume resume) {
-  vk::DeviceProfile profile = device.profile();
-  if (resume != Resume::kAuto || !folder.has_state()) return profile;
+graph::Target target_for(const vk::Device& device, const RunFolder& folder, const TrainOptions& options) {
+  if (options.resume != Resume::kAuto || !folder.has_state()) return {device.profile(), options.choices};
   const RunState saved = folder.read_state();
   const auto choices = saved.texts.find(kChoicesKey);
-  profile.kernel_choices = choices == saved.texts.end()
-                               ? KernelChoices{}
-                               : parse_kernel_choices(choices->second, folder.file("state.json").string());
-  return profile;
+  if (choices == saved.texts.end()) return device.profile();
+  return {device.profile(), parse_kernel_choices(choices->second, folder.file("state.json").string())};
 }
 
 std::optional<std::uint32_t> start_id(const DataSet& data) {
@@ -74,9 +71,9 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       batches_(open_batches(data, config)),
       start_(find_start(folder, options_.resume, config, data)),
       steps_(count_steps(config, batches_, start_)),
-      profile_(profile_for(device, folder, options_.resume)),
-      plan_(plan_to_fit(device.info(), profile_, model_, config.train)),
-      lowering_(lowering_text(profile_, model_, config.train)),
+      target_(target_for(device, folder, options_)),
+      plan_(plan_to_fit(device.info(), target_, model_, config.train)),
+      lowering_(lowering_text(target_, model_, config.train)),
       runtime_(device, std::move(plan_.workload)),
       step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
       generator_(runtime_, plan_.generation, model_, *data.tokenizer, start_id(data)),
@@ -133,8 +130,8 @@ void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const
   // Kernels depend on shapes and types too: planned with the old settings, only the device and the program can make a
   // difference.
   const models::LanguageModel model(config_.model, data_.head, old.train.precision);
-  if (saved.lowering == lowering_text(profile_, model, old.train)) {
-    if (saved.lowering != lowering_text(device_.profile(), model, old.train))
+  if (saved.lowering == lowering_text(target_, model, old.train)) {
+    if (saved.lowering != lowering_text({device_.profile(), options_.choices}, model, old.train))
       info(
           "the run keeps the kernels that it was started with, not those that fabula tune found since; --resume force "
           "takes these");

@@ -25,6 +25,7 @@ enum class Resume {
 
 struct TrainOptions {
   Resume resume = Resume::kNever;
+  graph::KernelChoices choices = {};     ///< what was measured as the fastest on the device, for a run that begins
   const StartFrom* from = nullptr;       ///< where a run that begins has its weights from; null: fresh ones
   bool overfit_batch = false;            ///< train on the first batch alone: a quick test that a model can learn at all
   std::function<bool()> stop_requested;  ///< asked after sending a step and in validation; true: save and return
@@ -82,7 +83,7 @@ class Trainer {
   DataPosition start_;  ///< before the first step of this process
   std::int64_t steps_;
   std::optional<text::BatchSource> valid_batches_;
-  vk::DeviceProfile profile_;  ///< the device's, with the kernel choices of this run
+  graph::Target target_;  ///< the device, with the kernels of this run
   TrainingPlan plan_;
   std::string lowering_;  ///< RunState::lowering of this device and config
   graph::Runtime runtime_;

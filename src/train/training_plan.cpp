@@ -7,11 +7,11 @@ namespace fabula::train {
 namespace {
 using models::Gradients;
 
-TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageModel& model, const TrainConfig& config,
+TrainingPlan plan_with(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config,
                        Recompute recompute, bool with_extras) {
   const std::int64_t B = config.batch_size, T = sequence_length(config, model.config());
   const graph::DifferentiateOptions backward{.recompute_segments = recompute == Recompute::kBlock};
-  TrainingPlan plan{.workload = graph::Workload(profile),
+  TrainingPlan plan{.workload = graph::Workload(target),
                     .gradient = models::gradient_graph(model, B, T, Gradients::kOverwrite, backward),
                     .accumulating = {},
                     .clip = {},
@@ -36,20 +36,19 @@ TrainingPlan plan_with(const vk::DeviceProfile& profile, const models::LanguageM
 
 }  // namespace
 
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                           const TrainConfig& config, const PlanOptions& options) {
+TrainingPlan plan_training(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config,
+                           const PlanOptions& options) {
   if (config.recompute == Recompute::kBlock)
-    return plan_with(profile, model, config, Recompute::kBlock, options.with_extras);
-  TrainingPlan plan = plan_with(profile, model, config, Recompute::kNone, options.with_extras);
+    return plan_with(target, model, config, Recompute::kBlock, options.with_extras);
+  TrainingPlan plan = plan_with(target, model, config, Recompute::kNone, options.with_extras);
   const std::uint64_t bytes = plan.workload.report().total();
   if (config.recompute == Recompute::kNone || options.memory == 0 || bytes <= options.memory) return plan;
-  TrainingPlan block = plan_with(profile, model, config, Recompute::kBlock, options.with_extras);
+  TrainingPlan block = plan_with(target, model, config, Recompute::kBlock, options.with_extras);
   return block.workload.report().total() < bytes ? std::move(block) : std::move(plan);
 }
 
-std::string lowering_text(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                          const TrainConfig& config) {
-  const TrainingPlan plan = plan_with(profile, model, config, Recompute::kNone, true);
+std::string lowering_text(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config) {
+  const TrainingPlan plan = plan_with(target, model, config, Recompute::kNone, true);
   const std::vector<std::size_t> graphs{plan.overwrite, plan.accumulate, plan.apply, plan.evaluation->index};
   return fmt::format("{:016x}", plan.workload.digest(graphs));
 }

@@ -11,7 +11,7 @@
 
 namespace fabula::train {
 
-/// The graphs of a training run, planned for a device profile: what Trainer runs and `fabula plan` prints.
+/// The graphs of a training run, planned for a target: what Trainer runs and `fabula plan` prints.
 struct TrainingPlan {
   graph::Workload workload;
   std::size_t overwrite = 0, accumulate = 0, apply = 0;  ///< graph indices; accumulate: overwrite where it has none
@@ -28,12 +28,11 @@ struct PlanOptions {
   std::uint64_t memory = 0;
   bool with_extras = true;  ///< also the graphs for validation and samples
 };
-TrainingPlan plan_training(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                           const TrainConfig& config, const PlanOptions& options = {});
+TrainingPlan plan_training(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config,
+                           const PlanOptions& options = {});
 
 /// RunState::lowering: the kernels that a run's numbers come from, as a digest. Neither samples, which draw from the
 /// weights and change nothing, nor recomputation count.
-std::string lowering_text(const vk::DeviceProfile& profile, const models::LanguageModel& model,
-                          const TrainConfig& config);
+std::string lowering_text(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config);
 
 }  // namespace fabula::train

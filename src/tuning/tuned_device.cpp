@@ -71,21 +71,21 @@ void add_to_tune_file(const std::filesystem::path& path, TuneFile measured) {
   write_tune_file(path, measured);
 }
 
-std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options) {
-  std::unique_ptr<vk::Device> device = vk::Device::open(options);
-  const std::filesystem::path path = tune_path(*device);
+OpenedDevice open_tuned_device(const vk::DeviceOptions& options) {
+  OpenedDevice opened{vk::Device::open(options), {}};
+  const std::filesystem::path path = tune_path(*opened.device);
   std::error_code code;
-  if (path.empty() || !std::filesystem::exists(path, code)) return device;
+  if (path.empty() || !std::filesystem::exists(path, code)) return opened;
   try {
     std::string note;
-    device->choose_kernels(usable_choices(read_tune_file(path), tuned_device(device->info()), note));
+    opened.choices = usable_choices(read_tune_file(path), tuned_device(opened.device->info()), note);
     if (!note.empty())
       info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(),
-           device->profile().kernel_choices.empty() ? "" : " in part", note);
+           opened.choices.empty() ? "" : " in part", note);
   } catch (const Error& error) {
     warn("tune file ignored: {}; fabula tune measures anew", error.what());
   }
-  return device;
+  return opened;
 }
 
 }  // namespace fabula::tuning

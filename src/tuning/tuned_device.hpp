@@ -22,8 +22,13 @@ KernelChoices usable_choices(const TuneFile& file, const TunedDevice& device, st
 /// Writes measured choices into a tune file; those of other shapes that still hold stay.
 void add_to_tune_file(const std::filesystem::path& path, TuneFile measured);
 
-/// Device::open, with the kernels that `fabula tune` found fastest there. A tune file that is missing, damaged, of
+/// A device, and the kernels that `fabula tune` found fastest there.
+struct OpenedDevice {
+  std::unique_ptr<vk::Device> device;
+  KernelChoices choices;
+};
+/// Device::open, with what the device's tune file says. A tune file that is missing, damaged, of
 /// another device or driver, or of other kernels costs speed and nothing else; all but the first is said in one line.
-std::unique_ptr<vk::Device> open_tuned_device(const vk::DeviceOptions& options);
+OpenedDevice open_tuned_device(const vk::DeviceOptions& options);
 
 }  // namespace fabula::tuning

@@ -277,6 +277,10 @@ void CommandList::end() {
   list.ended = true;
 }
 
+std::size_t CommandList::barrier_count() const {
+  return impl_->barriers;
+}
+
 std::size_t CommandList::command_count() const {
   return impl_->labels.size();
 }

@@ -24,7 +24,7 @@ struct CommandList::Impl {
       views;  ///< by buffer id, offset, size
   HazardTracker hazards;
   std::vector<std::string> labels;  ///< by command
-  std::uint64_t barriers = 0;       ///< recorded between commands
+  std::size_t barriers = 0;         ///< recorded between commands
   bool ended = false, open = false;
 
   VkCommandBuffer begin_command(const std::vector<HazardTracker::Use>& uses, const std::string& label);

@@ -196,9 +196,6 @@ Device::~Device() = default;
 const DeviceInfo& Device::info() const {
   return impl_->physical.info;
 }
-void Device::choose_kernels(std::map<std::string, std::string> choices) {
-  impl_->physical.info.profile.kernel_choices = std::move(choices);
-}
 std::filesystem::path Device::cache_file(std::string_view stem, std::string_view extension) const {
   const std::filesystem::path folder = impl_->pipelines->cache_folder();
   if (folder.empty()) return {};

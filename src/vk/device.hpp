@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -140,6 +139,7 @@ class CommandList {
   };
   std::optional<Span> span() const;
   std::size_t command_count() const;
+  std::size_t barrier_count() const;  ///< between its commands
 
   struct Impl;
   Impl* impl() const { return impl_.get(); }
@@ -161,8 +161,6 @@ class Device {
 
   const DeviceInfo& info() const;
   const DeviceProfile& profile() const { return info().profile; }
-  /// Sets DeviceProfile::kernel_choices.
-  void choose_kernels(std::map<std::string, std::string> choices);
   /// A file beside the pipeline cache for this device and these limits: its name begins with `stem`. Empty: no cache on
   /// disk, or none that may be read.
   std::filesystem::path cache_file(std::string_view stem, std::string_view extension) const;

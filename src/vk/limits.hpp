@@ -1,7 +1,6 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 
@@ -49,9 +48,6 @@ struct DeviceProfile {
   Limits limits;
   Features features;
   bool unified_memory = false;  ///< device-local memory that the host can map
-  /// Kernel variant by node signature (graph::node_signature), as measured on this device; nodes that are not in it
-  /// take the first variant that their op lists.
-  std::map<std::string, std::string> kernel_choices;
 };
 
 /// Lowers `profile` to a named profile ("native", "vulkan-minimum") or to a JSON file of the fields above. Never raises

@@ -20,6 +20,16 @@ std::vector<std::uint32_t> device_words(const ShaderBinary& shader) {
   return khr_from_nv_matrices({shader.begin, shader.end}, shader.rewriting == Rewriting::kKhrBf16);
 }
 
+const ShaderInterface* shader_interface(std::string_view name) {
+  static std::mutex mutex;
+  static std::map<std::string_view, ShaderInterface> interfaces;  // by the table's own names
+  const std::lock_guard lock(mutex);
+  if (const auto known = interfaces.find(name); known != interfaces.end()) return &known->second;
+  const ShaderBinary* shader = find_shader(name);
+  if (!shader) return nullptr;
+  return &interfaces.emplace(shader->name, reflect(device_words(*shader))).first->second;
+}
+
 std::optional<std::uint64_t> shader_digest(std::string_view name) {
   static std::mutex mutex;
   static std::map<std::string_view, std::uint64_t> digests;  // by the table's own names

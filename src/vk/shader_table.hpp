@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vk/device.hpp"
+
 namespace fabula::vk {
 
 /// What is done to a module, written with NV's cooperative matrices, before a device sees it (khr_matrix.hpp).
@@ -30,6 +32,9 @@ const ShaderBinary* find_shader(std::string_view name);
 
 /// The SPIR-V words that a device is given: the embedded ones, rewritten where the variant says so.
 std::vector<std::uint32_t> device_words(const ShaderBinary& shader);
+
+/// What the variant says of itself, made once a process; null for one that this build left out.
+const ShaderInterface* shader_interface(std::string_view name);
 
 /// A digest of these words, made once a process; nothing for a variant that this build left out.
 std::optional<std::uint64_t> shader_digest(std::string_view name);

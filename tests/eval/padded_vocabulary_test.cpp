@@ -112,7 +112,7 @@ TEST_F(PaddedVocabulary, ScoresSumOverAllRowsAndStateTheMassOfThoseWithoutAToken
   std::vector<std::uint32_t> ids = model_->tokenizer().encode(text);
   ids.insert(ids.begin(), model_->tokenizer().eot_id());
   std::size_t scored = 0;
-  score(*device_, *model_, text, [&](const TokenScore& score) {
+  score(*device_, device_->profile(), *model_, text, [&](const TokenScore& score) {
     // The distribution that the token was drawn from; windows of 16 start anew.
     const std::size_t begin = scored / 16 * 16;
     const std::vector<float> next = generator_->log_probs(

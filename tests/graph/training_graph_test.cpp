@@ -5,12 +5,11 @@
 
 #include <set>
 
+#include "base/hash.hpp"
+#include "graph/barriers.hpp"
 #include "graph/models.hpp"
 #include "graph/ownership.hpp"
-#include "graph/program.hpp"
 #include "train/trainer.hpp"
-#include "vk/hazards.hpp"
-#include "vk/shader_table.hpp"
 
 namespace fabula::test {
 namespace {
@@ -43,26 +42,10 @@ train::TrainingPlan small_plan(const PlanCase& of, const vk::DeviceProfile& prof
   return train::plan_training(profile, model, config);
 }
 
-struct Use {
-  std::pair<graph::Pool, std::uint32_t> block;
-  std::uint64_t begin, end;
-  bool write;
-};
+using vk::HazardTracker;
 
-bool conflict(const Use& a, const Use& b) {
-  return a.block == b.block && a.begin < b.end && b.begin < a.end && (a.write || b.write);
-}
-
-std::vector<Use> uses_of(const graph::Step& step) {
-  std::vector<Use> uses;
-  const vk::ShaderBinary* shader = step.shader.empty() ? nullptr : vk::find_shader(step.shader);
-  const vk::ShaderInterface interface = shader ? vk::reflect({shader->begin, shader->end}) : vk::ShaderInterface{};
-  for (std::size_t i = 0; i < step.bindings.size(); ++i) {
-    const graph::Range& range = step.bindings[i];
-    const bool write = !shader || interface.slots.at(i).access != vk::Access::kRead;
-    uses.push_back({{range.pool, range.block}, range.offset, range.offset + range.size, write});
-  }
-  return uses;
+bool conflict(const HazardTracker::Use& a, const HazardTracker::Use& b) {
+  return a.buffer == b.buffer && a.begin < b.end && b.begin < a.end && (a.write || b.write);
 }
 
 class TrainingGraph : public testing::TestWithParam<PlanCase> {};
@@ -87,21 +70,18 @@ TEST_P(TrainingGraph, HasABarrierBetweenAllThatConflicts) {
   const train::TrainingPlan training = small_plan(GetParam(), {});
   for (const graph::PlannedGraph& planned : training.workload.graphs()) {
     SCOPED_TRACE(planned.name);
-    std::vector<std::vector<Use>> commands;
+    std::vector<std::vector<HazardTracker::Use>> commands;
     for (const graph::Step& step : planned.program.steps) commands.push_back(uses_of(step));
-    vk::HazardTracker tracker;
+    HazardTracker tracker;
     std::vector<std::size_t> barriers;  // before or at command i
-    for (const std::vector<Use>& uses : commands) {
-      std::vector<vk::HazardTracker::Use> noted;
-      for (const Use& use : uses)
-        noted.push_back({std::uint64_t(use.block.first) << 32 | use.block.second, use.begin, use.end, use.write});
-      barriers.push_back((barriers.empty() ? 0 : barriers.back()) + (tracker.add(noted) ? 1 : 0));
-    }
+    for (const auto& uses : commands)
+      barriers.push_back((barriers.empty() ? 0 : barriers.back()) + (tracker.add(uses) ? 1 : 0));
+    EXPECT_EQ(barriers.back(), barrier_count(planned.program));
     std::size_t conflicts = 0;
     for (std::size_t later = 0; later < commands.size(); ++later)
       for (std::size_t earlier = 0; earlier < later; ++earlier)
-        for (const Use& a : commands[earlier])
-          for (const Use& b : commands[later]) {
+        for (const auto& a : commands[earlier])
+          for (const auto& b : commands[later]) {
             if (!conflict(a, b)) continue;
             ++conflicts;
             EXPECT_LT(barriers[earlier], barriers[later])
@@ -138,6 +118,19 @@ TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {
   }
 }
 
+// A recorded list has the barriers that the plan has.
+TEST(Barriers, AreThoseOfTheRecordedList) {
+  const auto device = vk::Device::open({.device = {}, .cache_dir = "none"});
+  train::TrainingPlan training = small_plan({HeadKind::kGrouped, Recompute::kBlock}, device->profile());
+  graph::Runtime runtime(*device, std::move(training.workload));
+  for (std::size_t g = 0; g < runtime.workload().graphs().size(); ++g) {
+    runtime.prepare({&g, 1});
+    const graph::PlannedGraph& planned = runtime.workload().graphs()[g];
+    EXPECT_EQ(runtime.barrier_count(g), barrier_count(planned.program)) << planned.name;
+    EXPECT_GT(runtime.barrier_count(g), 0u) << planned.name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Plans, TrainingGraph,
                          testing::Values(PlanCase{HeadKind::kFull, Recompute::kNone},
                                          PlanCase{HeadKind::kGrouped, Recompute::kNone},
@@ -160,6 +153,66 @@ TEST(TrainingPlan, HasOneGradientGraphUnlessBatchesAreAccumulated) {
   EXPECT_EQ(more.workload.graphs().size(), 3u);
   EXPECT_NE(more.accumulate, more.overwrite);
   EXPECT_TRUE(more.accumulating);
+}
+
+// Where batches are accumulated, a gradient is added and forgotten as soon as it is final.
+TEST(Accumulation, KeepsNoGradientToTheEnd) {
+  const models::LanguageModel model(small_config(HeadKind::kGrouped));
+  TrainConfig config;
+  config.batch_size = 1;
+  config.grad_accumulation = 2;
+  config.recompute = Recompute::kBlock;
+  const train::TrainingPlan plan = train::plan_training({}, model, config, {.with_extras = false});
+  const graph::PlannedGraph& accumulate = plan.workload.graphs().at(plan.accumulate);
+  std::map<Value, std::int32_t> made;
+  for (std::size_t n = 0; n < accumulate.graph.nodes().size(); ++n)
+    for (const Value output : accumulate.graph.nodes()[n].outputs) made[output] = static_cast<std::int32_t>(n);
+  std::size_t added = 0;
+  std::int32_t longest = 0;
+  for (std::size_t n = 0; n < accumulate.graph.nodes().size(); ++n) {
+    const Node& node = accumulate.graph.nodes()[n];
+    const bool of_loss =
+        node.op->def->name == "add_into" && node.inputs[0] == accumulate.graph.find(models::kLossState);
+    if (node.op->def->name != "add_into" || of_loss) continue;
+    ++added;
+    if (made.contains(node.inputs[1]))
+      longest = std::max(longest, static_cast<std::int32_t>(n) - made.at(node.inputs[1]));
+  }
+  EXPECT_EQ(added, model.parameters().size());
+  EXPECT_LT(longest, 10);
+  const std::uint64_t overwriting = plan.workload.graphs().at(plan.overwrite).program.arena.live_peak;
+  EXPECT_LT(accumulate.program.arena.live_peak, overwriting + plan.workload.report().gradients / 4);
+}
+
+// What is added is what a single batch would leave.
+TEST(Accumulation, AddsTheVeryGradients) {
+  for (const bool tied : {true, false}) {
+    const models::LanguageModel model(small_config(HeadKind::kFull, tied));
+    const Graph alone = models::gradient_graph(model, 2, 5, models::Gradients::kOverwrite).graph,
+                added = models::gradient_graph(model, 2, 5, models::Gradients::kAccumulate).graph;
+    const auto words = random_values(alone, model, 10);
+    const auto evaluate = [&](const Graph& graph) {
+      std::vector<graph::RefTensor<float>> values(graph.values().size());
+      for (std::size_t id = 0; id < values.size(); ++id) {
+        const graph::ValueInfo& info = graph.values()[id];
+        if (info.producer >= 0) continue;
+        values[id] = graph::RefTensor<float>(info.shape);
+        if (info.role == graph::Role::kState) continue;
+        values[id].u = words[static_cast<std::size_t>(alone.find(info.name).id)].u;
+        Philox random(1, fnv1a(info.name));
+        for (float& number : values[id].f) number = static_cast<float>(0.2 * random.normal());
+      }
+      interpret(graph, values);
+      return values;
+    };
+    const auto once = evaluate(alone), onto_zero = evaluate(added);
+    for (const graph::ParameterSpec& spec : model.parameters()) {
+      const std::string name = std::string(graph::kGradientPrefix) + spec.name;
+      const auto& gradient = once[static_cast<std::size_t>(alone.find(name).id)].f;
+      EXPECT_EQ(onto_zero[static_cast<std::size_t>(added.find(name).id)].f, gradient) << name;
+      EXPECT_NE(gradient, std::vector<float>(gradient.size())) << name;
+    }
+  }
 }
 
 // Twice the blocks cost little more than twice the work: no part of planning looks at all pairs of nodes or values.
