@@ -63,6 +63,7 @@ void PlanReport::print_json() const {
                           {"bytes",
                            {{"parameters", report_.parameters},
                             {"of_which_head", head_bytes_},
+                            {"constants", report_.constants},
                             {"gradients", report_.gradients},
                             {"optimizer", report_.optimizer},
                             {"states", report_.states},
@@ -80,6 +81,7 @@ void PlanReport::print_text() const {
   print("{}\n{:.2f} M parameters, {:.2f} M of them in the body; {} tokens a step\n\n", target_.profile.name,
         1e-6 * double(model_.parameter_count()), 1e-6 * double(model_.body_parameter_count()), tokens());
   print("{:<28} {:>10.1f} MiB   (the head {:.1f})\n", "parameters", mib(report_.parameters), mib(head_bytes_));
+  print("{:<28} {:>10.1f} MiB\n", "constants", mib(report_.constants));
   print("{:<28} {:>10.1f} MiB\n", "gradients", mib(report_.gradients));
   print("{:<28} {:>10.1f} MiB\n", "optimizer (AdamW)", mib(report_.optimizer));
   print("{:<28} {:>10.1f} MiB   (recompute {}; fullest at {}, {})\n", "activations", mib(report_.activations),

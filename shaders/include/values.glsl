@@ -1,7 +1,7 @@
 // Buffers whose elements are fp32 or, packed two to a word by hand, fp16 or bf16: no device feature is needed for either. The type of
 // binding b is specialisation constant 16 + b, which the executor sets from the value it binds there; the choice folds away when the
 // pipeline is made. Index i stands for elements [4i, 4i + 4).
-const uint kFp32 = 0, kFp16 = 1, kBf16 = 2;  // graph::DType's storage codes
+const uint kFp32 = 0, kFp16 = 1, kBf16 = 2;  // graph::DType's storage codes; 3, signed bytes, is not read by these macros
 
 vec4 unpack_fp16(uvec2 w) { return vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y)); }
 vec4 unpack_bf16(uvec2 w) {

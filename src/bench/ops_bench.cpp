@@ -167,8 +167,9 @@ Timing time_op(vk::Device& device, const OpBench& bench, const std::string& vari
     for (std::size_t i = 0; i < bench.inputs.size(); ++i) {
       if (!bench.inputs[i].present) continue;
       if (bench.inputs[i].dtype == DType::kU32) {
-        if (i < bench.words.size() && !bench.words[i].empty())
-          runtime.set_input(0, input_name(i), std::span<const std::uint32_t>(bench.words[i]));
+        std::vector<std::uint32_t> words(static_cast<std::size_t>(bench.inputs[i].shape.count()));
+        if (i < bench.words.size() && !bench.words[i].empty()) words = bench.words[i];
+        runtime.set_input(0, input_name(i), words);
         continue;
       }
       std::vector<float> data(static_cast<std::size_t>(bench.inputs[i].shape.count()));

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "base/philox.hpp"
 #include "bench/table.hpp"
+#include "models/weights.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -29,6 +30,7 @@ text::Batch BenchBatches::batch(std::int64_t number) const {
 }
 
 void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model) {
+  models::upload_constants(runtime, model);
   Philox random(1);
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {

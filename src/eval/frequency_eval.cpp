@@ -1,7 +1,6 @@
 #include "eval/frequency_eval.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "base/fail.hpp"
@@ -52,7 +51,7 @@ Graph head_graph(const models::LanguageModel& model, std::int64_t N, LabelGraphs
   result.joint_correct = joint[2];
   result.top_log_p = graph.op1("row_max", {log_p});
   if (!result.rows_without_token.empty()) {
-    const Value chosen = graph.input(kWithoutToken, {1, head.vocabulary()}, DType::kF32);
+    const Value chosen = graph.constant(kWithoutToken, {1, head.vocabulary()});
     const Value others_out = graph.op1("add_position", {log_p, chosen}, {{"sequence", 1}});
     result.log_mass = graph.op("cross_entropy", {others_out, labels})[1];
   }
@@ -62,86 +61,6 @@ Graph head_graph(const models::LanguageModel& model, std::int64_t N, LabelGraphs
     if (value) graph.keep(value);
   return graph;
 }
-
-/// The labels of a batch that count, and where they stand in it.
-struct Chunk {
-  std::vector<std::uint32_t> rows, labels;
-};
-std::vector<Chunk> chunks_of(const text::Batch& batch, std::size_t size) {
-  std::vector<Chunk> chunks;
-  for (std::size_t n = 0; n < batch.labels.size(); ++n) {
-    if (batch.labels[n] == kIgnoredLabel) continue;
-    if (chunks.empty() || chunks.back().rows.size() == size) chunks.emplace_back();
-    chunks.back().rows.push_back(static_cast<std::uint32_t>(n));
-    chunks.back().labels.push_back(batch.labels[n]);
-  }
-  return chunks;
-}
-
-class LabelEvaluation {
- public:
-  LabelEvaluation(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model)
-      : runtime_(runtime), graphs_(graphs), model_(model) {
-    models::set_inputs(runtime_, graphs_.head, model_.head().decode_inputs());
-    if (graphs_.rows_without_token.empty()) return;
-    std::vector<std::uint32_t> chosen(static_cast<std::size_t>(model_.head().vocabulary()),
-                                      std::bit_cast<std::uint32_t>(kNothing));
-    for (const std::uint32_t row : graphs_.rows_without_token) chosen[row] = 0;
-    runtime_.set_input(graphs_.head, kWithoutToken, std::span<const std::uint32_t>(chosen));
-  }
-
-  /// All labels of a batch, in order.
-  void run(const text::Batch& batch, const std::function<void(const LabelResult&)>& visit) {
-    run_body(batch.ids);
-    for (Chunk& chunk : chunks_of(batch, static_cast<std::size_t>(graphs_.rows))) run_head(std::move(chunk), visit);
-  }
-
- private:
-  void run_body(std::span<const std::uint32_t> ids) {
-    runtime_.set_input(graphs_.body, "ids", ids);
-    runtime_.submit({graphs_.body});
-  }
-
-  /// The results of a chunk of the last body run.
-  void run_head(Chunk chunk, const std::function<void(const LabelResult&)>& visit) {
-    const std::size_t count = chunk.labels.size(), size = static_cast<std::size_t>(graphs_.rows);
-    chunk.rows.resize(size, 0);
-    chunk.labels.resize(size, kIgnoredLabel);
-    std::vector<heads::InputWords> inputs = model_.head().batch_inputs(chunk.labels, heads::LossUse::kValue);
-    inputs.push_back({kRows, std::move(chunk.rows)});
-    inputs.push_back({kJointLabels, chunk.labels});
-    models::set_inputs(runtime_, graphs_.head, inputs);
-    runtime_.submit({graphs_.head});
-    const heads::HeadLoss& loss = graphs_.loss;
-    const std::vector<float> losses = read(loss.loss), tops = read(graphs_.top_log_p), mass = read(graphs_.log_mass),
-                             tokens = read(graphs_.joint_correct), groups = read(loss.group_loss),
-                             slots = read(loss.slot_loss), group_hits = read(loss.group_correct),
-                             slot_hits = read(loss.slot_correct);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!std::isfinite(losses[i]) || !std::isfinite(tops[i]))
-        fail(ErrorCode::kNumeric,
-             "the model's distribution is not finite where the label is {}: loss {}, log p of the "
-             "most probable token {}; look for bad numbers in the weights",
-             chunk.labels[i], losses[i], tops[i]);
-      visit({.label = chunk.labels[i],
-             .loss = losses[i],
-             .top_probability = std::min(1.0, std::exp(double{tops[i]})),  // rounding may exceed 1
-             .token_correct = tokens[i] != 0,
-             .group_loss = groups[i],
-             .slot_loss = slots[i],
-             .group_correct = group_hits[i] == 1,
-             .slot_correct = slot_hits[i] == 1,
-             .mass_without_token = graphs_.log_mass ? std::exp(double{mass[i]}) : 0});
-    }
-  }
-
-  std::vector<float> read(Value value) {
-    return value ? runtime_.read(graphs_.head, value) : std::vector<float>(static_cast<std::size_t>(graphs_.rows), NAN);
-  }
-  graph::Runtime& runtime_;
-  const LabelGraphs& graphs_;
-  const models::LanguageModel& model_;
-};
 
 }  // namespace
 
@@ -157,9 +76,70 @@ LabelGraphs add_label_graphs(graph::Workload& workload, const models::LanguageMo
   return result;
 }
 
-void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
-                     const text::Batch& batch, const std::function<void(const LabelResult&)>& visit) {
-  LabelEvaluation(runtime, graphs, model).run(batch, visit);
+/// Labels of a batch that count, and where they stand in it.
+struct LabelEvaluation::Chunk {
+  std::vector<std::uint32_t> rows, labels;
+};
+
+LabelEvaluation::LabelEvaluation(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model)
+    : runtime_(runtime), graphs_(graphs), model_(model) {
+  if (graphs_.rows_without_token.empty()) return;
+  std::vector<float> chosen(static_cast<std::size_t>(model_.head().vocabulary()), kNothing);
+  for (const std::uint32_t row : graphs_.rows_without_token) chosen[row] = 0;
+  runtime_.upload(kWithoutToken, chosen);
+}
+
+void LabelEvaluation::run(const text::Batch& batch, const std::function<void(const LabelResult&)>& visit) {
+  runtime_.set_input(graphs_.body, "ids", batch.ids);
+  runtime_.submit({graphs_.body});
+  for (Chunk& chunk : chunks_of(batch, static_cast<std::size_t>(graphs_.rows))) run_head(std::move(chunk), visit);
+}
+
+std::vector<LabelEvaluation::Chunk> LabelEvaluation::chunks_of(const text::Batch& batch, std::size_t size) {
+  std::vector<Chunk> chunks;
+  for (std::size_t n = 0; n < batch.labels.size(); ++n) {
+    if (batch.labels[n] == kIgnoredLabel) continue;
+    if (chunks.empty() || chunks.back().rows.size() == size) chunks.emplace_back();
+    chunks.back().rows.push_back(static_cast<std::uint32_t>(n));
+    chunks.back().labels.push_back(batch.labels[n]);
+  }
+  return chunks;
+}
+
+void LabelEvaluation::run_head(Chunk chunk, const std::function<void(const LabelResult&)>& visit) {
+  const std::size_t count = chunk.labels.size(), size = static_cast<std::size_t>(graphs_.rows);
+  chunk.rows.resize(size, 0);
+  chunk.labels.resize(size, kIgnoredLabel);
+  std::vector<heads::NamedWords> inputs = model_.head().batch_inputs(chunk.labels, heads::LossUse::kValue);
+  inputs.push_back({kRows, std::move(chunk.rows)});
+  inputs.push_back({kJointLabels, chunk.labels});
+  models::set_inputs(runtime_, graphs_.head, inputs);
+  runtime_.submit({graphs_.head});
+  const heads::HeadLoss& loss = graphs_.loss;
+  const std::vector<float> losses = read(loss.loss), tops = read(graphs_.top_log_p), mass = read(graphs_.log_mass),
+                           tokens = read(graphs_.joint_correct), groups = read(loss.group_loss),
+                           slots = read(loss.slot_loss), group_hits = read(loss.group_correct),
+                           slot_hits = read(loss.slot_correct);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!std::isfinite(losses[i]) || !std::isfinite(tops[i]))
+      fail(ErrorCode::kNumeric,
+           "the model's distribution is not finite where the label is {}: loss {}, log p of the "
+           "most probable token {}; look for bad numbers in the weights",
+           chunk.labels[i], losses[i], tops[i]);
+    visit({.label = chunk.labels[i],
+           .loss = losses[i],
+           .top_probability = std::min(1.0, std::exp(double{tops[i]})),  // rounding may exceed 1
+           .token_correct = tokens[i] != 0,
+           .group_loss = groups[i],
+           .slot_loss = slots[i],
+           .group_correct = group_hits[i] == 1,
+           .slot_correct = slot_hits[i] == 1,
+           .mass_without_token = graphs_.log_mass ? std::exp(double{mass[i]}) : 0});
+  }
+}
+
+std::vector<float> LabelEvaluation::read(Value value) {
+  return value ? runtime_.read(graphs_.head, value) : std::vector<float>(static_cast<std::size_t>(graphs_.rows), NAN);
 }
 
 void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,

@@ -33,9 +33,25 @@ LabelGraphs add_label_graphs(graph::Workload& workload, const models::LanguageMo
                              std::int64_t sequence, std::uint64_t log_prob_bytes = kLogProbBytes,
                              std::vector<std::uint32_t> rows_without_token = {});
 
-/// The labels of one batch.
-void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
-                     const text::Batch& batch, const std::function<void(const LabelResult&)>& visit);
+/// Runs these graphs.
+class LabelEvaluation {
+ public:
+  /// All must outlive it. Gives the runtime the constants that these graphs have beside the model's.
+  LabelEvaluation(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model);
+  /// All labels of a batch that count, in order. Throws kNumeric when a distribution is not finite.
+  void run(const text::Batch& batch, const std::function<void(const LabelResult&)>& visit);
+
+ private:
+  struct Chunk;
+  static std::vector<Chunk> chunks_of(const text::Batch& batch, std::size_t size);
+  /// The results of a chunk of the last batch.
+  void run_head(Chunk chunk, const std::function<void(const LabelResult&)>& visit);
+  std::vector<float> read(graph::Value value);
+
+  graph::Runtime& runtime_;
+  const LabelGraphs& graphs_;
+  const models::LanguageModel& model_;
+};
 
 /// Evaluates the labels of the first `batches` batches of a sequential source (0: all), in order; ignored ones are left
 /// out. How many are computed at once does not change a result beyond rounding. `progress` (may be empty) is called

@@ -57,10 +57,11 @@ class DistributionScorer {
     graphs_ = add_label_graphs(workload, model_, 1, T, kLogProbBytes, folder.rows_without_token());
     runtime_.emplace(device, std::move(workload));
     folder.load_weights(*runtime_);
+    evaluation_.emplace(*runtime_, graphs_, model_);
   }
 
   void run(const text::Batch& batch, const Visit& visit) {
-    evaluate_labels(*runtime_, graphs_, model_, batch, [&](const LabelResult& result) {
+    evaluation_->run(batch, [&](const LabelResult& result) {
       visit({.id = result.label,
              .log_p = -result.loss,
              .log_p_group = -result.group_loss,
@@ -73,10 +74,11 @@ class DistributionScorer {
   const models::LanguageModel& model_;
   LabelGraphs graphs_;
   std::optional<graph::Runtime> runtime_;
+  std::optional<LabelEvaluation> evaluation_;
 };
 
 template <class Scorer>
-void score_windows(Scorer scorer, std::span<const std::uint32_t> ids, std::size_t T, const Visit& visit) {
+void score_windows(Scorer&& scorer, std::span<const std::uint32_t> ids, std::size_t T, const Visit& visit) {
   for (std::size_t begin = 0; begin + 1 < ids.size(); begin += T) {
     const std::size_t count = std::min(T, ids.size() - 1 - begin);
     text::Batch batch{std::vector<std::uint32_t>(T, ids[0]), std::vector<std::uint32_t>(T, kIgnoredLabel)};

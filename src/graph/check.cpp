@@ -64,11 +64,6 @@ bool finite(float v) {
   return (std::bit_cast<std::uint32_t>(v) & 0x7F800000u) != 0x7F800000u;
 }
 
-/// The largest finite number of the type a value is stored in.
-double largest(DType dtype) {
-  return dtype == DType::kF16 ? 65504 : dtype == DType::kBF16 ? 0x1.FEp127 : 3.4028234663852886e38;
-}
-
 /// Compares one tensor; notes the first miss and the worst error. Allowed are the case's own tolerance and, of a 16-bit
 /// value, the error of storing the reference's number and the distance of subnormal ones; and `inner`, what roundings
 /// to 16 bits before that may cost relative to the largest number.
@@ -77,13 +72,12 @@ void compare(CheckResult& result, const OpCase& op_case, const std::string& what
   double scale = 0;
   for (float v : expected.f)
     if (finite(v)) scale = std::max(scale, std::abs(static_cast<double>(v)));
-  const DType dtype = expected.shape.dtype;
-  const double unit = storage_error(dtype), tiny = dtype == DType::kF16 ? 0x1p-24 : 0;
-  const double steady = op_case.absolute + (op_case.relative + inner) * scale + tiny;
+  const ElementFacts& type = facts_of(expected.shape.dtype);
+  const double steady = op_case.absolute + (op_case.relative + inner) * scale + type.finest;
   for (std::size_t i = 0; i < actual.size(); ++i) {
     const float a = actual[i];
-    const float e = std::abs(expected.f[i]) > largest(dtype) ? std::copysign(INFINITY, expected.f[i]) : expected.f[i];
-    const double allowed = steady + (finite(e) ? unit * std::abs(static_cast<double>(e)) : 0);
+    const float e = std::abs(expected.f[i]) > type.largest ? std::copysign(INFINITY, expected.f[i]) : expected.f[i];
+    const double allowed = steady + (finite(e) ? type.storage_error * std::abs(static_cast<double>(e)) : 0);
     const double error = finite(e) && finite(a)   ? std::abs(static_cast<double>(a) - e) / allowed
                          : finite(e) == finite(a) ? 0.0
                                                   : INFINITY;
@@ -101,8 +95,9 @@ void check_padding(CheckResult& result, const std::string& what, const Shape& sh
   for (std::int64_t row = 0; row < shape.rows && result.ok; ++row)
     for (std::int64_t col = shape.cols; col < shape.ld() && result.ok; ++col) {
       const std::int64_t at = (row * shape.ld() + col) * element_bytes(shape.dtype);
-      std::uint32_t bits = words[static_cast<std::size_t>(at / 4)];
-      if (is_half(shape.dtype)) bits = bits >> (at % 4 * 8) & 0xFFFFu;
+      std::uint32_t bits = 0;  // little-endian, as the device is
+      std::memcpy(&bits, reinterpret_cast<const std::byte*>(words.data()) + at,
+                  static_cast<std::size_t>(element_bytes(shape.dtype)));
       if (bits == 0) continue;
       result.ok = false;
       result.detail = fmt::format("{}: padding of row {} is 0x{:x}, not zero", what, row, bits);

@@ -136,7 +136,8 @@ class Differentiator {
     gradients_.erase(it);
   }
   void mark_dependents(std::span<const Value> wrt) {
-    dependent_.insert(wrt.begin(), wrt.end());
+    for (Value value : wrt)
+      if (graph_.info(value).role != Role::kConstant) dependent_.insert(value);
     for (const Node& node : graph_.nodes()) {
       if (!node.op->def->grad) continue;
       for (Value input : node.inputs) {

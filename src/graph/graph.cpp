@@ -32,7 +32,8 @@ Value Graph::add(ValueInfo info) {
     if (!fresh) {
       const ValueInfo& old = values_[static_cast<std::size_t>(it->second.id)];
       ensure(old.shape == info.shape && old.role == info.role && old.shape.dtype == info.shape.dtype,
-             "\"{}\" is declared twice, as {} and as {}", info.name, to_string(old.shape), to_string(info.shape));
+             "\"{}\" is declared twice, as {} {} and as {} {}", info.name, to_string(old.role), to_string(old.shape),
+             to_string(info.role), to_string(info.shape));
       return it->second;
     }
   }
@@ -45,6 +46,9 @@ Value Graph::parameter(std::string name, Shape shape) {
 }
 Value Graph::state(std::string name, Shape shape) {
   return add({.name = std::move(name), .shape = shape, .role = Role::kState});
+}
+Value Graph::constant(std::string name, Shape shape) {
+  return add({.name = std::move(name), .shape = shape, .role = Role::kConstant});
 }
 Value Graph::input(std::string name, Shape shape, DType dtype) {
   return add({.name = std::move(name), .shape = {shape.rows, shape.cols, dtype}, .role = Role::kInput});
@@ -67,6 +71,11 @@ std::vector<Value> Graph::op(std::string_view name, std::span<const Value> input
         add({.name = node.label + (node.outputs.empty() ? "" : fmt::format(":{}", node.outputs.size())),
              .shape = shape,
              .producer = index}));
+  }
+  for (const std::size_t i : mutated_inputs(*this, node)) {
+    if (i >= node.inputs.size() || !node.inputs[i]) continue;
+    ensure(info(node.inputs[i]).role != Role::kConstant, "{} writes the constant \"{}\"", node.label,
+           this->info(node.inputs[i]).name);
   }
   nodes_.push_back(std::move(node));
   return nodes_.back().outputs;

@@ -12,10 +12,11 @@
 namespace fabula::graph {
 
 struct ValueInfo {
-  std::string name;  ///< parameters and states: the tensor's name in files; others: for messages and plans
+  std::string name;  ///< parameters and states: the tensor's name in files; constants and inputs: what the host gives
+                     ///< them by; others: for messages and plans
   Shape shape;
   Role role = Role::kActivation;
-  std::int32_t producer = -1;  ///< node index; -1 for parameters, states, inputs and what is not computed
+  std::int32_t producer = -1;  ///< node index; -1 for what the store holds, inputs and what is not computed
   bool keep = false;           ///< an output of the graph: readable by the host after a run
 };
 
@@ -36,6 +37,8 @@ class Graph {
 
   Value parameter(std::string name, Shape shape);
   Value state(std::string name, Shape shape);
+  /// A constant of that name is one and the same in all graphs of a workload.
+  Value constant(std::string name, Shape shape);
   Value input(std::string name, Shape shape, DType dtype);
 
   /// Appends a node and returns its outputs. Throws kInvalidArgument with the op's name and shapes when they do not
@@ -53,7 +56,7 @@ class Graph {
   void rename(Value value, std::string name);
   /// Lets the node that makes an activation read its inputs as they are stored: it is not joined with a node before it.
   void keep_apart(Value value);
-  /// Lets an activation live in the ParameterStore under `name` instead of the arena (an accumulated gradient, say).
+  /// Lets an activation live in the store under `name` instead of the arena (an accumulated gradient, say).
   void store_as_state(Value value, std::string name);
 
   /// Puts `nodes` in the place of all nodes, in execution order. They write each value at most once; one that is
@@ -99,7 +102,7 @@ class Graph {
   const OpTable* table_;
   std::vector<Node> nodes_;
   std::vector<ValueInfo> values_;
-  std::map<std::string, Value, std::less<>> stored_;  ///< parameters, states and inputs by name: one value each
+  std::map<std::string, Value, std::less<>> stored_;  ///< all but activations by name: one value each
   std::string scope_;
   std::int32_t segment_ = -1, segments_ = 0;  ///< the one being built; how many there are
 };
@@ -120,13 +123,13 @@ struct DifferentiateOptions {
   std::function<void(std::size_t index, Value gradient)> on_final = {};
 };
 
-/// Appends the backward pass. Returns the gradients of `wrt`, in order; absent where the outputs do not depend on it.
-/// Gradients that meet are added; nothing is computed that no one reads.
+/// Appends the backward pass. Returns the gradients of `wrt`, in order; absent where the outputs do not depend on it,
+/// and of constants. Gradients that meet are added; nothing is computed that no one reads.
 std::vector<Value> differentiate(Graph& graph, std::span<const Seed> seeds, std::span<const Value> wrt,
                                  const DifferentiateOptions& options = {});
 
-/// Evaluates the graph on the CPU by the references. `values` is indexed by Value::id; parameters, states and inputs
-/// must be filled beforehand, the rest is computed.
+/// Evaluates the graph on the CPU by the references. `values` is indexed by Value::id; parameters, states, constants
+/// and inputs must be filled beforehand, the rest is computed.
 template <class T>
 void interpret(const Graph& graph, std::vector<RefTensor<T>>& values);
 

@@ -9,6 +9,12 @@ void evaluate(const OpEntry& entry, RefCall<float>& call) {
 void evaluate(const OpEntry& entry, RefCall<double>& call) {
   entry.reference_f64(call);
 }
+
+template <class T>
+bool is_filled(const RefTensor<T>& tensor, const Shape& shape) {
+  const auto count = static_cast<std::size_t>(shape.count());
+  return tensor.shape == shape && (tensor.f.size() == count || tensor.u.size() == count);
+}
 }  // namespace
 
 template <class T>
@@ -18,7 +24,7 @@ void interpret(const Graph& graph, std::vector<RefTensor<T>>& values) {
     RefCall<T> call{node.attrs, {}, {}};
     for (Value input : node.inputs) {
       RefTensor<T>* tensor = input ? &values[static_cast<std::size_t>(input.id)] : nullptr;
-      ensure(!tensor || tensor->shape == graph.shape(input), "\"{}\" was not filled before {}",
+      ensure(!tensor || is_filled(*tensor, graph.shape(input)), "\"{}\" was not filled before {}",
              tensor ? graph.info(input).name : "", node.label);
       call.in.push_back(tensor);
     }

@@ -34,7 +34,7 @@ inline std::uint64_t memory_alignment(const vk::Limits& limits) {
   return std::max<std::uint64_t>(256, limits.storage_alignment);
 }
 
-/// Memory blocks filled one after the other; no value is freed. For parameters, states and inputs.
+/// Memory blocks filled one after the other; no value is freed. For the store and for inputs.
 class LinearLayout {
  public:
   LinearLayout(std::uint64_t max_block, std::uint64_t alignment)

@@ -121,7 +121,7 @@ class LowerCall : public NodeView {
 
   /// The fewest stretches of memory that hold all of several tensors. `kinds` are lists of values of pairwise equal
   /// shapes (parameters, their gradients, ...): within a run they lie alike in every kind, so that one index serves
-  /// all, and each kind's stretch can be bound. Words between the tensors are zero in the ParameterStore; a kernel that
+  /// all, and each kind's stretch can be bound. Words between the tensors are zero in the store; a kernel that
   /// keeps them so may treat a run as one array.
   virtual std::vector<Run> runs(const std::vector<std::vector<Value>>& kinds) const = 0;
 

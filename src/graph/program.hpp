@@ -48,7 +48,7 @@ struct ProgramOptions {
   /// Forces this kernel variant for every node that lists it. The others, or all where this is empty: the target's
   /// choice, else each node's first.
   std::string variant;
-  /// Where parameters, states and inputs lie.
+  /// Where all but activations lie.
   std::function<Placement(Value, const ValueInfo&)> place;
 };
 

@@ -11,8 +11,8 @@
 
 namespace fabula::graph {
 
-/// A dense host tensor, rows x cols without padding; floats in `f`, of whatever type they are on the device, or, for
-/// DType::kU32, words in `u`.
+/// A dense host tensor, rows x cols without padding; floats in `f`, of whatever type they are on the device, whole
+/// numbers in `u`: words, or the words that signed bytes are sign-extended to.
 template <class T>
 struct RefTensor {
   Shape shape;
@@ -30,10 +30,10 @@ struct RefTensor {
   T at(std::int64_t row, std::int64_t col) const { return f[static_cast<std::size_t>(row * shape.cols + col)]; }
 };
 
-/// Fills a tensor from words; a tensor of floats from their bits as fp32.
+/// Fills a tensor from words, one an element; a tensor of floats from their bits as fp32.
 template <class T>
 void set_words(RefTensor<T>& tensor, std::span<const std::uint32_t> words) {
-  if (tensor.shape.dtype == DType::kU32) {
+  if (!is_float(tensor.shape.dtype)) {
     tensor.u.assign(words.begin(), words.end());
   } else {
     tensor.f.clear();

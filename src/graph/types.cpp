@@ -7,20 +7,6 @@
 
 namespace fabula::graph {
 
-std::string_view to_string(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return "fp32";
-    case DType::kF16:
-      return "fp16";
-    case DType::kBF16:
-      return "bf16";
-    case DType::kU32:
-      return "u32";
-  }
-  return "";
-}
-
 std::uint16_t half_bits(DType dtype, float value) {
   return dtype == DType::kF16 ? float_to_half(value) : float_to_bf16(value);
 }
@@ -29,13 +15,25 @@ float half_value(DType dtype, std::uint16_t bits) {
   return dtype == DType::kF16 ? half_to_float(bits) : bf16_to_float(bits);
 }
 
-double storage_error(DType dtype) {
-  return dtype == DType::kF16 ? 0x1p-10 : dtype == DType::kBF16 ? 0x1p-8 : 0;
-}
-
 std::string to_string(const Shape& shape) {
   return fmt::format("[{}, {}]{}", shape.rows, shape.cols,
-                     is_half(shape.dtype) ? fmt::format(" {}", to_string(shape.dtype)) : "");
+                     shape.dtype == DType::kF32 ? "" : fmt::format(" {}", to_string(shape.dtype)));
+}
+
+std::string_view to_string(Role role) {
+  switch (role) {
+    case Role::kParameter:
+      return "parameter";
+    case Role::kState:
+      return "state";
+    case Role::kConstant:
+      return "constant";
+    case Role::kInput:
+      return "input";
+    case Role::kActivation:
+      return "activation";
+  }
+  return "";
 }
 
 bool Attrs::has(std::string_view name) const {

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -7,28 +8,63 @@
 
 namespace fabula::graph {
 
-/// What an element of a value is; 16-bit ones lie two to a word (shaders/include/values.glsl).
-enum class DType : std::uint8_t { kF32, kF16, kBF16, kU32 };
-constexpr bool is_half(DType dtype) {
-  return dtype == DType::kF16 || dtype == DType::kBF16;
+/// What an element of a value is.
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kU32, kI8 };
+
+/// What holds of a type of elements.
+struct ElementFacts {
+  std::string_view name;
+  std::int64_t bytes = 4;
+  std::uint32_t code = 0;  ///< what shaders know it by (shaders/include/values.glsl); all 32-bit types are 0
+  bool is_float = false;
+  /// Largest relative error of a number stored in this type, as long as it is neither subnormal nor too large. fp16 has
+  /// 11 bits and may be truncated by the device's packing instruction, bf16 has 8 and is rounded to nearest.
+  double storage_error = 0;
+  double largest = 0;  ///< of a float: its largest finite number
+  double finest = 0;   ///< distance of subnormal numbers, where it is large enough to count beside rounding in fp32
+};
+/// By DType.
+inline constexpr std::array<ElementFacts, 5> kElementFacts{{
+    {.name = "fp32", .is_float = true, .largest = 0x1.FFFFFEp127},
+    {.name = "fp16",
+     .bytes = 2,
+     .code = 1,
+     .is_float = true,
+     .storage_error = 0x1p-10,
+     .largest = 65504,
+     .finest = 0x1p-24},
+    {.name = "bf16", .bytes = 2, .code = 2, .is_float = true, .storage_error = 0x1p-8, .largest = 0x1.FEp127},
+    {.name = "u32"},
+    {.name = "i8", .bytes = 1, .code = 3},
+}};
+constexpr const ElementFacts& facts_of(DType dtype) {
+  return kElementFacts[static_cast<std::size_t>(dtype)];
 }
 constexpr bool is_float(DType dtype) {
-  return dtype != DType::kU32;
+  return facts_of(dtype).is_float;
+}
+/// A float of 16 bits: two lie in a word.
+constexpr bool is_half(DType dtype) {
+  return facts_of(dtype).is_float && facts_of(dtype).bytes == 2;
 }
 constexpr std::int64_t element_bytes(DType dtype) {
-  return is_half(dtype) ? 2 : 4;
+  return facts_of(dtype).bytes;
 }
-/// What shaders know a type by: 0 for 32-bit types, 1 fp16, 2 bf16.
 constexpr std::uint32_t storage_code(DType dtype) {
-  return is_half(dtype) ? std::uint32_t(dtype) : 0;
+  return facts_of(dtype).code;
 }
-std::string_view to_string(DType dtype);
+constexpr double storage_error(DType dtype) {
+  return facts_of(dtype).storage_error;
+}
+constexpr std::string_view to_string(DType dtype) {
+  return facts_of(dtype).name;
+}
 /// A number rounded to a 16-bit type, and what its bits stand for.
 std::uint16_t half_bits(DType dtype, float value);
 float half_value(DType dtype, std::uint16_t bits);
-/// Largest relative error of a number stored in this type, as long as it is neither subnormal nor too large. fp16 has
-/// 11 bits and may be truncated by the device's packing instruction, bf16 has 8 and is rounded to nearest.
-double storage_error(DType dtype);
+
+/// What a row's bytes are a multiple of: kernels read 16 bytes at once.
+inline constexpr std::int64_t kRowAlignment = 16;
 
 /// Every value is a matrix. In device memory a row takes ld() elements, a multiple of 16 bytes; the elements behind the
 /// last column are zero, always: every kernel that writes a value writes them so, and every kernel may read them.
@@ -36,7 +72,10 @@ struct Shape {
   std::int64_t rows = 1, cols = 1;
   DType dtype = DType::kF32;
   std::int64_t count() const { return rows * cols; }
-  std::int64_t ld() const { return is_half(dtype) ? (cols + 7) / 8 * 8 : (cols + 3) / 4 * 4; }
+  std::int64_t ld() const {
+    const std::int64_t step = kRowAlignment / element_bytes(dtype);
+    return (cols + step - 1) / step * step;
+  }
   std::int64_t padded() const { return rows * ld(); }                     ///< elements in device memory
   std::int64_t row_bytes() const { return ld() * element_bytes(dtype); }  ///< from row to row in device memory
   std::int64_t bytes() const { return rows * row_bytes(); }               ///< in device memory
@@ -46,11 +85,13 @@ struct Shape {
 std::string to_string(const Shape& shape);
 
 enum class Role : std::uint8_t {
-  kParameter,   ///< trained; lives in the ParameterStore
-  kState,       ///< optimizer state or accumulated gradient; lives in the ParameterStore
+  kParameter,   ///< trained; lives in the store
+  kState,       ///< optimizer state or accumulated gradient; lives in the store
+  kConstant,    ///< given once by the host and never written; lives in the store
   kInput,       ///< written by the host before a run
   kActivation,  ///< lives in the arena, for as long as the plan says
 };
+std::string_view to_string(Role role);
 
 /// A handle to a value of one graph; a default-constructed one is "absent" (an optional input not given, no gradient).
 struct Value {

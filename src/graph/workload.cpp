@@ -29,11 +29,13 @@ std::size_t Workload::add(std::string name, Graph graph) {
     if (info.role == Role::kInput) return inputs.place(Pool::kInputs, info.name, info.shape);
     const auto it = stored_.find(info.name);
     if (it != stored_.end()) {
-      ensure(it->second.shape == info.shape, "\"{}\" is {} in one graph and {} in another", info.name,
-             to_string(it->second.shape), to_string(info.shape));
-      return it->second.placement;
+      const Stored& there = it->second;
+      ensure(there.shape == info.shape && there.shape.dtype == info.shape.dtype && there.role == info.role,
+             "graph \"{}\" has \"{}\" as {} {}, graph \"{}\" as {} {}", there.graph, info.name, to_string(there.role),
+             to_string(there.shape), planned.name, to_string(info.role), to_string(info.shape));
+      return there.placement;
     }
-    Stored stored{info.shape, info.role, store_.place(Pool::kStore, info.name, info.shape)};
+    Stored stored{info.shape, info.role, store_.place(Pool::kStore, info.name, info.shape), planned.name};
     return stored_.emplace(info.name, std::move(stored)).first->second.placement;
   };
   planned.program = lower(planned.graph, target_, {.variant = variant_, .place = place});
@@ -64,6 +66,8 @@ MemoryReport Workload::report() const {
     const auto bytes = static_cast<std::uint64_t>(stored.shape.bytes());
     if (stored.role == Role::kParameter)
       report.parameters += bytes;
+    else if (stored.role == Role::kConstant)
+      report.constants += bytes;
     else if (name.starts_with(kGradientPrefix))
       report.gradients += bytes;
     else if (name.starts_with(kOptimizerPrefix))

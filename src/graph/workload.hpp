@@ -14,13 +14,13 @@ inline constexpr std::string_view kOptimizerPrefix = "adam.";
 
 /// What a workload takes on the device, in bytes.
 struct MemoryReport {
-  std::uint64_t parameters = 0, gradients = 0, optimizer = 0;
+  std::uint64_t parameters = 0, constants = 0, gradients = 0, optimizer = 0;
   std::uint64_t states = 0;            ///< that are neither of the two: what graphs hand to each other or to themselves
   std::uint64_t activations = 0;       ///< the arena: shared by all graphs, the largest counts
   std::uint64_t activations_live = 0;  ///< most bytes alive at once (the rest of the arena is fragmentation)
   std::uint64_t inputs = 0;            ///< with their staging and the read-back of results
   std::string peak_graph, peak_node;   ///< where the arena is fullest
-  std::uint64_t total() const { return parameters + gradients + optimizer + states + activations + inputs; }
+  std::uint64_t total() const { return parameters + constants + gradients + optimizer + states + activations + inputs; }
 };
 
 /// A graph with its plan, as part of a workload.
@@ -33,8 +33,8 @@ struct PlannedGraph {
   std::vector<std::pair<Value, std::uint64_t>> kept;  ///< kept values and their offsets in the read-back buffer
 };
 
-/// The graphs of a job (accumulate, apply, evaluate, generate), planned together for one device: parameters and states
-/// are placed once, the arena is shared because only one graph runs at a time. Pure data: `fabula plan` needs no more
+/// The graphs of a job (accumulate, apply, evaluate, generate), planned together for one device: what the store holds
+/// is placed once, the arena is shared because only one graph runs at a time. Pure data: `fabula plan` needs no more
 /// than this.
 class Workload {
  public:
@@ -53,6 +53,7 @@ class Workload {
     Shape shape;
     Role role;
     Placement placement;
+    std::string graph;  ///< the first one that declares it
   };
   const std::map<std::string, Stored, std::less<>>& stored() const { return stored_; }
   /// Those of the target's choices that a node of some graph has.

@@ -18,6 +18,7 @@ constexpr const char* kHeadWeight = "lm_head.head.weight";
 constexpr const char* kHeadBias = "lm_head.head.bias";
 constexpr const char* kClasses = "head.classes";  // [1, N]: the label's class
 constexpr const char* kAlone = "head.alone";      // [1, N] floats: 1 where the label is in the shortlist
+// Constants.
 constexpr const char* kStarts = "head.starts";    // [1, clusters + 1]: TokenGroups::starts
 constexpr const char* kEntries = "head.entries";  // [1, 2 V]: TokenGroups::entries
 std::string tail_name(std::size_t cluster, const char* part) {
@@ -108,9 +109,9 @@ HeadLoss AdaptiveHead::loss(Graph& graph, Value h, LossUse use, Value scale) con
   return result;
 }
 
-std::vector<InputWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const {
+std::vector<NamedWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const {
   check_labels(labels, vocabulary());
-  InputWords classes{kClasses, {}}, alone{kAlone, {}};
+  NamedWords classes{kClasses, {}}, alone{kAlone, {}};
   std::vector<GroupTarget> targets;
   for (const std::uint32_t label : labels) {
     targets.push_back(tokens_.target(label));
@@ -118,7 +119,7 @@ std::vector<InputWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t
     const bool is_alone = label != kIgnoredLabel && targets.back().group == kIgnoredLabel;
     alone.words.push_back(std::bit_cast<std::uint32_t>(is_alone ? 1.0f : 0.0f));
   }
-  std::vector<InputWords> inputs{std::move(classes), std::move(alone)};
+  std::vector<NamedWords> inputs{std::move(classes), std::move(alone)};
   for (std::size_t i = 0; i < clusters(); ++i) {
     const auto is_here = [&](std::uint32_t n) { return targets[n].group == i; };
     std::vector<std::uint32_t> order(labels.size()), inverse(labels.size()), slots;
@@ -141,8 +142,8 @@ std::vector<InputWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t
 
 Value AdaptiveHead::log_probs(Graph& graph, Value h) const {
   const Graph::Scope scope(graph, "head");
-  const Value starts = graph.input(kStarts, {1, static_cast<std::int64_t>(clusters()) + 1}, DType::kU32);
-  const Value entries = graph.input(kEntries, {1, 2 * tokens_.vocabulary()}, DType::kU32);
+  const Value starts = graph.constant(kStarts, {1, static_cast<std::int64_t>(clusters()) + 1, DType::kU32});
+  const Value entries = graph.constant(kEntries, {1, 2 * tokens_.vocabulary(), DType::kU32});
   const Value classes = graph.op1("log_softmax", {class_scores(graph, h)});
   std::vector<Value> tails;
   for (std::size_t i = 0; i < clusters(); ++i)
@@ -151,7 +152,7 @@ Value AdaptiveHead::log_probs(Graph& graph, Value h) const {
   return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }
 
-std::vector<InputWords> AdaptiveHead::decode_inputs() const {
+std::vector<NamedWords> AdaptiveHead::constants() const {
   return {{kStarts, tokens_.starts()}, {kEntries, tokens_.entries()}};
 }
 

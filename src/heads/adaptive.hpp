@@ -26,9 +26,9 @@ class AdaptiveHead final : public Head {
   std::string describe() const override;
   std::int64_t logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
-  std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
+  std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
-  std::vector<InputWords> decode_inputs() const override;
+  std::vector<NamedWords> constants() const override;
 
  private:
   std::size_t clusters() const { return tokens_.map().groups.size(); }

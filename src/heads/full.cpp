@@ -64,7 +64,7 @@ HeadLoss FullHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
           .token_correct = result[2]};
 }
 
-std::vector<InputWords> FullHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse) const {
+std::vector<NamedWords> FullHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse) const {
   check_labels(labels, options_.vocabulary);
   return {{kLabels, {labels.begin(), labels.end()}}};
 }

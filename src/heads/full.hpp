@@ -25,9 +25,8 @@ class FullHead final : public Head {
   std::string describe() const override;
   std::int64_t logits() const override { return options_.vocabulary; }
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
-  std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
+  std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
-  std::vector<InputWords> decode_inputs() const override { return {}; }
 
  private:
   graph::Value weight(graph::Graph& graph) const;

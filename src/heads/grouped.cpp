@@ -32,8 +32,10 @@ constexpr const char* kPlan = "head.plan";               // [1, GroupPlanLayout:
 constexpr const char* kSlots = "head.slots";             // [1, N]: the label's slot
 constexpr const char* kSlotCounts = "head.slot_counts";  // [1, N]: real slots of the label's group
 constexpr const char* kAlone = "head.alone";             // [1, N] floats: 1 where the label is in the shortlist
-constexpr const char* kRows = "head.rows";               // [1, G S]: where each slot's row of weights is
-constexpr const char* kShortlist = "head.shortlist";     // [1, K]: token ids
+
+// Constants.
+constexpr const char* kRows = "head.rows";            // [1, G S]: where each slot's row of weights is
+constexpr const char* kShortlist = "head.shortlist";  // [1, K]: token ids
 constexpr const char* kShortOrder = "head.shortlist_order";
 constexpr const char* kShortSegments = "head.shortlist_segments";
 constexpr const char* kStarts = "head.starts";    // [1, G + 1]: TokenGroups::starts
@@ -46,18 +48,7 @@ GroupedHead::GroupedHead(TokenGroups tokens, Options options)
   if (options_.hidden < 1)
     fail(ErrorCode::kInvalidArgument, "grouped head: hidden size {} must be at least 1", options_.hidden);
   declare_parameters();
-  make_constant_inputs();
   options_.counts = {};
-}
-
-void GroupedHead::make_constant_inputs() {
-  if (options_.modulation != HeadModulation::kScaleShift)
-    constant_inputs_.push_back({kRows, tied_tokens() ? tokens_.slot_tokens() : tokens_.slot_orders()});
-  if (!tied_shortlist()) return;
-  constant_inputs_.push_back({kShortlist, tokens_.map().shortlist});
-  SegmentPlan plan = plan_segments(tokens_.map().shortlist, tokens_.vocabulary());
-  constant_gradient_inputs_.push_back({kShortOrder, std::move(plan.order)});
-  constant_gradient_inputs_.push_back({kShortSegments, std::move(plan.segments)});
 }
 
 void GroupedHead::declare_parameters() {
@@ -118,11 +109,11 @@ Value GroupedHead::class_scores(Graph& graph, Value h, LossUse use) const {
   Value weight = parameters_.in(graph, kGroupWeight);
   if (tied_shortlist()) {
     const Value embedding = graph::ParameterSet::value_of(graph, options_.embedding);
-    const Value ids = graph.input(kShortlist, {1, K}, DType::kU32);
+    const Value ids = graph.constant(kShortlist, {1, K, DType::kU32});
     Value order, segments;
     if (use == LossUse::kGradient) {
-      order = graph.input(kShortOrder, {1, K}, DType::kU32);
-      segments = graph.input(kShortSegments, {1, SegmentCapacity{K, tokens_.vocabulary()}.words()}, DType::kU32);
+      order = graph.constant(kShortOrder, {1, K, DType::kU32});
+      segments = graph.constant(kShortSegments, {1, SegmentCapacity{K, tokens_.vocabulary()}.words(), DType::kU32});
     }
     weight = graph.op1("concat_rows", {graph.op1("embedding", {ids, embedding, order, segments}), weight});
   }
@@ -150,7 +141,7 @@ GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use)
   Value plan, rows, targets;
   if (has_plan(use)) plan = graph.input(kPlan, {1, GroupPlanLayout(n, G).words}, DType::kU32);
   if (options_.modulation != HeadModulation::kScaleShift)
-    rows = graph.input(kRows, {1, G * tokens_.slots()}, DType::kU32);
+    rows = graph.constant(kRows, {1, G * tokens_.slots(), DType::kU32});
   if (options_.modulation != HeadModulation::kPerGroup) targets = graph.input(kTargets, {1, 4 * n}, DType::kU32);
   Value z;
   switch (options_.modulation) {
@@ -195,11 +186,11 @@ HeadLoss GroupedHead::loss(Graph& graph, Value h, LossUse use, Value scale) cons
   return result;
 }
 
-std::vector<InputWords> GroupedHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const {
+std::vector<NamedWords> GroupedHead::batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const {
   check_labels(labels, vocabulary());
   std::vector<GroupTarget> targets;
-  InputWords classes{kClasses, {}}, target_words{kTargets, {}}, slots{kSlots, {}}, counts{kSlotCounts, {}};
-  InputWords alone{kAlone, {}};
+  NamedWords classes{kClasses, {}}, target_words{kTargets, {}}, slots{kSlots, {}}, counts{kSlotCounts, {}};
+  NamedWords alone{kAlone, {}};
   targets.reserve(labels.size());
   for (const std::uint32_t label : labels) {
     const GroupTarget target = tokens_.target(label);
@@ -211,7 +202,7 @@ std::vector<InputWords> GroupedHead::batch_inputs(std::span<const std::uint32_t>
     const bool is_alone = label != kIgnoredLabel && target.group == kIgnoredLabel;
     alone.words.push_back(std::bit_cast<std::uint32_t>(is_alone ? 1.0f : 0.0f));
   }
-  std::vector<InputWords> inputs{std::move(classes)};
+  std::vector<NamedWords> inputs{std::move(classes)};
   if (options_.modulation != HeadModulation::kPerGroup) inputs.push_back(std::move(target_words));
   if (options_.modulation != HeadModulation::kScaleShift) {
     inputs.push_back(std::move(slots));
@@ -219,18 +210,15 @@ std::vector<InputWords> GroupedHead::batch_inputs(std::span<const std::uint32_t>
   }
   if (tokens_.shortlist() > 0) inputs.push_back(std::move(alone));
   if (has_plan(use)) inputs.push_back({kPlan, make_group_plan(targets, static_cast<std::uint32_t>(tokens_.groups()))});
-  inputs.insert(inputs.end(), constant_inputs_.begin(), constant_inputs_.end());
-  if (use == LossUse::kGradient)
-    inputs.insert(inputs.end(), constant_gradient_inputs_.begin(), constant_gradient_inputs_.end());
   return inputs;
 }
 
 Value GroupedHead::log_probs(Graph& graph, Value h) const {
   const Graph::Scope scope(graph, "head");
   const std::int64_t V = tokens_.vocabulary(), M = tokens_.tail();
-  const Value starts = graph.input(kStarts, {1, tokens_.groups() + 1}, DType::kU32);
-  const Value entries = graph.input(kEntries, {1, 2 * V}, DType::kU32);
-  const Value places = graph.input(kPlaces, {1, 2 * M}, DType::kU32);
+  const Value starts = graph.constant(kStarts, {1, tokens_.groups() + 1, DType::kU32});
+  const Value entries = graph.constant(kEntries, {1, 2 * V, DType::kU32});
+  const Value places = graph.constant(kPlaces, {1, 2 * M, DType::kU32});
   const Value classes = graph.op1("log_softmax", {class_scores(graph, h, LossUse::kValue)});
   Value shared, scale, product;
   if (options_.modulation != HeadModulation::kPerGroup) {
@@ -246,17 +234,23 @@ Value GroupedHead::log_probs(Graph& graph, Value h) const {
   return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }
 
-std::vector<InputWords> GroupedHead::decode_inputs() const {
-  InputWords places{kPlaces, {}};
+std::vector<NamedWords> GroupedHead::constants() const {
+  NamedWords places{kPlaces, {}};
   const auto S = static_cast<std::uint32_t>(tokens_.slots());
   for (std::size_t g = 0; g < tokens_.map().groups.size(); ++g) {
     std::uint32_t at = static_cast<std::uint32_t>(g) * S;
     for (const std::uint32_t token : tokens_.map().groups[g])
       places.words.insert(places.words.end(), {at++, tied_tokens() ? token : tokens_.order_of(token)});
   }
-  std::vector<InputWords> inputs{{kStarts, tokens_.starts()}, {kEntries, tokens_.entries()}, std::move(places)};
-  if (tied_shortlist()) inputs.push_back({kShortlist, tokens_.map().shortlist});
-  return inputs;
+  std::vector<NamedWords> constants{{kStarts, tokens_.starts()}, {kEntries, tokens_.entries()}, std::move(places)};
+  if (options_.modulation != HeadModulation::kScaleShift)
+    constants.push_back({kRows, tied_tokens() ? tokens_.slot_tokens() : tokens_.slot_orders()});
+  if (!tied_shortlist()) return constants;
+  constants.push_back({kShortlist, tokens_.map().shortlist});
+  SegmentPlan plan = plan_segments(tokens_.map().shortlist, tokens_.vocabulary());
+  constants.push_back({kShortOrder, std::move(plan.order)});
+  constants.push_back({kShortSegments, std::move(plan.segments)});
+  return constants;
 }
 
 }  // namespace fabula::heads

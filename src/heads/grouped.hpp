@@ -32,9 +32,9 @@ class GroupedHead final : public Head {
   std::string describe() const override;
   std::int64_t logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
-  std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
+  std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
-  std::vector<InputWords> decode_inputs() const override;
+  std::vector<NamedWords> constants() const override;
 
  private:
   struct SlotLoss {
@@ -46,7 +46,6 @@ class GroupedHead final : public Head {
     return use == LossUse::kGradient || options_.modulation != HeadModulation::kScaleShift;
   }
   void declare_parameters();
-  void make_constant_inputs();
   graph::Value class_scores(graph::Graph& graph, graph::Value h, LossUse use) const;  ///< [N, K + G]
   graph::Value shared_logits(graph::Graph& graph, graph::Value h) const;              ///< u [N, S]
   graph::Value low_rank_vector(graph::Graph& graph, graph::Value h) const;            ///< R h [N, r]
@@ -56,7 +55,6 @@ class GroupedHead final : public Head {
 
   TokenGroups tokens_;
   Options options_;
-  std::vector<InputWords> constant_inputs_, constant_gradient_inputs_;  ///< of a batch, the same for every one
 };
 
 }  // namespace fabula::heads

@@ -32,8 +32,8 @@ struct HeadLoss {
 /// What the loss is for: with a gradient, the batch inputs also hold the order in which positions are summed.
 enum class LossUse { kValue, kGradient };
 
-/// The words of one graph input of one row; the bits of its numbers where it is one of floats.
-struct InputWords {
+/// The words of one input or constant of one row; the bits of its numbers where it is one of floats.
+struct NamedWords {
   std::string name;
   std::vector<std::uint32_t> words;
 };
@@ -65,19 +65,19 @@ class Head {
   /// The map of a two-level head, else null.
   virtual const TokenMap* token_map() const { return nullptr; }
 
-  /// Appends the loss of h [N, D]. Declares the graph inputs that batch_inputs fills. `scale` [1, 4] is given for
-  /// LossUse::kGradient: its first word is the weight of every position that counts.
+  /// Appends the loss of h [N, D]. Declares the inputs that batch_inputs fills and some of the constants. `scale` [1,
+  /// 4] is given for LossUse::kGradient: its first word is the weight of every position that counts.
   virtual HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale = {}) const = 0;
 
   /// The inputs of a graph that holds loss(.., use), for one batch. Throws kInvalidArgument, naming the position, for a
   /// label that is neither below V nor kIgnoredLabel.
-  virtual std::vector<InputWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const = 0;
+  virtual std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const = 0;
 
-  /// Appends log p(v | h) [R, V] of h [R, D], in token id order. Declares the graph inputs that decode_inputs fills.
+  /// Appends log p(v | h) [R, V] of h [R, D], in token id order. Declares some of the constants.
   virtual graph::Value log_probs(graph::Graph& graph, graph::Value h) const = 0;
 
-  /// The inputs of a graph that holds log_probs: the same for every run, so that they are set once.
-  virtual std::vector<InputWords> decode_inputs() const = 0;
+  /// The constants of the head's graphs: what is the same for every batch. A graph declares those that it reads.
+  virtual std::vector<NamedWords> constants() const { return {}; }
 
  protected:
   graph::ParameterSet parameters_;

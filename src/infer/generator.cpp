@@ -6,7 +6,6 @@
 #include "base/fail.hpp"
 #include "infer/model_folder.hpp"
 #include "infer/rows_without_token.hpp"
-#include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::infer {
@@ -41,10 +40,7 @@ Generator::Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, co
       model_(model),
       tokenizer_(tokenizer),
       start_id_(start_id),
-      never_drawn_(rows_without_token(tokenizer, model.head().vocabulary())) {
-  const std::vector<heads::InputWords> inputs = model_.head().decode_inputs();
-  for (const GenerationGraphs::Entry& entry : graphs_.entries) models::set_inputs(runtime_, entry.index, inputs);
-}
+      never_drawn_(rows_without_token(tokenizer, model.head().vocabulary())) {}
 
 std::vector<float> Generator::log_probs(const std::vector<std::uint32_t>& ids) {
   const auto length = static_cast<std::int64_t>(ids.size());

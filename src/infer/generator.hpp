@@ -33,7 +33,7 @@ struct GenerateOptions {
 
 class Generator {
  public:
-  /// All must outlive it. Sets the inputs that stay the same. `start_id` stands before a prompt.
+  /// All must outlive it. `start_id` stands before a prompt.
   Generator(graph::Runtime& runtime, const GenerationGraphs& graphs, const models::LanguageModel& model,
             const text::Tokenizer& tokenizer, std::optional<std::uint32_t> start_id);
 

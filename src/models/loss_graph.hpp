@@ -39,13 +39,13 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
 /// Everything that a loss graph reads of one batch, as named words; made on the host, so that it can be prepared while
 /// the device works.
 struct BatchWords {
-  std::vector<heads::InputWords> inputs;
+  std::vector<heads::NamedWords> inputs;
   std::int64_t counted = 0;  ///< labels that are not ignored
 };
 /// `ids` and `labels` [N]. Throws kInvalidArgument naming the position for an id or label beyond the vocabulary.
 BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids,
                        std::span<const std::uint32_t> labels, heads::LossUse use);
-void set_inputs(graph::Runtime& runtime, std::size_t graph, std::span<const heads::InputWords> inputs);
+void set_inputs(graph::Runtime& runtime, std::size_t graph, std::span<const heads::NamedWords> inputs);
 void set_batch(graph::Runtime& runtime, std::size_t graph, const BatchWords& words);
 
 }  // namespace fabula::models

@@ -40,7 +40,13 @@ ExpectedTensors expected_tensors(const LanguageModel& model) {
   return expected;
 }
 
+void upload_constants(graph::Runtime& runtime, const LanguageModel& model) {
+  for (const heads::NamedWords& constant : model.head().constants())
+    if (runtime.workload().stored().contains(constant.name)) runtime.upload(constant.name, constant.words);
+}
+
 void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std::uint64_t seed) {
+  upload_constants(runtime, model);
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {
     values.assign(static_cast<std::size_t>(spec.shape.count()), spec.init == graph::Init::kOnes ? 1.0f : 0.0f);
@@ -54,6 +60,7 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
 void load_weights(graph::Runtime& runtime, const LanguageModel& model, const ModelTensors& tensors) {
   const ParameterFinder finder = match_tensors(tensors, expected_tensors(model), model.config());
   if (finder.transposed()) log_info(finder.note());
+  upload_constants(runtime, model);
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {
     values.resize(static_cast<std::size_t>(spec.shape.count()));

@@ -86,6 +86,14 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
   if (config.train.sample_every > 0)
     generator_.encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
   start_or_resume();
+  prepare_graphs();
+}
+
+// What every run computes is compiled together, before the first step is timed; what samples take, when one is due.
+void Trainer::prepare_graphs() {
+  std::vector<std::size_t> graphs{plan_.overwrite, plan_.accumulate, plan_.apply};
+  if (valid_batches_) graphs.push_back(plan_.evaluation->index);
+  runtime_.prepare(graphs);
 }
 
 text::Batch Trainer::batch(std::uint64_t number) const {

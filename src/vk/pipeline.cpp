@@ -169,7 +169,7 @@ void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader,
          shader.interface().specialization_count, key.constants.size());
   for (std::uint32_t b = 0; b < key.types.size(); ++b)
     ensure(key.types[b] == 0 || shader.specialization_ids().contains(kElementTypeId + b),
-           "shader \"{}\" knows binding {} in 32 bits only, a 16-bit value was bound", name, b);
+           "shader \"{}\" knows binding {} in 32 bits only, a value of smaller elements was bound", name, b);
   const std::uint64_t invocations = std::uint64_t{size[0]} * size[1] * size[2];
   ensure(invocations != 0 && invocations <= limits.max_invocations && size[0] <= limits.max_workgroup_size[0] &&
              size[1] <= limits.max_workgroup_size[1] && size[2] <= limits.max_workgroup_size[2],

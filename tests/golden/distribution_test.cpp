@@ -58,14 +58,16 @@ TEST_P(Distribution, SumsToOneOverTheWholeVocabulary) {
   workload.add("decode", std::move(graph));
   graph::Runtime runtime(device(), std::move(workload));
   Philox random(7);
-  for (const auto& [name, stored] : runtime.workload().stored()) {  // logits some units apart, as a trained head's are
+  for (const auto& [name, stored] : runtime.workload().stored()) {
+    if (stored.role == graph::Role::kConstant) continue;
+    // Logits some units apart, as a trained head's are.
     const double width = name == "h" ? 2 : name.ends_with("weight") ? 0.3 : 1;
     std::vector<float> data(static_cast<std::size_t>(stored.shape.count()));
     for (float& x : data) x = static_cast<float>(width * random.normal());
     runtime.upload(name, data);
   }
-  for (const heads::InputWords& input : head->decode_inputs())
-    runtime.set_input(0, input.name, std::span<const std::uint32_t>(input.words));
+  for (const heads::NamedWords& constant : head->constants())
+    if (runtime.workload().stored().contains(constant.name)) runtime.upload(constant.name, constant.words);
   runtime.submit({0});
   const std::vector<float> values = runtime.read(0, log_p);
   ASSERT_EQ(values.size(), static_cast<std::size_t>(kRows * kVocabulary));

@@ -93,8 +93,6 @@ class GoldenRun {
   /// Log-probabilities of every token at the last position of each sequence of the first batch.
   std::vector<double> last_log_probs() {
     machine_->set_input(kDecode, "ids", fixture_.words("ids", 0));
-    for (const heads::InputWords& input : model_.head().decode_inputs())
-      machine_->set_input(kDecode, input.name, input.words);
     machine_->run(kDecode);
     const std::vector<double> all = machine_->read(kDecode, log_probs_);
     const std::int64_t v = model_.config().vocab_size;
@@ -123,7 +121,7 @@ class GoldenRun {
   std::int64_t set_batch(Graphs graph, std::int64_t step, heads::LossUse use) {
     const models::BatchWords words =
         batch_words(model_, fixture_.words("ids", step), fixture_.words("labels", step), use);
-    for (const heads::InputWords& input : words.inputs) machine_->set_input(graph, input.name, input.words);
+    for (const heads::NamedWords& input : words.inputs) machine_->set_input(graph, input.name, input.words);
     return words.counted;
   }
 
@@ -135,7 +133,8 @@ class GoldenRun {
   }
 
   void start() {
-    machine_->upload(train::kHaltedState, {0});
+    machine_->upload(train::kHaltedState, std::vector<float>{0});
+    machine_->upload_constants(model_.head());
     for (const graph::ParameterSpec& spec : model_.parameters()) {
       machine_->upload(spec.name, fixture_.weight(spec.name));
       const std::vector<float> zeros(static_cast<std::size_t>(spec.shape.count()));

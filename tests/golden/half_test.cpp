@@ -57,7 +57,8 @@ class Step {
       for (const char* moment : {"m.", "v."})
         machine_->upload(std::string(graph::kOptimizerPrefix) + moment + spec.name, std::vector<float>(data.size()));
     }
-    machine_->upload(train::kHaltedState, {0});
+    machine_->upload(train::kHaltedState, std::vector<float>{0});
+    machine_->upload_constants(model.head());
     set_batch();
   }
 
@@ -109,7 +110,7 @@ class Step {
     Philox random(5);
     std::vector<std::uint32_t> ids(kBatch * kSequence), labels(ids.size());
     for (std::size_t n = 0; n < ids.size(); ++n) ids[n] = random.below(40), labels[n] = random.below(143);
-    for (const heads::InputWords& input : batch_words(model_, ids, labels, heads::LossUse::kGradient).inputs)
+    for (const heads::NamedWords& input : batch_words(model_, ids, labels, heads::LossUse::kGradient).inputs)
       machine_->set_input(0, input.name, input.words);
     machine_->set_input(0, "seed", std::vector<std::uint32_t>{1, 2, 3, 4});
     machine_->set_input(0, "loss_scale", std::vector<float>{kLossScale / float(ids.size()), 0, 0, 0});

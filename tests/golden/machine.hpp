@@ -1,10 +1,12 @@
 #pragma once
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "graph/runtime.hpp"
+#include "heads/head.hpp"
 
 namespace fabula::test {
 
@@ -12,14 +14,21 @@ namespace fabula::test {
 class Machine {
  public:
   virtual ~Machine() = default;
-  /// Parameters and states by name, dense.
+  /// What the store holds, by name, dense.
   virtual void upload(const std::string& name, const std::vector<float>& data) = 0;
+  virtual void upload(const std::string& name, const std::vector<std::uint32_t>& words) = 0;
+  virtual bool holds(const std::string& name) const = 0;
   virtual std::vector<double> download(const std::string& name) = 0;
   virtual void set_input(std::size_t graph, const std::string& name, const std::vector<std::uint32_t>& words) = 0;
   virtual void set_input(std::size_t graph, const std::string& name, const std::vector<float>& data) = 0;
   virtual void run(std::size_t graph) = 0;
   /// A kept value of the graph's last run.
   virtual std::vector<double> read(std::size_t graph, graph::Value value) = 0;
+
+  void upload_constants(const heads::Head& head) {
+    for (const heads::NamedWords& constant : head.constants())
+      if (holds(constant.name)) upload(constant.name, constant.words);
+  }
 };
 
 class DeviceMachine final : public Machine {
@@ -28,6 +37,10 @@ class DeviceMachine final : public Machine {
       : runtime_(device, plan(device, std::move(graphs))) {}
 
   void upload(const std::string& name, const std::vector<float>& data) override { runtime_.upload(name, data); }
+  void upload(const std::string& name, const std::vector<std::uint32_t>& words) override {
+    runtime_.upload(name, words);
+  }
+  bool holds(const std::string& name) const override { return runtime_.workload().stored().contains(name); }
   std::vector<double> download(const std::string& name) override {
     std::vector<float> data(static_cast<std::size_t>(runtime_.workload().stored().at(name).shape.count()));
     runtime_.download(name, data);
@@ -56,7 +69,7 @@ class DeviceMachine final : public Machine {
   graph::Runtime runtime_;
 };
 
-/// Evaluates the graphs by the references; parameters and states are shared between them by name, as on a device.
+/// Evaluates the graphs by the references; what the store holds is shared between them by name, as on a device.
 class ReferenceMachine final : public Machine {
  public:
   explicit ReferenceMachine(std::vector<graph::Graph> graphs) {
@@ -70,6 +83,14 @@ class ReferenceMachine final : public Machine {
     graph::RefTensor<double>& tensor = stored_[name];
     tensor = graph::RefTensor<double>(shape_of(name), graph::DType::kF32);
     std::copy(data.begin(), data.end(), tensor.f.begin());
+  }
+  void upload(const std::string& name, const std::vector<std::uint32_t>& words) override {
+    graph::RefTensor<double>& tensor = stored_[name];
+    tensor = graph::RefTensor<double>(shape_of(name));
+    graph::set_words(tensor, words);
+  }
+  bool holds(const std::string& name) const override {
+    return std::any_of(runs_.begin(), runs_.end(), [&](const Run& run) { return bool(run.graph.find(name)); });
   }
   std::vector<double> download(const std::string& name) override { return stored_.at(name).f; }
   void set_input(std::size_t graph, const std::string& name, const std::vector<std::uint32_t>& words) override {
@@ -113,7 +134,7 @@ class ReferenceMachine final : public Machine {
   static void for_stored(Run& run, F&& visit) {
     for (std::size_t i = 0; i < run.graph.values().size(); ++i) {
       const graph::ValueInfo& info = run.graph.values()[i];
-      if (info.role != graph::Role::kParameter && info.role != graph::Role::kState) continue;
+      if (info.role == graph::Role::kInput || info.role == graph::Role::kActivation) continue;
       visit(info.name, run.values[i], info.producer >= 0);
     }
   }

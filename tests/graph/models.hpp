@@ -27,7 +27,7 @@ inline std::size_t count_nodes(const graph::Graph& graph, std::string_view op) {
   return count;
 }
 
-/// The values of a gradient graph's parameters, states and inputs for one random batch.
+/// What a gradient graph reads of the host, for one random batch.
 inline std::vector<graph::RefTensor<double>> random_values(const graph::Graph& graph,
                                                            const models::LanguageModel& model, std::int64_t positions) {
   std::vector<graph::RefTensor<double>> values(graph.values().size());
@@ -41,8 +41,11 @@ inline std::vector<graph::RefTensor<double>> random_values(const graph::Graph& g
   std::vector<std::uint32_t> ids(static_cast<std::size_t>(positions)), labels(ids.size());
   const auto vocabulary = static_cast<std::uint32_t>(model.config().vocab_size);
   for (std::size_t n = 0; n < ids.size(); ++n) ids[n] = random.below(vocabulary), labels[n] = random.below(vocabulary);
-  for (const heads::InputWords& input : models::batch_words(model, ids, labels, heads::LossUse::kGradient).inputs)
+  for (const heads::NamedWords& input : models::batch_words(model, ids, labels, heads::LossUse::kGradient).inputs)
     graph::set_words(values[static_cast<std::size_t>(graph.find(input.name).id)], input.words);
+  for (const heads::NamedWords& constant : model.head().constants())
+    if (const graph::Value value = graph.find(constant.name))
+      graph::set_words(values[static_cast<std::size_t>(value.id)], constant.words);
   return values;
 }
 

@@ -122,8 +122,9 @@ TEST_P(TrainingGraph, ComputesNothingThatNoOneReads) {
 TEST(Barriers, AreThoseOfTheRecordedList) {
   const auto device = vk::Device::open({.device = {}, .cache_dir = "none"});
   train::TrainingPlan training = small_plan({HeadKind::kGrouped, Recompute::kBlock}, device->profile());
-  const graph::Runtime runtime(*device, std::move(training.workload));
+  graph::Runtime runtime(*device, std::move(training.workload));
   for (std::size_t g = 0; g < runtime.workload().graphs().size(); ++g) {
+    runtime.prepare({&g, 1});
     const graph::PlannedGraph& planned = runtime.workload().graphs()[g];
     EXPECT_EQ(runtime.barrier_count(g), barrier_count(planned.program)) << planned.name;
     EXPECT_GT(runtime.barrier_count(g), 0u) << planned.name;

@@ -63,8 +63,8 @@ class Evaluation {
   Graph& graph() { return graph_; }
   Value h() const { return h_; }
   std::map<std::string, std::vector<double>>& data() { return data_; }
-  void set(const std::vector<InputWords>& inputs) {
-    for (const InputWords& input : inputs) words_[input.name] = input.words;
+  void set(const std::vector<NamedWords>& inputs) {
+    for (const NamedWords& input : inputs) words_[input.name] = input.words;
   }
   void run() {
     values_.assign(graph_.values().size(), {});
@@ -168,7 +168,7 @@ TEST_P(EveryHead, ProbabilitiesSumToOneAndTheLossIsTheirLogarithm) {
   const Value log_p = head_->log_probs(eval.graph(), eval.h());
   const HeadLoss loss = head_->loss(eval.graph(), eval.h(), LossUse::kValue);
   eval.set(head_->batch_inputs(labels, LossUse::kValue));
-  eval.set(head_->decode_inputs());
+  eval.set(head_->constants());
   ASSERT_NO_FATAL_FAILURE(eval.run());
   for (std::size_t n = 0; n < labels.size(); ++n) {
     double sum = 0;
@@ -195,6 +195,7 @@ TEST_P(EveryHead, GradientOfTheWholeHeadMatchesFiniteDifferences) {
   const std::vector<Value> d =
       graph::differentiate(eval.graph(), std::vector<graph::Seed>{{mean, eval.graph().parameter("one", {1, 1})}}, wrt);
   eval.set(head_->batch_inputs(labels, LossUse::kGradient));
+  eval.set(head_->constants());
   ASSERT_NO_FATAL_FAILURE(eval.run());
   std::vector<std::vector<double>> analytic;
   for (std::size_t i = 0; i < d.size(); ++i) {
@@ -218,6 +219,27 @@ TEST_P(EveryHead, GradientOfTheWholeHeadMatchesFiniteDifferences) {
   }
 }
 
+// What is the same for every batch is a constant, and the head says it in the size that its graphs declare.
+TEST_P(EveryHead, ConstantsAreThoseThatTheGraphsDeclare) {
+  std::map<std::string, std::size_t> said;
+  for (const NamedWords& constant : head_->constants()) {
+    EXPECT_TRUE(said.emplace(constant.name, constant.words.size()).second) << constant.name << " is said twice";
+  }
+  std::map<std::string, std::size_t> declared;
+  for (const LossUse use : {LossUse::kValue, LossUse::kGradient}) {
+    Graph graph(ops::op_table());
+    const Value h = graph.parameter("h", {9, kHidden});
+    head_->loss(graph, h, use, use == LossUse::kGradient ? graph.parameter("scale", {1, 4}) : Value{});
+    head_->log_probs(graph, h);
+    for (const graph::ValueInfo& info : graph.values())
+      if (info.role == graph::Role::kConstant) declared[info.name] = static_cast<std::size_t>(info.shape.count());
+  }
+  EXPECT_EQ(said, declared);
+  const std::vector<std::uint32_t> labels{3, 30, 11, 0, 28, 14, 13, 1, 2};
+  for (const NamedWords& input : head_->batch_inputs(labels, LossUse::kGradient))
+    EXPECT_FALSE(said.contains(input.name)) << input.name;
+}
+
 INSTANTIATE_TEST_SUITE_P(Heads, EveryHead, testing::ValuesIn(kKinds),
                          [](const auto& param) { return param.param.name; });
 
@@ -229,7 +251,7 @@ TEST(GroupedHead, AccuraciesAreThoseOfTheJointDistribution) {
   const Value log_p = head->log_probs(eval.graph(), eval.h());
   const HeadLoss loss = head->loss(eval.graph(), eval.h(), LossUse::kValue);
   eval.set(head->batch_inputs(labels, LossUse::kValue));
-  eval.set(head->decode_inputs());
+  eval.set(head->constants());
   ASSERT_NO_FATAL_FAILURE(eval.run());
   int group_hits = 0, slot_hits = 0;
   for (std::size_t n = 0; n < labels.size(); ++n) {
@@ -286,7 +308,7 @@ TEST_P(EveryHead, BiasesStartAtTheUnigramDistribution) {
     if (spec.init == graph::Init::kOnes) eval.data()[spec.name].assign(static_cast<std::size_t>(spec.shape.count()), 1);
   }
   const Value log_p = head->log_probs(eval.graph(), eval.h());
-  eval.set(head->decode_inputs());
+  eval.set(head->constants());
   ASSERT_NO_FATAL_FAILURE(eval.run());
   for (std::size_t v = 0; v < kVocabulary; ++v)
     EXPECT_NEAR(std::exp(eval[log_p][v]), (static_cast<double>(counts[v]) + 0.1) / total, 1e-6) << "token " << v;
@@ -303,6 +325,7 @@ TEST(GroupedHead, PerGroupIsABlockMaskedFullSoftmax) {
     Evaluation eval(*head, kVocabulary, kind.tied);
     const HeadLoss loss = head->loss(eval.graph(), eval.h(), LossUse::kValue);
     eval.set(head->batch_inputs(labels, LossUse::kValue));
+    eval.set(head->constants());
     ASSERT_NO_FATAL_FAILURE(eval.run());
     const std::vector<double>& weight = eval.data()[kind.tied ? "transformer.wte.weight" : "lm_head.token.weight"];
     for (std::size_t n = 0; n < labels.size(); ++n) {

@@ -64,6 +64,22 @@ TEST_F(Submit, ATinyBudgetCutsEverywhereWithTheSameResult) {
   expect_values(3 * kLength);
 }
 
+TEST_F(Submit, AListManyTimesIsOneSubmissionAndLearntFromAsOne) {
+  queue().set_budget(1e6);
+  device_->run(*list_);
+  const std::uint64_t before = queue().submissions();
+  for (Segment& segment : list_->impl()->segments) segment.seconds = 1000.0;
+  const std::vector<CommandList*> lists(8, &*list_);
+  device_->submit(lists);
+  EXPECT_EQ(queue().submissions(), before + 1);
+  device_->wait();
+  for (const Segment& segment : list_->impl()->segments) {
+    EXPECT_LT(segment.seconds.value(), 1000.0);
+    EXPECT_EQ(segment.seconds, list_->impl()->segments.front().seconds) << "equal predictions, equal shares";
+  }
+  expect_values(9 * kLength);
+}
+
 // A wrong prediction is set right once, however many runs of a list were sent with it.
 TEST_F(Submit, RunsUnderWayTogetherAreLearntFromAlike) {
   queue().set_budget(1e6);
