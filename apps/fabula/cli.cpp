@@ -13,11 +13,10 @@
 #include "base/nearest.hpp"
 #include "commands.hpp"
 #include "fabula/error.hpp"
+#include "train/fit.hpp"
 
 namespace fabula::app {
 namespace {
-
-constexpr std::string_view kWhatNeedsLess = "What needs less";  // as train/fit.cpp says it too
 
 /// The commands being declared; the chosen one is run after parsing.
 class CommandLine {
@@ -47,9 +46,9 @@ class CommandLine {
     try {
       return chosen_();
     } catch (const Error& error) {
-      const bool advised = std::string_view(error.what()).find(kWhatNeedsLess) != std::string_view::npos;
+      const bool advised = std::string_view(error.what()).find(train::kWhatNeedsLess) != std::string_view::npos;
       if (error.code() != ErrorCode::kOutOfMemory || memory_advice_.empty() || advised) throw;
-      fail(error.code(), "{}. {}: {}", error.what(), kWhatNeedsLess, memory_advice_);
+      fail(error.code(), "{}. {}: {}", error.what(), train::kWhatNeedsLess, memory_advice_);
     }
   }
 

@@ -36,8 +36,8 @@ class PlanReport {
   void print_text() const;
 
  private:
-  const graph::PlannedGraph& gradients() const { return plan_.workload.graphs()[plan_.overwrite]; }
-  const graph::PlannedGraph& apply() const { return plan_.workload.graphs()[plan_.apply]; }
+  const graph::PlannedGraph& gradients() const { return plan_.workload.graphs()[plan_.graphs.overwrite.index]; }
+  const graph::PlannedGraph& apply() const { return plan_.workload.graphs()[plan_.graphs.apply]; }
   std::size_t launches() const { return gradients().program.steps.size() + apply().program.steps.size(); }
   std::size_t barriers() const { return barrier_count(gradients().program) + barrier_count(apply().program); }
   std::int64_t tokens() const { return config_.tokens_per_step(); }

@@ -15,7 +15,7 @@ enum class LogLevel {
 };
 
 struct LogSink {
-  /// Called with one message at a time, from any thread.
+  /// Called with one message at a time, from any thread. Must not log itself.
   std::function<void(LogLevel level, std::string_view message)> write = {};
   bool redraws = false;  ///< lines of progress replace each other, so that there may be many
 };

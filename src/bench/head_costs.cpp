@@ -33,8 +33,9 @@ std::uint64_t peak_within(const graph::PlannedGraph& planned, std::string_view s
 
 double step_flops(const train::TrainingPlan& plan, const TrainConfig& config) {
   const std::vector<graph::PlannedGraph>& graphs = plan.workload.graphs();
-  return graph::total_cost(graphs[plan.overwrite].graph).flops * static_cast<double>(config.grad_accumulation) +
-         graph::total_cost(graphs[plan.apply].graph).flops;
+  return graph::total_cost(graphs[plan.graphs.overwrite.index].graph).flops *
+             static_cast<double>(config.grad_accumulation) +
+         graph::total_cost(graphs[plan.graphs.apply].graph).flops;
 }
 
 std::string fit_text(std::uint64_t bytes, std::uint64_t memory) {
@@ -64,7 +65,7 @@ StepCost step_cost(const graph::Target& target, std::uint64_t memory, const RunC
     const train::TrainingPlan plan =
         train::plan_training(target, model, config.train, {.memory = memory, .with_extras = false});
     cost.bytes = plan.workload.report().total();
-    cost.head_peak = peak_within(plan.workload.graphs()[plan.overwrite], kHeadScope);
+    cost.head_peak = peak_within(plan.workload.graphs()[plan.graphs.overwrite.index], kHeadScope);
     cost.flops = step_flops(plan, config.train);
     cost.why_not = fit_text(cost.bytes, memory);
   } catch (const Error& error) {

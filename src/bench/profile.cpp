@@ -36,11 +36,11 @@ double bound_bytes(const graph::Step& step) {
 class StepProfile {
  public:
   StepProfile(const StepBench& bench, const RunConfig& config, bool by_op) : bench_(bench), by_op_(by_op) {
-    const train::TrainingPlan& plan = bench.plan();
-    graphs_[plan.overwrite] = 1;
-    if (plan.accumulate != plan.overwrite)
-      graphs_[plan.accumulate] = static_cast<int>(config.train.grad_accumulation) - 1;
-    graphs_[plan.apply] = 1;
+    const train::TrainingGraphs& graphs = bench.graphs();
+    graphs_[graphs.overwrite.index] = 1;
+    if (graphs.accumulates())
+      graphs_[graphs.accumulate.index] = static_cast<int>(config.train.grad_accumulation) - 1;
+    graphs_[graphs.apply] = 1;
   }
 
   /// Takes the times of the step just run.

@@ -47,13 +47,14 @@ StepBench::StepBench(vk::Device& device, const graph::KernelChoices& choices, co
                      const heads::HeadData& head, const text::TokenFile* tokens, bool timed)
     : config_(config),
       model_(config.model, head, config.train.precision),
-      plan_(train::plan_training({device.profile(), choices}, model_, config.train,
-                                 {.memory = device.info().usable_memory(), .with_extras = false})),
-      runtime_(device, std::move(plan_.workload), {.timed = timed, .spans = true}),
+      training_(device,
+                train::plan_training({device.profile(), choices}, model_, config.train,
+                                     {.memory = device.info().usable_memory(), .with_extras = false}),
+                {.timed = timed, .spans = true}),
       batches_(config, tokens),
-      runner_(runtime_, plan_, model_, config, kScheduleSteps,
+      runner_(training_.runtime, training_.graphs, model_, config, kScheduleSteps,
               [this](std::uint64_t number) { return batches_.batch(static_cast<std::int64_t>(number)); }) {
-  upload_weights(runtime_, model_);
+  upload_weights(training_.runtime, model_);
 }
 
 std::int64_t StepBench::tokens() const {
@@ -76,11 +77,11 @@ StepTime StepBench::measure(const std::string& name, int steps) {
   };
   std::uint64_t submissions = 0;  // before the first step that counts
   while (steps_ <= last) {        // one more, so that the last that counts has a step behind it like the others
-    if (++steps_ == first) submissions = runtime_.device().submissions();
+    if (++steps_ == first) submissions = training_.runtime.device().submissions();
     runner_.start(steps_);
     if (runner_.under_way() > 1) take();
   }
-  const double made = static_cast<double>(runtime_.device().submissions() - submissions);
+  const double made = static_cast<double>(training_.runtime.device().submissions() - submissions);
   while (runner_.under_way() > 0) take();
   return {median(seconds), idle.empty() ? std::nullopt : std::optional(median(idle)), made / (steps + 1)};
 }

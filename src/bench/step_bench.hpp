@@ -47,8 +47,8 @@ class StepBench {
 
   std::int64_t tokens() const;  ///< of a step
   const models::LanguageModel& model() const { return model_; }
-  const graph::Runtime& runtime() const { return runtime_; }
-  const train::TrainingPlan& plan() const { return plan_; }
+  const graph::Runtime& runtime() const { return training_.runtime; }
+  const train::TrainingGraphs& graphs() const { return training_.graphs; }
 
   /// Runs `steps` steps behind the warm-up, as a training run does: the device is one step ahead of the host.
   StepTime measure(const std::string& name, int steps);
@@ -60,8 +60,7 @@ class StepBench {
 
   const RunConfig& config_;
   models::LanguageModel model_;
-  train::TrainingPlan plan_;
-  graph::Runtime runtime_;
+  train::TrainingRuntime training_;
   BenchBatches batches_;
   train::StepRunner runner_;
   std::int64_t steps_ = 0;  ///< sent so far

@@ -78,11 +78,10 @@ class Tuner {
  private:
   void measure_steps(std::size_t round, const KernelChoices& choices) {
     StepBench bench(device_, choices, config_, {}, nullptr, true);
-    const train::TrainingPlan& plan = bench.plan();
+    const train::TrainingGraphs& of_step = bench.graphs();
     const auto& graphs = bench.runtime().workload().graphs();
-    std::map<std::size_t, int> runs{{plan.overwrite, 1}, {plan.apply, 1}};
-    if (plan.accumulate != plan.overwrite)
-      runs[plan.accumulate] = static_cast<int>(config_.train.grad_accumulation) - 1;
+    std::map<std::size_t, int> runs{{of_step.overwrite.index, 1}, {of_step.apply, 1}};
+    if (of_step.accumulates()) runs[of_step.accumulate.index] = static_cast<int>(config_.train.grad_accumulation) - 1;
     for (const auto& [graph, count] : runs) begin(graphs[graph], round, count);
     for (int step = 1; step <= kWarmUpSteps + options_.steps; ++step) {
       bench.step();
@@ -95,7 +94,7 @@ class Tuner {
     const models::LanguageModel model(config_.model, {}, config_.train.precision);
     graph::Workload workload({device_.profile(), choices});
     const std::int64_t T = config_.sequence_length();
-    const eval::EvaluationGraph evaluation = eval::add_evaluation_graph(workload, model, config_.train.batch_size, T);
+    const models::PlannedLoss evaluation = eval::add_evaluation_graph(workload, model, config_.train.batch_size, T);
     graph::Runtime runtime(device_, std::move(workload), {.timed = true});
     upload_weights(runtime, model);
     const text::Batch batch = BenchBatches(config_, nullptr).batch(0);

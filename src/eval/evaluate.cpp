@@ -25,14 +25,12 @@ double Evaluation::token_in_group_accuracy() const {
   return ratio(has_groups, slot_correct, positions);
 }
 
-EvaluationGraph add_evaluation_graph(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
-                                     std::int64_t sequence, bool keep_positions) {
-  EvaluationGraph result{0, models::evaluation_graph(model, batch, sequence, keep_positions)};
-  result.index = workload.add("evaluate", std::move(result.handles.graph));
-  return result;
+models::PlannedLoss add_evaluation_graph(graph::Workload& workload, const models::LanguageModel& model,
+                                         std::int64_t batch, std::int64_t sequence, bool keep_positions) {
+  return add_loss_graph(workload, "evaluate", models::evaluation_graph(model, batch, sequence, keep_positions));
 }
 
-Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const models::LanguageModel& model,
+Evaluation evaluate(graph::Runtime& runtime, const models::PlannedLoss& graph, const models::LanguageModel& model,
                     const text::BatchSource& source, std::uint64_t batches,
                     const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
   Evaluation result;
@@ -40,8 +38,8 @@ Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const
   const auto sum_of = [&](graph::Value value) {
     return value ? static_cast<double>(runtime.read(graph.index, value).front()) : 0.0;
   };
-  result.has_token = bool(graph.handles.token_correct);
-  result.has_groups = bool(graph.handles.group_correct);
+  result.has_token = bool(graph.values.token_correct);
+  result.has_groups = bool(graph.values.group_correct);
   const auto words_of = [&](std::uint64_t index) {
     const text::Batch batch = source.batch(index);
     return models::batch_words(model, batch.ids, batch.labels, heads::LossUse::kValue);
@@ -52,12 +50,12 @@ Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const
     runtime.submit({graph.index});
     result.positions += words.counted;
     if (index + 1 < total) words = words_of(index + 1);  // while the device works
-    const double loss = sum_of(graph.handles.loss);
+    const double loss = sum_of(graph.values.loss);
     if (!std::isfinite(loss)) fail(ErrorCode::kNumeric, "the evaluation loss of batch {} is not finite", index);
     result.loss_sum += loss;
-    result.token_correct += sum_of(graph.handles.token_correct);
-    result.group_correct += sum_of(graph.handles.group_correct);
-    result.slot_correct += sum_of(graph.handles.slot_correct);
+    result.token_correct += sum_of(graph.values.token_correct);
+    result.group_correct += sum_of(graph.values.group_correct);
+    result.slot_correct += sum_of(graph.values.slot_correct);
     if (progress && !progress(index + 1, total)) break;
   }
   return result;

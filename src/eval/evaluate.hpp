@@ -24,17 +24,12 @@ struct Evaluation {
   double mean_mass_without_token() const { return mass_without_token / static_cast<double>(positions); }
 };
 
-/// A model's evaluation graph within a workload.
-struct EvaluationGraph {
-  std::size_t index = 0;
-  models::LossGraph handles;  ///< its values; the graph itself has moved into the workload
-};
-EvaluationGraph add_evaluation_graph(graph::Workload& workload, const models::LanguageModel& model, std::int64_t batch,
-                                     std::int64_t sequence, bool keep_positions = false);
+models::PlannedLoss add_evaluation_graph(graph::Workload& workload, const models::LanguageModel& model,
+                                         std::int64_t batch, std::int64_t sequence, bool keep_positions = false);
 
 /// Evaluates the first `batches` batches of a sequential source (0: all). `progress` (may be empty) is called after
 /// each batch and stops the evaluation by returning false. Throws kNumeric when the loss is not finite.
-Evaluation evaluate(graph::Runtime& runtime, const EvaluationGraph& graph, const models::LanguageModel& model,
+Evaluation evaluate(graph::Runtime& runtime, const models::PlannedLoss& graph, const models::LanguageModel& model,
                     const text::BatchSource& source, std::uint64_t batches = 0,
                     const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
 

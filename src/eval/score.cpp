@@ -31,7 +31,7 @@ class WindowScorer {
     const auto positions = [&](graph::Value value) {
       return value ? runtime_->read(graph_->index, value) : std::vector<float>(batch.ids.size(), NAN);
     };
-    const heads::HeadLoss& values = graph_->handles.per_position;
+    const heads::HeadLoss& values = graph_->values.per_position;
     const std::vector<float> loss = positions(values.loss), group = positions(values.group_loss),
                              slot = positions(values.slot_loss);
     for (std::size_t i = 0; i < batch.labels.size() && batch.labels[i] != kIgnoredLabel; ++i)
@@ -44,7 +44,7 @@ class WindowScorer {
 
  private:
   const models::LanguageModel& model_;
-  std::optional<EvaluationGraph> graph_;
+  std::optional<models::PlannedLoss> graph_;
   std::optional<graph::Runtime> runtime_;
 };
 

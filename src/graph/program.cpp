@@ -149,7 +149,7 @@ Range NodeLowering::resolve_rows(const Window& window) const {
   for (const Piece& piece : placement.pieces) {
     if (window.row_begin < piece.row_begin || window.row_begin >= piece.row_end) continue;
     if (end > piece.row_end)
-      fail(ErrorCode::kUnsupported,
+      fail(ErrorCode::kOutOfMemory,
            "{} binds rows {} to {} of {}, more than one allocation on this device holds ({} bytes)", label(),
            window.row_begin, end, to_string(shape), profile_.limits.max_allocation);
     const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());

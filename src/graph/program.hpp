@@ -57,7 +57,7 @@ using CodeDigest = std::function<std::optional<std::uint64_t>(std::string_view s
 /// Program::digest.
 std::uint64_t digest_of(const std::vector<Step>& steps, const CodeDigest& code);
 
-/// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kUnsupported where a value
+/// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kOutOfMemory where a value
 /// that an op binds whole exceeds one allocation.
 Program lower(const Graph& graph, const Target& target, const ProgramOptions& options);
 

@@ -28,18 +28,19 @@ Value kept_sum(Graph& graph, Value positions) {
   return sum;
 }
 
-void keep_sums(LossGraph& result) {
-  result.token_correct = kept_sum(result.graph, result.per_position.token_correct);
-  result.group_correct = kept_sum(result.graph, result.per_position.group_correct);
-  result.slot_correct = kept_sum(result.graph, result.per_position.slot_correct);
+void keep_sums(Graph& graph, LossValues& values) {
+  values.token_correct = kept_sum(graph, values.per_position.token_correct);
+  values.group_correct = kept_sum(graph, values.per_position.group_correct);
+  values.slot_correct = kept_sum(graph, values.per_position.slot_correct);
 }
 
 }  // namespace
 
 LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, Gradients gradients,
                          const DifferentiateOptions& options) {
-  LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
+  LossGraph result{Graph(ops::op_table()), {}};
   Graph& graph = result.graph;
+  LossValues& values = result.values;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
   const Value hidden = model.body().hidden(graph, {batch, sequence, true, model.dtype()}, inputs);
   {
@@ -47,10 +48,10 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
     Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
     if (model.precision() == Precision::kFp16)
       scale = graph.op1("scale_by", {scale, graph.state(kLossScaleState, {1, 4})});
-    result.per_position = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale);
-    result.loss = result.per_position.mean;
-    graph.keep(result.loss);
-    keep_sums(result);
+    values.per_position = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale);
+    values.loss = values.per_position.mean;
+    graph.keep(values.loss);
+    keep_sums(graph, values);
   }
   const std::vector<ParameterSpec> specs = model.trained_parameters();
   std::vector<Value> parameters;
@@ -62,31 +63,37 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
     backward.on_final = [&](std::size_t i, Value gradient) {
       graph.op("add_into", {graph.state(state_name(i), specs[i].shape), gradient});
     };
-  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{result.loss, one}}, parameters, backward);
+  const std::vector<Value> d = differentiate(graph, std::vector<Seed>{{values.loss, one}}, parameters, backward);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     ensure(bool(d[i]), "the loss does not depend on \"{}\"", specs[i].name);
     if (gradients == Gradients::kOverwrite) graph.store_as_state(d[i], state_name(i));
   }
   if (gradients == Gradients::kOverwrite)
-    graph.store_as_state(result.loss, kLossState);
+    graph.store_as_state(values.loss, kLossState);
   else
-    graph.op("add_into", {graph.state(kLossState, {1, 1}), result.loss});
+    graph.op("add_into", {graph.state(kLossState, {1, 1}), values.loss});
   return result;
 }
 
 LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::int64_t sequence, bool keep_positions) {
-  LossGraph result{Graph(ops::op_table()), {}, {}, {}, {}, {}};
+  LossGraph result{Graph(ops::op_table()), {}};
   Graph& graph = result.graph;
+  LossValues& values = result.values;
   const BodyInputs inputs = body_inputs(graph, model, batch * sequence, false);
   const Value hidden = model.body().hidden(graph, {batch, sequence, false, model.dtype()}, inputs);
   Graph::Scope scope(graph, "loss");
-  result.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
-  result.loss = kept_sum(graph, result.per_position.loss);
-  keep_sums(result);
+  values.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
+  values.loss = kept_sum(graph, values.per_position.loss);
+  keep_sums(graph, values);
   if (keep_positions)
-    for (Value value : {result.per_position.loss, result.per_position.group_loss, result.per_position.slot_loss})
+    for (Value value : {values.per_position.loss, values.per_position.group_loss, values.per_position.slot_loss})
       if (value) graph.keep(value);
   return result;
+}
+
+PlannedLoss add_loss_graph(Workload& workload, std::string name, LossGraph loss) {
+  const std::size_t index = workload.add(std::move(name), std::move(loss.graph));
+  return {index, loss.values};
 }
 
 BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids,

@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <string>
 #include <vector>
 
 #include "graph/runtime.hpp"
@@ -9,12 +10,23 @@
 namespace fabula::models {
 
 /// What a batch's loss graph gives; [1, 1] sums over the batch unless said otherwise.
-struct LossGraph {
-  graph::Graph graph;
+struct LossValues {
   heads::HeadLoss per_position;  ///< [1, N], kept only when asked for
   graph::Value loss;             ///< sum of -log p, times the input "loss_scale" in gradient graphs
   graph::Value token_correct, group_correct, slot_correct;  ///< sums; absent where the head has none
 };
+
+struct LossGraph {
+  graph::Graph graph;
+  LossValues values;
+};
+
+/// One as part of a workload.
+struct PlannedLoss {
+  std::size_t index = 0;
+  LossValues values;
+};
+PlannedLoss add_loss_graph(graph::Workload& workload, std::string name, LossGraph loss);
 
 /// The state [1, 1] that gradient graphs leave a step's loss in, for the update to look at.
 inline constexpr const char* kLossState = "step.loss";

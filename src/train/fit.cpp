@@ -163,9 +163,8 @@ void require_fit(const BatchFit& fit, const graph::Target& target, const models:
   one.recompute = row.block < row.none ? Recompute::kBlock : Recompute::kNone;
   const std::uint64_t bytes = std::min(row.block, row.none);
   fail(ErrorCode::kOutOfMemory,
-       "not even a batch of one sequence fits: {} with recompute {}, {} may be used, {} too much. What needs less: "
-       "{}",
-       size_text(bytes), recompute_name(one.recompute), size_text(memory), size_text(bytes - memory),
+       "not even a batch of one sequence fits: {} with recompute {}, {} may be used, {} too much. {}: {}",
+       size_text(bytes), recompute_name(one.recompute), size_text(memory), size_text(bytes - memory), kWhatNeedsLess,
        fmt::join(memory_advice(target, model, one, memory), "; "));
 }
 
@@ -173,21 +172,13 @@ TrainingPlan plan_to_fit(const vk::DeviceInfo& device, const graph::Target& targ
                          const TrainConfig& config) {
   // A limit above the device's own memory serves plans for other devices, not a run on this one.
   const std::uint64_t memory = std::min(device.usable_memory(), device.device_memory);
-  TrainingPlan plan = [&] {
-    try {
-      return plan_training(target, model, config, {.memory = memory});
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kUnsupported || config.batch_size == 1) throw;
-      fail(error.code(), "{}; a smaller train.batch_size, with a larger train.grad_accumulation, takes less at once",
-           error.what());
-    }
-  }();
+  TrainingPlan plan = plan_training(target, model, config, {.memory = memory});
   const std::uint64_t bytes = plan.workload.report().total();
   if (bytes > memory)
     fail(ErrorCode::kOutOfMemory,
-         "out of device memory: the run takes {} with recompute {}, {} of {} may be used. What needs less: {}. `fabula "
+         "out of device memory: the run takes {} with recompute {}, {} of {} may be used. {}: {}. `fabula "
          "plan` shows what takes how much, `fabula plan --fit` which batch sizes fit",
-         size_text(bytes), recompute_name(plan.recompute), size_text(memory), target.profile.name,
+         size_text(bytes), recompute_name(plan.recompute), size_text(memory), target.profile.name, kWhatNeedsLess,
          fmt::join(memory_advice(target, model, config, memory), "; "));
   if (plan.recompute != config.recompute && plan.recompute == Recompute::kBlock)
     info("recompute block, so that the run fits: {} of {}", size_text(bytes), size_text(memory));

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "train/training_plan.hpp"
-#include "vk/device.hpp"
+#include "vk/device_info.hpp"
 
 // Which batch size fits a device's memory: found by planning alone, nothing runs.
 namespace fabula::train {
@@ -36,6 +36,9 @@ struct FittingStep {
 /// The one with the fewest batches, without recomputation unless that makes them far smaller; batch is 0 where nothing
 /// fits.
 FittingStep fitting_step(const BatchFit& fit, const TrainConfig& config);
+
+/// Where advice on memory begins in a message, and there is no more to add.
+inline constexpr const char* kWhatNeedsLess = "What needs less";
 
 /// What needs less memory than the config, a flag with its reason each, best first.
 std::vector<std::string> memory_advice(const graph::Target& target, const models::LanguageModel& model,

@@ -12,10 +12,10 @@ constexpr std::size_t kMostParts = 2;  // one runs while the next waits: what Ru
 
 }  // namespace
 
-StepRunner::StepRunner(graph::Runtime& runtime, const TrainingPlan& plan, const models::LanguageModel& model,
+StepRunner::StepRunner(graph::Runtime& runtime, const TrainingGraphs& graphs, const models::LanguageModel& model,
                        const RunConfig& config, std::int64_t steps, MakeBatch batch)
     : runtime_(runtime),
-      plan_(plan),
+      graphs_(graphs),
       model_(model),
       config_(config),
       run_steps_(steps),
@@ -60,9 +60,9 @@ void StepRunner::set_update_inputs(std::int64_t number) {
   const TrainConfig& train = config_.train;
   const std::vector<float> limits{static_cast<float>(train.clip_norm), follows_ ? 1.0f : 0.0f,
                                   static_cast<float>(kLossScaleInterval), 0};
-  runtime_.set_input(plan_.apply, "limits", std::span<const float>(limits));
+  runtime_.set_input(graphs_.apply, "limits", std::span<const float>(limits));
   const std::array<float, 8> hyper = adamw_hyper(train, learning_rate(train, number, run_steps_), number);
-  runtime_.set_input(plan_.apply, "hyper", std::span<const float>(hyper));
+  runtime_.set_input(graphs_.apply, "hyper", std::span<const float>(hyper));
   follows_ = true;
 }
 
@@ -79,23 +79,22 @@ void StepRunner::start(std::int64_t number) {
         static_cast<std::uint64_t>(done_micro_batches_ + (number - 1 - done_steps_) * accumulation + micro);
     const bool last = micro + 1 == accumulation;
     Part part{.step = number,
-              .graph = micro == 0 ? plan_.overwrite : plan_.accumulate,
-              .handles = micro == 0 ? &plan_.gradient : &*plan_.accumulating,
+              .loss = micro == 0 ? &graphs_.overwrite : &graphs_.accumulate,
               .run = 0,
               .apply_run = 0,
               .sent = {},
               .over = {}};
     if (parts_.size() == kMostParts) collect();
-    set_part_inputs(part.graph, micro_batch);
+    set_part_inputs(part.loss->index, micro_batch);
     if (last) set_update_inputs(number);
     note_what_is_over();
     part.sent = Clock::now();
     if (last)
-      runtime_.submit({part.graph, plan_.apply});
+      runtime_.submit({part.loss->index, graphs_.apply});
     else
-      runtime_.submit({part.graph});
-    part.run = runtime_.last_run(part.graph);
-    if (last) part.apply_run = runtime_.last_run(plan_.apply);
+      runtime_.submit({part.loss->index});
+    part.run = runtime_.last_run(part.loss->index);
+    if (last) part.apply_run = runtime_.last_run(graphs_.apply);
     parts_.push_back(part);
     if (last && number == run_steps_) return;
     next_words_ = words_of(micro_batch + 1);
@@ -104,8 +103,8 @@ void StepRunner::start(std::int64_t number) {
 }
 
 std::optional<double> StepRunner::idle_before(const Part& part) {
-  const auto span = runtime_.kernel_span(part.graph, part.run);
-  const auto last = part.apply_run > 0 ? runtime_.kernel_span(plan_.apply, part.apply_run) : span;
+  const auto span = runtime_.kernel_span(part.loss->index, part.run);
+  const auto last = part.apply_run > 0 ? runtime_.kernel_span(graphs_.apply, part.apply_run) : span;
   std::optional<double> idle;
   if (span && last_kernel_) idle = std::max(0.0, span->begin - *last_kernel_);
   last_kernel_ = last ? std::optional(last->end) : std::nullopt;
@@ -114,21 +113,21 @@ std::optional<double> StepRunner::idle_before(const Part& part) {
 
 void StepRunner::note_what_is_over() {
   for (Part& part : parts_)
-    if (!part.over && runtime_.is_over(part.graph, part.run)) part.over = Clock::now();
+    if (!part.over && runtime_.is_over(part.loss->index, part.run)) part.over = Clock::now();
 }
 
 void StepRunner::collect() {
   const Part part = parts_.front();
   StepResult& result = steps_[static_cast<std::size_t>(part.step - steps_.front().number)];
   const auto sum_of = [&](graph::Value value) {
-    return value ? static_cast<double>(runtime_.read(part.graph, value, part.run).front()) : 0.0;
+    return value ? static_cast<double>(runtime_.read(part.loss->index, value, part.run).front()) : 0.0;
   };
-  result.loss += sum_of(part.handles->loss);
-  result.token_correct += sum_of(part.handles->token_correct);
-  result.group_correct += sum_of(part.handles->group_correct);
-  result.slot_correct += sum_of(part.handles->slot_correct);
+  result.loss += sum_of(part.loss->values.loss);
+  result.token_correct += sum_of(part.loss->values.token_correct);
+  result.group_correct += sum_of(part.loss->values.group_correct);
+  result.slot_correct += sum_of(part.loss->values.slot_correct);
   if (part.apply_run > 0) {
-    const std::vector<float> clip = runtime_.read(plan_.apply, plan_.clip, part.apply_run);
+    const std::vector<float> clip = runtime_.read(graphs_.apply, graphs_.clip, part.apply_run);
     result.norm = clip[1];
     result.loss_scale = clip[2];
     result.loss /= clip[2];

@@ -30,7 +30,7 @@ class StepRunner {
  public:
   using MakeBatch = std::function<text::Batch(std::uint64_t micro_batch)>;  ///< micro-batches count from 0
   /// `steps` is the length of the whole run, for the learning rate. All but `batch` must outlive this.
-  StepRunner(graph::Runtime& runtime, const TrainingPlan& plan, const models::LanguageModel& model,
+  StepRunner(graph::Runtime& runtime, const TrainingGraphs& graphs, const models::LanguageModel& model,
              const RunConfig& config, std::int64_t steps, MakeBatch batch);
 
   /// The loss scale to go on with, and the one that the steps so far have led to; for fp16 alone. Both wait.
@@ -54,9 +54,8 @@ class StepRunner {
   /// A micro-batch that the device has been given, with the update behind it when it is a step's last.
   struct Part {
     std::int64_t step;
-    std::size_t graph;
-    const models::LossGraph* handles;
-    std::uint64_t run, apply_run;  ///< of `graph` and of the update; 0: no update
+    const models::PlannedLoss* loss;
+    std::uint64_t run, apply_run;  ///< of `loss` and of the update; 0: no update
     Clock::time_point sent;
     std::optional<Clock::time_point> over;  ///< seen to be; some software drivers compute within the submission
   };
@@ -69,7 +68,7 @@ class StepRunner {
   std::optional<double> idle_before(const Part& part);
 
   graph::Runtime& runtime_;
-  const TrainingPlan& plan_;
+  const TrainingGraphs& graphs_;
   const models::LanguageModel& model_;
   const RunConfig& config_;
   std::int64_t run_steps_, tokens_per_step_;

@@ -72,11 +72,12 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       start_(find_start(folder, options_.resume, config, data)),
       steps_(count_steps(config, batches_, start_)),
       target_(target_for(device, folder, options_)),
-      plan_(plan_to_fit(device.info(), target_, model_, config.train)),
+      training_(device, plan_to_fit(device.info(), target_, model_, config.train)),
       lowering_(lowering_text(target_, model_, config.train)),
-      runtime_(device, std::move(plan_.workload)),
-      step_runner_(runtime_, plan_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
-      generator_(runtime_, plan_.generation, model_, *data.tokenizer, start_id(data)),
+      runtime_(training_.runtime),
+      graphs_(training_.graphs),
+      step_runner_(runtime_, graphs_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
+      generator_(runtime_, graphs_.generation, model_, *data.tokenizer, start_id(data)),
       views_(folder.path(), [](const std::string& message) { log_warn(message); }),
       keeper_(folder),
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
@@ -91,8 +92,8 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
 
 // What every run computes is compiled together, before the first step is timed; what samples take, when one is due.
 void Trainer::prepare_graphs() {
-  std::vector<std::size_t> graphs{plan_.overwrite, plan_.accumulate, plan_.apply};
-  if (valid_batches_) graphs.push_back(plan_.evaluation->index);
+  std::vector<std::size_t> graphs{graphs_.overwrite.index, graphs_.accumulate.index, graphs_.apply};
+  if (valid_batches_) graphs.push_back(graphs_.evaluation->index);
   runtime_.prepare(graphs);
 }
 
@@ -214,12 +215,12 @@ void Trainer::record_step(const StepResult& result) {
   say_if_risen();
   keeper_.observe(number, rise_.risen());
   std::string accuracy;
-  if (plan_.gradient.group_correct) {
+  if (graphs_.overwrite.values.group_correct) {
     record.values["group_accuracy"] = result.group_correct / positions;
     record.values["token_accuracy"] = result.slot_correct / positions;
     accuracy = fmt::format("  group {:.0f} %  in group {:.0f} %", 100 * result.group_correct / positions,
                            100 * result.slot_correct / positions);
-  } else if (plan_.gradient.token_correct) {
+  } else if (graphs_.overwrite.values.token_correct) {
     record.values["token_accuracy"] = result.token_correct / positions;
     accuracy = fmt::format("  token {:.0f} %", 100 * result.token_correct / positions);
   }
@@ -240,7 +241,7 @@ bool Trainer::validate_model(std::int64_t number) {
   if (!valid_batches_) return true;
   bool stopped = false;
   const eval::Evaluation evaluation =
-      eval::evaluate(runtime_, *plan_.evaluation, model_, *valid_batches_,
+      eval::evaluate(runtime_, *graphs_.evaluation, model_, *valid_batches_,
                      static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
                      [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
   if (stopped) return false;

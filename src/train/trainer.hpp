@@ -83,9 +83,10 @@ class Trainer {
   std::int64_t steps_;
   std::optional<text::BatchSource> valid_batches_;
   graph::Target target_;  ///< the device, with the kernels of this run
-  TrainingPlan plan_;
-  std::string lowering_;  ///< RunState::lowering of this device and config
-  graph::Runtime runtime_;
+  TrainingRuntime training_;
+  std::string lowering_;     ///< RunState::lowering of this device and config
+  graph::Runtime& runtime_;  ///< of training_, as the next
+  const TrainingGraphs& graphs_;
   StepRunner step_runner_;
   infer::Generator generator_;
   RunViews views_;

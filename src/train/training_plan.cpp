@@ -11,26 +11,21 @@ TrainingPlan plan_with(const graph::Target& target, const models::LanguageModel&
                        Recompute recompute, bool with_extras) {
   const std::int64_t B = config.batch_size, T = sequence_length(config, model.config());
   const graph::DifferentiateOptions backward{.recompute_segments = recompute == Recompute::kBlock};
-  TrainingPlan plan{.workload = graph::Workload(target),
-                    .gradient = models::gradient_graph(model, B, T, Gradients::kOverwrite, backward),
-                    .accumulating = {},
-                    .clip = {},
-                    .evaluation = {},
-                    .generation = {},
-                    .recompute = recompute};
+  TrainingPlan plan{.workload = graph::Workload(target), .recompute = recompute};
+  TrainingGraphs& graphs = plan.graphs;
   // First, so that its tensors lie in the order in which it walks them.
   ApplyGraph apply = apply_graph(model.trained_parameters(), config);
-  plan.clip = apply.clip;
-  plan.apply = plan.workload.add("apply", std::move(apply.graph));
-  plan.overwrite = plan.accumulate = plan.workload.add("gradients", std::move(plan.gradient.graph));
-  if (config.grad_accumulation > 1) {
-    plan.accumulating = models::gradient_graph(model, B, T, Gradients::kAccumulate, backward);
-    plan.accumulate = plan.workload.add("accumulate", std::move(plan.accumulating->graph));
-  }
+  graphs.clip = apply.clip;
+  graphs.apply = plan.workload.add("apply", std::move(apply.graph));
+  graphs.overwrite = graphs.accumulate =
+      add_loss_graph(plan.workload, "gradients", models::gradient_graph(model, B, T, Gradients::kOverwrite, backward));
+  if (config.grad_accumulation > 1)
+    graphs.accumulate = add_loss_graph(plan.workload, "accumulate",
+                                       models::gradient_graph(model, B, T, Gradients::kAccumulate, backward));
   if (!with_extras) return plan;
-  plan.evaluation = eval::add_evaluation_graph(plan.workload, model, B, T);
+  graphs.evaluation = eval::add_evaluation_graph(plan.workload, model, B, T);
   if (config.sample_every > 0)
-    plan.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
+    graphs.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
   return plan;
 }
 
@@ -49,7 +44,8 @@ TrainingPlan plan_training(const graph::Target& target, const models::LanguageMo
 
 std::string lowering_text(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config) {
   const TrainingPlan plan = plan_with(target, model, config, Recompute::kNone, true);
-  const std::vector<std::size_t> graphs{plan.overwrite, plan.accumulate, plan.apply, plan.evaluation->index};
+  const std::vector<std::size_t> graphs{plan.graphs.overwrite.index, plan.graphs.accumulate.index, plan.graphs.apply,
+                                        plan.graphs.evaluation->index};
   return fmt::format("{:016x}", plan.workload.digest(graphs));
 }
 

@@ -11,16 +11,31 @@
 
 namespace fabula::train {
 
-/// The graphs of a training run, planned for a target: what Trainer runs and `fabula plan` prints.
+/// The graphs of a training run by their numbers in its workload, and the values that they keep.
+struct TrainingGraphs {
+  models::PlannedLoss overwrite;   ///< of a step's first batch
+  models::PlannedLoss accumulate;  ///< of those behind it; `overwrite` where a step has one batch
+  std::size_t apply = 0;
+  graph::Value clip;                              ///< ApplyGraph::clip
+  std::optional<models::PlannedLoss> evaluation;  ///< an extra, as the next
+  infer::GenerationGraphs generation;
+
+  bool accumulates() const { return accumulate.index != overwrite.index; }
+};
+
+/// A training run planned for a target: what Trainer runs and `fabula plan` prints.
 struct TrainingPlan {
   graph::Workload workload;
-  std::size_t overwrite = 0, accumulate = 0, apply = 0;  ///< graph indices; accumulate: overwrite where it has none
-  models::LossGraph gradient;                            ///< handles of the overwriting graph
-  std::optional<models::LossGraph> accumulating;         ///< only with grad_accumulation > 1
-  graph::Value clip;
-  std::optional<eval::EvaluationGraph> evaluation;  ///< an extra, as the next
-  infer::GenerationGraphs generation;
+  TrainingGraphs graphs = {};
   Recompute recompute = Recompute::kNone;  ///< as planned, never kAuto
+};
+
+/// A plan on a device.
+struct TrainingRuntime {
+  TrainingRuntime(vk::Device& device, TrainingPlan plan, const graph::RuntimeOptions& options = {})
+      : graphs(std::move(plan.graphs)), runtime(device, std::move(plan.workload), options) {}
+  TrainingGraphs graphs;
+  graph::Runtime runtime;
 };
 
 struct PlanOptions {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "vk/device.hpp"
+#include "vk/device_info.hpp"
 #include "vk/instance.hpp"
 #include "vk/quirks.hpp"
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vk/device.hpp"
+#include "vk/shader_interface.hpp"
 
 namespace fabula::vk {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "vk/device.hpp"
+#include "vk/shader_interface.hpp"
 
 namespace fabula::vk {
 

@@ -69,7 +69,7 @@ FenceHandle SubmitQueue::take_fence() {
 }
 
 void SubmitQueue::lost(const std::string& label) {
-  lost_ = true;
+  lost_ = label;
   check(VK_ERROR_DEVICE_LOST, fmt::format("\"{}\" on {}", label, device_.profile().name));
   std::terminate();  // check() throws for this code
 }
@@ -91,15 +91,19 @@ void SubmitQueue::hung(const std::string& label) {
   hung_ = label;
   device_.logical.abandoned = true;
   fail(ErrorCode::kDeviceLost,
-       "\"{}\" on {} was not over after {:.3g} s: the device, or its driver, hangs. Resume from the last checkpoint, "
-       "in a "
-       "new process; `fabula check` looks for the kernel that it was",
+       "\"{}\" on {} was not over after {:.3g} s: the device or its driver hangs, and this process can do no more with "
+       "it; "
+       "`fabula check` looks for the kernel that it was",
        label, device_.profile().name, wait_limit_);
 }
 
-void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) {
+void SubmitQueue::check_alive() {
   if (!hung_.empty()) hung(hung_);
-  if (lost_) lost(label);
+  if (!lost_.empty()) lost(lost_);
+}
+
+void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) {
+  check_alive();
   while (in_flight_.size() >= kMaxInFlight) wait_oldest();
   std::vector<VkCommandBuffer> commands;
   InFlight made;
@@ -123,7 +127,6 @@ void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) 
 }
 
 void SubmitQueue::wait_oldest() {
-  if (!hung_.empty()) hung(hung_);
   InFlight& oldest = in_flight_.front();
   const VkFence fence = oldest.fence.get();
   const bool was_done = device_.table.vkGetFenceStatus(device_.logical.device, fence) == VK_SUCCESS;
@@ -160,33 +163,33 @@ void SubmitQueue::learn(const InFlight& done, double seconds, bool upper_bound_o
 }
 
 void SubmitQueue::wait() {
+  check_alive();
   while (!in_flight_.empty()) wait_oldest();
 }
 
 void SubmitQueue::wait(std::uint64_t ticket) {
+  check_alive();
   while (!in_flight_.empty() && in_flight_.front().ticket <= ticket) wait_oldest();
 }
 
 bool SubmitQueue::is_over(std::uint64_t ticket) const {
+  if (!hung_.empty() || !lost_.empty()) return true;  // so that nobody asks for ever: the wait that follows says it
   for (auto flight = in_flight_.rbegin(); flight != in_flight_.rend(); ++flight)
     if (flight->ticket <= ticket)
-      return device_.table.vkGetFenceStatus(device_.logical.device, flight->fence.get()) == VK_SUCCESS;
+      return device_.table.vkGetFenceStatus(device_.logical.device, flight->fence.get()) != VK_NOT_READY;
   return true;
 }
 
 void SubmitQueue::settle() noexcept {
   // Fences are tried one by one; where a wait fails (a lost device) the driver's own idle wait is what remains.
-  bool failed = false;
+  // What a lost device used may be destroyed at once. What was found here is said by whoever waits next.
   for (const InFlight& flight : in_flight_) {
-    if (device_.logical.abandoned) break;
+    if (device_.logical.abandoned || !lost_.empty()) break;
     const VkResult result = wait_for(flight.fence.get());
-    failed = failed || result != VK_SUCCESS;
-    if (result != VK_TIMEOUT) continue;
-    hung_ = flight.label;
-    device_.logical.abandoned = true;
+    if (result == VK_SUCCESS) continue;
+    device_.logical.abandoned = result != VK_ERROR_DEVICE_LOST;
+    (device_.logical.abandoned ? hung_ : lost_) = flight.label;
   }
-  // Of a lost device this returns at once, and says that what it used may go.
-  if (failed && !device_.logical.abandoned) device_.table.vkDeviceWaitIdle(device_.logical.device);
   in_flight_.clear();
 }
 

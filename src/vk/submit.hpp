@@ -64,6 +64,7 @@ class SubmitQueue {
   VkResult wait_for(VkFence fence) const;
   [[noreturn]] void lost(const std::string& label);
   [[noreturn]] void hung(const std::string& label);
+  void check_alive();  ///< throws again what the device was lost by
 
   Device::Impl& device_;
   double budget_, wait_limit_;
@@ -72,8 +73,8 @@ class SubmitQueue {
   std::vector<FenceHandle> free_fences_;
   std::chrono::steady_clock::time_point over_after_{}, over_before_{};  ///< when the last one waited for was over
   std::uint64_t submissions_ = 0;
-  bool lost_ = false;  ///< the driver said so
-  std::string hung_;   ///< what did not come to an end; empty: nothing
+  std::string lost_;  ///< what the driver lost the device over; empty: it did not
+  std::string hung_;  ///< what did not come to an end; empty: nothing
 };
 
 }  // namespace fabula::vk

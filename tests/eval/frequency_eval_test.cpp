@@ -127,7 +127,7 @@ TEST_P(LabelEvaluationTest, AgreesWithThePlainEvaluation) {
   for (const LabelResult& result : results({})) table.add(result);
   const models::LanguageModel model = LabelEvaluationTest::model();
   graph::Workload workload(device_->profile());
-  const EvaluationGraph graph = add_evaluation_graph(workload, model, 4, kSequence);
+  const models::PlannedLoss graph = add_evaluation_graph(workload, model, 4, kSequence);
   graph::Runtime runtime(*device_, std::move(workload));
   set_weights(runtime, model, false);
   const text::BatchSource source(*tokens_, 4, kSequence, 0, text::BatchSource::Order::kSequential);
@@ -236,7 +236,7 @@ TEST_P(LabelEvaluationTest, TheMassOfChosenRowsIsThatOfTheirShares) {
   const models::LanguageModel model = LabelEvaluationTest::model();
   graph::Workload workload(device_->profile());
   const LabelGraphs graphs = add_label_graphs(workload, model, 4, kSequence, kLogProbBytes, rows);
-  const EvaluationGraph plain_graph = add_evaluation_graph(workload, model, 4, kSequence);
+  const models::PlannedLoss plain_graph = add_evaluation_graph(workload, model, 4, kSequence);
   graph::Runtime runtime(*device_, std::move(workload));
   const text::BatchSource source(*tokens_, 4, kSequence, 0, text::BatchSource::Order::kSequential);
   set_weights(runtime, model, true);

@@ -45,8 +45,8 @@ class GoldenRun {
     models::LossGraph accumulate = gradient_graph(model_, batch, sequence, models::Gradients::kAccumulate);
     models::LossGraph evaluation = evaluation_graph(model_, batch, sequence, true);
     train::ApplyGraph apply = train::apply_graph(model_.parameters(), fixture.train());
-    loss_ = gradients.loss;
-    position_losses_ = evaluation.per_position.loss;
+    loss_ = gradients.values.loss;
+    position_losses_ = evaluation.values.per_position.loss;
     clip_ = apply.clip;
     std::vector<Graph> graphs;
     for (Graph* g : {&gradients.graph, &accumulate.graph, &evaluation.graph, &apply.graph})

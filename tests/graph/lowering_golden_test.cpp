@@ -146,7 +146,7 @@ TEST(LoweringGolden, ChangesWithWhatIsLaunched) {
   const RunConfig config = config_of(kConfigs[0]);
   const models::LanguageModel model(config.model);
   const train::TrainingPlan plan = train::plan_training({}, model, config.train, {.with_extras = false});
-  graph::Program program = plan.workload.graphs().at(plan.overwrite).program;
+  graph::Program program = plan.workload.graphs().at(plan.graphs.overwrite.index).program;
   const std::uint64_t digest = digest_without_code(program);
   std::swap(program.steps.front(), program.steps.back());
   EXPECT_NE(digest_without_code(program), digest);

@@ -25,12 +25,12 @@ train::TrainingPlan plan_of(Precision precision, Recompute recompute) {
 
 std::vector<Step> gradient_steps() {
   const train::TrainingPlan plan = plan_of(Precision::kFp32, Recompute::kNone);
-  return plan.workload.graphs().at(plan.overwrite).program.steps;
+  return plan.workload.graphs().at(plan.graphs.overwrite.index).program.steps;
 }
 
 TEST(Digest, IsOfTheKernelsCodeNotOfTheirNames) {
   const train::TrainingPlan plan = plan_of(Precision::kFp32, Recompute::kNone);
-  const graph::Program& program = plan.workload.graphs().at(plan.overwrite).program;
+  const graph::Program& program = plan.workload.graphs().at(plan.graphs.overwrite.index).program;
   EXPECT_EQ(digest_of(program.steps, vk::shader_digest), program.digest);
   const auto with_other = [](std::string_view changed) {
     return [changed](std::string_view shader) -> std::optional<std::uint64_t> {
@@ -75,7 +75,7 @@ TEST(ShaderDigest, IsThatOfTheWordsOfEveryVariant) {
 TEST(NodeSignature, IsTheSameWhateverIsRecomputed) {
   const auto products = [](Precision precision, Recompute recompute) {
     const train::TrainingPlan plan = plan_of(precision, recompute);
-    const graph::Graph& graph = plan.workload.graphs().at(plan.overwrite).graph;
+    const graph::Graph& graph = plan.workload.graphs().at(plan.graphs.overwrite.index).graph;
     std::set<std::string> signatures;
     for (const Node& node : graph.nodes())
       if (node.op->def->name == "matmul") signatures.insert(node_signature(graph, node, {"a", "b"}));

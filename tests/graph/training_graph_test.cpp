@@ -94,7 +94,7 @@ TEST_P(TrainingGraph, HasABarrierBetweenAllThatConflicts) {
 
 TEST_P(TrainingGraph, TheOptimizerTakesFewLaunches) {
   const train::TrainingPlan training = small_plan(GetParam(), {});
-  const graph::PlannedGraph& apply = training.workload.graphs().at(training.apply);
+  const graph::PlannedGraph& apply = training.workload.graphs().at(training.graphs.apply);
   // Squares of all gradients, their sum, whether it may go on, parameters with weight decay, those without.
   EXPECT_EQ(apply.program.steps.size(), 5u);
 }
@@ -146,13 +146,11 @@ TEST(TrainingPlan, HasOneGradientGraphUnlessBatchesAreAccumulated) {
   config.batch_size = 2;
   const train::TrainingPlan one = train::plan_training({}, model, config, {.with_extras = false});
   EXPECT_EQ(one.workload.graphs().size(), 2u);
-  EXPECT_EQ(one.accumulate, one.overwrite);
-  EXPECT_FALSE(one.accumulating);
+  EXPECT_FALSE(one.graphs.accumulates());
   config.grad_accumulation = 3;
   const train::TrainingPlan more = train::plan_training({}, model, config, {.with_extras = false});
   EXPECT_EQ(more.workload.graphs().size(), 3u);
-  EXPECT_NE(more.accumulate, more.overwrite);
-  EXPECT_TRUE(more.accumulating);
+  EXPECT_TRUE(more.graphs.accumulates());
 }
 
 // Where batches are accumulated, a gradient is added and forgotten as soon as it is final.
@@ -163,7 +161,7 @@ TEST(Accumulation, KeepsNoGradientToTheEnd) {
   config.grad_accumulation = 2;
   config.recompute = Recompute::kBlock;
   const train::TrainingPlan plan = train::plan_training({}, model, config, {.with_extras = false});
-  const graph::PlannedGraph& accumulate = plan.workload.graphs().at(plan.accumulate);
+  const graph::PlannedGraph& accumulate = plan.workload.graphs().at(plan.graphs.accumulate.index);
   std::map<Value, std::int32_t> made;
   for (std::size_t n = 0; n < accumulate.graph.nodes().size(); ++n)
     for (const Value output : accumulate.graph.nodes()[n].outputs) made[output] = static_cast<std::int32_t>(n);
@@ -180,7 +178,7 @@ TEST(Accumulation, KeepsNoGradientToTheEnd) {
   }
   EXPECT_EQ(added, model.parameters().size());
   EXPECT_LT(longest, 10);
-  const std::uint64_t overwriting = plan.workload.graphs().at(plan.overwrite).program.arena.live_peak;
+  const std::uint64_t overwriting = plan.workload.graphs().at(plan.graphs.overwrite.index).program.arena.live_peak;
   EXPECT_LT(accumulate.program.arena.live_peak, overwriting + plan.workload.report().gradients / 4);
 }
 
@@ -225,7 +223,7 @@ TEST(TrainingPlan, TakesModelsOfAThousandBlocks) {
     config.batch_size = 1;
     config.recompute = Recompute::kBlock;
     const train::TrainingPlan plan = train::plan_training({}, model, config, {.with_extras = false});
-    const graph::PlannedGraph& gradients = plan.workload.graphs().at(plan.overwrite);
+    const graph::PlannedGraph& gradients = plan.workload.graphs().at(plan.graphs.overwrite.index);
     EXPECT_GT(gradients.program.steps.size(), static_cast<std::size_t>(25 * layers));
     return gradients.program.arena.looks;
   };

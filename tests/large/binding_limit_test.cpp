@@ -44,26 +44,27 @@ Outcome train_three_steps(HeadKind head, std::int64_t vocabulary, std::uint64_t 
   vk::DeviceProfile profile = device().profile();
   profile.limits.max_storage_range = std::min(profile.limits.max_storage_range, range);
 
-  train::TrainingPlan plan = train::plan_training(profile, model, config.train, {.with_extras = false});
-  graph::Runtime runtime(device(), std::move(plan.workload));
+  train::TrainingRuntime training(device(), train::plan_training(profile, model, config.train, {.with_extras = false}));
+  auto& [graphs, runtime] = training;
   models::initialise_weights(runtime, model, 1);
   // Tokens from both ends of the table, so that its first and its last row block have some.
   const std::size_t positions = 2 * 21;
   std::vector<std::uint32_t> ids(positions), labels(positions);
   for (std::uint32_t n = 0; n < positions; ++n) ids[n] = n % 2 ? static_cast<std::uint32_t>(vocabulary) - n : 7 * n;
   std::rotate_copy(ids.begin(), ids.begin() + 1, ids.end(), labels.begin());
-  models::set_batch(runtime, plan.overwrite, models::batch_words(model, ids, labels, heads::LossUse::kGradient));
+  models::set_batch(runtime, graphs.overwrite.index,
+                    models::batch_words(model, ids, labels, heads::LossUse::kGradient));
   const std::vector<float> scale{1.0f / static_cast<float>(positions), 0, 0, 0}, limits{clip_norm, 0, 0, 0};
-  runtime.set_input(plan.overwrite, "loss_scale", std::span<const float>(scale));
-  runtime.set_input(plan.apply, "limits", std::span<const float>(limits));
+  runtime.set_input(graphs.overwrite.index, "loss_scale", std::span<const float>(scale));
+  runtime.set_input(graphs.apply, "limits", std::span<const float>(limits));
 
   Outcome outcome;
   for (std::int64_t step = 1; step <= 3; ++step) {
     const auto hyper = train::adamw_hyper(config.train, 1e-4, step);
-    runtime.set_input(plan.apply, "hyper", std::span<const float>(hyper));
-    runtime.submit({plan.overwrite, plan.apply});
-    outcome.losses.push_back(runtime.read(plan.overwrite, plan.gradient.loss).front());
-    outcome.norms.push_back(runtime.read(plan.apply, plan.clip).at(1));
+    runtime.set_input(graphs.apply, "hyper", std::span<const float>(hyper));
+    runtime.submit({graphs.overwrite.index, graphs.apply});
+    outcome.losses.push_back(runtime.read(graphs.overwrite.index, graphs.overwrite.values.loss).front());
+    outcome.norms.push_back(runtime.read(graphs.apply, graphs.clip).at(1));
   }
   outcome.gradient.resize(static_cast<std::size_t>(vocabulary * config.model.hidden));
   runtime.download(fmt::format("{}{}", graph::kGradientPrefix, model.body().token_embedding().name), outcome.gradient);

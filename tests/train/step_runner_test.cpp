@@ -32,9 +32,10 @@ class Bench {
       : config_(config),
         device_(vk::Device::open({.device = {}, .cache_dir = "none"})),
         model_(config.model, {}, config.train.precision),
-        plan_(plan_training(device_->profile(), model_, config.train, {.with_extras = false})),
-        runtime_(*device_, std::move(plan_.workload), {.spans = true}),
-        runner_(runtime_, plan_, model_, config, config.train.steps,
+        training_(*device_, plan_training(device_->profile(), model_, config.train, {.with_extras = false}),
+                  {.spans = true}),
+        runtime_(training_.runtime),
+        runner_(runtime_, training_.graphs, model_, config, config.train.steps,
                 [=, this](std::uint64_t number) { return batch(number, number == bad_batch); }) {
     models::initialise_weights(runtime_, model_, 1);
   }
@@ -67,7 +68,7 @@ class Bench {
   }
   const std::string& embedding() const { return model_.body().token_embedding().name; }
   graph::Runtime& runtime() { return runtime_; }
-  const TrainingPlan& plan() const { return plan_; }
+  const TrainingGraphs& graphs() const { return training_.graphs; }
   StepRunner& runner() { return runner_; }
 
  private:
@@ -84,8 +85,8 @@ class Bench {
   RunConfig config_;
   std::unique_ptr<vk::Device> device_;
   models::LanguageModel model_;
-  TrainingPlan plan_;
-  graph::Runtime runtime_;
+  TrainingRuntime training_;
+  graph::Runtime& runtime_;
   StepRunner runner_;
 };
 
@@ -243,8 +244,8 @@ INSTANTIATE_TEST_SUITE_P(MicroBatches, StepsAhead, testing::Values(1, 2, 3));
 
 TEST(Runtime, ResultsAreReadUntilTheRunAfterTheNext) {
   Bench bench(small_config(1));
-  const std::size_t graph = bench.plan().overwrite;
-  const graph::Value loss = bench.plan().gradient.loss;
+  const std::size_t graph = bench.graphs().overwrite.index;
+  const graph::Value loss = bench.graphs().overwrite.values.loss;
   test::expect_error(ErrorCode::kInternal, {"run 0", "gradients"}, [&] { bench.runtime().read(graph, loss); });
   bench.runner().start(1);
   bench.runner().start(2);
