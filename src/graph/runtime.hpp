@@ -25,8 +25,8 @@ struct RuntimeOptions {
 /// way, and its results read until the run after the next is submitted.
 class Runtime {
  public:
-  /// Allocates everything, for all graphs. Parameters and states start as zeros; constants and inputs must be
-  /// given before a graph that reads them is submitted. Throws kOutOfMemory with the sizes before anything runs.
+  /// Allocates everything, for all graphs. Parameters and states start as zeros; constants and inputs must be given
+  /// before a graph that reads them is submitted. Throws kOutOfMemory with the sizes before anything runs.
   Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options = {});
 
   const Workload& workload() const { return workload_; }
@@ -47,8 +47,8 @@ class Runtime {
   void set_input(std::size_t graph, std::string_view name, std::span<const std::uint32_t> words);
   void set_input(std::size_t graph, std::string_view name, std::span<const float> numbers);
 
-  /// Makes the pipelines of these graphs, all on the machine's threads at once, and records the graphs: what the first
-  /// submission of a graph does, for those that it runs. Ahead of it several graphs are ready sooner than one by one.
+  /// Makes the pipelines of these graphs, all at once on the machine's threads, and records the graphs. A graph's first
+  /// submission does so where this has not: together and ahead of it, graphs are ready sooner than one by one.
   void prepare(std::span<const std::size_t> graphs);
 
   /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over. Throws

@@ -120,6 +120,13 @@ TEST_F(Store, RefusesInputsOfAnotherType) {
   expect_error(ErrorCode::kInternal, {"\"state\"", "\"reads\""}, [&] { runtime.set_input(0, "state", words); });
 }
 
+TEST(WorkloadStore, BytesAreNotTakenForNumbers) {
+  Graph graph(ops::op_table());
+  graph.op("add", {graph.state("a", {2, 3, DType::kI8}), graph.state("b", {2, 3, DType::kI8})});
+  Workload workload(vk::DeviceProfile{});
+  expect_error(ErrorCode::kInternal, {"add binds i8"}, [&] { workload.add("sum", std::move(graph)); });
+}
+
 TEST(WorkloadStore, GraphsThatShareANameAgreeOnShapeTypeAndRole) {
   const auto add = [](Workload& workload, const std::string& name, const std::function<void(Graph&)>& declare) {
     Graph graph(ops::op_table());
