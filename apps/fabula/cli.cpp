@@ -61,7 +61,8 @@ class CommandLine {
 constexpr std::string_view kTrainingMemory =
     "--recompute block, --set train.batch_size=N with a larger train.grad_accumulation, --precision fp16, --set "
     "train.sequence_length=N, a smaller model; `fabula plan --fit` finds the largest batch";
-constexpr std::string_view kEvaluationMemory = "--batch-size N, --sequence N, a smaller model; --device names another";
+constexpr std::string_view kEvaluationMemory =
+    "--batch-size N, --sequence N, a smaller model; --device names another device";
 constexpr std::string_view kDecodingMemory =
     "a smaller model, or one of fewer positions; --device names another device";
 

@@ -38,8 +38,7 @@ class StepProfile {
   StepProfile(const StepBench& bench, const RunConfig& config, bool by_op) : bench_(bench), by_op_(by_op) {
     const train::TrainingGraphs& graphs = bench.graphs();
     graphs_[graphs.overwrite.index] = 1;
-    if (graphs.accumulates())
-      graphs_[graphs.accumulate.index] = static_cast<int>(config.train.grad_accumulation) - 1;
+    if (graphs.accumulates()) graphs_[graphs.accumulate.index] = static_cast<int>(config.train.grad_accumulation) - 1;
     graphs_[graphs.apply] = 1;
   }
 

@@ -17,7 +17,7 @@ vk::KernelKey kernel_of(const Step& step) {
 Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options)
     : device_(device), workload_(std::move(workload)), options_(options) {
   for (std::uint64_t size : workload_.store_blocks())
-    store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "the store"));
+    store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters, constants and states"));
   for (std::uint64_t size : workload_.arena_blocks())
     arena_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "activations"));
   for (const vk::Buffer& block : store_) fill(block, 0);  // and what lies between two tensors stays so

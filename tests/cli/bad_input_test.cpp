@@ -68,6 +68,18 @@ TEST(BadInput, OutOfDeviceMemory) {
                  {"the run takes", "recompute", "--set train.batch_size=", "--set train.grad_accumulation="});
 }
 
+// Advice names the flags of the command that was given, not of another.
+TEST(BadInput, OutOfDeviceMemoryWithoutTraining) {
+  const Args little{"--memory", "10KiB"};
+  const Result generate = fabula(Args{"generate", scene().finished_run(), "--prompt", "a"} + little);
+  expect_refusal(generate, 1, {"out of device memory", "capped at 10240 bytes", "What needs less: a smaller model"});
+  const Result evaluation = fabula(eval(scene().finished_run()) + little);
+  expect_refusal(evaluation, 1, {"out of device memory", "What needs less: --batch-size N, --sequence N"});
+  for (const Result* result : {&generate, &evaluation})
+    for (const char* flag : {"--recompute", "--precision", "train."})
+      EXPECT_EQ(result->err.find(flag), std::string::npos) << result->err;
+}
+
 TEST(BadInput, LimitsFiles) {
   const Args plan{"plan", scene().path("config.json"), "--limits"};
   expect_refusal(fabula(plan + Args{limits_file("typo.json", R"({"heap_cp": 1})")}), 2,
