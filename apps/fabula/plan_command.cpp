@@ -84,6 +84,7 @@ void PlanReport::print_text() const {
   print("{:<28} {:>10.1f} MiB\n", "constants", mib(report_.constants));
   print("{:<28} {:>10.1f} MiB\n", "gradients", mib(report_.gradients));
   print("{:<28} {:>10.1f} MiB\n", "optimizer (AdamW)", mib(report_.optimizer));
+  if (report_.states >= 1 << 16) print("{:<28} {:>10.1f} MiB\n", "other states", mib(report_.states));
   print("{:<28} {:>10.1f} MiB   (recompute {}; fullest at {}, {})\n", "activations", mib(report_.activations),
         recompute_name(plan_.recompute), report_.peak_node, report_.peak_graph);
   print("{:<28} {:>10.1f} MiB\n", "inputs and results", mib(report_.inputs));

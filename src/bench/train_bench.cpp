@@ -1,5 +1,6 @@
 #include "bench/train_bench.hpp"
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "bench/head_list.hpp"
@@ -21,7 +22,7 @@ std::vector<std::string> measure(const vk::DeviceOptions& options, const RunConf
           fmt::format("{:.0f}", double(bench.tokens()) / time.seconds),
           time.idle_seconds ? fmt::format("{:.2f}", 100 * *time.idle_seconds / time.seconds) : "",
           fmt::format("{:.1f}", time.submissions),
-          fmt::format("{}", device->peak_allocated() >> 20)};
+          fmt::format("{:.0f}", mib(device->peak_allocated()))};
 }
 
 std::vector<HeadVariant> measured_heads(const RunConfig& config, const std::string& filter) {

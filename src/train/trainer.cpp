@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "base/perplexity.hpp"
@@ -230,9 +231,9 @@ void Trainer::record_step(const StepResult& result) {
   const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || first || number == steps_);
   if (!progress_redraws() && !due) return;
   log_progress(
-      fmt::format("step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {} MiB{}", number,
+      fmt::format("step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {:.0f} MiB{}", number,
                   steps_, result.loss, result.norm, record.values["learning_rate"], accuracy, 1e3 * seconds,
-                  positions / seconds, device_.peak_allocated() >> 20,
+                  positions / seconds, mib(device_.peak_allocated()),
                   first ? "" : "  ETA " + duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
 }
 
@@ -315,7 +316,7 @@ RunSummary Trainer::summary() const {
                    {"data", data_.description},
                    {"step", fmt::format("{} of {}", outcome_.step, steps_)},
                    {"tokens a step", std::to_string(tokens_per_step_)},
-                   {"device memory, peak", fmt::format("{} MiB", device_.peak_allocated() >> 20)}};
+                   {"device memory, peak", fmt::format("{:.0f} MiB", mib(device_.peak_allocated()))}};
   if (!from_.empty()) summary.facts.emplace_back("started from", from_);
   summary.config_json = config_json(config_);
   return summary;

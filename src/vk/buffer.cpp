@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "vk/device_impl.hpp"
 #include "vk/result.hpp"
@@ -45,9 +46,9 @@ std::optional<std::uint32_t> find_type(const VkPhysicalDeviceMemoryProperties& m
   return found;
 }
 
-std::string mib(std::uint64_t bytes) {
-  if (bytes < 10ull << 20) return fmt::format("{} bytes", bytes);
-  return fmt::format("{} MiB", bytes >> 20);
+/// As people read it.
+std::string text_of(std::uint64_t bytes) {
+  return size_text(bytes, 0);
 }
 
 /// What the driver grants and counts, by heap, where it says so.
@@ -72,10 +73,10 @@ std::optional<std::uint64_t> budget_left(const Device::Impl& device, std::uint32
   const auto left = budget_left(device, heap);
   const std::uint64_t cap = device.profile().limits.heap_cap;
   fail(ErrorCode::kOutOfMemory,
-       "out of device memory for {}: {} wanted, {} ({}: heap of {}{}, {} of it held by fabula{})", what, mib(bytes),
-       reason, device.profile().name, mib(device.physical.memory.memoryHeaps[heap].size),
-       cap != 0 ? fmt::format(" capped at {}", mib(cap)) : "", mib(device.heap_used[heap]),
-       left ? fmt::format(", {} left in the driver's budget", mib(*left)) : "");
+       "out of device memory for {}: {} wanted, {} ({}: heap of {}{}, {} of it held by fabula{})", what, text_of(bytes),
+       reason, device.profile().name, text_of(device.physical.memory.memoryHeaps[heap].size),
+       cap != 0 ? fmt::format(" capped at {}", text_of(cap)) : "", text_of(device.heap_used[heap]),
+       left ? fmt::format(", {} left in the driver's budget", text_of(*left)) : "");
 }
 
 void check_room(const Device::Impl& device, std::uint32_t heap, std::uint64_t bytes, const std::string& what) {
@@ -83,7 +84,7 @@ void check_room(const Device::Impl& device, std::uint32_t heap, std::uint64_t by
   const VkMemoryHeap& of = device.physical.memory.memoryHeaps[heap];
   if (bytes > limits.max_allocation) {
     fail_memory(device, heap, bytes, what,
-                fmt::format("one allocation may hold at most {}", mib(limits.max_allocation)));
+                fmt::format("one allocation may hold at most {}", text_of(limits.max_allocation)));
   }
   const std::uint64_t used = device.heap_used[heap];
   if (limits.heap_cap != 0 && (of.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0 &&
