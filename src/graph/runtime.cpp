@@ -28,7 +28,7 @@ Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& op
   }
 }
 
-void Runtime::prepare(std::span<const std::size_t> graphs) {
+void Runtime::make_pipelines(std::span<const std::size_t> graphs) {
   std::vector<vk::KernelKey> kernels;
   for (const std::size_t graph : graphs) {
     if (recorded_.at(graph).list) continue;
@@ -36,6 +36,10 @@ void Runtime::prepare(std::span<const std::size_t> graphs) {
       if (!step.shader.empty()) kernels.push_back(kernel_of(step));
   }
   device_.prepare_pipelines(kernels);
+}
+
+void Runtime::prepare(std::span<const std::size_t> graphs) {
+  make_pipelines(graphs);
   for (const std::size_t graph : graphs)
     if (!recorded_[graph].list) record(workload_.graphs()[graph], recorded_[graph]);
 }

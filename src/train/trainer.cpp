@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/byte_size.hpp"
 #include "base/fail.hpp"
@@ -88,14 +89,14 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
   if (config.train.sample_every > 0)
     generator_.encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
   start_or_resume();
-  prepare_graphs();
+  make_pipelines();
 }
 
-// What every run computes is compiled together, before the first step is timed; what samples take, when one is due.
-void Trainer::prepare_graphs() {
-  std::vector<std::size_t> graphs{graphs_.overwrite.index, graphs_.accumulate.index, graphs_.apply};
-  if (valid_batches_) graphs.push_back(graphs_.evaluation->index);
-  runtime_.prepare(graphs);
+// All that the run will compute is compiled together, on every thread, before the first step is timed.
+void Trainer::make_pipelines() {
+  std::vector<std::size_t> graphs(runtime_.workload().graphs().size());
+  std::iota(graphs.begin(), graphs.end(), std::size_t{0});
+  runtime_.make_pipelines(graphs);
 }
 
 text::Batch Trainer::batch(std::uint64_t number) const {

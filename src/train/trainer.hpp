@@ -50,7 +50,7 @@ class Trainer {
 
  private:
   void start_or_resume();
-  void prepare_graphs();
+  void make_pipelines();
   void check_resumable(const RunState& saved, const RunConfig& old) const;
   void resume_loss_scale(const RunState& saved);
   text::Batch batch(std::uint64_t number) const;
