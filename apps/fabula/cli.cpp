@@ -47,8 +47,15 @@ class CommandLine {
       return chosen_();
     } catch (const Error& error) {
       const bool advised = std::string_view(error.what()).find(train::kWhatNeedsLess) != std::string_view::npos;
-      if (error.code() != ErrorCode::kOutOfMemory || memory_advice_.empty() || advised) throw;
-      fail(error.code(), "{}. {}: {}", error.what(), train::kWhatNeedsLess, memory_advice_);
+      if (error.code() == ErrorCode::kOutOfMemory && !memory_advice_.empty() && !advised)
+        fail(error.code(), "{}. {}: {}", error.what(), train::kWhatNeedsLess, memory_advice_);
+      if (error.code() == ErrorCode::kDeviceLost)
+        fail(error.code(),
+             "{}. A training run goes on from its last checkpoint with --resume auto; `fabula check` looks for the "
+             "kernel "
+             "that this driver does not bear, a smaller batch makes all of them shorter",
+             error.what());
+      throw;
     }
   }
 
@@ -276,7 +283,8 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
 }
 
 void declare_training_commands(CommandLine& line, AllArgs& args) {
-  CLI::App* sub = line.command(line.app(), "plan", "show memory and work of a run before running it", args.plan, plan);
+  CLI::App* sub = line.command(line.app(), "plan", "show memory and work of a run before running it", args.plan, plan,
+                               kTrainingMemory);
   add_config_flags(sub, args.plan.config, args.plan.overrides);
   CLI::Option* json = sub->add_flag("--json", args.plan.json, "as JSON");
   CLI::Option* compare =
@@ -420,9 +428,9 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--json", args.check.json, "as JSON");
   add_device_flags(sub, args.check.device);
 
-  sub =
-      line.command(line.app(), "tune",
-                   "measure the kernels for a config's shapes; train and others then use the fastest", args.tune, tune);
+  sub = line.command(line.app(), "tune",
+                     "measure the kernels for a config's shapes; train and others then use the fastest", args.tune,
+                     tune, kTrainingMemory);
   add_config_flags(sub, args.tune.config, args.tune.overrides);
   sub->add_option("--steps", args.tune.steps, "measured steps with each variant, after two to warm up")
       ->check(CLI::Range(1, 1000))
@@ -443,7 +451,7 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--all-variants", args.bench_ops.all_variants, "every kernel variant, not only the first choice");
   add_format(sub, args.bench_ops);
   sub = line.command(*bench, "train", "whole training steps: grouped, full and fused head side by side",
-                     args.bench_train, bench_train);
+                     args.bench_train, bench_train, kTrainingMemory);
   add_config_flags(sub, args.bench_train.config, args.bench_train.overrides);
   sub->add_option("--steps", args.bench_train.steps, "measured steps, after two to warm up")
       ->check(CLI::Range(1, 10000))
@@ -459,8 +467,8 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str()
       ->needs(profile);
   add_format(sub, args.bench_train);
-  sub =
-      line.command(*bench, "heads", "memory and speed of every kind of head, one table", args.bench_heads, bench_heads);
+  sub = line.command(*bench, "heads", "memory and speed of every kind of head, one table", args.bench_heads,
+                     bench_heads, kTrainingMemory);
   add_bench_heads_flags(sub, args.bench_heads);
   add_format(sub, args.bench_heads);
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
 #include "base/nearest.hpp"
@@ -129,11 +130,11 @@ int devices(const DevicesArgs& args) {
     }
     print("{}: {} ({}{})\n", device.index, device.profile.name, class_name(device.profile.device_class),
           device.profile.unified_memory ? ", unified memory" : "");
-    print("   driver {}, Vulkan {}, {} MiB\n", device.driver, device.api_version, device.device_memory >> 20);
+    print("   driver {}, Vulkan {}, {:.0f} MiB\n", device.driver, device.api_version, mib(device.device_memory));
     if (!device.usable) print("   not usable: {}\n", device.why_not);
-    print("   limits: {} invocations, {} KiB shared memory, {} MiB storage range, {} MiB an allocation\n",
+    print("   limits: {} invocations, {} KiB shared memory, {:.0f} MiB storage range, {:.0f} MiB an allocation\n",
           limits["max_invocations"].dump(), device.profile.limits.max_shared_memory >> 10,
-          device.profile.limits.max_storage_range >> 20, device.profile.limits.max_allocation >> 20);
+          mib(device.profile.limits.max_storage_range), mib(device.profile.limits.max_allocation));
     std::string on;
     for (const auto& [name, value] : features.items())
       if (value.is_boolean() && value.get<bool>()) on += (on.empty() ? "" : ", ") + name;

@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
     fabula::info("fabula: {}", error.what());
     return error.code() == fabula::ErrorCode::kInvalidArgument ? 2 : 1;
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "fabula: out of host memory\n");
+    fabula::info("fabula: out of host memory");
   } catch (const std::system_error& error) {  // of the file system or of standard output
     fabula::info("fabula: {}", error.what());
   } catch (const std::exception& error) {

@@ -15,6 +15,7 @@
 #include "formats/token_map.hpp"
 #include "maps/build_token_map.hpp"
 #include "maps/token_counts.hpp"
+#include "models/family.hpp"
 #include "text/tokenizer_files.hpp"
 
 namespace fabula::app {
@@ -31,9 +32,16 @@ GroupMap map_kind(const std::string& name) {
 maps::TokenVectors model_vectors(const std::filesystem::path& folder, const text::TokenFile& tokens,
                                  std::span<const std::uint64_t> counts) {
   const ModelTensors weights = ModelTensors::open(folder);
-  const ParameterFinder finder(weights, {});
-  const char* const parameter = "transformer.wte.weight";
-  const std::string name = finder.name_of(parameter) != nullptr ? *finder.name_of(parameter) : parameter;
+  std::vector<TensorSpec> tables;  // under each family's name, since the folder need have no config
+  for (const ModelFamily family : kModelFamilies) {
+    const models::Family& of = models::family_of(family);
+    tables.push_back(
+        {.name = fmt::format("{}{}", of.prefix, of.token_embedding), .bare_name = std::string(of.token_embedding)});
+  }
+  const ParameterFinder finder(weights, tables);
+  std::string name = tables.front().name;  // that messages speak of where there is none
+  for (const TensorSpec& table : tables)
+    if (const std::string* found = finder.name_of(table.name)) name = *found;
   const SafetensorsFile& file = weights.file_of(name);
   const TensorInfo& info = file.info(name);
   if (info.shape.size() != 2 || info.shape[1] < 1 || info.shape[0] != std::int64_t{tokens.vocab_size()}) {

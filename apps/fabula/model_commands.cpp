@@ -115,8 +115,8 @@ class EvaluationRun {
 eval::Evaluation EvaluationRun::evaluate() {
   const auto [device, choices] = tuning::open_tuned_device(args_.device);
   graph::Workload workload({device->profile(), choices});
-  const auto run = [&](const auto& graphs) {
-    graph::Runtime runtime(*device, std::move(workload));
+  const auto run = [&, &device = *device](const auto& graphs) {
+    graph::Runtime runtime(device, std::move(workload));
     folder_.load_weights(runtime);
     watch_signals();
     return eval::evaluate(runtime, graphs, model(), source_, batches(),

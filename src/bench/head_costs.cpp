@@ -74,7 +74,7 @@ StepCost step_cost(const graph::Target& target, std::uint64_t memory, const RunC
   return cost;
 }
 
-Table compare_heads(const vk::DeviceInfo& device, const graph::KernelChoices& choices, const RunConfig& base) {
+Table compare_heads(const vk::DeviceInfo& device, const KernelChoices& choices, const RunConfig& base) {
   check_body(base);
   Table table{
       {"head", "head parameters", "parameters", "step MiB", "head peak MiB", "GFLOP/step", "logits/position", "fits"},

@@ -33,6 +33,6 @@ std::string fit_text(std::uint64_t bytes, std::uint64_t memory);
 std::string fit_text(const Error& error);
 
 /// What each head of head_variants would cost on this device: one row a head, nothing is allocated.
-Table compare_heads(const vk::DeviceInfo& device, const graph::KernelChoices& choices, const RunConfig& base);
+Table compare_heads(const vk::DeviceInfo& device, const KernelChoices& choices, const RunConfig& base);
 
 }  // namespace fabula::bench

@@ -95,8 +95,9 @@ std::vector<HeadVariant> head_variants(const RunConfig& base) {
   }
   std::vector<HeadVariant> variants = list.take();
   if (!fits(base)) return variants;
+  const std::string configured = description_of(base);
   const bool listed = std::any_of(variants.begin(), variants.end(), [&](const HeadVariant& variant) {
-    return description_of(variant.config) == description_of(base);
+    return description_of(variant.config) == configured;
   });
   if (!listed) variants.insert(variants.begin(), {"configured", base});
   return variants;

@@ -8,7 +8,7 @@
 
 namespace fabula::bench {
 
-std::vector<std::string> machine_notes(const vk::Device& device, const graph::KernelChoices& choices) {
+std::vector<std::string> machine_notes(const vk::Device& device, const KernelChoices& choices) {
   std::vector<std::string> notes{fmt::format("device: {} ({})", device.profile().name, device.info().driver),
                                  "processor: " + processor_text(), "fabula " FABULA_VERSION " (" FABULA_COMMIT ")"};
   if (!choices.empty())

@@ -43,7 +43,7 @@ void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model)
   }
 }
 
-StepBench::StepBench(vk::Device& device, const graph::KernelChoices& choices, const RunConfig& config,
+StepBench::StepBench(vk::Device& device, const KernelChoices& choices, const RunConfig& config,
                      const heads::HeadData& head, const text::TokenFile* tokens, bool timed)
     : config_(config),
       model_(config.model, head, config.train.precision),

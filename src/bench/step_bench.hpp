@@ -42,8 +42,8 @@ struct StepTime {
 class StepBench {
  public:
   /// Throws kOutOfMemory with the sizes before anything runs. The config must outlive this.
-  StepBench(vk::Device& device, const graph::KernelChoices& choices, const RunConfig& config,
-            const heads::HeadData& head = {}, const text::TokenFile* tokens = nullptr, bool timed = false);
+  StepBench(vk::Device& device, const KernelChoices& choices, const RunConfig& config, const heads::HeadData& head = {},
+            const text::TokenFile* tokens = nullptr, bool timed = false);
 
   std::int64_t tokens() const;  ///< of a step
   const models::LanguageModel& model() const { return model_; }

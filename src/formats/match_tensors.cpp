@@ -63,7 +63,8 @@ ParameterFinder match_tensors(const ModelTensors& tensors, const ExpectedTensors
     const std::string plain = without_wrappers(name);
     if (used.contains(name) || expected.is_buffer(plain)) continue;
     if (finder.repeats(plain)) continue;
-    const TensorSpec* original = config.tie_word_embeddings ? finder.repeated(plain) : nullptr;
+    const TensorSpec* original =
+        config.tie_word_embeddings && !config.head.has_map() ? finder.repeated(plain) : nullptr;
     problems.push_back(original ? fmt::format("tensor \"{}\" differs from \"{}\", the token embedding, and config.json "
                                               "ties them; set tie_word_embeddings to false",
                                               name, original->name)

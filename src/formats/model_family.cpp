@@ -1,5 +1,6 @@
 #include "formats/model_family.hpp"
 
+#include "base/fail.hpp"
 #include "formats/model_config.hpp"
 
 namespace fabula {
@@ -33,7 +34,7 @@ const FamilyFiles& files_of(ModelFamily family) {
     case ModelFamily::kGptNeo:
       return kGptNeo;
   }
-  return kGpt2;
+  fail(ErrorCode::kInternal, "there is no family {}", static_cast<int>(family));
 }
 
 }  // namespace fabula

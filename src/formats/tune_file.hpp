@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/kernel_choices.hpp"
+
 namespace fabula {
 
-/// Kernel variant by node signature, as graph::KernelChoices.
-using KernelChoices = std::map<std::string, std::string>;
 std::string kernel_choices_json(const KernelChoices& choices);
 /// Errors: kFormat naming `source`.
 KernelChoices parse_kernel_choices(std::string_view json_text, std::string_view source);

@@ -1,15 +1,10 @@
 #pragma once
-#include <map>
-#include <string>
 #include <utility>
 
+#include "base/kernel_choices.hpp"
 #include "vk/limits.hpp"
 
 namespace fabula::graph {
-
-/// Kernel variant by node_signature, as measured on a device; nodes that are not in it take the first variant that
-/// their op lists.
-using KernelChoices = std::map<std::string, std::string>;
 
 /// What graphs are lowered for: a device, and the kernels that were found fastest there.
 struct Target {

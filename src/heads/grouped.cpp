@@ -152,7 +152,7 @@ GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use)
       return {result[0], result[2]};
     }
     case HeadModulation::kLowRank: {
-      const Value up = graph.parameter(kUp, {tokens_.tail(), options_.rank});
+      const Value up = parameters_.in(graph, kUp);
       const Value product = graph.op1("grouped_matmul", {low_rank_vector(graph, h), up, rows, Value{}, plan}, groups);
       z = graph.op1("group_affine",
                     {shared_logits(graph, h), table(graph, kScale), table(graph, kShift), targets, plan, product});
@@ -226,8 +226,7 @@ Value GroupedHead::log_probs(Graph& graph, Value h) const {
     scale = table(graph, kScale);
   }
   if (options_.modulation == HeadModulation::kLowRank)
-    product = graph.op1("matmul", {low_rank_vector(graph, h), graph.parameter(kUp, {M, options_.rank})},
-                        {{"transpose_b", 1}});
+    product = graph.op1("matmul", {low_rank_vector(graph, h), parameters_.in(graph, kUp)}, {{"transpose_b", 1}});
   if (options_.modulation == HeadModulation::kPerGroup)
     product = graph.op1("matmul", {h, token_matrix(graph)}, {{"transpose_b", 1}});
   const Value z = graph.op1("grouped_all_logits", {shared, scale, table(graph, kShift), product, places});

@@ -41,7 +41,7 @@ Value block(const BlockCall& call, Value x) {
 }  // namespace
 
 const Family kGpt2 = {
-    .name = "GPT-2",
+    .name = "gpt2",
     .prefix = "transformer.",
     .token_embedding = "wte.weight",
     .blocks = "h.",

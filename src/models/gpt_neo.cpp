@@ -50,7 +50,7 @@ Value block(const BlockCall& call, Value x) {
 }  // namespace
 
 const Family kGptNeo = {
-    .name = "GPT-Neo",
+    .name = "gpt_neo",
     .prefix = "transformer.",
     .token_embedding = "wte.weight",
     .blocks = "h.",

@@ -53,7 +53,7 @@ std::string describe(const LanguageModel& model) {
   return fmt::format(
       "{} {} layers, hidden {}, {} attention heads, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
       "the body",
-      family_name(c.family), c.layers, c.hidden, c.heads, c.vocab_size, model.head().describe(),
+      model.body().family().name, c.layers, c.hidden, c.heads, c.vocab_size, model.head().describe(),
       1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
 }
 

@@ -24,7 +24,7 @@ enum class Resume {
 
 struct TrainOptions {
   Resume resume = Resume::kNever;
-  graph::KernelChoices choices = {};     ///< what was measured as the fastest on the device, for a run that begins
+  KernelChoices choices = {};            ///< what was measured as the fastest on the device, for a run that begins
   const StartFrom* from = nullptr;       ///< where a run that begins has its weights from; null: fresh ones
   bool overfit_batch = false;            ///< train on the first batch alone: a quick test that a model can learn at all
   std::function<bool()> stop_requested;  ///< asked after sending a step and in validation; true: save and return

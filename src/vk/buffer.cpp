@@ -46,9 +46,9 @@ std::optional<std::uint32_t> find_type(const VkPhysicalDeviceMemoryProperties& m
   return found;
 }
 
-/// As people read it.
+/// To the byte where sizes that are compared would read the same.
 std::string text_of(std::uint64_t bytes) {
-  return size_text(bytes, 0);
+  return bytes < 10ull << 20 ? fmt::format("{} bytes", bytes) : size_text(bytes);
 }
 
 /// What the driver grants and counts, by heap, where it says so.

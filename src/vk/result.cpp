@@ -54,12 +54,7 @@ void check(VkResult result, std::string_view what) {
   const int number = static_cast<int>(result);
   switch (result) {
     case VK_ERROR_DEVICE_LOST:
-      fail(ErrorCode::kDeviceLost,
-           "the device stopped answering during {} (VK_ERROR_DEVICE_LOST). Its watchdog may have killed a long "
-           "submission, or the "
-           "driver has a fault: resume from the last checkpoint, try a smaller batch, and run `fabula check` on this "
-           "device",
-           what);
+      fail(ErrorCode::kDeviceLost, "the device stopped answering during {} (VK_ERROR_DEVICE_LOST)", what);
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
     case VK_ERROR_TOO_MANY_OBJECTS:

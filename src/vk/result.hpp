@@ -9,7 +9,7 @@ namespace fabula::vk {
 /// The name of a result code, "VK_ERROR_..." for the ones that can happen here.
 std::string_view result_name(VkResult result);
 
-/// Throws for an error code: kDeviceLost (with advice), kOutOfMemory or kDevice. `what` says what was tried.
+/// Throws for an error code: kDeviceLost, kOutOfMemory or kDevice. `what` says what was tried.
 void check(VkResult result, std::string_view what);
 
 }  // namespace fabula::vk

@@ -68,10 +68,27 @@ FenceHandle SubmitQueue::take_fence() {
   return {device_.ref(), fence};
 }
 
-void SubmitQueue::lost(const std::string& label) {
-  lost_ = label;
-  check(VK_ERROR_DEVICE_LOST, fmt::format("\"{}\" on {}", label, device_.profile().name));
-  std::terminate();  // check() throws for this code
+void SubmitQueue::note_failure(VkResult result, const std::string& label) {
+  const std::string what = fmt::format("\"{}\" on {}", label, device_.profile().name);
+  if (result == VK_ERROR_DEVICE_LOST) {
+    failure_ = fmt::format(
+        "the device stopped answering during {} (VK_ERROR_DEVICE_LOST): its watchdog may have killed a long "
+        "submission, or "
+        "the driver has a fault",
+        what);
+    return;
+  }
+  device_.logical.abandoned = true;
+  failure_ = result == VK_TIMEOUT
+                 ? fmt::format(
+                       "{} was not over after {:.3g} s: the device or its driver hangs, and this "
+                       "process can do no more with it",
+                       what, wait_limit_)
+                 : fmt::format("{} cannot be waited for: the driver answered {}", what, result_name(result));
+}
+
+void SubmitQueue::check_alive() const {
+  if (!failure_.empty()) fail(ErrorCode::kDeviceLost, "{}", failure_);
 }
 
 VkResult SubmitQueue::wait_for(VkFence fence) const {
@@ -85,21 +102,6 @@ VkResult SubmitQueue::wait_for(VkFence fence) const {
     const VkResult result = device_.table.vkWaitForFences(device_.logical.device, 1, &fence, VK_TRUE, slice);
     if (result != VK_TIMEOUT) return result;
   }
-}
-
-void SubmitQueue::hung(const std::string& label) {
-  hung_ = label;
-  device_.logical.abandoned = true;
-  fail(ErrorCode::kDeviceLost,
-       "\"{}\" on {} was not over after {:.3g} s: the device or its driver hangs, and this process can do no more with "
-       "it; "
-       "`fabula check` looks for the kernel that it was",
-       label, device_.profile().name, wait_limit_);
-}
-
-void SubmitQueue::check_alive() {
-  if (!hung_.empty()) hung(hung_);
-  if (!lost_.empty()) lost(lost_);
 }
 
 void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) {
@@ -118,7 +120,8 @@ void SubmitQueue::flush(std::vector<Segment*>& batch, const std::string& label) 
   info.pCommandBuffers = commands.data();
   made.submitted = std::chrono::steady_clock::now();
   const VkResult result = device_.table.vkQueueSubmit(device_.queue, 1, &info, made.fence.get());
-  if (result == VK_ERROR_DEVICE_LOST) lost(label);
+  if (result == VK_ERROR_DEVICE_LOST) note_failure(result, label);
+  check_alive();
   check(result, "submitting \"" + label + "\"");
   made.segments = std::move(batch);
   batch.clear();
@@ -131,9 +134,8 @@ void SubmitQueue::wait_oldest() {
   const VkFence fence = oldest.fence.get();
   const bool was_done = device_.table.vkGetFenceStatus(device_.logical.device, fence) == VK_SUCCESS;
   const VkResult result = wait_for(fence);
-  if (result == VK_TIMEOUT) hung(oldest.label);
-  if (result == VK_ERROR_DEVICE_LOST) lost(oldest.label);
-  check(result, "waiting for \"" + oldest.label + "\"");
+  if (result != VK_SUCCESS) note_failure(result, oldest.label);
+  check_alive();
   const auto now = std::chrono::steady_clock::now();
   // It began when the one before it was over, which the host may have noticed later.
   const auto earliest = std::max(oldest.submitted, over_after_), latest = std::max(oldest.submitted, over_before_);
@@ -173,7 +175,7 @@ void SubmitQueue::wait(std::uint64_t ticket) {
 }
 
 bool SubmitQueue::is_over(std::uint64_t ticket) const {
-  if (!hung_.empty() || !lost_.empty()) return true;  // so that nobody asks for ever: the wait that follows says it
+  if (!failure_.empty()) return true;  // so that nobody asks for ever: the wait that follows says it
   for (auto flight = in_flight_.rbegin(); flight != in_flight_.rend(); ++flight)
     if (flight->ticket <= ticket)
       return device_.table.vkGetFenceStatus(device_.logical.device, flight->fence.get()) != VK_NOT_READY;
@@ -181,14 +183,11 @@ bool SubmitQueue::is_over(std::uint64_t ticket) const {
 }
 
 void SubmitQueue::settle() noexcept {
-  // Fences are tried one by one; where a wait fails (a lost device) the driver's own idle wait is what remains.
-  // What a lost device used may be destroyed at once. What was found here is said by whoever waits next.
+  // Of a lost device every submission counts as over. What is found here is said by whoever waits next.
   for (const InFlight& flight : in_flight_) {
-    if (device_.logical.abandoned || !lost_.empty()) break;
+    if (device_.logical.abandoned) break;
     const VkResult result = wait_for(flight.fence.get());
-    if (result == VK_SUCCESS) continue;
-    device_.logical.abandoned = result != VK_ERROR_DEVICE_LOST;
-    (device_.logical.abandoned ? hung_ : lost_) = flight.label;
+    if (result != VK_SUCCESS) note_failure(result, flight.label);
   }
   in_flight_.clear();
 }

@@ -62,9 +62,9 @@ class SubmitQueue {
   FenceHandle take_fence();
   /// Bounded; VK_TIMEOUT when the limit has passed.
   VkResult wait_for(VkFence fence) const;
-  [[noreturn]] void lost(const std::string& label);
-  [[noreturn]] void hung(const std::string& label);
-  void check_alive();  ///< throws again what the device was lost by
+  /// Of a wait or a submission: from now on nothing goes on.
+  void note_failure(VkResult result, const std::string& label);
+  void check_alive() const;  ///< throws kDeviceLost after a failure, with what was said of it first
 
   Device::Impl& device_;
   double budget_, wait_limit_;
@@ -73,8 +73,7 @@ class SubmitQueue {
   std::vector<FenceHandle> free_fences_;
   std::chrono::steady_clock::time_point over_after_{}, over_before_{};  ///< when the last one waited for was over
   std::uint64_t submissions_ = 0;
-  std::string lost_;  ///< what the driver lost the device over; empty: it did not
-  std::string hung_;  ///< what did not come to an end; empty: nothing
+  std::string failure_;  ///< of the device, for good; empty: none
 };
 
 }  // namespace fabula::vk

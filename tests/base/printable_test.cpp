@@ -78,6 +78,20 @@ TEST(Printable, MessagesCarryNoEscapeSequences) {
   EXPECT_EQ(error.text(), "a: \\x1b[31m\nwarning: two\nlines\\x0d\nstep \\x1b[2J\n");
 }
 
+TEST(Printable, ProgressIsRedrawnOnATerminalAndEndedBeforeAMessage) {
+  const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0) GTEST_SKIP() << "no pseudo terminals here";
+  Redirected error(STDERR_FILENO, ::open(::ptsname(master), O_RDWR | O_NOCTTY), master);
+  const LogSink before = set_log_sink(stderr_sink());
+  EXPECT_TRUE(progress_redraws());
+  log_progress("step 1");
+  log_progress("step \x1b[2");
+  info("done");
+  log_progress({});
+  set_log_sink(before);
+  EXPECT_EQ(error.text(), "step 1\r\x1b[Kstep \\x1b[2\r\ndone\r\n");
+}
+
 TEST(Printable, ResultsStayAsTheyAreButOnATerminal) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe(ends.data()), 0);

@@ -72,7 +72,7 @@ TEST(BadInput, OutOfDeviceMemory) {
 TEST(BadInput, OutOfDeviceMemoryWithoutTraining) {
   const Args little{"--memory", "10KiB"};
   const Result generate = fabula(Args{"generate", scene().finished_run(), "--prompt", "a"} + little);
-  expect_refusal(generate, 1, {"out of device memory", "capped at 10 KiB", "What needs less: a smaller model"});
+  expect_refusal(generate, 1, {"out of device memory", "capped at 10240 bytes", "What needs less: a smaller model"});
   const Result evaluation = fabula(eval(scene().finished_run()) + little);
   expect_refusal(evaluation, 1, {"out of device memory", "What needs less: --batch-size N, --sequence N"});
   for (const Result* result : {&generate, &evaluation})

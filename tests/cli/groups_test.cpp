@@ -53,6 +53,16 @@ TEST(Groups, FromEmbeddings) {
   EXPECT_EQ(summary["groups"], 17);
   EXPECT_NE(read(scene().path("embeddings.json")), read(scene().path("text.json")));
 
+  // A body's file alone has its tensors without "transformer.", as the published GPT-2 has.
+  const std::string bare = scene().copy_of_finished_run("bare");
+  std::string file = read(bare + "/model.safetensors");
+  const std::string named = "\"transformer.wte.weight\"", short_name = "\"wte.weight\"            ";
+  ASSERT_EQ(named.size(), short_name.size());
+  ASSERT_NE(file.find(named), std::string::npos);
+  write(bare + "/model.safetensors", file.replace(file.find(named), named.size(), short_name));
+  fabula_ok(groups("bare.json", {"--embeddings", bare}));
+  EXPECT_EQ(read(scene().path("bare.json")), read(scene().path("embeddings.json")));
+
   fabula_ok({"tokenizer", "train", scene().path("stories.txt"), "--vocab-size", "280", "--out",
              scene().path("tokenizer280.json")});
   fabula_ok({"data", "prepare", scene().path("valid.txt"), "--tokenizer", scene().path("tokenizer280.json"), "--out",

@@ -73,26 +73,21 @@ class Start : public testing::Test {
   /// What the program says on the way.
   static std::string train(const Attempt& run) {
     const test::LogCapture log;
-    try {
-      RunConfig config = parse_config(kConfig, "config", run.set);
-      RunFolder folder(path(run.out));
-      DataOptions data_options{.corpus_seed = run.stories, .corpus_stories = 40};
-      if (!run.tokenizer.empty()) data_options.tokenizer = path(run.tokenizer);
-      std::optional<StartFrom> from;
-      if (!run.from.empty() && !folder.has_state()) {
-        from.emplace(path(run.from), data_options.tokenizer);
-        data_options.tokenizer = from->tokenizer_for(config);
-        data_options.from = &*from;
-      }
-      const DataSet data = open_data(data_options, config, folder.path());
-      TrainOptions options;
-      options.resume = run.resume;
-      options.from = data_options.from;
-      Trainer(*device_, config, data, folder, options).run();
-    } catch (...) {
-      log.text();
-      throw;
+    RunConfig config = parse_config(kConfig, "config", run.set);
+    RunFolder folder(path(run.out));
+    DataOptions data_options{.corpus_seed = run.stories, .corpus_stories = 40};
+    if (!run.tokenizer.empty()) data_options.tokenizer = path(run.tokenizer);
+    std::optional<StartFrom> from;
+    if (!run.from.empty() && !folder.has_state()) {
+      from.emplace(path(run.from), data_options.tokenizer);
+      data_options.tokenizer = from->tokenizer_for(config);
+      data_options.from = &*from;
     }
+    const DataSet data = open_data(data_options, config, folder.path());
+    TrainOptions options;
+    options.resume = run.resume;
+    options.from = data_options.from;
+    Trainer(*device_, config, data, folder, options).run();
     return log.text();
   }
 

@@ -96,7 +96,7 @@ TEST(Memory, IsCountedAndGivenBack) {
 TEST(Memory, HeapCapIsKept) {
   const auto device = open_lowered(R"({"heap_cap": 50000000})");
   Buffer first = device->allocate(30 << 20, MemoryUse::kDevice, "first");
-  expect_error(ErrorCode::kOutOfMemory, {"activations", "30 MiB", "47 MiB"},
+  expect_error(ErrorCode::kOutOfMemory, {"activations", "30.0 MiB", "47.7 MiB"},
                [&] { device->allocate(30 << 20, MemoryUse::kDevice, "activations"); });
   EXPECT_EQ(device->allocated(), first.size());
   first = Buffer();
@@ -109,7 +109,7 @@ TEST(Memory, TheMemoryOptionIsACapToo) {
   const auto device = Device::open(options);
   EXPECT_EQ(device->info().usable_memory(), 40'000'000u);
   const Buffer first = device->allocate(30 << 20, MemoryUse::kDevice, "first");
-  expect_error(ErrorCode::kOutOfMemory, {"activations", "30 MiB", "38 MiB"},
+  expect_error(ErrorCode::kOutOfMemory, {"activations", "30.0 MiB", "38.1 MiB"},
                [&] { device->allocate(30 << 20, MemoryUse::kDevice, "activations"); });
   EXPECT_EQ(open_lowered(R"({"heap_cap": 20000000})", options)->info().usable_memory(), 20'000'000u);
 }
