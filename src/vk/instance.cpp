@@ -147,7 +147,9 @@ Instance::Instance(bool validate, std::function<void(const std::string&)> receiv
 }
 
 void Instance::abandon() {
-  static_cast<void>(sink_.release());
+  static auto& kept =
+      *new std::vector<std::unique_ptr<ValidationSink>>;  // never destroyed: the messenger may still call
+  kept.push_back(std::move(sink_));
   instance_ = VK_NULL_HANDLE;
   messenger_ = VK_NULL_HANDLE;
 }
