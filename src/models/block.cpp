@@ -53,8 +53,21 @@ Value BlockCall::project_onto(Value residual, Value a, Value weight, Value bias,
   return body.dropout(y, residual, config().resid_dropout, 1 + 2 * static_cast<int>(layer) + site);
 }
 
+void learned_tables(SpecList& specs) {
+  specs.table("wte.weight", specs.config.vocab_size, RowsOf::kTokens);
+  specs.table("wpe.weight", specs.config.n_positions, RowsOf::kPositions);
+}
+
 Value learned_positions(const BodyCall& call, Value x) {
   return call.graph.op1("add_position", {x, call.parameter("wpe.weight")}, {{"sequence", double(call.shape.sequence)}});
+}
+
+void last_norm_parameters(SpecList& specs) {
+  specs.layer_norm("ln_f");
+}
+
+Value last_norm(const BodyCall& call, Value x) {
+  return call.layer_norm(x, "ln_f");
 }
 
 }  // namespace fabula::models

@@ -43,7 +43,13 @@ struct BlockCall {
   std::string full(std::string_view name) const;
 };
 
-/// A learned vector a position, the parameter wpe.weight [positions, D]: Family::positions.
+// What GPT-2 and its relatives have around their blocks.
+/// wte.weight [V, D], the token embedding, and wpe.weight [positions, D]: Family::first_parameters.
+void learned_tables(SpecList& specs);
+/// A learned vector a position is added: Family::positions.
 graph::Value learned_positions(const BodyCall& call, graph::Value x);
+/// The layer norm ln_f: Family::last_parameters, Family::final_norm.
+void last_norm_parameters(SpecList& specs);
+graph::Value last_norm(const BodyCall& call, graph::Value x);
 
 }  // namespace fabula::models

@@ -5,13 +5,7 @@
 namespace fabula::models {
 namespace {
 using graph::Init;
-using graph::RowsOf;
 using graph::Value;
-
-void first_parameters(SpecList& specs) {
-  specs.table("wte.weight", specs.config.vocab_size, RowsOf::kTokens);
-  specs.table("wpe.weight", specs.config.n_positions, RowsOf::kPositions);
-}
 
 void block_parameters(SpecList& specs) {
   const std::int64_t D = specs.config.hidden, F = specs.config.feed_forward();
@@ -55,12 +49,12 @@ const Family kGptNeo = {
     .token_embedding = "wte.weight",
     .blocks = "h.",
     .buffers = {".attn.attention.bias", ".attn.attention.masked_bias"},
-    .first_parameters = first_parameters,
+    .first_parameters = learned_tables,
     .block_parameters = block_parameters,
-    .last_parameters = [](SpecList& specs) { specs.layer_norm("ln_f"); },
+    .last_parameters = last_norm_parameters,
     .positions = learned_positions,
     .block = block,
-    .final_norm = [](const BodyCall& call, Value x) { return call.layer_norm(x, "ln_f"); },
+    .final_norm = last_norm,
 };
 
 }  // namespace fabula::models
