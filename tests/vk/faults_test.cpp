@@ -78,16 +78,29 @@ TEST_F(Faults, DeviceLostWhileWaiting) {
   expect_error(ErrorCode::kDeviceLost, {}, [&] { device_->run(*list_); });
 }
 
+/// A device that is waited for so many seconds at most, and a list that it can run.
+struct Limited {
+  explicit Limited(double seconds) {
+    DeviceOptions options = base_options();
+    options.wait_limit = seconds;
+    device = Device::open(options);
+    values = upload_new(*device, std::vector<std::uint32_t>(64, 1), "values");
+    list = device->new_list({"hung step", false});
+    list->dispatch(add_call(*device, values, 64));
+    list->end();
+  }
+  std::unique_ptr<Device> device;
+  Buffer values;
+  std::optional<CommandList> list;
+};
+
 // A device that never answers costs the limit once, and then nothing more: neither what comes later waits for it, nor
 // do the destructors.
 TEST_F(Faults, NoAnswerEndsTheWaiting) {
-  DeviceOptions options = base_options();
-  options.wait_limit = 0.25;
-  auto device = Device::open(options);
-  Buffer values = upload_new(*device, std::vector<std::uint32_t>(64, 1), "values");
-  std::optional<CommandList> list = device->new_list({"hung step", false});
-  list->dispatch(add_call(*device, values, 64));
-  list->end();
+  Limited limited(0.25);
+  auto& device = limited.device;
+  auto& values = limited.values;
+  auto& list = limited.list;
   device->impl().table.vkWaitForFences = no_answer;
   device->impl().table.vkGetFenceStatus = not_ready;
   questions = 0;
@@ -107,13 +120,10 @@ TEST_F(Faults, NoAnswerEndsTheWaiting) {
 
 // What is destroyed while the device does not answer is left alone.
 TEST_F(Faults, NoAnswerEndsTheWaitingOfDestructors) {
-  DeviceOptions options = base_options();
-  options.wait_limit = 0.25;
-  auto device = Device::open(options);
-  Buffer values = upload_new(*device, std::vector<std::uint32_t>(64, 1), "values");
-  std::optional<CommandList> list = device->new_list({"hung step", false});
-  list->dispatch(add_call(*device, values, 64));
-  list->end();
+  Limited limited(0.25);
+  auto& device = limited.device;
+  auto& values = limited.values;
+  auto& list = limited.list;
   CommandList* const one = &*list;
   device->submit({&one, 1});
   device->impl().table.vkWaitForFences = no_answer;
