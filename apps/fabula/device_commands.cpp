@@ -41,6 +41,7 @@ Json features_json(const vk::Features& f) {
           {"subgroup_shuffle", f.subgroup_shuffle},
           {"subgroup_arithmetic", f.subgroup_arithmetic},
           {"subgroup_ballot", f.subgroup_ballot},
+          {"full_subgroups", f.full_subgroups},
           {"subgroup_size_control", f.subgroup_size_control},
           {"storage_16bit", f.storage_16bit},
           {"float16", f.float16},
@@ -56,6 +57,7 @@ Json limits_json(const vk::Limits& l) {
   return {{"max_invocations", l.max_invocations},
           {"max_workgroup_size", l.max_workgroup_size},
           {"max_workgroup_count", l.max_workgroup_count},
+          {"max_workgroup_subgroups", l.max_workgroup_subgroups},
           {"max_shared_memory", l.max_shared_memory},
           {"max_push_constants", l.max_push_constants},
           {"max_storage_buffers", l.max_storage_buffers},
@@ -138,7 +140,11 @@ int devices(const DevicesArgs& args) {
     std::string on;
     for (const auto& [name, value] : features.items())
       if (value.is_boolean() && value.get<bool>()) on += (on.empty() ? "" : ", ") + name;
-    print("   subgroups of {}; {}\n", device.profile.features.subgroup_size, on.empty() ? "no optional feature" : on);
+    const vk::Features& f = device.profile.features;
+    const std::string range = f.min_subgroup_size == f.max_subgroup_size
+                                  ? std::string()
+                                  : fmt::format(" ({} to {})", f.min_subgroup_size, f.max_subgroup_size);
+    print("   subgroups of {}{}; {}\n", f.subgroup_size, range, on.empty() ? "no optional feature" : on);
     for (const auto& [name, value] : variants.items()) print("   {}: {}\n", name, joined(value));
   }
   if (args.json) print("{}\n", dump(list, 2));

@@ -30,29 +30,30 @@ AttentionShape shape_from(const Attrs& attrs, const Shape& q, bool fused) {
   return shape;
 }
 
-/// The subgroup size with which a kernel that shuffles is launched; 0: the device cannot promise one.
-std::uint32_t promised_subgroup_size(const vk::Features& features, std::uint32_t wanted) {
-  if (!features.subgroup_shuffle || !features.subgroup_size_control) return 0;
-  return std::clamp(wanted, features.min_subgroup_size, features.max_subgroup_size);
+/// The subgroup size with which workgroups of `local` are launched that shuffle among `lanes`; 0: the device cannot
+/// promise one.
+std::uint32_t shuffling_size(const vk::DeviceProfile& profile, std::uint32_t lanes, std::uint32_t local) {
+  return profile.features.subgroup_shuffle ? vk::promised_subgroup_size(profile, lanes, local) : 0;
 }
 
-// The texel kernels unroll over the lanes of a subgroup, so it must be small.
-constexpr std::uint32_t kTexelLanes = 8;
+/// The texel kernels' workgroup is one subgroup, over whose lanes they unroll, so it must be small.
+std::uint32_t texel_lanes(const vk::DeviceProfile& profile) {
+  constexpr std::uint32_t kLeast = 4, kMost = 8;
+  return shuffling_size(profile, kLeast, kMost);
+}
 
 bool texel_fits(const AttentionShape& shape, const vk::DeviceProfile& profile) {
   if (!profile.features.texel_float4 || profile.device_class != vk::DeviceClass::kSoftware || shape.head_size % 4)
     return false;
-  const std::uint32_t lanes = promised_subgroup_size(profile.features, kTexelLanes);
   const auto row_texels = static_cast<std::uint64_t>((shape.fused ? 3 : 1) * shape.width() / 4);
   const auto rows = static_cast<std::uint64_t>(shape.positions + kRowQuantum);
-  return lanes > 0 && lanes <= kTexelLanes && rows * row_texels <= profile.limits.max_texel_elements;
+  return texel_lanes(profile) > 0 && rows * row_texels <= profile.limits.max_texel_elements;
 }
 
-bool attention_block_fits(const AttentionShape& shape, const vk::DeviceProfile& profile, std::uint32_t subgroup,
-                          bool backward) {
-  if (shape.head_size % 4 || subgroup < 4) return false;
+bool attention_block_fits(const AttentionShape& shape, const vk::DeviceProfile& profile, bool backward) {
+  if (shape.head_size % 4) return false;
   const AttentionBlock block = attention_block(shape.head_size, backward, profile);
-  if (block.local == 0 || block.local % subgroup || subgroup % block.score_lanes) return false;
+  if (block.local == 0 || shuffling_size(profile, block.score_lanes, block.local) == 0) return false;
   return !backward || attention_parts(shape, block, profile).sequences > 0;
 }
 
@@ -69,6 +70,9 @@ std::uint32_t texel_rows(std::int64_t head_size) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(kWords / head_size, 1, 4));
 }
 
+constexpr std::uint32_t kTileLocal = 128;  // invocations of a tile kernel's workgroup, fewer for short sequences
+constexpr std::uint32_t kSplitLanes = 4;   // least subgroup that it shuffles in
+
 AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape& shape,
                             const vk::DeviceProfile& profile) {
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
@@ -78,7 +82,7 @@ AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape
     // One invocation a row is fastest until its registers spill (measured on a Hopper GPU with heads of 16 to 128
     // words: the forward pass spills beyond 64, the backward kernels, which keep three or four rows, beyond 32).
     // Software drivers have faster kernels; there two lanes are taken so that a check covers the exchange between them.
-    kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
+    kernel.subgroup_size = shuffling_size(profile, kSplitLanes, kTileLocal);
     lanes = software || shape.head_size > (pass == AttentionPass::kForward ? 64 : 32) ? 2 : 1;
   }
   // Shared memory: two tiles of padded head rows, and 8 bytes of row statistics.
@@ -88,7 +92,7 @@ AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape
   if (software) step = shape.head_size <= 32 ? 2 : 1;
   const std::int64_t padded_head = (shape.head_size + 4 * lanes - 1) / (4 * lanes) * 4 * lanes;
   const std::int64_t tile = std::min(kMaxTile, kSharedBytes / (8 * padded_head + 8)) / step * step;
-  std::uint32_t local = 128;
+  std::uint32_t local = kTileLocal;
   const std::uint32_t smallest = std::max(32u, kernel.subgroup_size);
   while (local / 2 >= smallest && local / 2 / lanes >= shape.positions) local /= 2;
   kernel.constants = {local, static_cast<std::uint32_t>(shape.head_size), lanes, static_cast<std::uint32_t>(tile),
@@ -159,8 +163,7 @@ AttentionShape attention_shape(const NodeView& node) {
 }
 
 std::vector<std::string> attention_variants(const NodeView& node, const vk::DeviceProfile& profile, bool backward) {
-  const std::uint32_t subgroup = promised_subgroup_size(profile.features, profile.features.subgroup_size);
-  const bool can_split = subgroup >= 4 && subgroup <= 128;
+  const bool can_split = shuffling_size(profile, kSplitLanes, kTileLocal) > 0;
   const AttentionShape shape = attention_shape(node);
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
   const DType dtype = node.in(0).dtype;
@@ -168,11 +171,11 @@ std::vector<std::string> attention_variants(const NodeView& node, const vk::Devi
   if (texel_fits(shape, profile) && !is_half(dtype)) variants.emplace_back("texel");
   const bool coop = attention_coop_fits(shape, dtype, profile, backward);
   if (coop && !software) variants.emplace_back("coop");
-  if (!software && attention_block_fits(shape, profile, subgroup, backward)) variants.emplace_back("block");
+  if (!software && attention_block_fits(shape, profile, backward)) variants.emplace_back("block");
   if (can_split && !software && shape.head_size > 32) variants.emplace_back("split");
   variants.emplace_back("baseline");
   if (can_split && software && shape.head_size <= 32) variants.emplace_back("split");
-  if (software && attention_block_fits(shape, profile, subgroup, backward)) variants.emplace_back("block");
+  if (software && attention_block_fits(shape, profile, backward)) variants.emplace_back("block");
   if (coop && software) variants.emplace_back("coop");
   return variants;
 }
@@ -184,14 +187,14 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
                                                              : "attention_backward_key";
   AttentionKernel kernel;
   if (variant == "texel") {
-    kernel.subgroup_size = promised_subgroup_size(profile.features, kTexelLanes);
+    kernel.subgroup_size = texel_lanes(profile);
     const std::uint32_t rows = texel_rows(shape.head_size);
     kernel.constants = {kernel.subgroup_size, static_cast<std::uint32_t>(shape.head_size / 4), rows};
     kernel.rows_a_group = kernel.subgroup_size * rows;
     kernel.shader = name + "_texel";
   } else if (variant == "block") {
     const AttentionBlock block = attention_block(shape.head_size, pass != AttentionPass::kForward, profile);
-    kernel.subgroup_size = promised_subgroup_size(profile.features, profile.features.subgroup_size);
+    kernel.subgroup_size = shuffling_size(profile, block.score_lanes, block.local);
     kernel.constants = {block.local,       static_cast<std::uint32_t>(shape.head_size),
                         block.queries,     block.keys,
                         block.score_lanes, block.output_lanes};

@@ -23,8 +23,7 @@ inline CoopForm attention_coop_form(const vk::DeviceProfile& profile, graph::DTy
   if (!graph::is_half(dtype)) return CoopForm::kNone;
   if (profile.device_class == vk::DeviceClass::kSoftware) return CoopForm::kEmulated;
   const vk::Features& f = profile.features;
-  const bool has_32 = f.subgroup_size_control && f.min_subgroup_size <= 32 && f.max_subgroup_size >= 32;
-  if (!has_32 || !f.subgroup_shuffle || !f.subgroup_ballot) return CoopForm::kNone;
+  if (vk::promised_subgroup_size(profile, 32, 128) != 32 || !f.subgroup_shuffle || !f.subgroup_ballot) return CoopForm::kNone;
   if (dtype == graph::DType::kBF16)
     return f.cooperative_matrix_bf16 && vk::find_shader("attention_coop_khr_bf16") ? CoopForm::kKhrBf16
                                                                                    : CoopForm::kNone;

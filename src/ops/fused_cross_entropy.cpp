@@ -307,7 +307,7 @@ void grad(GradCall& call) {
 std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {
   const Sizes sizes = sizes_of(node);
   // Texel views hold a chunk of 64 positions by 64 tokens everywhere; h and weight are read in row blocks.
-  const bool shuffle_fits = !is_half(sizes.dtype) && matmul_shuffle_fits(profile) &&
+  const bool shuffle_fits = !is_half(sizes.dtype) && matmul_shuffle_lanes(profile) > 0 &&
                             texel_rows(node.in(kH), profile) > 0 && texel_rows(node.in(kWeight), profile) > 0;
   return matmul_variants({MatmulLayout::kNT, sizes.positions, sizes.vocabulary, sizes.hidden}, shuffle_fits, profile,
                          sizes.dtype);

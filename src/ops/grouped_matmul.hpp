@@ -50,7 +50,7 @@ inline GroupedPush grouped_push(const GroupedSize& size, const graph::RowBlock& 
 /// of a round (with 4 lanes it is slower than the tile), else a tile in shared memory.
 inline std::vector<std::string> grouped_variants(const graph::NodeView& node, const vk::DeviceProfile& profile) {
   std::vector<std::string> names{std::string(kMatmulTile64)};
-  if (profile.device_class == vk::DeviceClass::kSoftware && profile.features.subgroup_size >= 8 &&
+  if (profile.device_class == vk::DeviceClass::kSoftware && matmul_shuffle_lanes(profile) >= 8 &&
       matmul_shuffle_fits(node, profile))
     names.insert(names.begin(), std::string(kMatmulShuffle));
   return names;
@@ -65,7 +65,7 @@ class GroupedKernel {
     launch_.constants = {cut};
     if (!shuffle_) return;
     launch_.shader += "_shuffle";
-    launch_.subgroup_size = call.profile().features.subgroup_size;
+    launch_.subgroup_size = matmul_shuffle_lanes(call.profile());
     launch_.constants.push_back(launch_.subgroup_size);
   }
   bool shuffle() const { return shuffle_; }

@@ -23,14 +23,14 @@ constexpr std::int64_t kMostHeld = 16;  // vec4s of a row that an invocation kee
 void lower(LowerCall& call) {
   const std::int64_t width = call.in(0).ld() / 4;
   const bool subgroup = call.variant() == kSubgroup;
-  const vk::Features& features = call.profile().features;
+  const std::uint32_t subgroup_size = subgroup ? reduction_subgroup_size(call.profile()) : 0;
   const ReductionShape shape =
-      subgroup ? subgroup_reduction_shape(features, width) : reduction_shape(call.variant(), width);
+      subgroup ? subgroup_reduction_shape(subgroup_size, width) : reduction_shape(call.variant(), width);
   const std::int64_t held = shape.held(width);
   for (const RowBlock& block : call.row_blocks({call.input(0), call.output(0), call.output(1)})) {
     Launch launch{.shader = subgroup ? "layer_norm_subgroup" : "layer_norm",
                   .constants = shape.constants(),
-                  .subgroup_size = subgroup ? features.subgroup_size : 0,
+                  .subgroup_size = subgroup_size,
                   .bindings = {{call.input(0), block.begin, block.end},
                                call.input(1),
                                call.input(2),

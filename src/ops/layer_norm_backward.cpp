@@ -24,7 +24,7 @@ std::int64_t width_of(const NodeView& node) {
 }
 
 ReductionShape shape_of(std::string_view variant, const NodeView& node, const vk::DeviceProfile& profile) {
-  return variant == kSubgroup ? subgroup_reduction_shape(profile.features, width_of(node))
+  return variant == kSubgroup ? subgroup_reduction_shape(reduction_subgroup_size(profile), width_of(node))
                               : reduction_shape(variant, width_of(node));
 }
 
@@ -59,7 +59,7 @@ void lower_fused(LowerCall& call, const ReductionShape& shape, const RowBlock& b
   call.dispatch({.shader = subgroup ? "layer_norm_backward_fused_subgroup" : "layer_norm_backward_fused",
                  .constants = {shape.size, shape.lanes, static_cast<std::uint32_t>(shape.held(width_of(call))), chunk,
                                bool(residual)},
-                 .subgroup_size = subgroup ? call.profile().features.subgroup_size : 0,
+                 .subgroup_size = subgroup ? reduction_subgroup_size(call.profile()) : 0,
                  .bindings = {rows_of(call.input(0), block), call.input(1), rows_of(call.input(2), block),
                               rows_of(call.input(3), block), rows_of(call.output(), block), call.scratch(0),
                               rows_of(residual ? residual : call.input(3), block)},

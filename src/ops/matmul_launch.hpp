@@ -126,7 +126,7 @@ inline void launch_matmul(graph::LowerCall& call, std::string_view variant, cons
   launch.bindings.push_back(product.a);
   launch.bindings.push_back(product.b);
   if (variant == kMatmulShuffle) {
-    launch.subgroup_size = call.profile().features.subgroup_size;
+    launch.subgroup_size = matmul_shuffle_lanes(call.profile());
     launch.constants = {push.has_residual, launch.subgroup_size, gated, activation};
   }
   if (is_matmul_coop(variant) && variant != kMatmulCoopEmulated) launch.subgroup_size = kMatmulCoopLanes;

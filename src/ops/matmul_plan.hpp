@@ -47,26 +47,25 @@ struct MatmulTile {
   std::int64_t m, n;
 };
 
+/// Of the subgroup that is a workgroup of the shuffling kernel; 0: the device lacks what that needs.
+inline std::uint32_t matmul_shuffle_lanes(const vk::DeviceProfile& profile) {
+  constexpr std::uint32_t kLeast = 4, kMost = 32;
+  if (!profile.features.subgroup_shuffle || !profile.features.texel_float4) return 0;
+  return vk::promised_subgroup_size(profile, kLeast, kMost);
+}
+
 inline MatmulTile matmul_tile(const vk::DeviceProfile& profile, std::string_view variant) {
-  if (variant == kMatmulShuffle) return {32, 4 * std::int64_t(profile.features.subgroup_size)};
+  if (variant == kMatmulShuffle) return {32, 4 * std::int64_t(matmul_shuffle_lanes(profile))};
   if (variant == kMatmulCoopEmulated) return {32, 64};
   if (variant == kMatmulTile256) return {128, 256};
   if (variant == kMatmulTile128 || is_matmul_coop(variant)) return {128, 128};
   return {64, 64};
 }
 
-/// Does the device have what the shuffling kernel needs?
-inline bool matmul_shuffle_fits(const vk::DeviceProfile& profile) {
-  const vk::Features& features = profile.features;
-  const std::uint32_t lanes = features.subgroup_size;
-  const bool sized = features.subgroup_size_control && lanes >= features.min_subgroup_size &&
-                     lanes <= features.max_subgroup_size && (lanes == 4 || lanes == 8 || lanes == 16 || lanes == 32);
-  return sized && features.subgroup_shuffle && features.texel_float4;
-}
 inline bool matmul_shuffle_fits(const graph::NodeView& node, const vk::DeviceProfile& profile) {
   for (const graph::Shape& shape : {node.in(0), node.in(1), node.out()})
     if (shape.dtype != graph::DType::kF32 || texel_rows(shape, profile) <= 0) return false;
-  return matmul_shuffle_fits(profile);
+  return matmul_shuffle_lanes(profile) > 0;
 }
 
 struct MatmulSplit {
@@ -122,8 +121,8 @@ inline std::vector<std::string> matmul_coop_variants(const MatmulSize& size, con
   const vk::Limits& limits = profile.limits;
   constexpr std::uint32_t kLanes = kMatmulCoopLanes;
   std::vector<std::string> names;
-  const bool fits = features.subgroup_size_control && kLanes >= features.min_subgroup_size &&
-                    kLanes <= features.max_subgroup_size && limits.max_shared_memory >= 20 * 1024;
+  const bool fits =
+      vk::promised_subgroup_size(profile, kLanes, 256) == kLanes && limits.max_shared_memory >= 20 * 1024;
   const auto offer = [&](bool feature, std::uint32_t invocations, std::string_view variant) {
     const std::string name(variant);
     if (feature && fits && limits.max_invocations >= invocations && limits.max_workgroup_size[0] >= invocations &&

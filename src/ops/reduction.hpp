@@ -38,8 +38,13 @@ inline ReductionShape reduction_shape(std::string_view variant, std::int64_t wid
 /// barriers.
 inline constexpr std::string_view kSubgroup = "subgroup";
 
-inline ReductionShape subgroup_reduction_shape(const vk::Features& features, std::int64_t width) {
-  return {128, std::min(features.subgroup_size, std::bit_ceil(static_cast<std::uint32_t>(width)))};
+/// Of its workgroups' subgroups; 0: it cannot run here.
+inline std::uint32_t reduction_subgroup_size(const vk::DeviceProfile& profile) {
+  return profile.features.subgroup_shuffle ? vk::promised_subgroup_size(profile, 4, 128) : 0;
+}
+
+inline ReductionShape subgroup_reduction_shape(std::uint32_t subgroup_size, std::int64_t width) {
+  return {128, std::min(subgroup_size, std::bit_ceil(static_cast<std::uint32_t>(width)))};
 }
 
 /// reduction_variants, and "subgroup" where the device can run it and an invocation holds at most `most` vec4s of a
@@ -47,12 +52,8 @@ inline ReductionShape subgroup_reduction_shape(const vk::Features& features, std
 inline std::vector<std::string> row_reduction_variants(const graph::NodeView& node, const vk::DeviceProfile& profile,
                                                        std::int64_t width, std::int64_t most) {
   std::vector<std::string> variants = reduction_variants(node, profile);
-  const vk::Features& features = profile.features;
-  const std::uint32_t size = features.subgroup_size;
-  const bool sized = features.subgroup_size_control && size >= features.min_subgroup_size &&
-                     size <= features.max_subgroup_size && size >= 4 && size <= 128 && std::has_single_bit(size);
-  if (!features.subgroup_shuffle || !sized || subgroup_reduction_shape(features, width).held(width) > most)
-    return variants;
+  const std::uint32_t subgroup_size = reduction_subgroup_size(profile);
+  if (subgroup_size == 0 || subgroup_reduction_shape(subgroup_size, width).held(width) > most) return variants;
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
   variants.insert(software ? variants.end() : variants.begin(), std::string(kSubgroup));
   return variants;

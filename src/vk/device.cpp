@@ -81,7 +81,7 @@ class Creation {
       float16_.shaderFloat16 = VK_TRUE;
       chain(float16_);
     }
-    if (f.subgroup_size_control) {
+    if (f.full_subgroups) {
       extension_before(VK_API_VERSION_1_3, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
       size_control_.subgroupSizeControl = size_control_.computeFullSubgroups = VK_TRUE;
       chain(size_control_);

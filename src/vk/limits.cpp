@@ -24,6 +24,12 @@ Limits vulkan_minimum() {
   return limits;
 }
 
+/// Lowers a limit of which zero means that there is none.
+template <class T>
+void cap(T& limit, std::uint64_t bound) {
+  if (bound != 0) limit = static_cast<T>(limit == 0 ? bound : std::min<std::uint64_t>(limit, bound));
+}
+
 void lower(Limits& limits, const Limits& to) {
   const auto at_most = [](auto& value, auto bound) { value = std::min(value, bound); };
   at_most(limits.max_invocations, to.max_invocations);
@@ -31,6 +37,7 @@ void lower(Limits& limits, const Limits& to) {
     at_most(limits.max_workgroup_size[i], to.max_workgroup_size[i]);
     at_most(limits.max_workgroup_count[i], to.max_workgroup_count[i]);
   }
+  cap(limits.max_workgroup_subgroups, to.max_workgroup_subgroups);
   at_most(limits.max_shared_memory, to.max_shared_memory);
   at_most(limits.max_push_constants, to.max_push_constants);
   at_most(limits.max_storage_buffers, to.max_storage_buffers);
@@ -38,7 +45,7 @@ void lower(Limits& limits, const Limits& to) {
   limits.storage_alignment = std::max(limits.storage_alignment, to.storage_alignment);
   at_most(limits.max_texel_elements, to.max_texel_elements);
   at_most(limits.max_allocation, to.max_allocation);
-  if (to.heap_cap != 0) limits.heap_cap = limits.heap_cap == 0 ? to.heap_cap : std::min(limits.heap_cap, to.heap_cap);
+  cap(limits.heap_cap, to.heap_cap);
 }
 
 void drop_features(Features& features) {
@@ -106,6 +113,39 @@ class LimitsFile {
     };
   }
 
+  /// [least, most]: what remains of the device's own range. Where nothing does, no size can be promised.
+  void lower_subgroup_sizes(const json& value) {
+    if (!value.is_array() || value.size() != 2) {
+      fail(ErrorCode::kInvalidArgument, "{}: \"subgroup_sizes\" is {}, expected [least, most]", path_, value.dump());
+    }
+    const auto least = static_cast<std::uint32_t>(number("subgroup_sizes", value[0], 1)),
+               most = static_cast<std::uint32_t>(number("subgroup_sizes", value[1], least));
+    Features& f = profile_.features;
+    const std::uint32_t from = std::max(f.min_subgroup_size, least), to = std::min(f.max_subgroup_size, most);
+    if (from > to) {
+      f.full_subgroups = f.subgroup_size_control = false;
+      return;
+    }
+    f.min_subgroup_size = from;
+    f.max_subgroup_size = to;
+    f.subgroup_size = std::clamp(f.subgroup_size, from, to);
+  }
+
+  /// What kernels are chosen for: a software driver can stand in for an integrated GPU.
+  void set_device_class(const json& value) {
+    static const std::map<std::string, DeviceClass> kClasses{{"discrete", DeviceClass::kDiscrete},
+                                                             {"integrated", DeviceClass::kIntegrated},
+                                                             {"virtual", DeviceClass::kVirtual},
+                                                             {"software", DeviceClass::kSoftware},
+                                                             {"other", DeviceClass::kOther}};
+    const auto found = value.is_string() ? kClasses.find(value.get<std::string>()) : kClasses.end();
+    if (found == kClasses.end()) {
+      fail(ErrorCode::kInvalidArgument,
+           "{}: \"device_class\" is {}, expected discrete, integrated, virtual, software or other", path_, value.dump());
+    }
+    profile_.device_class = found->second;
+  }
+
   void fill_table() {
     Limits& l = profile_.limits;
     limit("max_invocations", l.max_invocations);
@@ -124,14 +164,15 @@ class LimitsFile {
     };
     limit("max_texel_elements", l.max_texel_elements);
     limit("max_allocation", l.max_allocation);
-    table_["heap_cap"] = [this, &l](const json& value) {
-      const std::uint64_t cap = number("heap_cap", value, 1);
-      l.heap_cap = l.heap_cap == 0 ? cap : std::min(l.heap_cap, cap);
+    table_["max_workgroup_subgroups"] = [this, &l](const json& value) {
+      cap(l.max_workgroup_subgroups, number("max_workgroup_subgroups", value, 1));
     };
+    table_["heap_cap"] = [this, &l](const json& value) { cap(l.heap_cap, number("heap_cap", value, 1)); };
     Features& f = profile_.features;
     feature("subgroup_shuffle", f.subgroup_shuffle);
     feature("subgroup_arithmetic", f.subgroup_arithmetic);
     feature("subgroup_ballot", f.subgroup_ballot);
+    feature("full_subgroups", f.full_subgroups);
     feature("subgroup_size_control", f.subgroup_size_control);
     feature("storage_16bit", f.storage_16bit);
     feature("float16", f.float16);
@@ -142,6 +183,8 @@ class LimitsFile {
     feature("timestamps", f.timestamps);
     feature("memory_budget", f.memory_budget);
     feature("unified_memory", profile_.unified_memory);
+    table_["subgroup_sizes"] = [this](const json& value) { lower_subgroup_sizes(value); };
+    table_["device_class"] = [this](const json& value) { set_device_class(value); };
   }
 
   std::vector<std::string> keys() const {
@@ -167,6 +210,15 @@ json read_limits(const std::string& path) {
 }
 
 }  // namespace
+
+std::uint32_t promised_subgroup_size(const DeviceProfile& profile, std::uint32_t lanes, std::uint32_t local) {
+  const Features& f = profile.features;
+  if (!f.full_subgroups || (!f.subgroup_size_control && f.min_subgroup_size != f.max_subgroup_size)) return 0;
+  const std::uint32_t most = profile.limits.max_workgroup_subgroups;
+  for (std::uint32_t size = f.min_subgroup_size; size <= f.max_subgroup_size; size *= 2)
+    if (size >= lanes && local % size == 0 && (most == 0 || local / size <= most)) return size;
+  return 0;
+}
 
 void apply_limits(DeviceProfile& profile, std::string_view name_or_file) {
   if (name_or_file == "native" || name_or_file.empty()) return;

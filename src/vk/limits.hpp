@@ -14,6 +14,7 @@ struct Limits {
   std::uint32_t max_invocations = 128;  ///< a workgroup
   std::array<std::uint32_t, 3> max_workgroup_size{128, 128, 64};
   std::array<std::uint32_t, 3> max_workgroup_count{65535, 65535, 65535};
+  std::uint32_t max_workgroup_subgroups = 0;       ///< a workgroup whose subgroups are full; 0: no limit
   std::uint32_t max_shared_memory = 16384;         ///< bytes a workgroup
   std::uint32_t max_push_constants = 128;          ///< bytes
   std::uint32_t max_storage_buffers = 8;           ///< a kernel
@@ -29,9 +30,10 @@ struct Features {
   bool subgroup_shuffle = false;                               ///< shuffle in compute
   bool subgroup_arithmetic = false;                            ///< subgroupAdd and kin in compute
   bool subgroup_ballot = false;                                ///< subgroupBroadcast and ballots in compute
-  bool subgroup_size_control = false;                          ///< a required size with full subgroups in compute
+  bool full_subgroups = false;                                 ///< no lane of a subgroup is idle, in compute
+  bool subgroup_size_control = false;                          ///< a size may be required as well
   std::uint32_t subgroup_size = 1;                             ///< the default one; anything from 1 to 128
-  std::uint32_t min_subgroup_size = 1, max_subgroup_size = 1;  ///< what may be required
+  std::uint32_t min_subgroup_size = 1, max_subgroup_size = 1;  ///< what there is, and may be required
   bool storage_16bit = false;                                  ///< 16-bit types in storage buffers
   bool float16 = false;                                        ///< fp16 arithmetic
   bool texel_float4 = false;                                   ///< RGBA32F uniform texel buffers
@@ -49,6 +51,12 @@ struct DeviceProfile {
   Features features;
   bool unified_memory = false;  ///< device-local memory that the host can map
 };
+
+/// The size of the subgroups that every workgroup of `local` invocations can be promised to consist of: the smallest one
+/// of at least `lanes`, because what registers a driver has for a subgroup its lanes share (Intel's 8 lanes have four
+/// times as many each as its 32; Adreno's 64 twice as many as its 128). A size that is the only one needs no asking
+/// for. 0: nothing can be promised.
+std::uint32_t promised_subgroup_size(const DeviceProfile& profile, std::uint32_t lanes, std::uint32_t local);
 
 /// Lowers `profile` to a named profile ("native", "vulkan-minimum") or to a JSON file of the fields above. Never raises
 /// a limit. Throws kInvalidArgument for an unknown name, key or a value out of range.

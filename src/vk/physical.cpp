@@ -112,6 +112,7 @@ Limits read_limits(const Queried& q) {
     // Some devices take 2^31-1 in x; one rule for all keeps kernels honest.
     to.max_workgroup_count[i] = std::min<std::uint32_t>(from.maxComputeWorkGroupCount[i], 65535);
   }
+  to.max_workgroup_subgroups = q.size_control.maxComputeWorkgroupSubgroups;
   to.max_shared_memory = from.maxComputeSharedMemorySize;
   to.max_push_constants = from.maxPushConstantsSize;
   to.max_storage_buffers = std::min(from.maxPerStageDescriptorStorageBuffers, from.maxDescriptorSetStorageBuffers);
@@ -174,9 +175,9 @@ Features read_features(const Instance& instance, const PhysicalDevice& device, c
   f.subgroup_ballot = subgroup(VK_SUBGROUP_FEATURE_BALLOT_BIT);
   f.subgroup_size = std::max(1u, q.subgroup.subgroupSize);
   f.min_subgroup_size = f.max_subgroup_size = f.subgroup_size;
-  if (q.size_features.subgroupSizeControl && q.size_features.computeFullSubgroups &&
-      (q.size_control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
-    f.subgroup_size_control = true;
+  if (q.size_features.subgroupSizeControl && q.size_features.computeFullSubgroups) {
+    f.full_subgroups = true;
+    f.subgroup_size_control = (q.size_control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     f.min_subgroup_size = q.size_control.minSubgroupSize;
     f.max_subgroup_size = q.size_control.maxSubgroupSize;
   }
@@ -267,7 +268,6 @@ PhysicalDevice describe(const Instance& instance, VkPhysicalDevice handle) {
   info.driver_uuid = uuid_text(q.id.driverUUID);
   device.quirks = quirks_of(q.driver.driverID, info.profile.device_class == DeviceClass::kSoftware);
   device.timestamp_period = q.properties.limits.timestampPeriod;
-  device.max_workgroup_subgroups = q.size_control.maxComputeWorkgroupSubgroups;
   info.profile.limits = read_limits(q);
   info.profile.features = read_features(instance, device, q);
   read_memory(device);

@@ -21,8 +21,7 @@ struct PhysicalDevice {
   std::array<std::uint8_t, VK_UUID_SIZE> pipeline_cache_uuid{};
   std::uint32_t queue_family = 0;
   std::uint32_t timestamp_bits = 0;
-  double timestamp_period = 0;                ///< nanoseconds a tick
-  std::uint32_t max_workgroup_subgroups = 0;  ///< where a subgroup size is required; 0: not known
+  double timestamp_period = 0;  ///< nanoseconds a tick
   VkPhysicalDeviceMemoryProperties memory{};
   std::vector<std::string> extensions;
 

@@ -188,16 +188,14 @@ void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader,
   check_capabilities(name, shader, features);
   if (key.subgroup_size == 0) return;
   const std::uint32_t subgroup = key.subgroup_size;
-  ensure(features.subgroup_size_control && (subgroup & (subgroup - 1)) == 0 && subgroup >= features.min_subgroup_size &&
-             subgroup <= features.max_subgroup_size,
-         "shader \"{}\" asks for subgroups of {}; the device {} require sizes {} to {}", name, subgroup,
-         features.subgroup_size_control ? "can" : "cannot", features.min_subgroup_size, features.max_subgroup_size);
   ensure(size[0] % subgroup == 0, "shader \"{}\" asks for full subgroups of {} in workgroups {} wide", name, subgroup,
          size[0]);
-  const std::uint32_t most = device_.physical.max_workgroup_subgroups;
-  ensure(most == 0 || invocations / subgroup <= most,
-         "shader \"{}\" has {} subgroups of {} a workgroup, the device takes {}", name, invocations / subgroup,
-         subgroup, most);
+  ensure(promised_subgroup_size(device_.profile(), subgroup, static_cast<std::uint32_t>(invocations)) == subgroup,
+         "shader \"{}\" asks for subgroups of {} in workgroups of {}; the device {} sizes from {} to {} and takes {} a "
+         "workgroup",
+         name, subgroup, invocations, features.subgroup_size_control ? "can be asked for" : "has",
+         features.min_subgroup_size, features.max_subgroup_size,
+         limits.max_workgroup_subgroups == 0 ? "any number" : std::to_string(limits.max_workgroup_subgroups));
 }
 
 std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key, const ShaderInfo& info) const {
@@ -228,7 +226,7 @@ std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key, const Shad
   create.stage.pName = "main";
   create.stage.pSpecializationInfo = &specialization;
   if (key.subgroup_size != 0) {
-    create.stage.pNext = &required;
+    if (device_.profile().features.subgroup_size_control) create.stage.pNext = &required;
     create.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }
   create.layout = made->layout.get();

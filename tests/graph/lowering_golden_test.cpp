@@ -80,6 +80,7 @@ std::map<std::string, vk::DeviceProfile> profiles() {
   discrete.features = {.subgroup_shuffle = true,
                        .subgroup_arithmetic = true,
                        .subgroup_ballot = true,
+                       .full_subgroups = true,
                        .subgroup_size_control = true,
                        .subgroup_size = 32,
                        .min_subgroup_size = 32,

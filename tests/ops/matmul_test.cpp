@@ -157,7 +157,7 @@ TEST(MatmulPlan, CooperativeMatricesForTheTypesThatTheDeviceHasThemFor) {
   EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "without the feature";
   profile.features.cooperative_matrix_nv = true;
   EXPECT_FALSE(has_coop(variants(graph::DType::kF16, 1024))) << "without subgroups of 32";
-  profile.features.subgroup_size_control = true;
+  profile.features.full_subgroups = profile.features.subgroup_size_control = true;
   profile.features.min_subgroup_size = profile.features.max_subgroup_size = 32;
   EXPECT_EQ(variants(graph::DType::kF16, 1024).front(), "coop_nv");
   EXPECT_NE(variants(graph::DType::kF16, 1).front(), "coop_nv") << "a single row fills no tile";

@@ -12,9 +12,34 @@ using test::expect_error;
 DeviceProfile big_device() {
   DeviceProfile profile;
   profile.name = "Big";
-  profile.limits = {
-      1024, {1024, 1024, 64}, {65535, 65535, 65535}, 49152, 256, 1048576, 4ull << 30, 16, 1ull << 27, 1ull << 34, 0};
-  profile.features = {true, true, true, true, 32, 32, 32, true, true, true, false, true, true, true};
+  profile.limits = {.max_invocations = 1024,
+                    .max_workgroup_size = {1024, 1024, 64},
+                    .max_workgroup_count = {65535, 65535, 65535},
+                    .max_workgroup_subgroups = 0,
+                    .max_shared_memory = 49152,
+                    .max_push_constants = 256,
+                    .max_storage_buffers = 1048576,
+                    .max_storage_range = 4ull << 30,
+                    .storage_alignment = 16,
+                    .max_texel_elements = 1ull << 27,
+                    .max_allocation = 1ull << 34,
+                    .heap_cap = 0};
+  profile.features = {.subgroup_shuffle = true,
+                      .subgroup_arithmetic = true,
+                      .subgroup_ballot = true,
+                      .full_subgroups = true,
+                      .subgroup_size_control = true,
+                      .subgroup_size = 32,
+                      .min_subgroup_size = 8,
+                      .max_subgroup_size = 64,
+                      .storage_16bit = true,
+                      .float16 = true,
+                      .texel_float4 = true,
+                      .cooperative_matrix_khr = false,
+                      .cooperative_matrix_nv = true,
+                      .cooperative_matrix_bf16 = true,
+                      .timestamps = true,
+                      .memory_budget = false};
   profile.unified_memory = true;
   return profile;
 }
