@@ -113,6 +113,16 @@ void add_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
   sub->add_option("--cache-dir", options.cache_dir, "folder of the pipeline cache; \"none\" for no cache");
 }
 
+CLI::Option* add_compile_flags(CLI::App* sub, CompileArgs& args, const char* help) {
+  CLI::Option* compile = sub->add_flag("--compile", args.compile, help);
+  sub->add_flag("--statistics", args.statistics, "ask the driver for each kernel's registers, spills and memory")
+      ->needs(compile);
+  sub->add_flag("--no-spills", args.no_spills,
+                "a kernel that is taken by default and spills registers is a failure (implies --statistics)")
+      ->needs(compile);
+  return compile;
+}
+
 void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides) {
   sub->add_option("config", config, "config.json, or a folder that has one")->required();
   sub->add_option("--set", overrides, "override a config key: --set train.learning_rate=1e-3 (repeatable)")
@@ -290,8 +300,12 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* compare =
       sub->add_flag("--compare-heads", args.plan.compare_heads, "a table of what every kind of head would cost");
   add_format_flag(sub, args.plan.format)->needs(compare)->excludes(json);
-  sub->add_flag("--fit", args.plan.fit, "which batch sizes fit the device's memory, or that of --memory")
-      ->excludes(compare);
+  CLI::Option* fit =
+      sub->add_flag("--fit", args.plan.fit, "which batch sizes fit the device's memory, or that of --memory")
+          ->excludes(compare);
+  add_compile_flags(sub, args.plan.compile, "compile the run's kernels instead; a device without memory will do")
+      ->excludes(compare)
+      ->excludes(fit);
   add_device_flags(sub, args.plan.device);
 
   sub = line.command(line.app(), "train", "train a model", args.train, train, kTrainingMemory);
@@ -424,7 +438,9 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--repeats", args.check.repeats, "runs that must agree bit by bit")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  sub->add_flag("--quick", args.check.quick, "leave the large cases out");
+  sub->add_flag("--quick", args.check.quick, "leave the large cases out; with --compile, all but default kernels");
+  add_compile_flags(sub, args.check.compile,
+                    "compile every kernel of every variant instead, and run none; a device without memory will do");
   sub->add_flag("--json", args.check.json, "as JSON");
   add_device_flags(sub, args.check.device);
 

@@ -59,11 +59,19 @@ struct DataGroupsArgs {
 };
 int data_groups(const DataGroupsArgs& args);
 
+/// What is wanted to be known of kernels that are compiled and not run.
+struct CompileArgs {
+  bool compile = false;     ///< else the command does its other work
+  bool statistics = false;  ///< ask the driver what became of them
+  bool no_spills = false;   ///< one that spills registers is a failure
+};
+
 struct PlanArgs {
   std::string config;
   std::vector<std::string> overrides;
   bool json = false, compare_heads = false, fit = false;
   std::string format = "md";  ///< of the comparison
+  CompileArgs compile;
   vk::DeviceOptions device;
 };
 int plan(const PlanArgs& args);
@@ -113,6 +121,7 @@ struct CheckArgs {
   std::string filter;
   int repeats = 3;
   bool quick = false, json = false;
+  CompileArgs compile;
   vk::DeviceOptions device;
 };
 int check(const CheckArgs& args);

@@ -10,6 +10,7 @@
 #include "bench/machine.hpp"
 #include "bench/ops_bench.hpp"
 #include "commands.hpp"
+#include "compile_report.hpp"
 #include "graph/check.hpp"
 #include "graph/program.hpp"
 #include "json_output.hpp"
@@ -54,18 +55,12 @@ Json features_json(const vk::Features& f) {
 }
 
 Json limits_json(const vk::Limits& l) {
-  return {{"max_invocations", l.max_invocations},
-          {"max_workgroup_size", l.max_workgroup_size},
-          {"max_workgroup_count", l.max_workgroup_count},
-          {"max_workgroup_subgroups", l.max_workgroup_subgroups},
-          {"max_shared_memory", l.max_shared_memory},
-          {"max_push_constants", l.max_push_constants},
-          {"max_storage_buffers", l.max_storage_buffers},
-          {"max_storage_range", l.max_storage_range},
-          {"storage_alignment", l.storage_alignment},
-          {"max_texel_elements", l.max_texel_elements},
-          {"max_allocation", l.max_allocation},
-          {"heap_cap", l.heap_cap}};
+  return {{"max_invocations", l.max_invocations},         {"max_workgroup_size", l.max_workgroup_size},
+          {"max_workgroup_count", l.max_workgroup_count}, {"max_workgroup_subgroups", l.max_workgroup_subgroups},
+          {"max_shared_memory", l.max_shared_memory},     {"max_push_constants", l.max_push_constants},
+          {"max_storage_buffers", l.max_storage_buffers}, {"max_storage_range", l.max_storage_range},
+          {"storage_alignment", l.storage_alignment},     {"max_texel_elements", l.max_texel_elements},
+          {"max_allocation", l.max_allocation},           {"heap_cap", l.heap_cap}};
 }
 
 /// The kernel variants that lead on a device, by op, for the ops that have a choice: of each op's first case.
@@ -99,6 +94,20 @@ void require_match(const std::string& filter) {
   if (std::none_of(names.begin(), names.end(),
                    [&](const std::string& name) { return name.find(filter) != std::string::npos; }))
     fail(ErrorCode::kInvalidArgument, "no op has \"{}\" in its name{}", filter, did_you_mean(filter, names));
+}
+
+/// Every kernel of the ops' cases, compiled and not run.
+int check_compile(const CheckArgs& args) {
+  const std::unique_ptr<vk::Device> device = open_to_compile(args.device, args.compile);
+  std::vector<KernelToCompile> kernels;
+  for (const graph::OpEntry& op : ops::op_table().entries()) {
+    if (op.def->name.find(args.filter) == std::string_view::npos) continue;
+    for (graph::CaseKernel& kernel : graph::case_kernels(device->profile(), ops::op_table(), op,
+                                                         {.variants = args.quick ? std::size_t{1} : SIZE_MAX}))
+      kernels.push_back({std::move(kernel.key), fmt::format("{}/{} {}", kernel.op, kernel.case_name, kernel.variant),
+                         kernel.is_default});
+  }
+  return compile_report(*device, kernels, args.compile, args.json);
 }
 
 }  // namespace
@@ -153,6 +162,7 @@ int devices(const DevicesArgs& args) {
 
 int check(const CheckArgs& args) {
   require_match(args.filter);
+  if (args.compile.compile) return check_compile(args);
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
   info("checking on {} ({})", device->profile().name, device->info().driver);
   Json list = Json::array();

@@ -7,6 +7,7 @@
 #include "base/terminal.hpp"
 #include "bench/head_costs.hpp"
 #include "commands.hpp"
+#include "compile_report.hpp"
 #include "formats/config_io.hpp"
 #include "graph/barriers.hpp"
 #include "json_output.hpp"
@@ -160,6 +161,23 @@ int print_fit(const vk::DeviceInfo& device, const graph::Target& target, const R
   return 0;
 }
 
+/// The kernels of a run of the config, compiled and not run.
+int compile_plan(const PlanArgs& args, const RunConfig& config) {
+  const std::unique_ptr<vk::Device> device = open_to_compile(args.device, args.compile);
+  const graph::Target target{device->profile(), tuning::device_choices(*device)};
+  const models::LanguageModel model(config.model, {}, config.train.precision);
+  // A device without memory holds any run.
+  const std::uint64_t memory = device->info().usable ? device->info().usable_memory() : UINT64_MAX;
+  const train::TrainingPlan plan = train::plan_training(target, model, config.train, {.memory = memory});
+  std::map<vk::KernelKey, std::string> kernels;
+  for (const graph::PlannedGraph& planned : plan.workload.graphs())
+    for (const graph::Step& step : planned.program.steps)
+      if (!step.shader.empty()) kernels.try_emplace(graph::kernel_of(step), planned.name + " " + step.label);
+  std::vector<KernelToCompile> list;
+  for (const auto& [key, where] : kernels) list.push_back({key, where, true});
+  return compile_report(*device, list, args.compile, args.json);
+}
+
 }  // namespace
 
 RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::string>& overrides) {
@@ -178,6 +196,7 @@ RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::s
 
 int plan(const PlanArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
+  if (args.compile.compile) return compile_plan(args, config);
   const auto [opened, choices] = tuning::open_tuned_device(args.device);
   const vk::DeviceInfo& device = opened->info();
   const graph::Target target{device.profile, choices};

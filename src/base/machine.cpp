@@ -1,11 +1,17 @@
 #include "base/machine.hpp"
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <fstream>
 #include <thread>
 
 namespace fabula {
+
+std::int64_t process_id() {
+  return ::getpid();
+}
 
 std::string processor_text() {
   std::string name = "unknown processor";

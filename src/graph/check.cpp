@@ -209,6 +209,15 @@ double objective(const OpEntry& op, const OpCase& op_case, const Fixture& fixtur
   return sum;
 }
 
+/// Throws kDevice for a kernel at which the driver's compiler has crashed: it would again.
+void refuse_crashing(const std::vector<vk::KernelKey>& kernels, const vk::DeviceProfile& profile) {
+  for (const vk::KernelKey& key : kernels) {
+    const auto fault = profile.faults.find(to_string(key));
+    if (fault != profile.faults.end() && fault->second == vk::kCrashes)
+      fail(ErrorCode::kDevice, "an earlier start ended while the driver compiled {}", to_string(key));
+  }
+}
+
 }  // namespace
 
 std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, const OpEntry& op, const OpCase& op_case,
@@ -220,6 +229,7 @@ std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, co
   variants.resize(std::min(variants.size(), options.variants));
   for (const std::string& variant : variants) {
     try {
+      refuse_crashing(kernels_of(fixture.graph, fixture.graph.nodes().front(), profile, variant), device.profile());
       results.push_back(VariantCheck(device, profile, table, op, op_case, variant).run(options.repeats));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kDeviceLost) throw;
@@ -258,6 +268,29 @@ std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, cons
     for (CheckResult& result : check_case(device, table, op, op_case, options)) results.push_back(std::move(result));
   }
   return results;
+}
+
+std::vector<CaseKernel> case_kernels(const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op,
+                                     const CheckOptions& options) {
+  std::vector<CaseKernel> kernels;
+  for (const OpCase& op_case : cases_of(op)) {
+    if (op_case.large && !options.large) continue;
+    const Fixture fixture(table, op, op_case, false);
+    const Node& node = fixture.graph.nodes().front();
+    std::vector<std::string> variants = variants_of(fixture.graph, node, profile);
+    variants.resize(std::min(variants.size(), options.variants));
+    for (const std::string& variant : variants)
+      for (vk::KernelKey& key : kernels_of(fixture.graph, node, profile, variant)) {
+        const bool is_default = variant == variants.front();
+        const auto known =
+            std::find_if(kernels.begin(), kernels.end(), [&](const CaseKernel& kernel) { return kernel.key == key; });
+        if (known != kernels.end())
+          known->is_default = known->is_default || is_default;
+        else
+          kernels.push_back({std::move(key), std::string(op.def->name), op_case.name, variant, is_default});
+      }
+  }
+  return kernels;
 }
 
 CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase& op_case) {

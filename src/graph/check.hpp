@@ -35,6 +35,17 @@ std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, cons
 std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, const OpEntry& op, const OpCase& op_case,
                                     const CheckOptions& options = {});
 
+/// A kernel that some case of an op is computed with.
+struct CaseKernel {
+  vk::KernelKey key;
+  std::string op, case_name, variant;  ///< of the first case that has it
+  bool is_default = false;             ///< of some case's first variant: what is taken where nothing was measured
+};
+
+/// The kernels of every case and variant of an op, each once, as CheckOptions::large and `variants` say. No device.
+std::vector<CaseKernel> case_kernels(const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op,
+                                     const CheckOptions& options = {});
+
 /// The gradient rule of an op, evaluated by the references in double, against central differences of the reference. No
 /// device. Output 0 is the one that carries a gradient.
 CheckResult check_gradient(const OpTable& table, const OpEntry& op, const OpCase& op_case);

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/fail.hpp"
 #include "base/hash.hpp"
@@ -205,15 +206,40 @@ void NodeLowering::clear(Value value) {
   }
 }
 
+/// The preferred variant, unless it has faults on this device; then the first of those that have fewest.
+std::string with_fewest_faults(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
+                               std::vector<std::string> variants, const std::string& preferred) {
+  if (profile.faults.empty()) return preferred;
+  std::stable_partition(variants.begin(), variants.end(),
+                        [&](const std::string& variant) { return variant == preferred; });
+  const std::string* best = nullptr;
+  std::uint64_t fewest = 0;
+  for (const std::string& variant : variants) {
+    std::uint64_t most = 0;
+    for (const vk::KernelKey& kernel : kernels_of(graph, node, profile, variant))
+      if (const auto fault = profile.faults.find(to_string(kernel)); fault != profile.faults.end())
+        most = std::max(most, fault->second);
+    if (best == nullptr || most < fewest) {
+      best = &variant;
+      fewest = most;
+    }
+    if (fewest == 0) break;
+  }
+  return *best;
+}
+
 std::string choose_variant(const Graph& graph, const Node& node, const Target& target, const std::string& forced) {
   const std::vector<std::string> variants = variants_of(graph, node, target.profile);
   ensure(!variants.empty(), "{} has no kernel variant for {}", node.label, target.profile.name);
   if (!forced.empty() && std::find(variants.begin(), variants.end(), forced) != variants.end()) return forced;
-  if (target.choices.empty() || variants.size() == 1) return variants.front();
-  const auto chosen = target.choices.find(node_signature(graph, node, variants));
-  const bool good =
-      chosen != target.choices.end() && std::find(variants.begin(), variants.end(), chosen->second) != variants.end();
-  return good ? chosen->second : variants.front();
+  if (variants.size() == 1) return variants.front();
+  if (!target.choices.empty()) {
+    const auto chosen = target.choices.find(node_signature(graph, node, variants));
+    const bool good =
+        chosen != target.choices.end() && std::find(variants.begin(), variants.end(), chosen->second) != variants.end();
+    if (good) return with_fewest_faults(graph, node, target.profile, variants, chosen->second);
+  }
+  return with_fewest_faults(graph, node, target.profile, variants, variants.front());
 }
 
 /// A node as it was before it was joined with a later one (graph/fuse.hpp); its output is of the same shape and type.
@@ -235,6 +261,38 @@ Node without_joined(const Node& node) {
 }
 
 }  // namespace
+
+vk::KernelKey kernel_of(const Step& step) {
+  return {step.shader, step.constants, step.subgroup_size, step.types};
+}
+
+std::vector<vk::KernelKey> kernels_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
+                                      const std::string& variant) {
+  Graph alone(graph.table());
+  std::map<std::int32_t, Value> copies;
+  std::vector<Value> inputs;
+  for (const Value input : node.inputs) {
+    if (input && !copies.contains(input.id)) {
+      const std::string name = fmt::format("in{}", input.id);
+      const ValueInfo& info = graph.info(input);
+      copies[input.id] =
+          info.role == Role::kInput ? alone.input(name, info.shape, info.shape.dtype) : alone.state(name, info.shape);
+    }
+    inputs.push_back(input ? copies[input.id] : Value{});
+  }
+  for (const Value output : alone.op(node.op->def->name, std::span<const Value>(inputs), node.attrs))
+    alone.keep(output);
+  LinearLayout layout(profile.limits.max_allocation, memory_alignment(profile.limits));
+  const Program program = lower(alone, profile, {.variant = variant, .place = [&](Value, const ValueInfo& info) {
+                                                   return layout.place(Pool::kStore, info.name, info.shape);
+                                                 }});
+  std::vector<vk::KernelKey> kernels;
+  for (const Step& step : program.steps)
+    if (!step.shader.empty()) kernels.push_back(kernel_of(step));
+  std::sort(kernels.begin(), kernels.end());
+  kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
+  return kernels;
+}
 
 std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile) {
   if (!node.op->def->variants) return {""};

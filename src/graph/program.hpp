@@ -46,11 +46,14 @@ struct Program {
 
 struct ProgramOptions {
   /// Forces this kernel variant for every node that lists it. The others, or all where this is empty: the target's
-  /// choice, else each node's first.
+  /// choice, else each node's first; or the next with fewer faults, where the device has any (vk::KernelFaults).
   std::string variant;
   /// Where all but activations lie.
   std::function<Placement(Value, const ValueInfo&)> place;
 };
+
+/// The kernel of a step that launches one.
+vk::KernelKey kernel_of(const Step& step);
 
 /// The digest of a kernel's code, by the shader's name: vk::shader_digest but in tests. Nothing where there is none.
 using CodeDigest = std::function<std::optional<std::uint64_t>(std::string_view shader)>;
@@ -60,6 +63,10 @@ std::uint64_t digest_of(const std::vector<Step>& steps, const CodeDigest& code);
 /// Plans memory and lowers. Throws kInternal when an op binds more than the device allows, kOutOfMemory where a value
 /// that an op binds whole exceeds one allocation.
 Program lower(const Graph& graph, const Target& target, const ProgramOptions& options);
+
+/// The kernels of one node alone in one of its variants, without repeats.
+std::vector<vk::KernelKey> kernels_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
+                                      const std::string& variant);
 
 /// The variants of one node on a device, best first (one empty name where the op has no choice).
 std::vector<std::string> variants_of(const Graph& graph, const Node& node, const vk::DeviceProfile& profile);

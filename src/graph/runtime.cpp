@@ -6,13 +6,6 @@
 #include "base/fail.hpp"
 
 namespace fabula::graph {
-namespace {
-
-vk::KernelKey kernel_of(const Step& step) {
-  return {step.shader, step.constants, step.subgroup_size, step.types};
-}
-
-}  // namespace
 
 Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options)
     : device_(device), workload_(std::move(workload)), options_(options) {

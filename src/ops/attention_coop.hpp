@@ -23,7 +23,8 @@ inline CoopForm attention_coop_form(const vk::DeviceProfile& profile, graph::DTy
   if (!graph::is_half(dtype)) return CoopForm::kNone;
   if (profile.device_class == vk::DeviceClass::kSoftware) return CoopForm::kEmulated;
   const vk::Features& f = profile.features;
-  if (vk::promised_subgroup_size(profile, 32, 128) != 32 || !f.subgroup_shuffle || !f.subgroup_ballot) return CoopForm::kNone;
+  if (vk::promised_subgroup_size(profile, 32, 128) != 32 || !f.subgroup_shuffle || !f.subgroup_ballot)
+    return CoopForm::kNone;
   if (dtype == graph::DType::kBF16)
     return f.cooperative_matrix_bf16 && vk::find_shader("attention_coop_khr_bf16") ? CoopForm::kKhrBf16
                                                                                    : CoopForm::kNone;

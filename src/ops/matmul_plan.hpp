@@ -121,8 +121,7 @@ inline std::vector<std::string> matmul_coop_variants(const MatmulSize& size, con
   const vk::Limits& limits = profile.limits;
   constexpr std::uint32_t kLanes = kMatmulCoopLanes;
   std::vector<std::string> names;
-  const bool fits =
-      vk::promised_subgroup_size(profile, kLanes, 256) == kLanes && limits.max_shared_memory >= 20 * 1024;
+  const bool fits = vk::promised_subgroup_size(profile, kLanes, 256) == kLanes && limits.max_shared_memory >= 20 * 1024;
   const auto offer = [&](bool feature, std::uint32_t invocations, std::string_view variant) {
     const std::string name(variant);
     if (feature && fits && limits.max_invocations >= invocations && limits.max_workgroup_size[0] >= invocations &&

@@ -71,20 +71,26 @@ void add_to_tune_file(const std::filesystem::path& path, TuneFile measured) {
   write_tune_file(path, measured);
 }
 
-OpenedDevice open_tuned_device(const vk::DeviceOptions& options) {
-  OpenedDevice opened{vk::Device::open(options), {}};
-  const std::filesystem::path path = tune_path(*opened.device);
+KernelChoices device_choices(const vk::Device& device) {
+  const std::filesystem::path path = tune_path(device);
   std::error_code code;
-  if (path.empty() || !std::filesystem::exists(path, code)) return opened;
+  if (path.empty() || !std::filesystem::exists(path, code)) return {};
   try {
     std::string note;
-    opened.choices = usable_choices(read_tune_file(path), tuned_device(opened.device->info()), note);
+    KernelChoices choices = usable_choices(read_tune_file(path), tuned_device(device.info()), note);
     if (!note.empty())
-      info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(),
-           opened.choices.empty() ? "" : " in part", note);
+      info("tune file {} ignored{}: {}; fabula tune measures anew", path.string(), choices.empty() ? "" : " in part",
+           note);
+    return choices;
   } catch (const Error& error) {
     warn("tune file ignored: {}; fabula tune measures anew", error.what());
+    return {};
   }
+}
+
+OpenedDevice open_tuned_device(const vk::DeviceOptions& options) {
+  OpenedDevice opened{vk::Device::open(options), {}};
+  opened.choices = device_choices(*opened.device);
   return opened;
 }
 

@@ -27,8 +27,10 @@ struct OpenedDevice {
   std::unique_ptr<vk::Device> device;
   KernelChoices choices;
 };
-/// Device::open, with what the device's tune file says. A tune file that is missing, damaged, of
+/// What a device's tune file says. One that is missing, damaged, of
 /// another device or driver, or of other kernels costs speed and nothing else; all but the first is said in one line.
+KernelChoices device_choices(const vk::Device& device);
+/// Device::open and device_choices.
 OpenedDevice open_tuned_device(const vk::DeviceOptions& options);
 
 }  // namespace fabula::tuning

@@ -8,17 +8,9 @@
 #include <vector>
 
 #include "vk/buffer.hpp"
+#include "vk/kernel_key.hpp"
 
 namespace fabula::vk {
-
-/// A pipeline's identity: the same key gives the same pipeline object.
-struct KernelKey {
-  std::string shader;                     ///< variant name in the shader table
-  std::vector<std::uint32_t> constants;   ///< specialization constants, ids 0..n-1
-  std::uint32_t subgroup_size = 0;        ///< required size with full subgroups; 0: whatever the driver picks
-  std::vector<std::uint32_t> types = {};  ///< by binding: 0 for 32-bit elements, else a 16-bit type's code
-  auto operator<=>(const KernelKey&) const = default;
-};
 
 class Pipeline;  ///< owned by the device's pipeline store
 

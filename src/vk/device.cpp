@@ -28,12 +28,18 @@ std::string listing(const std::vector<PhysicalDevice>& devices) {
   return text.empty() ? " none" : text;
 }
 
-const PhysicalDevice& named_device(const std::vector<PhysicalDevice>& devices, const std::string& wanted) {
+bool will_do(const DeviceInfo& info, const DeviceOptions& options) {
+  return options.only_compile ? info.compiles : info.usable;
+}
+
+const PhysicalDevice& named_device(const std::vector<PhysicalDevice>& devices, const DeviceOptions& options) {
+  const std::string& wanted = options.device;
   const std::string part = lower_case(wanted);
   const PhysicalDevice* found = nullptr;
   for (const PhysicalDevice& device : devices) {
     const bool match = lower_case(device.info.name).find(part) != std::string::npos;
-    if (match && (found == nullptr || (!found->info.usable && device.info.usable))) found = &device;
+    if (match && (found == nullptr || (!will_do(found->info, options) && will_do(device.info, options))))
+      found = &device;
   }
   for (const PhysicalDevice& device : devices)  // a number may be part of a name too: "4090"
     if (wanted == std::to_string(device.info.index)) found = &device;
@@ -41,7 +47,7 @@ const PhysicalDevice& named_device(const std::vector<PhysicalDevice>& devices, c
     fail(ErrorCode::kInvalidArgument, "no device \"{}\"; give an index or part of a name. Devices here:{}", wanted,
          listing(devices));
   }
-  if (!found->info.usable) {
+  if (!will_do(found->info, options)) {
     fail(ErrorCode::kDevice, "device {} ({}) cannot be used: {}. Devices here:{}", found->info.index, found->info.name,
          found->info.why_not, listing(devices));
   }
@@ -50,14 +56,15 @@ const PhysicalDevice& named_device(const std::vector<PhysicalDevice>& devices, c
 
 PhysicalDevice choose_device(const Instance& instance, const DeviceOptions& options) {
   const std::vector<PhysicalDevice> devices = list_devices(instance);
-  const bool any = std::any_of(devices.begin(), devices.end(), [](const auto& d) { return d.info.usable; });
-  if (!any) {
+  const auto first =
+      std::find_if(devices.begin(), devices.end(), [&](const auto& d) { return will_do(d.info, options); });
+  if (first == devices.end()) {
     fail(ErrorCode::kDevice,
          "no usable Vulkan device. Install the driver of your GPU, or the software driver: Debian and Ubuntu `apt "
          "install mesa-vulkan-drivers`. Devices here:{}",
          listing(devices));
   }
-  PhysicalDevice chosen = options.device.empty() ? devices.front() : named_device(devices, options.device);
+  PhysicalDevice chosen = options.device.empty() ? *first : named_device(devices, options);
   apply_limits(chosen.info.profile, options.limits);
   std::uint64_t& cap = chosen.info.profile.limits.heap_cap;
   if (options.memory > 0) cap = cap == 0 ? options.memory : std::min(cap, options.memory);
@@ -67,11 +74,16 @@ PhysicalDevice choose_device(const Instance& instance, const DeviceOptions& opti
 /// The features and extensions to switch on: what the (lowered) profile has, and no more.
 class Creation {
  public:
-  explicit Creation(const PhysicalDevice& physical) : physical_(physical) {
+  Creation(const PhysicalDevice& physical, bool statistics) : physical_(physical) {
     const Features& f = physical.info.profile.features;
     // MoltenVK demands that its incomplete parts be acknowledged.
     if (physical.has_extension("VK_KHR_portability_subset")) extensions_.push_back("VK_KHR_portability_subset");
     if (f.memory_budget) extensions_.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    if (statistics) {
+      extensions_.push_back(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+      executables_.pipelineExecutableInfo = VK_TRUE;
+      chain(executables_);
+    }
     if (f.storage_16bit) {
       storage16_.storageBuffer16BitAccess = VK_TRUE;
       chain(storage16_);
@@ -142,6 +154,8 @@ class Creation {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
   VkPhysicalDeviceVulkanMemoryModelFeatures memory_model_{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
+  VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables_{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
   VkPhysicalDeviceCooperativeMatrixFeaturesNV coop_nv_{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop_khr_{
@@ -152,8 +166,10 @@ class Creation {
 }  // namespace
 
 Device::Impl::Impl(const DeviceOptions& options)
-    : instance(options.validate, options.on_validation), physical(choose_device(instance, options)) {
-  Creation(physical).create(logical);
+    : instance(options.validate, options.on_validation),
+      physical(choose_device(instance, options)),
+      statistics(options.statistics && physical.info.statistics) {
+  Creation(physical, statistics).create(logical);
   table.vkGetDeviceQueue(logical.device, physical.queue_family, 0, &queue);
   if (instance.debug_utils()) {
     set_name = instance.function<PFN_vkSetDebugUtilsObjectNameEXT>("vkSetDebugUtilsObjectNameEXT");
@@ -162,6 +178,7 @@ Device::Impl::Impl(const DeviceOptions& options)
   submissions = std::make_unique<SubmitQueue>(*this, physical.quirks.submit_seconds,
                                               options.wait_limit > 0 ? options.wait_limit : usual_limit);
   pipelines = std::make_unique<PipelineStore>(*this, options.cache_dir);
+  physical.info.profile.faults = pipelines->notes().faults();
 }
 
 Device::Impl::~Impl() {
@@ -224,6 +241,16 @@ void Device::prepare_pipelines(std::span<const KernelKey> keys) {
 }
 std::array<std::uint32_t, 3> Device::workgroup_size(const Pipeline& pipeline) const {
   return pipeline.workgroup_size;
+}
+CompiledKernel Device::compile(const KernelKey& key) {
+  return impl_->pipelines->compile(key);
+}
+bool Device::tells_statistics() const {
+  return impl_->statistics;
+}
+void Device::note_fault(const KernelKey& key, std::uint64_t fault) {
+  impl_->pipelines->notes().note(key, fault);
+  impl_->physical.info.profile.faults = impl_->pipelines->notes().faults();
 }
 void Device::save_pipeline_cache() {
   impl_->pipelines->save_cache();

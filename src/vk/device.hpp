@@ -13,9 +13,16 @@
 #include "vk/buffer.hpp"
 #include "vk/command_list.hpp"
 #include "vk/device_info.hpp"
+#include "vk/pipeline_statistics.hpp"
 
 // No Vulkan type shows in the headers of this layer that others include: they are linked without knowing Vulkan.
 namespace fabula::vk {
+
+/// A kernel as a driver compiled it.
+struct CompiledKernel {
+  double seconds = 0;
+  std::optional<PipelineStatistics> statistics;  ///< absent where they were not asked for, or the driver does not tell
+};
 
 /// A logical device with one compute queue. All calls come from one thread.
 class Device {
@@ -48,6 +55,13 @@ class Device {
   void prepare_pipelines(std::span<const KernelKey> keys);
   /// Invocations of one workgroup in x, y, z, as specialised.
   std::array<std::uint32_t, 3> workgroup_size(const Pipeline& pipeline) const;
+  /// Compiles a kernel from its beginning, no cache asked, and throws the pipeline away; with what the driver says of
+  /// it, where it tells and DeviceOptions::statistics asks. Throws as pipeline().
+  CompiledKernel compile(const KernelKey& key);
+  bool tells_statistics() const;
+  /// Keeps in mind, beside the pipeline cache, what this driver makes of a kernel: see KernelFaults, and faults of the
+  /// profile, of which copies that were made before do not learn.
+  void note_fault(const KernelKey& key, std::uint64_t fault);
   void save_pipeline_cache();
 
   struct ListOptions {

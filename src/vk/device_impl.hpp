@@ -34,6 +34,7 @@ struct Device::Impl {
 
   Instance instance;
   PhysicalDevice physical;  ///< its profile is lowered already
+  bool statistics = false;  ///< can be asked for
   LogicalDevice logical;
   VolkDeviceTable& table = logical.table;  ///< every device call goes through it; tests replace entries
   VkQueue queue = VK_NULL_HANDLE;

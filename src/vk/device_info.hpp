@@ -15,8 +15,10 @@ struct DeviceInfo {
   DeviceProfile profile;
   /// Bytes that a job may plan with: that heap, or the limits' cap on it.
   std::uint64_t usable_memory() const { return profile.limits.heap_cap > 0 ? profile.limits.heap_cap : device_memory; }
-  bool usable = true;  ///< has a compute queue and Vulkan 1.1
+  bool usable = true;  ///< has a compute queue, Vulkan 1.1 and memory
   std::string why_not;
+  bool compiles = true;     ///< is usable, or would be if it had memory: kernels can be compiled for it
+  bool statistics = false;  ///< its driver tells what became of a kernel (VK_KHR_pipeline_executable_properties)
 };
 
 struct DeviceOptions {
@@ -26,6 +28,10 @@ struct DeviceOptions {
   /// Seconds after which a submission that is not over is taken for one that never will be; 0: ten minutes, an hour for
   /// a software driver, whose kernels may take minutes each.
   double wait_limit = 0;
+  /// Kernels are compiled and nothing else is done: a device without memory will do.
+  bool only_compile = false;
+  /// compile() asks the driver for statistics, where it has them. A choice: drivers have bugs there.
+  bool statistics = false;
   bool validate = false;  ///< validation layer, synchronization validation included
   std::string cache_dir;  ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
   std::function<void(const std::string&)>

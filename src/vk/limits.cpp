@@ -141,7 +141,8 @@ class LimitsFile {
     const auto found = value.is_string() ? kClasses.find(value.get<std::string>()) : kClasses.end();
     if (found == kClasses.end()) {
       fail(ErrorCode::kInvalidArgument,
-           "{}: \"device_class\" is {}, expected discrete, integrated, virtual, software or other", path_, value.dump());
+           "{}: \"device_class\" is {}, expected discrete, integrated, virtual, software or other", path_,
+           value.dump());
     }
     profile_.device_class = found->second;
   }

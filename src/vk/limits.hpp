@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "vk/kernel_key.hpp"
+
 namespace fabula::vk {
 
 enum class DeviceClass { kDiscrete, kIntegrated, kVirtual, kSoftware, kOther };
@@ -27,16 +29,16 @@ struct Limits {
 
 /// Optional features; each has a fallback without.
 struct Features {
-  bool subgroup_shuffle = false;                               ///< shuffle in compute
-  bool subgroup_arithmetic = false;                            ///< subgroupAdd and kin in compute
-  bool subgroup_ballot = false;                                ///< subgroupBroadcast and ballots in compute
-  bool full_subgroups = false;                                 ///< no lane of a subgroup is idle, in compute
-  bool subgroup_size_control = false;                          ///< a size may be required as well
-  std::uint32_t subgroup_size = 1;                             ///< the default one; anything from 1 to 128
-  std::uint32_t min_subgroup_size = 1, max_subgroup_size = 1;  ///< what there is, and may be required
-  bool storage_16bit = false;                                  ///< 16-bit types in storage buffers
-  bool float16 = false;                                        ///< fp16 arithmetic
-  bool texel_float4 = false;                                   ///< RGBA32F uniform texel buffers
+  bool subgroup_shuffle = false;                                       ///< shuffle in compute
+  bool subgroup_arithmetic = false;                                    ///< subgroupAdd and kin in compute
+  bool subgroup_ballot = false;                                        ///< subgroupBroadcast and ballots in compute
+  bool full_subgroups = false;                                         ///< no lane of a subgroup is idle, in compute
+  bool subgroup_size_control = false;                                  ///< a size may be required as well
+  std::uint32_t subgroup_size = 1;                                     ///< the default one; anything from 1 to 128
+  std::uint32_t min_subgroup_size = 1, max_subgroup_size = 1;          ///< what there is, and may be required
+  bool storage_16bit = false;                                          ///< 16-bit types in storage buffers
+  bool float16 = false;                                                ///< fp16 arithmetic
+  bool texel_float4 = false;                                           ///< RGBA32F uniform texel buffers
   bool cooperative_matrix_khr = false, cooperative_matrix_nv = false;  ///< of fp16
   bool cooperative_matrix_bf16 = false;                                ///< of bf16, through the KHR extension
   bool timestamps = false;
@@ -50,12 +52,13 @@ struct DeviceProfile {
   Limits limits;
   Features features;
   bool unified_memory = false;  ///< device-local memory that the host can map
+  KernelFaults faults = {};     ///< kernels that a better one is looked for, where an op has a choice
 };
 
-/// The size of the subgroups that every workgroup of `local` invocations can be promised to consist of: the smallest one
-/// of at least `lanes`, because what registers a driver has for a subgroup its lanes share (Intel's 8 lanes have four
-/// times as many each as its 32; Adreno's 64 twice as many as its 128). A size that is the only one needs no asking
-/// for. 0: nothing can be promised.
+/// The size of the subgroups that every workgroup of `local` invocations can be promised to consist of: the smallest
+/// one of at least `lanes`, because what registers a driver has for a subgroup its lanes share (Intel's 8 lanes have
+/// four times as many each as its 32; Adreno's 64 twice as many as its 128). A size that is the only one needs no
+/// asking for. 0: nothing can be promised.
 std::uint32_t promised_subgroup_size(const DeviceProfile& profile, std::uint32_t lanes, std::uint32_t local);
 
 /// Lowers `profile` to a named profile ("native", "vulkan-minimum") or to a JSON file of the fields above. Never raises

@@ -68,6 +68,8 @@ struct Queried {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
   VkPhysicalDeviceVulkanMemoryModelFeatures memory_model{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
+  VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
   VkPhysicalDeviceCooperativeMatrixFeaturesNV coop_nv{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop_khr{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
@@ -94,6 +96,7 @@ Queried query(const PhysicalDevice& device) {
     chain(features, q.size_features);
   }
   if (offers(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME)) chain(features, q.memory_model);
+  if (device.has_extension(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) chain(features, q.executables);
   if (device.has_extension(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain(features, q.coop_nv);
   if (device.has_extension(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain(features, q.coop_khr);
   if (device.has_extension(VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME)) chain(features, q.bfloat16);
@@ -255,7 +258,7 @@ PhysicalDevice describe(const Instance& instance, VkPhysicalDevice handle) {
   info.api_version = version_text(basic.apiVersion);
   info.profile.device_class = device_class(basic.deviceType);
   if (basic.apiVersion < VK_API_VERSION_1_1) {
-    info.usable = false;
+    info.usable = info.compiles = false;
     info.why_not = fmt::format("its driver speaks Vulkan {}, fabula needs 1.1", info.api_version);
     return device;
   }
@@ -266,18 +269,25 @@ PhysicalDevice describe(const Instance& instance, VkPhysicalDevice handle) {
                                                : fmt::format("version {:#x}", basic.driverVersion);
   info.device_uuid = uuid_text(q.id.deviceUUID);
   info.driver_uuid = uuid_text(q.id.driverUUID);
-  device.quirks = quirks_of(q.driver.driverID, info.profile.device_class == DeviceClass::kSoftware);
+  device.quirks = quirks_of({.driver_id = q.driver.driverID,
+                             .driver_version = basic.driverVersion,
+                             .software = info.profile.device_class == DeviceClass::kSoftware,
+                             .subgroup_sizes_vary = q.size_control.minSubgroupSize != q.size_control.maxSubgroupSize});
   device.timestamp_period = q.properties.limits.timestampPeriod;
   info.profile.limits = read_limits(q);
   info.profile.features = read_features(instance, device, q);
   read_memory(device);
+  info.statistics = q.executables.pipelineExecutableInfo != VK_FALSE;
   if (!queue) {
-    info.usable = false;
+    info.usable = info.compiles = false;
     info.why_not = "it has no compute queue";
   } else if (const std::uint32_t has = info.profile.limits.max_storage_buffers, needed = Limits{}.max_storage_buffers;
              has < needed) {  // the one limit for which the baseline takes more than the specification promises
-    info.usable = false;
+    info.usable = info.compiles = false;
     info.why_not = fmt::format("a kernel may bind {} storage buffers, fabula's take {}", has, needed);
+  } else if (device.memory.memoryTypeCount == 0) {  // a driver that imitates a GPU that is not there
+    info.usable = false;
+    info.why_not = "it has no memory; kernels can be compiled for it (fabula check --compile), and none can run";
   }
   return device;
 }

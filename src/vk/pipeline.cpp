@@ -1,6 +1,7 @@
 #include "vk/pipeline.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "base/fail.hpp"
@@ -8,6 +9,7 @@
 #include "vk/device_impl.hpp"
 #include "vk/result.hpp"
 #include "vk/shader_table.hpp"
+#include "vk/slow_compiles.hpp"
 #include "vk/spirv_words.hpp"
 
 namespace fabula::vk {
@@ -110,14 +112,15 @@ ShaderModuleHandle make_module(DeviceRef device, const ShaderInfo& shader, const
 }  // namespace
 
 PipelineStore::PipelineStore(Device::Impl& device, const std::string& cache_dir)
-    : device_(device), cache_(device.ref(), device.physical, cache_dir) {}
+    : device_(device), cache_(device.ref(), device.physical, cache_dir), notes_(cache_.notes_path()) {}
 
 PipelineStore::~PipelineStore() {
-  cache_.save();
+  save_cache();
 }
 
 void PipelineStore::save_cache() {
   cache_.save();
+  notes_.save();
 }
 
 const ShaderInfo& PipelineStore::shader(const std::string& name) {
@@ -149,8 +152,11 @@ void PipelineStore::prepare(std::span<const KernelKey> keys) {
   for (const KernelKey& key : keys)
     if (!pipelines_.contains(key) && seen.insert(key).second) missing.push_back({&key, &shader(key.shader), {}});
   if (missing.empty()) return;
-  parallel_for(0, missing.size(),
-               [&](std::size_t, std::size_t i) { missing[i].made = create(*missing[i].key, *missing[i].shader); });
+  SlowCompiles slow;
+  parallel_for(0, missing.size(), [&](std::size_t, std::size_t i) {
+    const SlowCompiles::One one(slow, missing[i].key->shader);
+    missing[i].made = create(*missing[i].key, *missing[i].shader, {.cache = cache_.get()});
+  });
   cache_.note_change();
   for (Missing& entry : missing) {
     device_.name_object(VK_OBJECT_TYPE_PIPELINE, reinterpret_cast<std::uint64_t>(entry.made->pipeline.get()),
@@ -198,7 +204,20 @@ void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader,
          limits.max_workgroup_subgroups == 0 ? "any number" : std::to_string(limits.max_workgroup_subgroups));
 }
 
-std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key, const ShaderInfo& info) const {
+CompiledKernel PipelineStore::compile(const KernelKey& key) {
+  const ShaderInfo& info = shader(key.shader);
+  const bool capture = device_.statistics && device_.physical.quirks.tells(key.shader);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::unique_ptr<Pipeline> made = create(key, info, {.capture = capture});
+  CompiledKernel compiled;
+  compiled.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  notes_.note_compiled(key);
+  if (capture) compiled.statistics = read_statistics(device_.ref(), made->pipeline.get());
+  return compiled;
+}
+
+std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key, const ShaderInfo& info,
+                                                const Making& making) const {
   auto made = std::make_unique<Pipeline>();
   made->key = key;
   made->shader = &info;
@@ -230,8 +249,10 @@ std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key, const Shad
     create.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }
   create.layout = made->layout.get();
+  if (making.capture) create.flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  check(device.table->vkCreateComputePipelines(device.device, cache_.get(), 1, &create, nullptr, &pipeline),
+  const KernelNotes::Compiling marker(notes_, key);
+  check(device.table->vkCreateComputePipelines(device.device, making.cache, 1, &create, nullptr, &pipeline),
         fmt::format("compiling shader \"{}\"", key.shader));
   made->pipeline = PipelineHandle(device, pipeline);
   return made;

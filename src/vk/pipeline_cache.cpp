@@ -33,8 +33,10 @@ std::filesystem::path cache_folder(const std::string& directory) {
   return {};
 }
 
+constexpr std::string_view kStem = "pipelines";
+
 std::string file_name(const PhysicalDevice& device) {
-  return fmt::format("pipelines-{}-{:04x}-{:04x}-{}-{}-{:08x}.bin", FABULA_VERSION, device.vendor_id, device.device_id,
+  return fmt::format("{}-{}-{:04x}-{:04x}-{}-{}-{:08x}.bin", kStem, FABULA_VERSION, device.vendor_id, device.device_id,
                      device.info.device_uuid, device.info.driver_uuid, device.driver_version);
 }
 
@@ -103,6 +105,13 @@ PipelineCache::PipelineCache(DeviceRef device, const PhysicalDevice& physical, c
   }
   check(result, "creating a pipeline cache");
   cache_ = PipelineCacheHandle(device, cache);
+}
+
+std::filesystem::path PipelineCache::notes_path() const {
+  if (path_.empty()) return {};
+  std::string name = path_.stem().string();
+  name.replace(0, kStem.size(), "kernels");
+  return path_.parent_path() / (name + ".txt");
 }
 
 void PipelineCache::save() {

@@ -20,6 +20,8 @@ class PipelineCache {
   VkPipelineCache get() const { return cache_.get(); }
   bool loaded() const { return loaded_; }                      ///< a good file was found
   const std::filesystem::path& path() const { return path_; }  ///< empty: not kept on disk
+  /// A file beside it of the same driver, for what is known of kernels; empty: not kept on disk.
+  std::filesystem::path notes_path() const;
   void note_change() { changed_ = true; }
   /// Writes the file when pipelines were added. A cache that cannot be written costs time, not results: problems are
   /// logged.

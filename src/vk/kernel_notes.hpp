@@ -1,0 +1,48 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "vk/kernel_key.hpp"
+
+namespace fabula::vk {
+
+/// What is known of a driver's compiler, in a file beside its pipeline cache, whose name says of which driver: another
+/// one is asked anew, and so is this one about a shader whose code has changed. And a marker, a file of its own, for
+/// every kernel that is being compiled: what a process that is gone has left behind names the kernel that took it down.
+class KernelNotes {
+ public:
+  /// Reads the file and takes what is left of other processes for crashes, saying so; an empty path keeps nothing. A
+  /// file that cannot be read or written costs what it would have said, no more.
+  explicit KernelNotes(std::filesystem::path path);
+
+  const KernelFaults& faults() const { return faults_; }
+  /// Notes that a kernel was compiled: `fault` as in KernelFaults. save() writes what was noted.
+  void note(const KernelKey& key, std::uint64_t fault);
+  /// A kernel that was compiled this time crashes no longer.
+  void note_compiled(const KernelKey& key);
+  void save();
+
+  /// The marker of one kernel while it is being compiled, by any thread. A signal that ends the program removes it.
+  class Compiling {
+   public:
+    Compiling(const KernelNotes& notes, const KernelKey& key);
+    ~Compiling();
+    Compiling(const Compiling&) = delete;
+    Compiling& operator=(const Compiling&) = delete;
+
+   private:
+    struct Marker;
+    std::unique_ptr<Marker> marker_;
+  };
+
+ private:
+  void read();
+  void take_markers();
+
+  std::filesystem::path path_;
+  KernelFaults faults_;
+  bool changed_ = false;
+};
+
+}  // namespace fabula::vk

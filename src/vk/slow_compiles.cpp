@@ -1,0 +1,42 @@
+#include "vk/slow_compiles.hpp"
+
+#include "base/log.hpp"
+
+namespace fabula::vk {
+namespace {
+constexpr std::chrono::seconds kPatience{5};
+}
+
+SlowCompiles::SlowCompiles() : watcher_([this](const std::stop_token& stop) { watch(stop); }) {}
+
+SlowCompiles::~SlowCompiles() {
+  watcher_.request_stop();
+  watcher_.join();
+  if (said_) log_progress({});
+}
+
+SlowCompiles::One::One(SlowCompiles& of, const std::string& shader) : of_(of) {
+  const std::lock_guard lock(of_.mutex_);
+  entry_ = of_.under_way_.insert(of_.under_way_.end(), {shader, Clock::now()});
+}
+
+SlowCompiles::One::~One() {
+  const std::lock_guard lock(of_.mutex_);
+  of_.under_way_.erase(entry_);
+}
+
+void SlowCompiles::watch(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  std::chrono::seconds patience = kPatience;
+  while (!wake_.wait_for(lock, stop, std::chrono::seconds(1), [] { return false; }) && !stop.stop_requested()) {
+    if (under_way_.empty()) continue;
+    const auto& [shader, since] = under_way_.front();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - since);
+    if (seconds < (progress_redraws() ? kPatience : patience)) continue;
+    log_progress(fmt::format("the driver has been compiling {} for {} s", shader, seconds.count()));
+    said_ = true;
+    patience = 2 * seconds;  // a log gets a line now and then
+  }
+}
+
+}  // namespace fabula::vk
