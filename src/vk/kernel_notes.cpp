@@ -94,7 +94,7 @@ void KernelNotes::read() {
 
 void KernelNotes::take_markers() {
   std::error_code code;
-  if (!std::filesystem::exists(path_.parent_path(), code)) return;
+  if (!std::filesystem::is_directory(path_.parent_path(), code)) return;
   const std::string stem = marker_stem(path_);
   std::vector<std::filesystem::path> left;
   for (const auto& entry : std::filesystem::directory_iterator(path_.parent_path()))

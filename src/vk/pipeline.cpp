@@ -196,12 +196,15 @@ void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader,
   const std::uint32_t subgroup = key.subgroup_size;
   ensure(size[0] % subgroup == 0, "shader \"{}\" asks for full subgroups of {} in workgroups {} wide", name, subgroup,
          size[0]);
+  const auto sizes = [&] {
+    if (!features.full_subgroups) return std::string("cannot require full subgroups");
+    return fmt::format(
+        "has sizes from {} to {} and takes {} a workgroup", features.min_subgroup_size, features.max_subgroup_size,
+        limits.max_workgroup_subgroups == 0 ? "any number" : std::to_string(limits.max_workgroup_subgroups));
+  };
   ensure(promised_subgroup_size(device_.profile(), subgroup, static_cast<std::uint32_t>(invocations)) == subgroup,
-         "shader \"{}\" asks for subgroups of {} in workgroups of {}; the device {} sizes from {} to {} and takes {} a "
-         "workgroup",
-         name, subgroup, invocations, features.subgroup_size_control ? "can be asked for" : "has",
-         features.min_subgroup_size, features.max_subgroup_size,
-         limits.max_workgroup_subgroups == 0 ? "any number" : std::to_string(limits.max_workgroup_subgroups));
+         "shader \"{}\" asks for subgroups of {} in workgroups of {}; the device {}", name, subgroup, invocations,
+         sizes());
 }
 
 CompiledKernel PipelineStore::compile(const KernelKey& key) {

@@ -141,5 +141,51 @@ TEST_F(LimitsFile, BadOnesAreRefused) {
                [&] { apply_limits(profile, "no-such-profile"); });
 }
 
+TEST_F(LimitsFile, NarrowsSubgroupSizes) {
+  DeviceProfile profile = big_device();
+  apply(profile, R"({"subgroup_sizes": [16, 128], "max_workgroup_subgroups": 56})");
+  EXPECT_EQ(profile.features.min_subgroup_size, 16u);
+  EXPECT_EQ(profile.features.max_subgroup_size, 64u) << "the device has no 128";
+  EXPECT_EQ(profile.limits.max_workgroup_subgroups, 56u);
+  apply(profile, R"({"max_workgroup_subgroups": 100})");
+  EXPECT_EQ(profile.limits.max_workgroup_subgroups, 56u) << "never raised";
+  EXPECT_TRUE(profile.features.full_subgroups);
+  apply(profile, R"({"subgroup_sizes": [128, 128]})");
+  EXPECT_FALSE(profile.features.full_subgroups || profile.features.subgroup_size_control) << "nothing is left";
+  EXPECT_EQ(promised_subgroup_size(profile, 1, 128), 0u);
+  for (const char* bad : {"8", "[8]", "[8, 4]", "[0, 8]", "[8, \"16\"]"})
+    expect_error(ErrorCode::kInvalidArgument, {"subgroup_sizes"},
+                 [&] { apply(profile, std::string(R"({"subgroup_sizes": )") + bad + "}"); });
+}
+
+TEST_F(LimitsFile, SaysWhichClassOfDeviceIsStoodInFor) {
+  DeviceProfile profile = big_device();
+  apply(profile, R"({"device_class": "integrated"})");
+  EXPECT_EQ(profile.device_class, DeviceClass::kIntegrated);
+  for (const char* bad : {"\"phone\"", "3"})
+    expect_error(ErrorCode::kInvalidArgument, {"device_class", "discrete, integrated"},
+                 [&] { apply(profile, std::string(R"({"device_class": )") + bad + "}"); });
+}
+
+TEST(Subgroups, TheSmallestThatWillDoIsPromised) {
+  DeviceProfile profile = big_device();  // sizes of 8 to 64
+  EXPECT_EQ(promised_subgroup_size(profile, 4, 128), 8u);
+  EXPECT_EQ(promised_subgroup_size(profile, 16, 128), 16u);
+  EXPECT_EQ(promised_subgroup_size(profile, 17, 128), 32u);
+  EXPECT_EQ(promised_subgroup_size(profile, 128, 128), 0u);
+  EXPECT_EQ(promised_subgroup_size(profile, 8, 24), 8u);
+  EXPECT_EQ(promised_subgroup_size(profile, 16, 24), 0u) << "no full subgroups of 16 in 24";
+  profile.limits.max_workgroup_subgroups = 8;
+  EXPECT_EQ(promised_subgroup_size(profile, 8, 128), 16u) << "of 8 there would be 16";
+  profile.limits.max_workgroup_subgroups = 0;
+  profile.features.subgroup_size_control = false;
+  EXPECT_EQ(promised_subgroup_size(profile, 8, 128), 0u) << "which of the sizes it is cannot be told";
+  profile.features.min_subgroup_size = 64;
+  EXPECT_EQ(promised_subgroup_size(profile, 8, 128), 64u) << "the only one there is";
+  EXPECT_EQ(promised_subgroup_size(profile, 8, 32), 0u);
+  profile.features.full_subgroups = false;
+  EXPECT_EQ(promised_subgroup_size(profile, 8, 128), 0u);
+}
+
 }  // namespace
 }  // namespace fabula::vk

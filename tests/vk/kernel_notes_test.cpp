@@ -1,0 +1,193 @@
+// What is remembered of a driver's compiler: kernels that spill, and those that took a process down.
+#include "vk/kernel_notes.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "log_capture.hpp"
+#include "vk/device_impl.hpp"
+#include "vk/open_device.hpp"
+
+namespace fabula::vk {
+namespace {
+
+const KernelKey kCopy{"test_copy", {64, 1}, 0, {}};
+const KernelKey kAdd{"test_add", {128}, 32, {1, 0, 1}};
+
+class KernelNotesTest : public testing::Test {
+ protected:
+  std::string path() const { return (dir_ / "kernels.txt").string(); }
+  std::string text_of_file() const {
+    std::ifstream file(path());
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(dir_ / name) << text; }
+  std::vector<std::string> markers() const {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path()))
+      if (entry.path().filename().string().find("compiling") != std::string::npos)
+        found.push_back(entry.path().filename().string());
+    return found;
+  }
+  test::TempDir dir_;
+};
+
+TEST_F(KernelNotesTest, KeysHaveTexts) {
+  EXPECT_EQ(to_string(kCopy), "test_copy(64, 1)");
+  EXPECT_EQ(to_string(kAdd), "test_add(128) types 1 0 1, subgroups of 32");
+}
+
+TEST_F(KernelNotesTest, WhatIsNotedIsThereAtTheNextStart) {
+  KernelNotes notes(path());
+  EXPECT_TRUE(notes.faults().empty());
+  notes.note(kCopy, 0);
+  notes.note(kAdd, 33);
+  notes.save();
+  EXPECT_EQ(KernelNotes(path()).faults(), (KernelFaults{{"test_copy(64, 1)", 0}, {to_string(kAdd), 33}}));
+}
+
+TEST_F(KernelNotesTest, AnotherShaderOrADamagedLineSaysNothing) {
+  KernelNotes(path()).note(kCopy, 1);
+  KernelNotes notes(path());
+  notes.note(kCopy, 1);
+  notes.save();
+  const std::string good = text_of_file();
+  ASSERT_GT(good.size(), 20u);
+  std::string other_code = good;
+  other_code[0] = other_code[0] == '0' ? '1' : '0';
+  for (const std::string& text :
+       {other_code, std::string("nonsense\n"), good.substr(0, good.size() - 1), std::string("zz 1 test_copy(64, 1)\n"),
+        std::string("0123456789abcdef 1 no_such_shader(1)\n"), good.substr(0, 16) + "\n", std::string("\n\n")}) {
+    write("kernels.txt", text);
+    EXPECT_TRUE(KernelNotes(path()).faults().empty()) << text;
+  }
+  write("kernels.txt", "nonsense\n" + good);
+  EXPECT_EQ(KernelNotes(path()).faults().size(), 1u) << "what is good holds";
+}
+
+TEST_F(KernelNotesTest, AMarkerIsThereWhileAKernelIsCompiled) {
+  const KernelNotes notes(path());
+  {
+    const KernelNotes::Compiling one(notes, kCopy), two(notes, kAdd);
+    EXPECT_EQ(markers().size(), 2u);
+    EXPECT_TRUE(KernelNotes(path()).faults().empty()) << "a process that lives has not crashed";
+    EXPECT_EQ(markers().size(), 2u);
+  }
+  EXPECT_TRUE(markers().empty());
+}
+
+TEST_F(KernelNotesTest, AProcessThatIsGoneNamesItsKernel) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const KernelNotes notes(path());
+    const KernelNotes::Compiling crashing(notes, kAdd);
+    _exit(0);  // as a driver ends a process: nothing is tidied up
+  }
+  ASSERT_GT(child, 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(markers().size(), 1u);
+  const test::LogCapture log;
+  KernelNotes notes(path());
+  EXPECT_EQ(notes.faults(), (KernelFaults{{to_string(kAdd), kCrashes}}));
+  EXPECT_NE(log.text().find("an earlier start ended while the driver compiled test_add(128)"), std::string::npos);
+  EXPECT_NE(log.text().find(path()), std::string::npos);
+  EXPECT_TRUE(markers().empty());
+  EXPECT_EQ(KernelNotes(path()).faults().size(), 1u) << "it is remembered";
+  notes.note_compiled(kAdd);
+  notes.save();
+  EXPECT_TRUE(KernelNotes(path()).faults().empty()) << "it compiles by now";
+}
+
+TEST_F(KernelNotesTest, AFolderThatCannotBeWrittenCostsNoRun) {
+  write("file", "");
+  KernelNotes notes(dir_ / "file" / "kernels.txt");
+  const KernelNotes::Compiling marker(notes, kCopy);
+  notes.note(kCopy, 1);
+  const test::LogCapture log;
+  notes.save();
+  EXPECT_NE(log.text().find("was not saved"), std::string::npos);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL crash(VkDevice, VkPipelineCache, std::uint32_t, const VkComputePipelineCreateInfo*,
+                                     const VkAllocationCallbacks*, VkPipeline*) {
+  std::_Exit(77);
+}
+
+// A driver that crashes in its compiler, as a whole: the device that is opened next knows of it.
+TEST(KernelNotesDevice, TheNextStartKnowsWhatCrashed) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  // The child runs this test from its beginning: the folder must be the same one.
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "fabula_kernel_notes_test";
+  DeviceOptions options = base_options();
+  options.cache_dir = folder.string();
+  EXPECT_EXIT(
+      {
+        const auto device = Device::open(options);
+        device->impl().table.vkCreateComputePipelines = crash;
+        device->pipeline(kCopy);
+      },
+      testing::ExitedWithCode(77), "");
+  {
+    const test::LogCapture log;
+    const auto device = Device::open(options);
+    EXPECT_EQ(device->profile().faults, (KernelFaults{{to_string(kCopy), kCrashes}})) << log.text();
+    EXPECT_GE(device->compile(kCopy).seconds, 0.0);
+    device->save_pipeline_cache();
+  }
+  EXPECT_TRUE(Device::open(options)->profile().faults.empty()) << "compile() tried it again";
+  std::filesystem::remove_all(folder);
+}
+
+TEST(KernelNotesDevice, StatisticsAreThereWhereTheDriverTells) {
+  DeviceOptions options = base_options();
+  options.statistics = options.only_compile = true;
+  const auto device = Device::open(options);
+  EXPECT_EQ(device->tells_statistics(), device->info().statistics);
+  const CompiledKernel compiled = device->compile(kCopy);
+  EXPECT_EQ(compiled.statistics.has_value(), device->tells_statistics());
+  if (compiled.statistics) {
+    EXPECT_FALSE(compiled.statistics->all.empty());
+  }
+}
+
+TEST(PipelineStatistics, AreFoundUnderEveryDriversNames) {
+  const PipelineStatistics radv = common_statistics({{"SGPRs", 40},
+                                                     {"VGPRs", 128},
+                                                     {"Spilled SGPRs", 0},
+                                                     {"Spilled VGPRs", 33},
+                                                     {"LDS size", 8704},
+                                                     {"Scratch size", 1024},
+                                                     {"Subgroups per SIMD", 2}},
+                                                    64);
+  EXPECT_EQ(radv.registers, 128u);
+  EXPECT_EQ(radv.spills, 33u);
+  EXPECT_EQ(radv.shared_memory, 8704u);
+  EXPECT_EQ(radv.scratch, 1024u);
+  EXPECT_EQ(radv.waves, 2u);
+  EXPECT_EQ(radv.subgroup_size, 64u);
+  EXPECT_TRUE(radv.is_spilled());
+  const PipelineStatistics anv = common_statistics({{"Spill Count", 0}, {"Scratch Memory Size", 0}}, 8);
+  EXPECT_EQ(anv.spills, 0u);
+  EXPECT_FALSE(anv.registers || anv.waves) << "not told";
+  EXPECT_FALSE(anv.is_spilled());
+  const PipelineStatistics turnip = common_statistics({{"Registers used", 24}, {"STP Count", 2}}, 64);
+  EXPECT_EQ(turnip.registers, 96u) << "counted in vec4s";
+  EXPECT_TRUE(turnip.is_spilled());
+}
+
+TEST(PipelineStatistics, OfSeveralWidthsTheWorstCounts) {
+  const std::vector<PipelineStatistics> widths{common_statistics({{"VGPRs", 64}, {"Subgroups per SIMD", 4}}, 8),
+                                               common_statistics({{"VGPRs", 96}, {"Subgroups per SIMD", 2}}, 16)};
+  const PipelineStatistics worst = worst_of(widths);
+  EXPECT_EQ(worst.registers, 96u);
+  EXPECT_EQ(worst.waves, 2u);
+  EXPECT_EQ(worst.subgroup_size, 16u);
+  EXPECT_EQ(worst.all.size(), 4u);
+  EXPECT_FALSE(worst_of({}).spills.has_value());
+}
+
+}  // namespace
+}  // namespace fabula::vk
