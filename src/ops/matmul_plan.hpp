@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ops/registers.hpp"
 #include "ops/texel.hpp"
 #include "vk/shader_table.hpp"
 
@@ -30,7 +31,7 @@ MatmulSize matmul_size(const Call& call) {
 }
 
 constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile256 = "tile256", kMatmulTile128 = "tile128",
-                           kMatmulTile64 = "tile64";
+                           kMatmulTile64 = "tile64", kMatmulLean64 = "lean64";
 // Cooperative matrices: through the KHR extension, of fp16 or bf16 operands, a subgroup computing 64 x 32 sums or,
 // wide, 64 x 64; through the NV extension, of fp16; or emulated to check the kernel where there is neither.
 constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopKhrWide = "coop_khr_wide",
@@ -160,22 +161,27 @@ inline bool matmul_coop_pays(const MatmulSize& size) {
 }
 
 /// Kernels that can run a product of this size, best first: of 16-bit operands, cooperative matrices where they fill a
-/// tile; shuffles on a software driver; on a discrete GPU the largest tile that pays; else the small one. The emulated
-/// cooperative matrices are offered last, to software drivers alone: what is checked there is the same kernel.
+/// tile; shuffles on a software driver; on a discrete GPU the largest tile that pays; where registers are scarce the one
+/// of fewest sums an invocation; else the small one. Tiles that take hundreds of registers are offered on discrete and
+/// software devices alone: others spill them, and their compilers take a minute for one. The emulated cooperative
+/// matrices are offered last, to software drivers alone: what is checked there is the same kernel.
 inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shuffle_fits,
                                                 const vk::DeviceProfile& profile,
                                                 graph::DType operands = graph::DType::kF32) {
+  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
+  const bool large = software || profile.device_class == vk::DeviceClass::kDiscrete;
   std::vector<std::string> names{std::string(kMatmulTile64)};
-  if (matmul_tile128_fits(profile))
+  if (matmul_tile128_fits(profile) && (large || size.layout == MatmulLayout::kNN))
     names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
-  if (matmul_tile256_fits(size, profile))
+  if (matmul_tile256_fits(size, profile) && large)
     names.insert(matmul_tile256_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile256));
-  if (profile.device_class == vk::DeviceClass::kSoftware && shuffle_fits)
+  if (has_few_registers(profile)) names.insert(names.begin(), std::string(kMatmulLean64));
+  if (software && shuffle_fits)
     names.insert(names.begin(), std::string(kMatmulShuffle));
   if (!graph::is_half(operands)) return names;
   const std::vector<std::string> coop = matmul_coop_variants(size, profile, operands);
   names.insert(matmul_coop_pays(size) ? names.begin() : names.end(), coop.begin(), coop.end());
-  if (profile.device_class == vk::DeviceClass::kSoftware) names.emplace_back(kMatmulCoopEmulated);
+  if (software) names.emplace_back(kMatmulCoopEmulated);
   return names;
 }
 
