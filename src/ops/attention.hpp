@@ -57,11 +57,29 @@ struct AttentionKernel {
   std::int64_t rows_a_group = 0;
 };
 
+/// Whether kernels may be as large as measured on discrete GPUs allows; software drivers have memory in plenty. The
+/// others' register files and shared memory are small: Intel's 8 lanes have 128 words each, Adreno 32 KiB.
+inline bool has_room(const vk::DeviceProfile& profile) {
+  return profile.device_class == vk::DeviceClass::kDiscrete || profile.device_class == vk::DeviceClass::kSoftware;
+}
+
+/// Bytes of shared memory that a workgroup may take. Where a core has little besides, two workgroups are to share it:
+/// one loads its block while the other computes.
+inline std::uint64_t shared_memory(const vk::DeviceProfile& profile) {
+  return profile.limits.max_shared_memory / (has_room(profile) ? 1 : 2);
+}
+
+/// The subgroup size with which workgroups of `local` are launched that shuffle among `lanes`; 0: the device cannot
+/// promise one.
+inline std::uint32_t shuffling_size(const vk::DeviceProfile& profile, std::uint32_t lanes, std::uint32_t local) {
+  return profile.features.subgroup_shuffle ? vk::promised_subgroup_size(profile, lanes, local) : 0;
+}
+
 enum class AttentionPass { kForward, kBackwardQuery, kBackwardKey };
 
 /// "baseline" runs everywhere; "split" spreads a row over lanes of a subgroup (GPUs); "block" computes rectangles of
-/// scores from shared memory (discrete GPUs); "coop" does so on cooperative matrices (fp16 values); "texel" reads by
-/// texel fetch (software drivers).
+/// scores from shared memory (GPUs with enough of it); "coop" does so on cooperative matrices (fp16 values); "texel"
+/// reads by texel fetch (software drivers).
 std::vector<std::string> attention_variants(const graph::NodeView& node, const vk::DeviceProfile& profile,
                                             bool backward);
 AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, const AttentionShape& shape,
