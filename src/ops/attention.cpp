@@ -102,17 +102,13 @@ TileSize large_tile(AttentionPass pass, bool split, std::int64_t head_size, bool
 }
 
 TileSize tile_size(AttentionPass pass, bool split, std::int64_t head_size, const vk::DeviceProfile& profile) {
-  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
-  // A large GPU's driver without subgroups: what is known of its registers was measured with "split" for long heads.
-  const bool can_split = shuffling_size(profile, kSplitLanes, kTileLocal) > 0;
-  const bool large = software || (profile.device_class == vk::DeviceClass::kDiscrete && can_split);
-  if (large) return large_tile(pass, split, head_size, software);
-  return small_tile(pass, split, head_size);
+  if (!has_many_registers(profile)) return small_tile(pass, split, head_size);
+  return large_tile(pass, split, head_size, profile.device_class == vk::DeviceClass::kSoftware);
 }
 
-/// Whether the rows of some kernel of the pass are to be shared among invocations.
+/// Whether "split" has more than one invocation a row where it matters, and so is another kernel than "baseline".
 bool shares_rows(const AttentionShape& shape, const vk::DeviceProfile& profile, bool backward) {
-  if (has_room(profile)) return shape.head_size > 32;
+  if (has_many_registers(profile)) return shape.head_size > 32;
   const AttentionPass pass = backward ? AttentionPass::kBackwardKey : AttentionPass::kForward;
   return tile_size(pass, true, shape.head_size, profile).lanes > 1;
 }
@@ -213,7 +209,11 @@ std::vector<std::string> attention_variants(const NodeView& node, const vk::Devi
   std::vector<std::string> variants;
   if (texel_fits(shape, profile) && !is_half(dtype)) variants.emplace_back("texel");
   const bool coop = attention_coop_fits(shape, dtype, profile, backward);
-  if (coop && !software) variants.emplace_back("coop");
+  // A subgroup keeps keys, values and both sums in fragments: with long heads all 256 registers of those GPUs on which
+  // subgroups of 32 are one size of several. Their compiler spills; NVIDIA's does not.
+  const bool coop_first =
+      !backward || shape.head_size <= 64 || profile.features.min_subgroup_size == profile.features.max_subgroup_size;
+  if (coop && !software && coop_first) variants.emplace_back("coop");
   const bool block = !software && attention_block_fits(shape, profile, backward);
   // An invocation of a block with fewer scores reads as much shared memory for each as one of "split".
   constexpr std::uint32_t kWorthwhile = 4;
@@ -221,6 +221,7 @@ std::vector<std::string> attention_variants(const NodeView& node, const vk::Devi
   if (block_first) variants.emplace_back("block");
   if (can_split && !software && shares_rows(shape, profile, backward)) variants.emplace_back("split");
   if (block && !block_first) variants.emplace_back("block");
+  if (coop && !software && !coop_first) variants.emplace_back("coop");
   variants.emplace_back("baseline");
   if (can_split && software && shape.head_size <= 32) variants.emplace_back("split");
   if (software && attention_block_fits(shape, profile, backward)) variants.emplace_back("block");

@@ -57,16 +57,22 @@ struct AttentionKernel {
   std::int64_t rows_a_group = 0;
 };
 
-/// Whether kernels may be as large as measured on discrete GPUs allows; software drivers have memory in plenty. The
-/// others' register files and shared memory are small: Intel's 8 lanes have 128 words each, Adreno 32 KiB.
-inline bool has_room(const vk::DeviceProfile& profile) {
-  return profile.device_class == vk::DeviceClass::kDiscrete || profile.device_class == vk::DeviceClass::kSoftware;
+/// Whether an invocation may keep as many words in registers as was measured to be best, on discrete GPUs with
+/// subgroups of 32; software drivers have memory in plenty. Others' registers are fewer: Intel's 8 lanes have 128 words
+/// each, and of AMD's 64 lanes, where there are no 32, a core runs one subgroup beyond 128. Where no subgroup can be
+/// promised nothing is known.
+inline bool has_many_registers(const vk::DeviceProfile& profile) {
+  if (profile.device_class == vk::DeviceClass::kSoftware) return true;
+  return profile.device_class == vk::DeviceClass::kDiscrete && profile.features.subgroup_shuffle &&
+         vk::promised_subgroup_size(profile, 1, 128) == 32;
 }
 
-/// Bytes of shared memory that a workgroup may take. Where a core has little besides, two workgroups are to share it:
-/// one loads its block while the other computes.
+/// Bytes of shared memory that a workgroup may take. Outside discrete GPUs a core has little: two workgroups are to
+/// share it, so that one computes while the other loads its block.
 inline std::uint64_t shared_memory(const vk::DeviceProfile& profile) {
-  return profile.limits.max_shared_memory / (has_room(profile) ? 1 : 2);
+  const vk::DeviceClass of = profile.device_class;
+  const bool whole = of == vk::DeviceClass::kDiscrete || of == vk::DeviceClass::kSoftware;
+  return profile.limits.max_shared_memory / (whole ? 1 : 2);
 }
 
 /// The subgroup size with which workgroups of `local` are launched that shuffle among `lanes`; 0: the device cannot

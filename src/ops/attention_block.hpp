@@ -85,7 +85,7 @@ inline constexpr std::array<BlockSize, 7> kSmallForward{{{64, 32, 128, 8, 4, 0},
                                                          {16, 16, 64, 8, 4, 0},
                                                          {16, 16, 128, 4, 4, 0},
                                                          {16, 16, 64, 4, 4, 0}}};
-inline constexpr std::array<BlockSize, 5> kSmallBackward{{{32, 32, 128, 8, 2, 4},
+inline constexpr std::array<BlockSize, 5> kSmallBackward{{{32, 32, 128, 8, 2, 2},
                                                           {16, 32, 128, 8, 2, 4},
                                                           {16, 16, 64, 8, 2, 4},
                                                           {8, 16, 64, 8, 2, 4},
@@ -129,7 +129,7 @@ inline AttentionBlock attention_block(std::int64_t head_size, bool backward, con
     }
     return AttentionBlock{};
   };
-  if (has_room(profile)) return backward ? first_of(kBackward) : first_of(kForward);
+  if (has_many_registers(profile)) return backward ? first_of(kBackward) : first_of(kForward);
   return backward ? first_of(kSmallBackward) : first_of(kSmallForward);
 }
 
