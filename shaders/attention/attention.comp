@@ -7,6 +7,7 @@
 #include "grid.glsl"
 #include "values.glsl"
 #include "attention.glsl"
+#define DOTS 1
 #include "attention_tile.glsl"
 READ_VALUES(0, Q, q_words)
 READ_VALUES(1, K, k_words)
@@ -45,8 +46,9 @@ void main() {
       v_tile[x] = read_v(row * v_ld + v_column + head_word, x % HEAD4);
     }
     barrier();
-    uint tile_end = min(t0 + TILE, end);
-    for (uint j0 = t0 + (max(begin, t0) - t0) / STEP * STEP; j0 < tile_end; j0 += STEP) {
+    uint tile_begin = kTogether ? t0 : t0 + (max(begin, t0) - t0) / STEP * STEP;
+    uint tile_end = min(t0 + TILE, kTogether ? group_end : end);
+    for (uint j0 = tile_begin; j0 < tile_end; j0 += STEP) {
       uint tile_word = (j0 - t0) * HEAD4 + part;
       float p[STEP];
       [[unroll]] for (uint x = 0; x < STEP; ++x) p[x] = 0;
@@ -56,7 +58,9 @@ void main() {
           [[unroll]] for (uint c = 0; c < 4; ++c) p[j] += q[e][c] * k[c];
         }
       }
-      [[unroll]] for (uint x = 0; x < STEP; ++x) p[x] = sum_of_parts(p[x]);
+      [[unroll]] for (uint x = 0; x < STEP; ++x) share_part(x, p[x]);
+      meet();
+      [[unroll]] for (uint x = 0; x < STEP; ++x) p[x] = sum_of_parts(x, p[x]);
       if (j0 + STEP > position + 1 || j0 + window < position + 1) {
         [[unroll]] for (uint j = 0; j < STEP; ++j) {
           int back = int(position) - int(j0 + j);  // how far behind its query the key stands

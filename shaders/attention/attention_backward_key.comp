@@ -7,6 +7,7 @@
 #include "grid.glsl"
 #include "values.glsl"
 #include "attention.glsl"
+#define DOTS 2
 #include "attention_tile.glsl"
 READ_VALUES(0, Q, q_words)
 READ_VALUES(1, K, k_words)
@@ -51,8 +52,9 @@ void main() {
       stats_tile[x] = stats[(sequence_row + min(t0 + x, positions - 1)) * stats_ld / 2 + at.head];
     }
     barrier();
-    uint tile_end = min(t0 + TILE, end);
-    for (uint i0 = t0 + (max(position, t0) - t0) / STEP * STEP; i0 < tile_end; i0 += STEP) {
+    uint tile_begin = kTogether ? t0 : t0 + (max(position, t0) - t0) / STEP * STEP;
+    uint tile_end = min(t0 + TILE, kTogether ? group_end : end);
+    for (uint i0 = tile_begin; i0 < tile_end; i0 += STEP) {
       uint tile_word = (i0 - t0) * HEAD4 + part;
       float p[STEP], d_s[STEP];
       [[unroll]] for (uint x = 0; x < STEP; ++x) p[x] = d_s[x] = 0;
@@ -66,12 +68,17 @@ void main() {
         }
       }
       [[unroll]] for (uint i = 0; i < STEP; ++i) {
+        share_part(2 * i, p[i]);
+        share_part(2 * i + 1, d_s[i]);
+      }
+      meet();
+      [[unroll]] for (uint i = 0; i < STEP; ++i) {
         vec2 level_delta = stats_tile[i0 - t0 + i];
         int back = int(i0 + i) - int(position);
         bool seen = back >= 0 && back < int(window) && i0 + i < positions;
-        float p_i = exp2(sum_of_parts(p[i]) - level_delta.x);
+        float p_i = exp2(sum_of_parts(2 * i, p[i]) - level_delta.x);
         p[i] = seen ? p_i : 0;
-        d_s[i] = p[i] * (sum_of_parts(d_s[i]) - level_delta.y);
+        d_s[i] = p[i] * (sum_of_parts(2 * i + 1, d_s[i]) - level_delta.y);
       }
       [[unroll]] for (uint e = 0; e < PART; ++e) {
         [[unroll]] for (uint i = 0; i < STEP; ++i) {

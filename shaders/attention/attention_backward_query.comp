@@ -8,6 +8,7 @@
 #include "grid.glsl"
 #include "values.glsl"
 #include "attention.glsl"
+#define DOTS 2
 #include "attention_tile.glsl"
 READ_VALUES(0, Q, q_words)
 READ_VALUES(1, K, k_words)
@@ -42,7 +43,9 @@ void main() {
     delta += dot(d_out[e], read_out(row * out_ld + head_word, part + C * e));
     acc[e] = vec4(0);
   }
-  delta = sum_of_parts(delta);
+  share_part(0, delta);
+  meet();
+  delta = sum_of_parts(0, delta);
   float level = log_sum_exp[row * log_sum_exp_ld + at.head] * kLog2E;
 
   uint group_end = min(group_first + ROWS, positions), end = min(position + 1, positions);
@@ -55,8 +58,9 @@ void main() {
       v_tile[x] = read_v(row * v_ld + v_column + head_word, x % HEAD4);
     }
     barrier();
-    uint tile_end = min(t0 + TILE, end);
-    for (uint j0 = t0 + (max(begin, t0) - t0) / STEP * STEP; j0 < tile_end; j0 += STEP) {
+    uint tile_begin = kTogether ? t0 : t0 + (max(begin, t0) - t0) / STEP * STEP;
+    uint tile_end = min(t0 + TILE, kTogether ? group_end : end);
+    for (uint j0 = tile_begin; j0 < tile_end; j0 += STEP) {
       uint tile_word = (j0 - t0) * HEAD4 + part;
       float s[STEP], d_p[STEP];
       [[unroll]] for (uint x = 0; x < STEP; ++x) s[x] = d_p[x] = 0;
@@ -70,9 +74,14 @@ void main() {
         }
       }
       [[unroll]] for (uint j = 0; j < STEP; ++j) {
+        share_part(2 * j, s[j]);
+        share_part(2 * j + 1, d_p[j]);
+      }
+      meet();
+      [[unroll]] for (uint j = 0; j < STEP; ++j) {
         int back = int(position) - int(j0 + j);
-        float p_j = exp2(sum_of_parts(s[j]) - level);
-        float d_p_j = sum_of_parts(d_p[j]) - delta;
+        float p_j = exp2(sum_of_parts(2 * j, s[j]) - level);
+        float d_p_j = sum_of_parts(2 * j + 1, d_p[j]) - delta;
         s[j] = back >= 0 && back < int(window) ? p_j * d_p_j : 0;  // now d_s
       }
       [[unroll]] for (uint e = 0; e < PART; ++e) {

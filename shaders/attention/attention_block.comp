@@ -2,22 +2,33 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_shuffle : require
-// out = softmax(q k^T scale, causal, window) v: the register-tiled form. A workgroup keeps BQ rows of q and of the output.
+//! variant attention_block
+//! variant attention_block_turns TURNS=1
+// out = softmax(q k^T scale, causal, window) v: the register-tiled form. A workgroup keeps BQ rows of q and of the output. With TURNS
+// v takes the place of k in shared memory once the scores are there: less memory, one more barrier.
 #include "grid.glsl"
 #include "values.glsl"
 #include "attention.glsl"
 #include "attention_block.glsl"
+#ifndef TURNS
+#define TURNS 0
+#endif
 READ_VALUES(0, Q, q_words)
 READ_VALUES(1, K, k_words)
 READ_VALUES(2, V, v_words)
 WRITE_VALUES(3, Out, attended)
 layout(set = 0, binding = 4) writeonly buffer LogSumExp { float log_sum_exp[]; };
 shared vec4 q_block[BQ * LINE];
-shared vec4 k_block[BK * LINE];
-shared vec4 v_block[BK * LINE];
+shared vec4 key_block[(TURNS != 0 ? 1 : 2) * BK * LINE];  // k, v
 shared vec4 p_block[BQ * SCORE_LINE];
 shared float row_factor[BQ];
+const uint V_BLOCK = TURNS != 0 ? 0 : BK * LINE;  // where v begins
 const uint OY = LOCAL / OX, OQ = BQ / OY;  // an invocation's output rows: oy + OY * i
+
+// Of key x / HEAD4 of the block from j0 on, vec4 x % HEAD4. Rows beyond the sequence repeat its last.
+uint key_row(uint sequence_row, uint j0, uint x) { return sequence_row + min(j0 + x / HEAD4, positions - 1); }
+vec4 k_at(uint row, uint d) { return k_words((row * k_ld + k_column) / 4 + d); }
+vec4 v_at(uint row, uint d) { return v_words((row * v_ld + v_column) / 4 + d); }
 
 void main() {
   Place at;
@@ -42,9 +53,9 @@ void main() {
   for (uint j0 = uint(max(int(first) + 1 - int(window), 0)) / BK * BK; j0 < end; j0 += BK) {
     barrier();
     for (uint x = lane; x < BK * HEAD4; x += LOCAL) {
-      uint row = sequence_row + min(j0 + x / HEAD4, positions - 1), to = x / HEAD4 * LINE + x % HEAD4;
-      k_block[to] = k_words((row * k_ld + k_column) / 4 + head_word + x % HEAD4);
-      v_block[to] = v_words((row * v_ld + v_column) / 4 + head_word + x % HEAD4);
+      uint row = key_row(sequence_row, j0, x), to = x / HEAD4 * LINE + x % HEAD4;
+      key_block[to] = k_at(row, head_word + x % HEAD4);
+      if (TURNS == 0) key_block[V_BLOCK + to] = v_at(row, head_word + x % HEAD4);
     }
     barrier();
 
@@ -55,7 +66,7 @@ void main() {
         vec4 q[SQ];
         [[unroll]] for (uint i = 0; i < SQ; ++i) q[i] = q_block[(sy + SY * i) * LINE + d0 + d];
         [[unroll]] for (uint j = 0; j < SK; ++j) {
-          vec4 k = k_block[(sx + SX * j) * LINE + d0 + d];
+          vec4 k = key_block[(sx + SX * j) * LINE + d0 + d];
           [[unroll]] for (uint i = 0; i < SQ; ++i)
             [[unroll]] for (uint c = 0; c < 4; ++c) s[i * SK + j] = fma(q[i][c], k[c], s[i * SK + j]);
         }
@@ -85,6 +96,11 @@ void main() {
       }
     }
     barrier();
+    if (TURNS != 0) {
+      for (uint x = lane; x < BK * HEAD4; x += LOCAL)
+        key_block[x / HEAD4 * LINE + x % HEAD4] = v_at(key_row(sequence_row, j0, x), head_word + x % HEAD4);
+      barrier();
+    }
 
     [[unroll]] for (uint i = 0; i < OQ; ++i)
       [[unroll]] for (uint e = 0; e < OE; ++e) acc[i * OE + e] *= row_factor[oy + OY * i];
@@ -94,7 +110,7 @@ void main() {
         [[unroll]] for (uint i = 0; i < OQ; ++i) p[i] = p_block[(oy + OY * i) * SCORE_LINE + k0 + k4];
         [[unroll]] for (uint c = 0; c < 4; ++c)
           [[unroll]] for (uint e = 0; e < OE; ++e) {
-            vec4 v = v_block[((k0 + k4) * 4 + c) * LINE + ox + OX * e];
+            vec4 v = key_block[V_BLOCK + ((k0 + k4) * 4 + c) * LINE + ox + OX * e];
             [[unroll]] for (uint i = 0; i < OQ; ++i) acc[i * OE + e] = fma(vec4(p[i][c]), v, acc[i * OE + e]);
           }
       }

@@ -1,4 +1,4 @@
-// The register-tiled form of the attention kernels (discrete GPUs): a workgroup takes a block of BQ queries by BK keys at a time from
+// The register-tiled form of the attention kernels (GPUs): a workgroup takes a block of BQ queries by BK keys at a time from
 // shared memory, and every invocation computes a small rectangle of scores and, in a second phase, one of the output, as in a matrix
 // product. Blocks lie [row][head], a row padded to an odd number of vec4s, so that invocations that read neighbouring rows use
 // different banks. Head sizes are multiples of 4.

@@ -1,16 +1,18 @@
-// The GPU form of the attention kernels: an invocation (or, SPLIT, C neighbouring lanes of a subgroup, each with every C-th vec4 of
-// the head) owns one row in registers; the rows that it goes through come through shared memory in tiles of TILE rows, read as vec4
-// by all invocations alike. Head sizes that are no multiple of 4 * C are padded with zeros in registers and shared memory.
+// The GPU form of the attention kernels: C neighbouring invocations, each with every C-th vec4 of the head, own one row in registers;
+// the rows that it goes through come through shared memory in tiles of TILE rows, read as vec4 by all invocations alike. Where C > 1
+// dot products are summed from C parts: SPLIT shuffles them within a subgroup; without, they pass through shared memory, and all rows
+// of a workgroup go through a tile together. Head sizes that are no multiple of 4 * C are padded with zeros in registers and shared
+// memory. Before including this, define DOTS: how many dot products each row of a tile takes.
 #ifdef SPLIT
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD = 32;     // head size
-layout(constant_id = 2) const uint C = 1;         // lanes a row; a power of two, 1 without SPLIT
+layout(constant_id = 2) const uint C = 1;         // invocations a row; a power of two
 layout(constant_id = 3) const uint TILE = 32;     // rows a tile in shared memory, a multiple of STEP
 layout(constant_id = 4) const uint STEP = 4;      // rows of the tile gone through at once
-const uint LOCAL = gl_WorkGroupSize.x;
+layout(constant_id = 0) const uint LOCAL = 128;
 const uint PART = (HEAD + 4 * C - 1) / (4 * C);   // vec4 of the head an invocation holds
 const uint HEAD4 = PART * C;
 const uint ROWS = LOCAL / C;                      // rows a workgroup
@@ -23,12 +25,38 @@ uint lane_index() {
   return gl_LocalInvocationID.x;
 #endif
 }
-float sum_of_parts(float x) {
+// Sums over the C invocations of a row, of number i < STEP * DOTS each: all parts are shared, then meet(), then the sums are taken.
+// Rounds alternate between two halves of the memory, so that one barrier a round will do.
 #ifdef SPLIT
+const bool kTogether = false;
+void share_part(uint i, float x) {}
+void meet() {}
+float sum_of_parts(uint i, float x) {
   [[unroll]] for (uint step = 1; step < C; step *= 2) x += subgroupShuffleXor(x, step);
-#endif
   return x;
 }
+#else
+const bool kTogether = C > 1;  // all invocations of the workgroup meet in each round
+const uint ROUND = STEP * DOTS * LOCAL;
+shared float part_sums[C > 1 ? 2 * ROUND : 1];
+uint part_round = 0;
+void share_part(uint i, float x) {
+  if (C > 1) part_sums[part_round + i * LOCAL + lane_index()] = x;
+}
+void meet() {
+  if (C > 1) {
+    barrier();
+    part_round = ROUND - part_round;
+  }
+}
+float sum_of_parts(uint i, float x) {
+  if (C == 1) return x;
+  float sum = 0;
+  uint first = ROUND - part_round + i * LOCAL + lane_index() / C * C;
+  [[unroll]] for (uint c = 0; c < C; ++c) sum += part_sums[first + c];
+  return sum;
+}
+#endif
 
 // Defines `vec4 name(uint word, uint d)`: elements [4d, 4d + 4) of the head that begins at element `word` of a value read by values(),
 // zero past its end.

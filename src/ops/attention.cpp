@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "ops/attention_coop.hpp"
 
@@ -30,12 +31,6 @@ AttentionShape shape_from(const Attrs& attrs, const Shape& q, bool fused) {
   return shape;
 }
 
-/// The subgroup size with which workgroups of `local` are launched that shuffle among `lanes`; 0: the device cannot
-/// promise one.
-std::uint32_t shuffling_size(const vk::DeviceProfile& profile, std::uint32_t lanes, std::uint32_t local) {
-  return profile.features.subgroup_shuffle ? vk::promised_subgroup_size(profile, lanes, local) : 0;
-}
-
 /// The texel kernels' workgroup is one subgroup, over whose lanes they unroll, so it must be small.
 std::uint32_t texel_lanes(const vk::DeviceProfile& profile) {
   constexpr std::uint32_t kLeast = 4, kMost = 8;
@@ -53,7 +48,7 @@ bool texel_fits(const AttentionShape& shape, const vk::DeviceProfile& profile) {
 bool attention_block_fits(const AttentionShape& shape, const vk::DeviceProfile& profile, bool backward) {
   if (shape.head_size % 4) return false;
   const AttentionBlock block = attention_block(shape.head_size, backward, profile);
-  if (block.local == 0 || shuffling_size(profile, block.score_lanes, block.local) == 0) return false;
+  if (block.local == 0) return false;
   return !backward || attention_parts(shape, block, profile).sequences > 0;
 }
 
@@ -73,25 +68,69 @@ std::uint32_t texel_rows(std::int64_t head_size) {
 constexpr std::uint32_t kTileLocal = 128;  // invocations of a tile kernel's workgroup, fewer for short sequences
 constexpr std::uint32_t kSplitLanes = 4;   // least subgroup that it shuffles in
 
+/// What an invocation of a tile kernel takes: `lanes` of them share a row, and go through `step` rows at a time.
+struct TileSize {
+  std::uint32_t lanes = 1;
+  std::int64_t step = 4;
+};
+
+/// Within 128 registers on AMD's 64 lanes and Intel's 8, as their compilers report; more of either spills, or leaves a
+/// core with one wave. An invocation keeps 2, 3 or 4 rows of its part of the head, and the backward kernels also what
+/// they read of each row of a step, to use it twice - unless a barrier lies between, as it does where sums of parts
+/// pass through shared memory.
+TileSize small_tile(AttentionPass pass, bool split, std::int64_t head_size) {
+  const std::int64_t most = pass == AttentionPass::kForward ? 8 : 4;  // vec4s of the head
+  TileSize size;
+  while (ceil_div<std::int64_t>(head_size, 4 * size.lanes) > most) size.lanes *= 2;
+  const std::int64_t part = ceil_div<std::int64_t>(head_size, 4 * size.lanes);
+  const bool barrier_between = !split && size.lanes > 1;
+  if (pass == AttentionPass::kBackwardQuery) size.step = barrier_between || part < 4 ? 4 : 2;
+  if (pass == AttentionPass::kBackwardKey) size.step = barrier_between || part < 3 ? 2 : 1;
+  return size;
+}
+
+/// As measured on a Hopper GPU with heads of 16 to 128 words: one invocation a row is fastest until its registers spill
+/// (the forward pass spills beyond 64, the backward kernels, which keep three or four rows, beyond 32); wide steps hide
+/// latency and cost registers. Software drivers have faster kernels; there two lanes are taken so that a check covers
+/// the exchange between them, and steps cost nothing but compile time.
+TileSize large_tile(AttentionPass pass, bool split, std::int64_t head_size, bool software) {
+  TileSize size;
+  if (split && (software || head_size > (pass == AttentionPass::kForward ? 64 : 32))) size.lanes = 2;
+  if (pass == AttentionPass::kBackwardKey && head_size > 32) size.step = 2;
+  if (software) size.step = head_size <= 32 ? 2 : 1;
+  return size;
+}
+
+TileSize tile_size(AttentionPass pass, bool split, std::int64_t head_size, const vk::DeviceProfile& profile) {
+  if (!has_many_registers(profile)) return small_tile(pass, split, head_size);
+  return large_tile(pass, split, head_size, profile.device_class == vk::DeviceClass::kSoftware);
+}
+
+/// Whether "split" has more than one invocation a row where it matters, and so is another kernel than "baseline".
+bool shares_rows(const AttentionShape& shape, const vk::DeviceProfile& profile, bool backward) {
+  if (has_many_registers(profile)) return shape.head_size > 32;
+  const AttentionPass pass = backward ? AttentionPass::kBackwardKey : AttentionPass::kForward;
+  return tile_size(pass, true, shape.head_size, profile).lanes > 1;
+}
+
 AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape& shape,
                             const vk::DeviceProfile& profile) {
-  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
+  auto [lanes, step] = tile_size(pass, split, shape.head_size, profile);
   AttentionKernel kernel;
-  std::uint32_t lanes = 1;  // a row
   if (split) {
-    // One invocation a row is fastest until its registers spill (measured on a Hopper GPU with heads of 16 to 128
-    // words: the forward pass spills beyond 64, the backward kernels, which keep three or four rows, beyond 32).
-    // Software drivers have faster kernels; there two lanes are taken so that a check covers the exchange between them.
-    kernel.subgroup_size = shuffling_size(profile, kSplitLanes, kTileLocal);
-    lanes = software || shape.head_size > (pass == AttentionPass::kForward ? 64 : 32) ? 2 : 1;
+    const auto promised = [&] { return shuffling_size(profile, std::max(kSplitLanes, lanes), kTileLocal); };
+    while (promised() == 0) lanes /= 2;  // the variant is there where kSplitLanes can be promised
+    kernel.subgroup_size = promised();
   }
-  // Shared memory: two tiles of padded head rows, and 8 bytes of row statistics.
-  constexpr std::int64_t kMaxTile = 64, kSharedBytes = 16384;
-  // Rows a step: wide steps hide latency and cost registers, and on software drivers nothing but compile time.
-  std::int64_t step = pass == AttentionPass::kBackwardKey && shape.head_size > 32 ? 2 : 4;
-  if (software) step = shape.head_size <= 32 ? 2 : 1;
+  // Shared memory: two tiles of padded head rows, 8 bytes of row statistics, and two rounds of the parts of one dot
+  // product, in the backward kernels of two, with each row of a step.
+  const std::int64_t most_bytes = std::min<std::int64_t>(16384, static_cast<std::int64_t>(shared_memory(profile)));
+  const std::int64_t dots = pass == AttentionPass::kForward ? 1 : 2;
+  const std::int64_t exchanged = !split && lanes > 1 ? 2 * dots * step * kTileLocal * 4 : 0;
+  constexpr std::int64_t kMaxTile = 64;
   const std::int64_t padded_head = (shape.head_size + 4 * lanes - 1) / (4 * lanes) * 4 * lanes;
-  const std::int64_t tile = std::min(kMaxTile, kSharedBytes / (8 * padded_head + 8)) / step * step;
+  const std::int64_t rows = std::min(kMaxTile, (most_bytes - exchanged) / (8 * padded_head + 8));
+  const std::int64_t tile = std::max(rows / step, std::int64_t{1}) * step;
   std::uint32_t local = kTileLocal;
   const std::uint32_t smallest = std::max(32u, kernel.subgroup_size);
   while (local / 2 >= smallest && local / 2 / lanes >= shape.positions) local /= 2;
@@ -170,9 +209,19 @@ std::vector<std::string> attention_variants(const NodeView& node, const vk::Devi
   std::vector<std::string> variants;
   if (texel_fits(shape, profile) && !is_half(dtype)) variants.emplace_back("texel");
   const bool coop = attention_coop_fits(shape, dtype, profile, backward);
-  if (coop && !software) variants.emplace_back("coop");
-  if (!software && attention_block_fits(shape, profile, backward)) variants.emplace_back("block");
-  if (can_split && !software && shape.head_size > 32) variants.emplace_back("split");
+  // A subgroup keeps keys, values and both sums in fragments: with long heads all 256 registers of those GPUs on which
+  // subgroups of 32 are one size of several. Their compiler spills; NVIDIA's does not.
+  const bool coop_first =
+      !backward || shape.head_size <= 64 || profile.features.min_subgroup_size == profile.features.max_subgroup_size;
+  if (coop && !software && coop_first) variants.emplace_back("coop");
+  const bool block = !software && attention_block_fits(shape, profile, backward);
+  // An invocation of a block with fewer scores reads as much shared memory for each as one of "split".
+  constexpr std::uint32_t kWorthwhile = 4;
+  const bool block_first = block && attention_block(shape.head_size, backward, profile).scores() >= kWorthwhile;
+  if (block_first) variants.emplace_back("block");
+  if (can_split && !software && shares_rows(shape, profile, backward)) variants.emplace_back("split");
+  if (block && !block_first) variants.emplace_back("block");
+  if (coop && !software && !coop_first) variants.emplace_back("coop");
   variants.emplace_back("baseline");
   if (can_split && software && shape.head_size <= 32) variants.emplace_back("split");
   if (software && attention_block_fits(shape, profile, backward)) variants.emplace_back("block");
@@ -194,12 +243,12 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
     kernel.shader = name + "_texel";
   } else if (variant == "block") {
     const AttentionBlock block = attention_block(shape.head_size, pass != AttentionPass::kForward, profile);
-    kernel.subgroup_size = shuffling_size(profile, block.score_lanes, block.local);
+    kernel.subgroup_size = block.subgroup_size;
     kernel.constants = {block.local,       static_cast<std::uint32_t>(shape.head_size),
                         block.queries,     block.keys,
                         block.score_lanes, block.output_lanes};
     if (pass == AttentionPass::kForward) {
-      kernel.shader = "attention_block";
+      kernel.shader = block.turns ? "attention_block_turns" : "attention_block";
       kernel.rows_a_group = block.queries;
     } else {
       kernel.shader = "attention_backward_block";

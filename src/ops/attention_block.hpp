@@ -15,6 +15,9 @@ struct AttentionBlock {
   std::uint32_t score_lanes = 0;        ///< invocations along the keys of a block of scores
   std::uint32_t output_lanes = 0;       ///< along the head in the output (backward: d_k and d_v)
   std::uint32_t d_q_lanes = 0;          ///< along the head in d_q
+  std::uint32_t subgroup_size = 0;      ///< to be launched with
+  bool turns = false;                   ///< k and v take turns in one block of shared memory
+  std::uint32_t scores() const { return queries * keys / local; }  ///< of an invocation
 };
 
 namespace attention_block_detail {
@@ -49,45 +52,85 @@ inline std::uint64_t attention_block_bytes(const AttentionBlock& block, std::int
   const std::uint32_t head4 = static_cast<std::uint32_t>(head_size / 4);
   const std::uint64_t line = round_up(head4, block.output_lanes) | 1u;
   const std::uint64_t weights = std::uint64_t(block.queries) * (block.keys / 4 + 2);
-  const std::uint64_t rows = 2 * block.keys + (backward ? 2 : 1) * block.queries;
+  const std::uint64_t rows = (block.turns ? 1 : 2) * block.keys + (backward ? 2 : 1) * block.queries;
   return 16 * (rows * line + (backward ? 2 : 1) * weights) + (backward ? 8 : 4) * block.queries;
 }
 
-/// The largest blocks that the device's shared memory holds; local == 0 where none does.
-inline AttentionBlock attention_block(std::int64_t head_size, bool backward, const vk::DeviceProfile& profile) {
-  using attention_block_detail::best_lanes;
-  struct Size {
-    std::uint32_t queries, keys, local, score_lanes;
-  };
-  static constexpr std::array<Size, 5> kForward{
-      {{64, 64, 128, 8}, {64, 32, 128, 8}, {32, 32, 64, 8}, {32, 16, 64, 4}, {16, 16, 32, 4}}};
-  static constexpr std::array<Size, 5> kBackward{
-      {{32, 64, 128, 16}, {32, 32, 128, 8}, {16, 32, 64, 8}, {16, 16, 64, 8}, {16, 16, 32, 4}}};
-  // vec4s of sums that an invocation keeps: of the output, of 4 keys of d_k or d_v, of d_q.
-  constexpr std::uint32_t kOutput = 16, kKeys = 6, kDQ = 8;
+namespace attention_block_detail {
+
+/// A block to be considered, and the most vec4s of sums that an invocation may keep: of the output (backward: d_k or
+/// d_v, for 4 keys each) and of d_q.
+struct BlockSize {
+  std::uint32_t queries, keys, local, score_lanes, output, d_q;
+  bool turns = false;
+};
+
+// As measured on a Hopper GPU.
+inline constexpr std::array<BlockSize, 5> kForward{{{64, 64, 128, 8, 16, 0},
+                                                    {64, 32, 128, 8, 16, 0},
+                                                    {32, 32, 64, 8, 16, 0},
+                                                    {32, 16, 64, 4, 16, 0},
+                                                    {16, 16, 32, 4, 16, 0}}};
+inline constexpr std::array<BlockSize, 5> kBackward{{{32, 64, 128, 16, 6, 8},
+                                                     {32, 32, 128, 8, 6, 8},
+                                                     {16, 32, 64, 8, 6, 8},
+                                                     {16, 16, 64, 8, 6, 8},
+                                                     {16, 16, 32, 4, 6, 8}}};
+// For small register files: what AMD's compilers for Vega and RDNA keep within 128 registers and Intel's at 8 lanes
+// does not spill, with heads of 16 to 128. Workgroups of 64 are whole subgroups everywhere.
+inline constexpr std::array<BlockSize, 7> kSmallForward{{{64, 32, 128, 8, 4, 0},
+                                                         {32, 32, 128, 8, 4, 0},
+                                                         {32, 16, 64, 8, 4, 0},
+                                                         {32, 16, 128, 4, 8, 0, true},
+                                                         {16, 16, 64, 8, 4, 0},
+                                                         {16, 16, 128, 4, 4, 0},
+                                                         {16, 16, 64, 4, 4, 0}}};
+inline constexpr std::array<BlockSize, 5> kSmallBackward{{{32, 32, 128, 8, 2, 2},
+                                                          {16, 32, 128, 8, 2, 4},
+                                                          {16, 16, 64, 8, 2, 4},
+                                                          {8, 16, 64, 8, 2, 4},
+                                                          {8, 16, 128, 8, 2, 4}}};
+
+/// `size` cut for a head; local == 0 where the device cannot run it.
+inline AttentionBlock cut(const BlockSize& size, std::int64_t head_size, bool backward,
+                          const vk::DeviceProfile& profile) {
   const auto head4 = static_cast<std::uint32_t>(head_size / 4);
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;  // only for checks: quick to compile
-  AttentionBlock found;
-  const auto consider = [&](const Size& size) {
-    if (found.local > 0 || size.local > profile.limits.max_invocations || (software && size.queries > 16)) return;
-    AttentionBlock block{size.local, size.queries, size.keys, size.score_lanes, 0, 0};
-    if (backward) {
-      block.output_lanes = best_lanes(head4, size.local / 2, size.keys / 4, 1, 1, 64, kKeys);
-      if (block.output_lanes == 0) return;
-      const std::uint32_t line = round_up(head4, block.output_lanes) | 1u;
-      block.d_q_lanes = best_lanes(head4, size.local, size.queries, 1, 4, line, kDQ);
-      if (block.d_q_lanes == 0) return;
-    } else {
-      block.output_lanes = best_lanes(head4, size.local, size.queries, 1, 4, 64, kOutput);
-      if (block.output_lanes == 0) return;
+  if (size.local > profile.limits.max_invocations || (software && size.queries > 16)) return {};
+  AttentionBlock block{.local = size.local,
+                       .queries = size.queries,
+                       .keys = size.keys,
+                       .score_lanes = size.score_lanes,
+                       .subgroup_size = shuffling_size(profile, size.score_lanes, size.local),
+                       .turns = size.turns};
+  if (backward) {
+    block.output_lanes = best_lanes(head4, size.local / 2, size.keys / 4, 1, 1, 64, size.output);
+    if (block.output_lanes == 0) return {};
+    const std::uint32_t line = round_up(head4, block.output_lanes) | 1u;
+    block.d_q_lanes = best_lanes(head4, size.local, size.queries, 1, 4, line, size.d_q);
+    if (block.d_q_lanes == 0) return {};
+  } else {
+    block.output_lanes = best_lanes(head4, size.local, size.queries, 1, 4, 64, size.output);
+    if (block.output_lanes == 0) return {};
+  }
+  const bool fits = attention_block_bytes(block, head_size, backward) <= shared_memory(profile);
+  return fits && block.subgroup_size > 0 ? block : AttentionBlock{};
+}
+
+}  // namespace attention_block_detail
+
+/// The first of the blocks that the device's shared memory and subgroups allow; local == 0 where none is.
+inline AttentionBlock attention_block(std::int64_t head_size, bool backward, const vk::DeviceProfile& profile) {
+  using namespace attention_block_detail;
+  const auto first_of = [&](const auto& sizes) {
+    for (const BlockSize& size : sizes) {
+      const AttentionBlock block = cut(size, head_size, backward, profile);
+      if (block.local > 0) return block;
     }
-    if (attention_block_bytes(block, head_size, backward) <= profile.limits.max_shared_memory) found = block;
+    return AttentionBlock{};
   };
-  for (const Size& size : kForward)
-    if (!backward) consider(size);
-  for (const Size& size : kBackward)
-    if (backward) consider(size);
-  return found;
+  if (has_many_registers(profile)) return backward ? first_of(kBackward) : first_of(kForward);
+  return backward ? first_of(kSmallBackward) : first_of(kSmallForward);
 }
 
 /// Where the blocks of keys leave their parts of d_q: shaders/include/attention_parts.glsl.

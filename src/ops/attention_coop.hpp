@@ -53,10 +53,11 @@ inline AttentionBlock attention_coop_block(std::int64_t head_size, bool backward
   constexpr std::uint64_t kShared = 24 * 1024;
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;  // only for checks: quick to compile
   if (head_size % 16 || (software && head_size > 32)) return {};
-  const std::uint64_t most = profile.limits.max_shared_memory;
+  const std::uint64_t most = shared_memory(profile);
   for (const std::uint64_t shared : {backward ? most : std::min(kShared, most), most}) {
     for (const Size& size : backward ? kBackward : kForward) {
-      const AttentionBlock block{2 * (backward ? size.keys : size.queries), size.queries, size.keys, 0, 0, 0};
+      const AttentionBlock block{
+          .local = 2 * (backward ? size.keys : size.queries), .queries = size.queries, .keys = size.keys};
       if (block.local > profile.limits.max_invocations) continue;
       if (software && (size.queries > (backward ? 16 : 32) || size.keys > 32)) continue;
       if (attention_coop_bytes(block, head_size, backward) <= shared) return block;
