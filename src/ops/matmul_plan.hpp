@@ -110,8 +110,7 @@ inline bool matmul_tile128_fits(const vk::DeviceProfile& profile) {
 /// Is it the best on a discrete GPU: does it give a large one's cores more than one workgroup each, and is not mostly
 /// edge? With one a core the small tile's four are up to 30 % faster.
 inline bool matmul_tile128_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
-  return has_many_registers(profile) && size.m > 64 && size.n > 64 &&
-         matmul_groups(size, profile, kMatmulTile128) >= 192;
+  return is_large_gpu(profile) && size.m > 64 && size.n > 64 && matmul_groups(size, profile, kMatmulTile128) >= 192;
 }
 
 /// Cooperative matrix kernels for a product of 16-bit operands, best first. In this build a form may be missing.
@@ -151,7 +150,7 @@ inline bool matmul_tile256_fits(const MatmulSize& size, const vk::DeviceProfile&
 }
 /// A core has one workgroup of it at a time, whose start and end nothing covers: it takes a long K or many tiles.
 inline bool matmul_tile256_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
-  return matmul_tile256_fits(size, profile) && has_many_registers(profile) && (size.n + 127) / 128 % 2 == 0 &&
+  return matmul_tile256_fits(size, profile) && is_large_gpu(profile) && (size.n + 127) / 128 % 2 == 0 &&
          matmul_groups(size, profile, kMatmulTile256) >= 112 &&
          (size.k >= 512 || matmul_tiles(size, profile, kMatmulTile256) >= 264);
 }

@@ -8,13 +8,16 @@
 namespace fabula::ops {
 
 /// Whether an invocation may keep as many words in registers as was measured to be best, on discrete GPUs with
-/// subgroups of 32; software drivers have memory in plenty. Others' registers are fewer: Intel's 8 lanes have 128 words
-/// each, and of AMD's 64 lanes, where there are no 32, a core runs one subgroup beyond 128. Where no subgroup can be
-/// promised nothing is known.
-inline bool has_many_registers(const vk::DeviceProfile& profile) {
-  if (profile.device_class == vk::DeviceClass::kSoftware) return true;
+/// subgroups of 32. Others' registers are fewer: Intel's 8 lanes have 128 words each, and of AMD's 64 lanes, where
+/// there are no 32, a core runs one subgroup beyond 128. Where no subgroup can be promised nothing is known.
+inline bool is_large_gpu(const vk::DeviceProfile& profile) {
   return profile.device_class == vk::DeviceClass::kDiscrete && profile.features.subgroup_shuffle &&
          vk::promised_subgroup_size(profile, 1, 128) == 32;
+}
+
+/// So may it on those, and on software drivers, which have memory for registers anyhow.
+inline bool has_many_registers(const vk::DeviceProfile& profile) {
+  return profile.device_class == vk::DeviceClass::kSoftware || is_large_gpu(profile);
 }
 
 /// Bytes of shared memory that a workgroup may take. Outside discrete GPUs a core has little: two workgroups are to
