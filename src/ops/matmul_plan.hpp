@@ -175,7 +175,7 @@ inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shu
     names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
   if (matmul_tile256_fits(size, profile) && large)
     names.insert(matmul_tile256_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile256));
-  if (!has_many_registers(profile)) names.insert(names.begin(), std::string(kMatmulLean64));
+  if (has_few_registers(profile)) names.insert(names.begin(), std::string(kMatmulLean64));
   if (software && shuffle_fits) names.insert(names.begin(), std::string(kMatmulShuffle));
   if (!graph::is_half(operands)) return names;
   const std::vector<std::string> coop = matmul_coop_variants(size, profile, operands);

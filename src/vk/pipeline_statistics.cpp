@@ -50,7 +50,9 @@ PipelineStatistics common_statistics(std::vector<Statistic> all, std::uint32_t s
     for (const Spelling& spelling : kSpellings) {
       if (statistic.name != spelling.name) continue;
       Number& number = found.*spelling.number;
-      number = number.value_or(0) + spelling.unit * static_cast<std::uint64_t>(std::max(0.0, statistic.value));
+      // NVIDIA's 580 has a second number in the upper half of its "Local Memory Size".
+      const auto value = static_cast<std::uint64_t>(std::max(0.0, statistic.value)) & 0xFFFFFFFFu;
+      number = number.value_or(0) + spelling.unit * value;
     }
   found.all = std::move(all);
   return found;

@@ -173,6 +173,12 @@ TEST(PipelineStatistics, AreFoundUnderEveryDriversNames) {
   EXPECT_EQ(anv.spills, 0u);
   EXPECT_FALSE(anv.registers || anv.waves) << "not told";
   EXPECT_FALSE(anv.is_spilled());
+  const PipelineStatistics nvidia =
+      common_statistics({{"Register Count", 149}, {"Local Memory Size", 68719476736.0}}, 32);
+  EXPECT_EQ(nvidia.registers, 149u);
+  EXPECT_EQ(nvidia.scratch, 0u) << "the upper half is something else";
+  EXPECT_EQ(nvidia.fault(), 0u);
+  EXPECT_EQ(common_statistics({{"Local Memory Size", 68719476736.0 + 64}}, 32).fault(), 1u);
   const PipelineStatistics turnip = common_statistics({{"Registers used", 24}, {"STP Count", 2}}, 64);
   EXPECT_EQ(turnip.registers, 96u) << "counted in vec4s";
   EXPECT_TRUE(turnip.is_spilled());
