@@ -114,9 +114,7 @@ int compile_report(vk::Device& device, const std::vector<KernelToCompile>& kerne
     Outcome outcome{.kernel = &kernel, .compiled = {}, .error = {}};
     try {
       outcome.compiled = device.compile(kernel.key);
-      if (outcome.compiled.statistics)
-        device.note_fault(kernel.key, std::max(outcome.compiled.statistics->spills.value_or(0),
-                                               std::uint64_t{outcome.compiled.statistics->is_spilled()}));
+      if (outcome.compiled.statistics) device.note_fault(kernel.key, outcome.compiled.statistics->fault());
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kDeviceLost) throw;
       outcome.error = error.what();

@@ -157,7 +157,9 @@ int bench_train(const BenchArgs& args) {
 
 int tune(const TuneArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
+  vk::DeviceOptions options = args.device;
+  options.statistics = true;  // a kernel that spills is no candidate
+  const std::unique_ptr<vk::Device> device = vk::Device::open(options);
   const std::filesystem::path path = tuning::tune_path(*device);
   if (path.empty())
     fail(ErrorCode::kInvalidArgument,

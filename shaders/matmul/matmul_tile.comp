@@ -7,17 +7,24 @@
 //! variant matmul_tile64_nn A_ALONG_K=1 B_ALONG_K=0 TILE=64
 //! variant matmul_tile64_nt A_ALONG_K=1 B_ALONG_K=1 TILE=64
 //! variant matmul_tile64_tn A_ALONG_K=0 B_ALONG_K=0 TILE=64
+//! variant matmul_lean64_nn A_ALONG_K=1 B_ALONG_K=0 TILE=64 LEAN=1
+//! variant matmul_lean64_nt A_ALONG_K=1 B_ALONG_K=1 TILE=64 LEAN=1
+//! variant matmul_lean64_tn A_ALONG_K=0 B_ALONG_K=0 TILE=64 LEAN=1
 //! variant matmul_tile128_nn A_ALONG_K=1 B_ALONG_K=0 TILE=128
 //! variant matmul_tile128_nt A_ALONG_K=1 B_ALONG_K=1 TILE=128
 //! variant matmul_tile128_tn A_ALONG_K=0 B_ALONG_K=0 TILE=128
 //! variant matmul_tile256_nn A_ALONG_K=1 B_ALONG_K=0 TILE=256
 //! variant matmul_tile256_tn A_ALONG_K=0 B_ALONG_K=0 TILE=256
 // More sums an invocation are fewer reads for each, but more registers; these shapes were the fastest of each size.
-#if TILE == 64  // 64 invocations, 8.5 KiB shared: within what every device has
+#if TILE == 64  // 64 invocations, LEAN 128, 8.5 KiB shared: within what every device has
 #define BM 64
 #define BN 64
 #define TM 8
+#ifdef LEAN  // half the sums: for GPUs whose compilers have few registers to give
+#define TN 4
+#else
 #define TN 8
+#endif
 #elif TILE == 128 && A_ALONG_K == 1 && B_ALONG_K == 0  // 256 invocations, 16.5 KiB shared
 #define BM 128
 #define BN 128

@@ -117,10 +117,40 @@ class Tuner {
       Candidate& candidate = candidates_[signature];
       candidate.op = node.op->def->name;
       candidate.shape = shape_text(planned.graph, node);
-      candidate.variants = graph::variants_of(planned.graph, node, device_.profile());
+      candidate.variants =
+          without_worse(planned.graph, node, graph::variants_of(planned.graph, node, device_.profile()));
       candidate.seconds.resize(candidate.variants.size());
       if (round == 0) candidate.runs += runs;
     }
+  }
+
+  /// The variants of which the driver's compiler spills fewest registers: the others are left out, since what spilled
+  /// registers cost depends on what else uses the memory. All of them where the driver does not tell.
+  std::vector<std::string> without_worse(const graph::Graph& graph, const graph::Node& node,
+                                         std::vector<std::string> variants) {
+    if (!device_.tells_statistics()) return variants;
+    std::vector<std::uint64_t> faults;
+    for (const std::string& variant : variants) {
+      std::uint64_t most = 0;
+      for (const vk::KernelKey& kernel : graph::kernels_of(graph, node, device_.profile(), variant))
+        most = std::max(most, fault_of(kernel));
+      faults.push_back(most);
+    }
+    const std::uint64_t fewest = *std::min_element(faults.begin(), faults.end());
+    std::vector<std::string> left;
+    for (std::size_t v = 0; v < variants.size(); ++v)
+      if (faults[v] == fewest) left.push_back(std::move(variants[v]));
+    return left;
+  }
+
+  /// What the driver makes of a kernel: asked once, then known beside its pipeline cache.
+  std::uint64_t fault_of(const vk::KernelKey& kernel) {
+    if (const auto known = device_.profile().faults.find(to_string(kernel)); known != device_.profile().faults.end())
+      return known->second;
+    const vk::CompiledKernel compiled = device_.compile(kernel);
+    const std::uint64_t fault = compiled.statistics ? compiled.statistics->fault() : 0;
+    device_.note_fault(kernel, fault);
+    return fault;
   }
 
   /// Adds the times of a graph's last run.

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ops/registers.hpp"
 #include "ops/texel.hpp"
 #include "vk/shader_table.hpp"
 
@@ -30,7 +31,7 @@ MatmulSize matmul_size(const Call& call) {
 }
 
 constexpr std::string_view kMatmulShuffle = "shuffle", kMatmulTile256 = "tile256", kMatmulTile128 = "tile128",
-                           kMatmulTile64 = "tile64";
+                           kMatmulTile64 = "tile64", kMatmulLean64 = "lean64";
 // Cooperative matrices: through the KHR extension, of fp16 or bf16 operands, a subgroup computing 64 x 32 sums or,
 // wide, 64 x 64; through the NV extension, of fp16; or emulated to check the kernel where there is neither.
 constexpr std::string_view kMatmulCoopKhr = "coop_khr", kMatmulCoopKhrWide = "coop_khr_wide",
@@ -50,8 +51,7 @@ struct MatmulTile {
 /// Of the subgroup that is a workgroup of the shuffling kernel; 0: the device lacks what that needs.
 inline std::uint32_t matmul_shuffle_lanes(const vk::DeviceProfile& profile) {
   constexpr std::uint32_t kLeast = 4, kMost = 32;
-  if (!profile.features.subgroup_shuffle || !profile.features.texel_float4) return 0;
-  return vk::promised_subgroup_size(profile, kLeast, kMost);
+  return profile.features.texel_float4 ? shuffling_size(profile, kLeast, kMost) : 0;
 }
 
 inline MatmulTile matmul_tile(const vk::DeviceProfile& profile, std::string_view variant) {
@@ -110,7 +110,7 @@ inline bool matmul_tile128_fits(const vk::DeviceProfile& profile) {
 /// Is it the best on a discrete GPU: does it give a large one's cores more than one workgroup each, and is not mostly
 /// edge? With one a core the small tile's four are up to 30 % faster.
 inline bool matmul_tile128_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
-  return profile.device_class == vk::DeviceClass::kDiscrete && size.m > 64 && size.n > 64 &&
+  return has_many_registers(profile) && size.m > 64 && size.n > 64 &&
          matmul_groups(size, profile, kMatmulTile128) >= 192;
 }
 
@@ -132,7 +132,9 @@ inline std::vector<std::string> matmul_coop_variants(const MatmulSize& size, con
   // 16384 x 768 x 256 runs at 173 TFLOP/s narrow, 159 wide; 4096^3 at 290 and 301 (H200).
   constexpr std::int64_t kLong = 1024;
   const MatmulSplit split = matmul_split(size, profile, kMatmulCoopKhr);
-  const bool wide_first = (split.count > 1 ? split.depth : size.k) >= kLong;
+  // Where subgroups of 32 are one size of several, the wide one's fragments spill (RDNA3).
+  const bool wide_first =
+      features.min_subgroup_size == features.max_subgroup_size && (split.count > 1 ? split.depth : size.k) >= kLong;
   for (const bool wide : {wide_first, !wide_first}) {
     offer(fp16 && features.cooperative_matrix_khr, wide ? 128 : 256, wide ? kMatmulCoopKhrWide : kMatmulCoopKhr);
     offer(bf16 && features.cooperative_matrix_bf16, wide ? 128 : 256,
@@ -149,8 +151,8 @@ inline bool matmul_tile256_fits(const MatmulSize& size, const vk::DeviceProfile&
 }
 /// A core has one workgroup of it at a time, whose start and end nothing covers: it takes a long K or many tiles.
 inline bool matmul_tile256_pays(const MatmulSize& size, const vk::DeviceProfile& profile) {
-  return matmul_tile256_fits(size, profile) && profile.device_class == vk::DeviceClass::kDiscrete &&
-         (size.n + 127) / 128 % 2 == 0 && matmul_groups(size, profile, kMatmulTile256) >= 112 &&
+  return matmul_tile256_fits(size, profile) && has_many_registers(profile) && (size.n + 127) / 128 % 2 == 0 &&
+         matmul_groups(size, profile, kMatmulTile256) >= 112 &&
          (size.k >= 512 || matmul_tiles(size, profile, kMatmulTile256) >= 264);
 }
 
@@ -160,22 +162,26 @@ inline bool matmul_coop_pays(const MatmulSize& size) {
 }
 
 /// Kernels that can run a product of this size, best first: of 16-bit operands, cooperative matrices where they fill a
-/// tile; shuffles on a software driver; on a discrete GPU the largest tile that pays; else the small one. The emulated
-/// cooperative matrices are offered last, to software drivers alone: what is checked there is the same kernel.
+/// tile; shuffles on a software driver; on a discrete GPU the largest tile that pays; where registers are scarce the
+/// one of fewest sums an invocation; else the small one. Tiles that take hundreds of registers are offered on discrete
+/// and software devices alone: others spill them, and their compilers take a minute for one. The emulated cooperative
+/// matrices are offered last, to software drivers alone: what is checked there is the same kernel.
 inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shuffle_fits,
                                                 const vk::DeviceProfile& profile,
                                                 graph::DType operands = graph::DType::kF32) {
+  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
+  const bool large = software || profile.device_class == vk::DeviceClass::kDiscrete;
   std::vector<std::string> names{std::string(kMatmulTile64)};
-  if (matmul_tile128_fits(profile))
+  if (matmul_tile128_fits(profile) && (large || size.layout == MatmulLayout::kNN))
     names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
-  if (matmul_tile256_fits(size, profile))
+  if (matmul_tile256_fits(size, profile) && large)
     names.insert(matmul_tile256_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile256));
-  if (profile.device_class == vk::DeviceClass::kSoftware && shuffle_fits)
-    names.insert(names.begin(), std::string(kMatmulShuffle));
+  if (!has_many_registers(profile)) names.insert(names.begin(), std::string(kMatmulLean64));
+  if (software && shuffle_fits) names.insert(names.begin(), std::string(kMatmulShuffle));
   if (!graph::is_half(operands)) return names;
   const std::vector<std::string> coop = matmul_coop_variants(size, profile, operands);
   names.insert(matmul_coop_pays(size) ? names.begin() : names.end(), coop.begin(), coop.end());
-  if (profile.device_class == vk::DeviceClass::kSoftware) names.emplace_back(kMatmulCoopEmulated);
+  if (software) names.emplace_back(kMatmulCoopEmulated);
   return names;
 }
 

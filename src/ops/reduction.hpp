@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/op.hpp"
+#include "ops/registers.hpp"
 
 namespace fabula::ops {
 
@@ -40,7 +41,7 @@ inline constexpr std::string_view kSubgroup = "subgroup";
 
 /// Of its workgroups' subgroups; 0: it cannot run here.
 inline std::uint32_t reduction_subgroup_size(const vk::DeviceProfile& profile) {
-  return profile.features.subgroup_shuffle ? vk::promised_subgroup_size(profile, 4, 128) : 0;
+  return shuffling_size(profile, 4, 128);
 }
 
 inline ReductionShape subgroup_reduction_shape(std::uint32_t subgroup_size, std::int64_t width) {

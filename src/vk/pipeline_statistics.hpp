@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,6 +25,8 @@ struct PipelineStatistics {
   std::vector<Statistic> all;
 
   bool is_spilled() const { return spills.value_or(0) > 0 || scratch.value_or(0) > 0; }
+  /// As KernelFaults says it.
+  std::uint64_t fault() const { return is_spilled() ? std::max<std::uint64_t>(1, spills.value_or(1)) : 0; }
 };
 
 /// Finds the common numbers among those of one executable, whatever the driver calls them.

@@ -8,6 +8,7 @@
 
 #include "graph/check.hpp"
 #include "ops/op_table.hpp"
+#include "ops/registers.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::test {
@@ -17,8 +18,8 @@ namespace {
 /// taken off it.
 const std::set<std::string> kMaySpill = {};
 
-/// What a default kernel may take on an integrated GPU: at more than 128 registers a lane, of subgroups of 64, a SIMD
-/// unit of GCN holds one subgroup, and nothing covers the time that its loads take.
+/// What a default kernel may take: at more than 128 registers a lane, of subgroups of 64, a SIMD unit of GCN holds one
+/// subgroup, and nothing covers the time that its loads take.
 constexpr std::uint64_t kMostRegisters = 128;
 
 class Radv : public testing::Test {
@@ -55,6 +56,8 @@ class Radv : public testing::Test {
 
 TEST_F(Radv, DefaultKernelsFitItsRegistersAndSharedMemory) {
   const vk::DeviceProfile& profile = device_->profile();
+  // Discrete GPUs of RDNA take the kernels that were measured to be the fastest on another maker's: they compile.
+  const bool scarce = !ops::has_many_registers(profile);
   std::set<std::string> spilling;
   std::size_t told = 0;
   for (const graph::CaseKernel& kernel : kernels(1)) {
@@ -66,10 +69,11 @@ TEST_F(Radv, DefaultKernelsFitItsRegistersAndSharedMemory) {
     ASSERT_TRUE(of.registers && of.spills && of.scratch && of.shared_memory) << where;
     if (of.is_spilled()) {
       spilling.insert(family_ + " " + name);
-      EXPECT_TRUE(kMaySpill.contains(family_ + " " + name)) << where << ": " << *of.spills << " registers spilled";
+      EXPECT_TRUE(!scarce || kMaySpill.contains(family_ + " " + name)) << where << ": " << *of.spills << " spilled";
     }
-    if (profile.device_class != vk::DeviceClass::kIntegrated) continue;
+    if (!scarce) continue;
     EXPECT_LE(*of.registers, kMostRegisters) << where;
+    if (profile.device_class != vk::DeviceClass::kIntegrated) continue;
     EXPECT_LE(2 * *of.shared_memory, profile.limits.max_shared_memory) << where;
   }
   EXPECT_GT(told, 200u);

@@ -117,6 +117,8 @@ TEST(MatmulPlan, LargeTilesWhereTheyKeepALargeDeviceBusy) {
   profile.device_class = vk::DeviceClass::kDiscrete;
   profile.limits.max_invocations = profile.limits.max_workgroup_size[0] = 256;
   profile.limits.max_shared_memory = 48 * 1024;
+  profile.features.subgroup_shuffle = profile.features.full_subgroups = true;
+  profile.features.min_subgroup_size = profile.features.max_subgroup_size = 32;
   using ops::MatmulLayout;
   const auto best = [&](MatmulLayout layout, std::int64_t m, std::int64_t n, std::int64_t k) {
     return ops::matmul_variants({layout, m, n, k}, false, profile).front();
@@ -129,6 +131,13 @@ TEST(MatmulPlan, LargeTilesWhereTheyKeepALargeDeviceBusy) {
   EXPECT_EQ(best(MatmulLayout::kNN, 4096, 512, 256), "tile64") << "one workgroup a core";
   EXPECT_EQ(best(MatmulLayout::kNN, 512, 512, 256), "tile64");
   profile.device_class = vk::DeviceClass::kIntegrated;
+  const auto offered = [&](MatmulLayout layout) {
+    return ops::matmul_variants({layout, 16384, 256, 1024}, false, profile);
+  };
+  EXPECT_EQ(offered(MatmulLayout::kNN), (std::vector<std::string>{"lean64", "tile64", "tile128"}));
+  EXPECT_EQ(offered(MatmulLayout::kNT), (std::vector<std::string>{"lean64", "tile64"})) << "the others spill";
+  EXPECT_EQ(offered(MatmulLayout::kTN), (std::vector<std::string>{"lean64", "tile64"}));
+  profile.device_class = vk::DeviceClass::kSoftware;
   EXPECT_EQ(best(MatmulLayout::kNN, 16384, 256, 1024), "tile64");
 }
 
@@ -136,7 +145,7 @@ TEST(MatmulPlan, BaselineAloneWithoutFeatures) {
   const vk::DeviceProfile minimum;
   graph::Graph graph(ops::op_table());
   graph.op("matmul", {graph.state("a", {100, 100}), graph.state("b", {100, 100})});
-  EXPECT_EQ(graph::variants_of(graph, graph.nodes().front(), minimum), std::vector<std::string>{"tile64"});
+  EXPECT_EQ(graph::variants_of(graph, graph.nodes().front(), minimum), (std::vector<std::string>{"lean64", "tile64"}));
 }
 
 TEST(MatmulPlan, CooperativeMatricesForTheTypesThatTheDeviceHasThemFor) {
