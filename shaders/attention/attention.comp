@@ -3,6 +3,7 @@
 #extension GL_EXT_control_flow_attributes : require
 //! variant attention
 //! variant attention_split SPLIT=1
+//! variant attention_together TOGETHER=1
 // out = softmax(q k^T scale, causal, window) v, with a running maximum (FlashAttention); log_sum_exp is kept for the backward pass.
 #include "grid.glsl"
 #include "values.glsl"

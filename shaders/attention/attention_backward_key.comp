@@ -3,6 +3,7 @@
 #extension GL_EXT_control_flow_attributes : require
 //! variant attention_backward_key
 //! variant attention_backward_key_split SPLIT=1
+//! variant attention_backward_key_together TOGETHER=1
 // d_v_j = sum_i p_ij d_out_i, d_k_j = scale sum_i p_ij (d_out_i v_j - delta_i) q_i over the queries i that see key j.
 #include "grid.glsl"
 #include "values.glsl"

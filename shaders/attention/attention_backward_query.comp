@@ -3,6 +3,7 @@
 #extension GL_EXT_control_flow_attributes : require
 //! variant attention_backward_query
 //! variant attention_backward_query_split SPLIT=1
+//! variant attention_backward_query_together TOGETHER=1
 // d_q = scale sum_j p_j (d_out v_j - delta) k_j with p_j = exp(scale q k_j - log_sum_exp), delta = sum(d_out * out).
 // Leaves (log_sum_exp / ln 2, delta) of every row and head in `stats` for attention_backward_key.
 #include "grid.glsl"

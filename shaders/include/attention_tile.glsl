@@ -1,15 +1,15 @@
 // The GPU form of the attention kernels: C neighbouring invocations, each with every C-th vec4 of the head, own one row in registers;
-// the rows that it goes through come through shared memory in tiles of TILE rows, read as vec4 by all invocations alike. Where C > 1
-// dot products are summed from C parts: SPLIT shuffles them within a subgroup; without, they pass through shared memory, and all rows
-// of a workgroup go through a tile together. Head sizes that are no multiple of 4 * C are padded with zeros in registers and shared
-// memory. Before including this, define DOTS: how many dot products each row of a tile takes.
+// the rows that it goes through come through shared memory in tiles of TILE rows, read as vec4 by all invocations alike. Head sizes
+// that are no multiple of 4 * C are padded with zeros in registers and shared memory. C is 1, but for two forms that sum a dot product
+// of C parts: SPLIT shuffles them within a subgroup; TOGETHER has them pass through shared memory, where all rows of a workgroup go
+// through a tile together. Before including this, define DOTS: how many dot products each row of a tile takes.
 #ifdef SPLIT
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD = 32;     // head size
-layout(constant_id = 2) const uint C = 1;         // invocations a row; a power of two
+layout(constant_id = 2) const uint C = 1;         // invocations a row; a power of two, 1 without SPLIT and TOGETHER
 layout(constant_id = 3) const uint TILE = 32;     // rows a tile in shared memory, a multiple of STEP
 layout(constant_id = 4) const uint STEP = 4;      // rows of the tile gone through at once
 layout(constant_id = 0) const uint LOCAL = 128;
@@ -26,35 +26,34 @@ uint lane_index() {
 #endif
 }
 // Sums over the C invocations of a row, of number i < STEP * DOTS each: all parts are shared, then meet(), then the sums are taken.
-// Rounds alternate between two halves of the memory, so that one barrier a round will do.
-#ifdef SPLIT
-const bool kTogether = false;
-void share_part(uint i, float x) {}
-void meet() {}
-float sum_of_parts(uint i, float x) {
-  [[unroll]] for (uint step = 1; step < C; step *= 2) x += subgroupShuffleXor(x, step);
-  return x;
-}
-#else
-const bool kTogether = C > 1;  // all invocations of the workgroup meet in each round
+#ifdef TOGETHER
+// A form of its own and no constant: one driver takes part in a barrier even in a branch that is never entered, and without this
+// form not all invocations get here equally often. Rounds alternate between two halves of the memory, so that one barrier a round
+// will do.
+const bool kTogether = true;
 const uint ROUND = STEP * DOTS * LOCAL;
-shared float part_sums[C > 1 ? 2 * ROUND : 1];
+shared float part_sums[2 * ROUND];
 uint part_round = 0;
-void share_part(uint i, float x) {
-  if (C > 1) part_sums[part_round + i * LOCAL + lane_index()] = x;
-}
+void share_part(uint i, float x) { part_sums[part_round + i * LOCAL + lane_index()] = x; }
 void meet() {
-  if (C > 1) {
-    barrier();
-    part_round = ROUND - part_round;
-  }
+  barrier();
+  part_round = ROUND - part_round;
 }
 float sum_of_parts(uint i, float x) {
-  if (C == 1) return x;
   float sum = 0;
   uint first = ROUND - part_round + i * LOCAL + lane_index() / C * C;
   [[unroll]] for (uint c = 0; c < C; ++c) sum += part_sums[first + c];
   return sum;
+}
+#else
+const bool kTogether = false;
+void share_part(uint i, float x) {}
+void meet() {}
+float sum_of_parts(uint i, float x) {
+#ifdef SPLIT
+  [[unroll]] for (uint step = 1; step < C; step *= 2) x += subgroupShuffleXor(x, step);
+#endif
+  return x;
 }
 #endif
 

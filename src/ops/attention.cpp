@@ -266,7 +266,8 @@ AttentionKernel attention_kernel(AttentionPass pass, std::string_view variant, c
     kernel.rows_a_group = backward ? block.keys : block.queries;
   } else {
     kernel = tile_kernel(pass, variant == "split", shape, profile);
-    kernel.shader = variant == "split" ? name + "_split" : name;
+    const bool together = variant == "baseline" && kernel.constants[2] > 1;
+    kernel.shader = variant == "split" ? name + "_split" : together ? name + "_together" : name;
   }
   return kernel;
 }

@@ -24,7 +24,7 @@ std::vector<CheckResult> check(const char* op_name, const char* case_name, const
   const std::vector<OpCase> cases = op.cases();
   const auto found = std::find_if(cases.begin(), cases.end(), [&](const OpCase& c) { return c.name == case_name; });
   if (found == cases.end()) throw std::runtime_error(std::string("no case ") + case_name);
-  return graph::check_case(device(), ops::op_table(), op, *found, {.repeats = 2, .profile = &profile});
+  return graph::check_case(device(), ops::op_table(), op, *found, {.repeats = 1, .profile = &profile});
 }
 
 /// With bindings of at most `bytes`.
