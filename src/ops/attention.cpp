@@ -79,13 +79,16 @@ struct TileSize {
 /// they read of each row of a step, to use it twice - unless a barrier lies between, as it does where sums of parts
 /// pass through shared memory.
 TileSize small_tile(AttentionPass pass, bool split, std::int64_t head_size) {
-  const std::int64_t most = pass == AttentionPass::kForward ? 8 : 4;  // vec4s of the head
+  // Heads of odd sizes are read word by word, which takes registers too. 8 lanes are what Intel's subgroups have.
+  const bool odd = head_size % 4 != 0, forward = pass == AttentionPass::kForward;
+  const std::int64_t most = forward ? (odd ? 4 : 8) : (odd ? 3 : 4);  // vec4s of the head
+  constexpr std::uint32_t kMostLanes = 8;
   TileSize size;
-  while (ceil_div<std::int64_t>(head_size, 4 * size.lanes) > most) size.lanes *= 2;
+  while (ceil_div<std::int64_t>(head_size, 4 * size.lanes) > most && size.lanes < kMostLanes) size.lanes *= 2;
   const std::int64_t part = ceil_div<std::int64_t>(head_size, 4 * size.lanes);
   const bool barrier_between = !split && size.lanes > 1;
-  if (pass == AttentionPass::kBackwardQuery) size.step = barrier_between || part < 4 ? 4 : 2;
-  if (pass == AttentionPass::kBackwardKey) size.step = barrier_between || part < 3 ? 2 : 1;
+  if (pass == AttentionPass::kBackwardQuery) size.step = barrier_between || part < most ? 4 : 2;
+  if (pass == AttentionPass::kBackwardKey) size.step = part < 3 || (barrier_between && !(odd && part > 3)) ? 2 : 1;
   return size;
 }
 
@@ -124,12 +127,12 @@ AttentionKernel tile_kernel(AttentionPass pass, bool split, const AttentionShape
   }
   // Shared memory: two tiles of padded head rows, 8 bytes of row statistics, and two rounds of the parts of one dot
   // product, in the backward kernels of two, with each row of a step.
-  const std::int64_t most_bytes = std::min<std::int64_t>(16384, static_cast<std::int64_t>(shared_memory(profile)));
-  const std::int64_t dots = pass == AttentionPass::kForward ? 1 : 2;
-  const std::int64_t exchanged = !split && lanes > 1 ? 2 * dots * step * kTileLocal * 4 : 0;
-  constexpr std::int64_t kMaxTile = 64;
-  const std::int64_t padded_head = (shape.head_size + 4 * lanes - 1) / (4 * lanes) * 4 * lanes;
-  const std::int64_t rows = std::min(kMaxTile, (most_bytes - exchanged) / (8 * padded_head + 8));
+  constexpr std::int64_t kMaxTile = 64, kSharedBytes = 16384;
+  const std::int64_t most_bytes = std::min(kSharedBytes, static_cast<std::int64_t>(shared_memory(profile)));
+  const std::int64_t row_bytes = 8 * round_up<std::int64_t>(shape.head_size, 4 * lanes) + 8;
+  const std::int64_t step_bytes = !split && lanes > 1 ? (pass == AttentionPass::kForward ? 2 : 4) * kTileLocal * 4 : 0;
+  while (step > 1 && step * (step_bytes + row_bytes) > most_bytes) step /= 2;
+  const std::int64_t rows = std::min(kMaxTile, (most_bytes - step * step_bytes) / row_bytes);
   const std::int64_t tile = std::max(rows / step, std::int64_t{1}) * step;
   std::uint32_t local = kTileLocal;
   const std::uint32_t smallest = std::max(32u, kernel.subgroup_size);
