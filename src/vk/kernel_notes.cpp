@@ -18,7 +18,7 @@
 namespace fabula::vk {
 namespace {
 
-constexpr std::uint64_t kMaxFile = 8u << 20;
+constexpr std::uint64_t kMaxNotes = 8u << 20;
 
 std::string_view shader_of(std::string_view kernel) {
   return kernel.substr(0, kernel.find('('));
@@ -88,7 +88,7 @@ KernelNotes::KernelNotes(std::filesystem::path path) : path_(std::move(path)) {
 void KernelNotes::read() {
   std::error_code code;
   if (!std::filesystem::exists(path_, code)) return;
-  const std::string text = read_file(path_, kMaxFile);
+  const std::string text = read_file(path_, kMaxNotes);
   for_each_line(text, [&](const Line& line) { faults_.insert_or_assign(std::string(line.kernel), line.fault); });
 }
 
@@ -100,7 +100,7 @@ void KernelNotes::take_markers() {
   for (const auto& entry : std::filesystem::directory_iterator(path_.parent_path()))
     if (entry.path().filename().string().starts_with(stem) && !is_in_use(entry.path())) left.push_back(entry.path());
   for (const std::filesystem::path& marker : left) {
-    const std::string text = read_file(marker, kMaxFile);
+    const std::string text = read_file(marker, kMaxNotes);
     for_each_line(text, [&](const Line& line) {
       faults_.insert_or_assign(std::string(line.kernel), kCrashes);
       changed_ = true;
