@@ -161,10 +161,11 @@ inline bool matmul_coop_pays(const MatmulSize& size) {
 }
 
 /// Kernels that can run a product of this size, best first: of 16-bit operands, cooperative matrices where they fill a
-/// tile; shuffles on a software driver; on a discrete GPU the largest tile that pays; where registers are scarce the
-/// one of fewest sums an invocation; else the small one. Tiles that take hundreds of registers are offered on discrete
-/// and software devices alone: others spill them, and their compilers take a minute for one. The emulated cooperative
-/// matrices are offered last, to software drivers alone: what is checked there is the same kernel.
+/// tile; shuffles on a software driver; on a large GPU the largest tile that pays, else the small one; where registers
+/// are scarce, or nothing is known of them, the one of fewest sums an invocation. Tiles that take hundreds of registers
+/// are offered on discrete and software devices alone: others spill them, and their compilers take a minute for one.
+/// The emulated cooperative matrices are offered last, to software drivers alone: what is checked there is the same
+/// kernel.
 inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shuffle_fits,
                                                 const vk::DeviceProfile& profile,
                                                 graph::DType operands = graph::DType::kF32) {
@@ -175,7 +176,7 @@ inline std::vector<std::string> matmul_variants(const MatmulSize& size, bool shu
     names.insert(matmul_tile128_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile128));
   if (matmul_tile256_fits(size, profile) && large)
     names.insert(matmul_tile256_pays(size, profile) ? names.begin() : names.end(), std::string(kMatmulTile256));
-  if (has_few_registers(profile)) names.insert(names.begin(), std::string(kMatmulLean64));
+  if (!has_many_registers(profile)) names.insert(names.begin(), std::string(kMatmulLean64));
   if (software && shuffle_fits) names.insert(names.begin(), std::string(kMatmulShuffle));
   if (!graph::is_half(operands)) return names;
   const std::vector<std::string> coop = matmul_coop_variants(size, profile, operands);

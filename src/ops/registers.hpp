@@ -20,13 +20,6 @@ inline bool has_many_registers(const vk::DeviceProfile& profile) {
   return profile.device_class == vk::DeviceClass::kSoftware || is_large_gpu(profile);
 }
 
-/// Whether fewer sums an invocation are known to be better there: on a discrete GPU of which nothing is known they cost
-/// up to 13 % (products on an H200 under vulkan-minimum).
-inline bool has_few_registers(const vk::DeviceProfile& profile) {
-  return !has_many_registers(profile) &&
-         (profile.device_class != vk::DeviceClass::kDiscrete || profile.features.full_subgroups);
-}
-
 /// Bytes of shared memory that a workgroup may take. Outside discrete GPUs a core has little: two workgroups are to
 /// share it, so that one computes while the other loads its block.
 inline std::uint64_t shared_memory(const vk::DeviceProfile& profile) {

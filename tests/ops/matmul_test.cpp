@@ -132,7 +132,7 @@ TEST(MatmulPlan, LargeTilesWhereTheyKeepALargeDeviceBusy) {
   EXPECT_EQ(best(MatmulLayout::kNN, 512, 512, 256), "tile64");
   vk::DeviceProfile unknown = profile;
   unknown.features = {};
-  EXPECT_EQ(ops::matmul_variants({MatmulLayout::kNN, 16384, 256, 1024}, false, unknown).front(), "tile64");
+  EXPECT_EQ(ops::matmul_variants({MatmulLayout::kNN, 16384, 256, 1024}, false, unknown).front(), "lean64");
   profile.device_class = vk::DeviceClass::kIntegrated;
   const auto offered = [&](MatmulLayout layout) {
     return ops::matmul_variants({layout, 16384, 256, 1024}, false, profile);
