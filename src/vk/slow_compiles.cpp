@@ -18,6 +18,9 @@ SlowCompiles::~SlowCompiles() {
 SlowCompiles::One::One(SlowCompiles& of, const std::string& shader) : of_(of) {
   const std::lock_guard lock(of_.mutex_);
   entry_ = of_.under_way_.insert(of_.under_way_.end(), {shader, Clock::now()});
+  if (!progress_redraws()) return;  // a log would have a line a kernel
+  log_progress("compiling " + shader);
+  of_.said_ = true;
 }
 
 SlowCompiles::One::~One() {

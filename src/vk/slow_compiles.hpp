@@ -9,7 +9,8 @@
 
 namespace fabula::vk {
 
-/// Names kernels that a driver takes long to compile, while it does: some take minutes.
+/// Names kernels while a driver compiles them: on a terminal each, so that a crash has a name; in a log those that take
+/// long, since some take minutes.
 class SlowCompiles {
   using Clock = std::chrono::steady_clock;
   using UnderWay = std::list<std::pair<std::string, Clock::time_point>>;

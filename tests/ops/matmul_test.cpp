@@ -144,6 +144,37 @@ TEST(MatmulPlan, LargeTilesWhereTheyKeepALargeDeviceBusy) {
   EXPECT_EQ(best(MatmulLayout::kNN, 16384, 256, 1024), "tile64");
 }
 
+TEST(MatmulPlan, FewerSumsAnInvocationFirstWhereRegistersAreFew) {
+  using vk::DeviceClass;
+  const auto offered = [](DeviceClass device_class, std::uint32_t least, std::uint32_t most) {
+    vk::DeviceProfile profile;
+    profile.device_class = device_class;
+    profile.limits.max_invocations = profile.limits.max_workgroup_size[0] = 1024;
+    profile.limits.max_shared_memory = 64 * 1024;
+    vk::Features& features = profile.features;
+    features.subgroup_shuffle = features.full_subgroups = least > 0;
+    features.subgroup_size_control = least != most;
+    features.min_subgroup_size = least;
+    features.max_subgroup_size = most;
+    return ops::matmul_variants({ops::MatmulLayout::kTN, 512, 512, 256}, false, profile);
+  };
+  using Names = std::vector<std::string>;
+  const Names lean_first{"lean64", "tile64"}, lean_first_of_all{"lean64", "tile64", "tile128", "tile256"},
+      without{"tile64", "tile128", "tile256"};
+  EXPECT_EQ(offered(DeviceClass::kDiscrete, 32, 32), without) << "NVIDIA";
+  EXPECT_EQ(offered(DeviceClass::kDiscrete, 32, 64), without) << "RDNA";
+  EXPECT_EQ(offered(DeviceClass::kDiscrete, 64, 64), lean_first_of_all) << "Polaris, Vega";
+  EXPECT_EQ(offered(DeviceClass::kDiscrete, 8, 32), lean_first_of_all) << "Arc";
+  EXPECT_EQ(offered(DeviceClass::kDiscrete, 0, 0), lean_first_of_all) << "nothing is known of it";
+  EXPECT_EQ(offered(DeviceClass::kSoftware, 8, 8), without);
+  EXPECT_EQ(offered(DeviceClass::kIntegrated, 64, 64), lean_first) << "Vega";
+  EXPECT_EQ(offered(DeviceClass::kIntegrated, 32, 64), lean_first) << "RDNA";
+  EXPECT_EQ(offered(DeviceClass::kIntegrated, 8, 32), lean_first) << "Intel";
+  EXPECT_EQ(offered(DeviceClass::kIntegrated, 0, 0), lean_first);
+  EXPECT_EQ(offered(DeviceClass::kVirtual, 0, 0), lean_first);
+  EXPECT_EQ(offered(DeviceClass::kOther, 0, 0), lean_first);
+}
+
 TEST(MatmulPlan, BaselineAloneWithoutFeatures) {
   const vk::DeviceProfile minimum;
   graph::Graph graph(ops::op_table());
@@ -185,6 +216,9 @@ TEST(MatmulPlan, CooperativeMatricesForTheTypesThatTheDeviceHasThemFor) {
   };
   EXPECT_EQ(longer(ops::MatmulLayout::kNN, 4096), "coop_khr_wide");
   EXPECT_EQ(longer(ops::MatmulLayout::kTN, 256), "coop_khr");
+  profile.features.max_subgroup_size = 64;
+  EXPECT_EQ(longer(ops::MatmulLayout::kNN, 4096), "coop_khr") << "on RDNA3 the wide one spills";
+  profile.features.max_subgroup_size = 32;
   const auto gradient = [&](std::int64_t m, std::int64_t n, graph::DType dtype) {  // K is cut
     return ops::matmul_variants({ops::MatmulLayout::kTN, m, n, 16384}, false, profile, dtype);
   };

@@ -141,6 +141,19 @@ TEST(KernelNotesDevice, TheNextStartKnowsWhatCrashed) {
   std::filesystem::remove_all(folder);
 }
 
+// A terminal is told of every kernel before it is made; a log of none that takes no time.
+TEST(KernelNotesDevice, KernelsAreNamedOnATerminal) {
+  for (const bool redraws : {true, false}) {
+    std::string said;
+    const LogSink before = set_log_sink(
+        {.write = [&](LogLevel, std::string_view text) { said += fmt::format("[{}]", text); }, .redraws = redraws});
+    const auto device = Device::open(base_options());
+    device->pipeline(kCopy);
+    set_log_sink(before);
+    EXPECT_EQ(said, redraws ? "[compiling test_copy][]" : "");
+  }
+}
+
 TEST(KernelNotesDevice, StatisticsAreThereWhereTheDriverTells) {
   DeviceOptions options = base_options();
   options.statistics = options.only_compile = true;
