@@ -10,6 +10,7 @@
 #include "base/fail.hpp"
 #include "base/file_errors.hpp"
 #include "base/folder_update.hpp"
+#include "base/machine.hpp"
 
 namespace fabula {
 namespace {
@@ -26,7 +27,7 @@ fs::path temporary_name(const fs::path& target) {
   static std::atomic<std::uint64_t> counter{0};
   for (;;) {
     fs::path path = parent_of(target) / fmt::format(".{}{}{}-{}", target.filename().string(), kTemporaryMark,
-                                                    ::getpid(), counter.fetch_add(1));
+                                                    process_id(), counter.fetch_add(1));
     std::error_code code;
     if (!fs::exists(fs::symlink_status(path, code))) return path;
   }

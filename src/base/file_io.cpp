@@ -14,6 +14,7 @@
 
 #include "base/fail.hpp"
 #include "base/file_errors.hpp"
+#include "base/machine.hpp"
 
 namespace fabula {
 namespace {
@@ -280,7 +281,7 @@ FileLock::FileLock(const fs::path& path, std::string_view what) : fd_(open_lock(
          pid.empty() ? "" : " (process " + pid + ")");
   }
   // The number is for the message above only: a full disk may leave it out without harm.
-  const std::string pid = fmt::format("{}\n", ::getpid());
+  const std::string pid = fmt::format("{}\n", process_id());
   if (::ftruncate(fd_, 0) == 0) [[maybe_unused]]
     const ssize_t ignored = ::pwrite(fd_, pid.data(), pid.size(), 0);
 }

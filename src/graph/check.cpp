@@ -210,10 +210,12 @@ double objective(const OpEntry& op, const OpCase& op_case, const Fixture& fixtur
 }
 
 /// Throws kDevice for a kernel at which the driver's compiler has crashed: it would again.
-void refuse_crashing(const std::vector<vk::KernelKey>& kernels, const vk::DeviceProfile& profile) {
-  for (const vk::KernelKey& key : kernels) {
-    const auto fault = profile.faults.find(to_string(key));
-    if (fault != profile.faults.end() && fault->second == vk::kCrashes)
+void refuse_crashing(const Graph& graph, const std::string& variant, const vk::DeviceProfile& profile,
+                     const vk::KernelFaults& faults) {
+  if (faults.empty()) return;
+  for (const vk::KernelKey& key : kernels_of(graph, graph.nodes().front(), profile, variant)) {
+    const auto fault = faults.find(to_string(key));
+    if (fault != faults.end() && fault->second == vk::kCrashes)
       fail(ErrorCode::kDevice, "an earlier start ended while the driver compiled {}", to_string(key));
   }
 }
@@ -229,7 +231,7 @@ std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, co
   variants.resize(std::min(variants.size(), options.variants));
   for (const std::string& variant : variants) {
     try {
-      refuse_crashing(kernels_of(fixture.graph, fixture.graph.nodes().front(), profile, variant), device.profile());
+      refuse_crashing(fixture.graph, variant, profile, device.profile().faults);
       results.push_back(VariantCheck(device, profile, table, op, op_case, variant).run(options.repeats));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kDeviceLost) throw;

@@ -250,7 +250,7 @@ bool Device::tells_statistics() const {
 }
 void Device::note_fault(const KernelKey& key, std::uint64_t fault) {
   impl_->pipelines->notes().note(key, fault);
-  impl_->physical.info.profile.faults = impl_->pipelines->notes().faults();
+  impl_->physical.info.profile.faults.insert_or_assign(to_string(key), fault);
 }
 void Device::save_pipeline_cache() {
   impl_->pipelines->save_cache();
