@@ -33,24 +33,30 @@ Value BlockCall::weight(std::string_view name) const {
   return ops::cast_to(graph(), parameter(name), body.shape.dtype);
 }
 
-Value BlockCall::layer_norm(Value x, std::string_view name) const {
-  return body.layer_norm(x, full(name));
+Rows BlockCall::norm(Value x, std::string_view name) const {
+  return {body.layer_norm(x, full(name))};
 }
 
-Value BlockCall::attention(std::initializer_list<Value> qkv, std::int64_t window, bool scaled) const {
+Value BlockCall::linear(const Rows& x, const Linear& of) const {
+  const Attrs layout{{"transpose_b", of.transposed ? 1.0 : 0.0}};
+  const Value w = weight(of.weight), bias = of.bias.empty() ? Value{} : parameter(of.bias);
+  const Value read = x.gelu ? graph().op1("gelu", {x.x}) : x.x;
+  const bool drops = of.residual && body.shape.training && config().resid_dropout > 0;
+  const Value y = graph().op1("matmul", {read, w, bias, drops ? Value{} : of.residual}, layout);
+  if (!drops) return y;
+  return body.dropout(y, of.residual, config().resid_dropout, 1 + 2 * static_cast<int>(layer) + of.site);
+}
+
+Rows BlockCall::linear_gelu(const Rows& x, const Linear& of) const {
+  return {.x = linear(x, of), .gelu = true};
+}
+
+Value BlockCall::attend(std::initializer_list<Value> qkv, const Attention& attention) const {
   return graph().op1("attention", qkv,
                      {{"batch", double(body.shape.batch)},
                       {"heads", double(config().heads)},
-                      {"window", double(window)},
-                      {"scaled", scaled ? 1.0 : 0.0}});
-}
-
-Value BlockCall::project_onto(Value residual, Value a, Value weight, Value bias, bool transposed, int site) const {
-  const Attrs layout{{"transpose_b", transposed ? 1.0 : 0.0}};
-  if (!body.shape.training || config().resid_dropout == 0)
-    return graph().op1("matmul", {a, weight, bias, residual}, layout);
-  const Value y = graph().op1("matmul", {a, weight, bias}, layout);
-  return body.dropout(y, residual, config().resid_dropout, 1 + 2 * static_cast<int>(layer) + site);
+                      {"window", double(attention.window)},
+                      {"scaled", attention.scaled ? 1.0 : 0.0}});
 }
 
 void learned_tables(SpecList& specs) {

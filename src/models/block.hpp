@@ -22,7 +22,30 @@ struct BodyCall {
   graph::Value dropout(graph::Value x, graph::Value residual, double p, int site) const;
 };
 
-/// One layer being built. Parameters are called by their names within the block.
+/// Rows [N, C] that a linear layer reads: a value, and what is still to be done to it where the layer reads it.
+struct Rows {
+  graph::Value x;
+  std::string_view norm = {};  ///< of a norm's parameters
+  bool gelu = false;
+};
+
+/// A linear layer with what stands around it: residual + dropout(x w + bias).
+struct Linear {
+  std::string_view weight;
+  std::string_view bias = {};  ///< empty: none
+  bool transposed = false;     ///< the weight is stored [out, in]
+  graph::Value residual = {};
+  int site = 0;  ///< with a residual: which of the layer's two dropouts
+};
+
+/// Causal attention of a layer.
+struct Attention {
+  std::int64_t window = 0;  ///< how many positions are seen, the own one included; 0: all
+  bool scaled = true;       ///< scores by 1 / sqrt(head size)
+};
+
+/// One layer being built. Parameters are called by their names within the block. A block is written once, with the
+/// verbs norm, linear and attend; what they append depends on what the graph is for.
 struct BlockCall {
   const BodyCall& body;
   std::int64_t layer;
@@ -32,12 +55,15 @@ struct BlockCall {
   graph::Value parameter(std::string_view name) const;
   /// The same as a product reads it: a copy in 16 bits where activations are.
   graph::Value weight(std::string_view name) const;
-  graph::Value layer_norm(graph::Value x, std::string_view name) const;
-  /// Causal attention over q, k, v side by side in one value, or in three.
-  graph::Value attention(std::initializer_list<graph::Value> qkv, std::int64_t window, bool scaled) const;
-  /// residual + dropout(a w + bias); `transposed` for weights stored [out, in]. One product where dropout is off.
-  graph::Value project_onto(graph::Value residual, graph::Value a, graph::Value weight, graph::Value bias,
-                            bool transposed, int site) const;
+
+  /// What a layer reads of x behind the layer norm `name`.
+  Rows norm(graph::Value x, std::string_view name) const;
+  graph::Value linear(const Rows& x, const Linear& of) const;
+  graph::Value linear(graph::Value x, const Linear& of) const { return linear(Rows{x}, of); }
+  /// gelu(x w + bias), for another linear layer to read.
+  Rows linear_gelu(const Rows& x, const Linear& of) const;
+  /// Over q, k, v side by side in one value, or in three.
+  graph::Value attend(std::initializer_list<graph::Value> qkv, const Attention& attention) const;
 
  private:
   std::string full(std::string_view name) const;

@@ -21,15 +21,11 @@ void block_parameters(SpecList& specs) {
 }
 
 Value block(const BlockCall& call, Value x) {
-  graph::Graph& graph = call.graph();
-  const Value qkv = graph.op1(
-      "matmul", {call.layer_norm(x, "ln_1"), call.weight("attn.c_attn.weight"), call.parameter("attn.c_attn.bias")});
-  const Value mixed = call.attention({qkv}, 0, true);
-  x = call.project_onto(x, mixed, call.weight("attn.c_proj.weight"), call.parameter("attn.c_proj.bias"), false, 0);
-  const Value inner = graph.op1(
-      "matmul", {call.layer_norm(x, "ln_2"), call.weight("mlp.c_fc.weight"), call.parameter("mlp.c_fc.bias")});
-  return call.project_onto(x, graph.op1("gelu", {inner}), call.weight("mlp.c_proj.weight"),
-                           call.parameter("mlp.c_proj.bias"), false, 1);
+  const Value qkv = call.linear(call.norm(x, "ln_1"), {.weight = "attn.c_attn.weight", .bias = "attn.c_attn.bias"});
+  x = call.linear(call.attend({qkv}, {}),
+                  {.weight = "attn.c_proj.weight", .bias = "attn.c_proj.bias", .residual = x, .site = 0});
+  const Rows inner = call.linear_gelu(call.norm(x, "ln_2"), {.weight = "mlp.c_fc.weight", .bias = "mlp.c_fc.bias"});
+  return call.linear(inner, {.weight = "mlp.c_proj.weight", .bias = "mlp.c_proj.bias", .residual = x, .site = 1});
 }
 
 }  // namespace

@@ -23,22 +23,21 @@ void block_parameters(SpecList& specs) {
 }
 
 Value block(const BlockCall& call, Value x) {
-  graph::Graph& graph = call.graph();
-  const Value normed = call.layer_norm(x, "ln_1");
-  const auto project = [&](const char* name) {
-    return graph.op1("matmul", {normed, call.weight(name)}, {{"transpose_b", 1}});
-  };
+  const Rows normed = call.norm(x, "ln_1");
+  const auto project = [&](const char* name) { return call.linear(normed, {.weight = name, .transposed = true}); };
   const Value q = project("attn.attention.q_proj.weight"), k = project("attn.attention.k_proj.weight"),
               v = project("attn.attention.v_proj.weight");
   const bool local = call.config().attention(call.layer) == AttentionKind::kLocal;
-  const Value mixed = call.attention({q, k, v}, local ? call.config().window_size : 0, false);
-  x = call.project_onto(x, mixed, call.weight("attn.attention.out_proj.weight"),
-                        call.parameter("attn.attention.out_proj.bias"), true, 0);
-  const Value inner =
-      graph.op1("matmul", {call.layer_norm(x, "ln_2"), call.weight("mlp.c_fc.weight"), call.parameter("mlp.c_fc.bias")},
-                {{"transpose_b", 1}});
-  return call.project_onto(x, graph.op1("gelu", {inner}), call.weight("mlp.c_proj.weight"),
-                           call.parameter("mlp.c_proj.bias"), true, 1);
+  const Value mixed = call.attend({q, k, v}, {.window = local ? call.config().window_size : 0, .scaled = false});
+  x = call.linear(mixed, {.weight = "attn.attention.out_proj.weight",
+                          .bias = "attn.attention.out_proj.bias",
+                          .transposed = true,
+                          .residual = x,
+                          .site = 0});
+  const Rows inner = call.linear_gelu(call.norm(x, "ln_2"),
+                                      {.weight = "mlp.c_fc.weight", .bias = "mlp.c_fc.bias", .transposed = true});
+  return call.linear(
+      inner, {.weight = "mlp.c_proj.weight", .bias = "mlp.c_proj.bias", .transposed = true, .residual = x, .site = 1});
 }
 
 }  // namespace

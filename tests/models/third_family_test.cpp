@@ -40,8 +40,8 @@ const Family kMixer = {
         },
     .block =
         [](const BlockCall& call, Value x) {
-          const Value mixed = call.graph().op1("gelu", {call.layer_norm(x, "norm")});
-          return call.project_onto(x, mixed, call.weight("mix.weight"), call.parameter("mix.bias"), true, 0);
+          const Value mixed = call.graph().op1("gelu", {call.norm(x, "norm").x});
+          return call.linear(mixed, {.weight = "mix.weight", .bias = "mix.bias", .transposed = true, .residual = x});
         },
     .final_norm = [](const BodyCall& call, Value x) { return call.layer_norm(x, "norm"); },
 };
