@@ -40,6 +40,12 @@ RefTensor<T> convert(const RefTensor<double>& from) {
   return to;
 }
 
+std::vector<std::byte> low_bytes(const std::vector<std::uint32_t>& words) {
+  std::vector<std::byte> bytes;
+  for (const std::uint32_t word : words) bytes.push_back(static_cast<std::byte>(word & 0xFF));
+  return bytes;
+}
+
 /// The op alone in a graph: float inputs are states or parameters, word inputs are inputs.
 struct Fixture {
   Graph graph;
@@ -155,6 +161,8 @@ class VariantCheck {
       const std::string name = fmt::format("in{}", i);
       if (inputs_[i].shape.dtype == DType::kU32)
         runtime_->set_input(0, name, std::span<const std::uint32_t>(inputs_[i].u));
+      else if (inputs_[i].shape.dtype == DType::kI8)
+        runtime_->upload(name, DType::kI8, low_bytes(inputs_[i].u));
       else
         runtime_->upload(name, convert<float>(inputs_[i]).f);
     }

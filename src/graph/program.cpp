@@ -185,7 +185,6 @@ void NodeLowering::emit(const Launch& launch, std::span<const std::byte> push) {
   for (const Window& window : launch.bindings) {
     step.bindings.push_back(resolve(window));
     const DType dtype = shape_of(window.value).dtype;
-    ensure(dtype != DType::kI8, "{} binds {}, which no kernel reads", step.label, to_string(dtype));
     step.types.push_back(storage_code(dtype));
   }
   if (std::all_of(step.types.begin(), step.types.end(), [](std::uint32_t type) { return type == 0; }))

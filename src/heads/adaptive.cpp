@@ -66,11 +66,11 @@ std::int64_t AdaptiveHead::logits() const {
   return tokens_.vocabulary() + static_cast<std::int64_t>(clusters());  // all clusters; training leaves out most
 }
 
-Value AdaptiveHead::class_scores(Graph& graph, Value h) const {
+Value AdaptiveHead::class_scores(Graph& graph, const Hidden& h) const {
   const Value bias = options_.bias ? parameters_.in(graph, kHeadBias) : Value{};
   return scores(graph, h, parameters_.in(graph, kHeadWeight), bias);
 }
-Value AdaptiveHead::projected(Graph& graph, Value h, std::size_t cluster) const {
+Value AdaptiveHead::projected(Graph& graph, const Hidden& h, std::size_t cluster) const {
   return product(graph, h, parameters_.in(graph, tail_name(cluster, "0.weight")));
 }
 Value AdaptiveHead::tail_weight(Graph& graph, std::size_t cluster) const {
@@ -140,14 +140,14 @@ std::vector<NamedWords> AdaptiveHead::batch_inputs(std::span<const std::uint32_t
   return inputs;
 }
 
-Value AdaptiveHead::log_probs(Graph& graph, Value h) const {
+Value AdaptiveHead::log_probs(Graph& graph, const Hidden& h) const {
   const Graph::Scope scope(graph, "head");
   const Value starts = graph.constant(kStarts, {1, static_cast<std::int64_t>(clusters()) + 1, DType::kU32});
   const Value entries = graph.constant(kEntries, {1, 2 * tokens_.vocabulary(), DType::kU32});
   const Value classes = graph.op1("log_softmax", {class_scores(graph, h)});
   std::vector<Value> tails;
   for (std::size_t i = 0; i < clusters(); ++i)
-    tails.push_back(scores(graph, projected(graph, h, i), tail_weight(graph, i), tail_bias(graph, i)));
+    tails.push_back(scores(graph, h.with(projected(graph, h, i)), tail_weight(graph, i), tail_bias(graph, i)));
   const Value z = tails.size() == 1 ? tails.front() : graph.op("concat_columns", std::span<const Value>(tails)).front();
   return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }

@@ -27,14 +27,14 @@ class AdaptiveHead final : public Head {
   std::int64_t logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
-  graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
+  graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;
   std::vector<NamedWords> constants() const override;
 
  private:
   std::size_t clusters() const { return tokens_.map().groups.size(); }
   std::int64_t size(std::size_t cluster) const { return std::int64_t(tokens_.map().groups[cluster].size()); }
-  graph::Value class_scores(graph::Graph& graph, graph::Value h) const;  ///< [N, K + clusters]
-  graph::Value projected(graph::Graph& graph, graph::Value h, std::size_t cluster) const;
+  graph::Value class_scores(graph::Graph& graph, const Hidden& h) const;  ///< [N, K + clusters]
+  graph::Value projected(graph::Graph& graph, const Hidden& h, std::size_t cluster) const;
   graph::Value tail_weight(graph::Graph& graph, std::size_t cluster) const;
   graph::Value tail_bias(graph::Graph& graph, std::size_t cluster) const;  ///< absent where there is none
   TokenGroups tokens_;

@@ -44,7 +44,7 @@ Value FullHead::weight(Graph& graph) const {
 Value FullHead::bias(Graph& graph) const {
   return options_.bias ? parameters_.in(graph, kBias) : Value{};
 }
-Value FullHead::logits(Graph& graph, Value h) const {
+Value FullHead::logits(Graph& graph, const Hidden& h) const {
   return scores(graph, h, weight(graph), bias(graph));
 }
 
@@ -69,7 +69,7 @@ std::vector<NamedWords> FullHead::batch_inputs(std::span<const std::uint32_t> la
   return {{kLabels, {labels.begin(), labels.end()}}};
 }
 
-Value FullHead::log_probs(Graph& graph, Value h) const {
+Value FullHead::log_probs(Graph& graph, const Hidden& h) const {
   const Graph::Scope scope(graph, "head");
   return graph.op1("log_softmax", {logits(graph, h)});
 }

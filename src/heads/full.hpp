@@ -26,12 +26,12 @@ class FullHead final : public Head {
   std::int64_t logits() const override { return options_.vocabulary; }
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
-  graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
+  graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;
 
  private:
   graph::Value weight(graph::Graph& graph) const;
   graph::Value bias(graph::Graph& graph) const;  ///< absent where there is none
-  graph::Value logits(graph::Graph& graph, graph::Value h) const;
+  graph::Value logits(graph::Graph& graph, const Hidden& h) const;
   Options options_;
 };
 

@@ -104,7 +104,7 @@ std::int64_t GroupedHead::logits() const {
   return tokens_.shortlist() + tokens_.groups() * options_.prototypes + tokens_.slots() + rank;
 }
 
-Value GroupedHead::class_scores(Graph& graph, Value h, LossUse use) const {
+Value GroupedHead::class_scores(Graph& graph, const Hidden& h, LossUse use) const {
   const std::int64_t K = tokens_.shortlist(), c = options_.prototypes;
   Value weight = parameters_.in(graph, kGroupWeight);
   if (tied_shortlist()) {
@@ -122,10 +122,10 @@ Value GroupedHead::class_scores(Graph& graph, Value h, LossUse use) const {
   return graph.op1("prototype_scores", {all}, {{"plain", double(K)}, {"prototypes", double(c)}});
 }
 
-Value GroupedHead::shared_logits(Graph& graph, Value h) const {
+Value GroupedHead::shared_logits(Graph& graph, const Hidden& h) const {
   return scores(graph, h, parameters_.in(graph, kSharedWeight), parameters_.in(graph, kSharedBias));
 }
-Value GroupedHead::low_rank_vector(Graph& graph, Value h) const {
+Value GroupedHead::low_rank_vector(Graph& graph, const Hidden& h) const {
   return scores(graph, h, parameters_.in(graph, kDown));
 }
 Value GroupedHead::token_matrix(Graph& graph) const {
@@ -213,23 +213,22 @@ std::vector<NamedWords> GroupedHead::batch_inputs(std::span<const std::uint32_t>
   return inputs;
 }
 
-Value GroupedHead::log_probs(Graph& graph, Value h) const {
+Value GroupedHead::log_probs(Graph& graph, const Hidden& h) const {
   const Graph::Scope scope(graph, "head");
   const std::int64_t V = tokens_.vocabulary(), M = tokens_.tail();
   const Value starts = graph.constant(kStarts, {1, tokens_.groups() + 1, DType::kU32});
   const Value entries = graph.constant(kEntries, {1, 2 * V, DType::kU32});
   const Value places = graph.constant(kPlaces, {1, 2 * M, DType::kU32});
   const Value classes = graph.op1("log_softmax", {class_scores(graph, h, LossUse::kValue)});
-  Value shared, scale, product;
+  Value shared, scale, of_tokens;
   if (options_.modulation != HeadModulation::kPerGroup) {
     shared = shared_logits(graph, h);
     scale = table(graph, kScale);
   }
   if (options_.modulation == HeadModulation::kLowRank)
-    product = graph.op1("matmul", {low_rank_vector(graph, h), parameters_.in(graph, kUp)}, {{"transpose_b", 1}});
-  if (options_.modulation == HeadModulation::kPerGroup)
-    product = graph.op1("matmul", {h, token_matrix(graph)}, {{"transpose_b", 1}});
-  const Value z = graph.op1("grouped_all_logits", {shared, scale, table(graph, kShift), product, places});
+    of_tokens = product(graph, h.with(low_rank_vector(graph, h)), parameters_.in(graph, kUp));
+  if (options_.modulation == HeadModulation::kPerGroup) of_tokens = product(graph, h, token_matrix(graph));
+  const Value z = graph.op1("grouped_all_logits", {shared, scale, table(graph, kShift), of_tokens, places});
   return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }
 

@@ -33,7 +33,7 @@ class GroupedHead final : public Head {
   std::int64_t logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
-  graph::Value log_probs(graph::Graph& graph, graph::Value h) const override;
+  graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;
   std::vector<NamedWords> constants() const override;
 
  private:
@@ -46,9 +46,9 @@ class GroupedHead final : public Head {
     return use == LossUse::kGradient || options_.modulation != HeadModulation::kScaleShift;
   }
   void declare_parameters();
-  graph::Value class_scores(graph::Graph& graph, graph::Value h, LossUse use) const;  ///< [N, K + G]
-  graph::Value shared_logits(graph::Graph& graph, graph::Value h) const;              ///< u [N, S]
-  graph::Value low_rank_vector(graph::Graph& graph, graph::Value h) const;            ///< R h [N, r]
+  graph::Value class_scores(graph::Graph& graph, const Hidden& h, LossUse use) const;  ///< [N, K + G]
+  graph::Value shared_logits(graph::Graph& graph, const Hidden& h) const;              ///< u [N, S]
+  graph::Value low_rank_vector(graph::Graph& graph, const Hidden& h) const;            ///< R h [N, r]
   graph::Value token_matrix(graph::Graph& graph) const;             ///< per_group: [M, D] in map order, or [V, D] tied
   graph::Value table(graph::Graph& graph, const char* name) const;  ///< a parameter [G, S]
   SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use) const;

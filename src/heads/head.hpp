@@ -12,6 +12,7 @@
 #include "formats/token_map.hpp"
 #include "graph/graph.hpp"
 #include "graph/parameters.hpp"
+#include "heads/hidden.hpp"
 
 namespace fabula::heads {
 
@@ -74,7 +75,7 @@ class Head {
   virtual std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const = 0;
 
   /// Appends log p(v | h) [R, V] of h [R, D], in token id order. Declares some of the constants.
-  virtual graph::Value log_probs(graph::Graph& graph, graph::Value h) const = 0;
+  virtual graph::Value log_probs(graph::Graph& graph, const Hidden& h) const = 0;
 
   /// The constants of the head's graphs: what is the same for every batch. A graph declares those that it reads.
   virtual std::vector<NamedWords> constants() const { return {}; }

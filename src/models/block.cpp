@@ -10,10 +10,35 @@ Value BodyCall::parameter(std::string_view name) const {
   return parameters.in(graph, std::string(family.prefix) + std::string(name));
 }
 
-Value BodyCall::layer_norm(Value x, std::string_view name) const {
-  return graph.op1("layer_norm",
-                   {x, parameter(fmt::format("{}.weight", name)), parameter(fmt::format("{}.bias", name))},
-                   {{"eps", config.layer_norm_epsilon}});
+namespace {
+/// row_product's attribute norm.
+std::int64_t norm_code(NormKind kind) {
+  switch (kind) {
+    case NormKind::kLayer:
+      return 1;
+  }
+  fail(ErrorCode::kInternal, "there is no norm {}", static_cast<int>(kind));
+}
+}  // namespace
+
+Value BodyCall::norm(Value x, std::string_view name) const {
+  const Value weight = parameter(fmt::format("{}.weight", name));
+  const Attrs attrs{{"eps", config.layer_norm_epsilon}};
+  switch (family.norm) {
+    case NormKind::kLayer:
+      return graph.op1("layer_norm", {x, weight, parameter(fmt::format("{}.bias", name))}, attrs);
+  }
+  fail(ErrorCode::kInternal, "there is no norm {}", static_cast<int>(family.norm));
+}
+
+heads::Hidden BodyCall::pending_norm(Value x, std::string_view name) const {
+  heads::Hidden hidden(x);
+  hidden.places = inputs.cached.value().places;
+  hidden.norm = norm_code(family.norm);
+  hidden.eps = config.layer_norm_epsilon;
+  hidden.norm_weight = parameter(fmt::format("{}.weight", name));
+  if (family.norm == NormKind::kLayer) hidden.norm_bias = parameter(fmt::format("{}.bias", name));
+  return hidden;
 }
 
 Value BodyCall::dropout(Value x, Value residual, double p, int site) const {
@@ -34,10 +59,28 @@ Value BlockCall::weight(std::string_view name) const {
 }
 
 Rows BlockCall::norm(Value x, std::string_view name) const {
-  return {body.layer_norm(x, full(name))};
+  if (body.shape.few_rows) return {.x = x, .norm = name};
+  return {body.norm(x, full(name))};
+}
+
+Value BlockCall::few_rows_linear(const Rows& x, const Linear& of, bool gelu) const {
+  const heads::Hidden read = x.norm.empty() ? heads::Hidden(x.x) : body.pending_norm(x.x, full(x.norm));
+  Attrs attrs{{"transpose_b", of.transposed ? 1.0 : 0.0}, {"activation", gelu ? 1.0 : 0.0}};
+  if (read.norm != 0) attrs.set("norm", double(read.norm)), attrs.set("eps", read.eps);
+  return graph().op1("row_product",
+                     {read.x,
+                      parameter(of.weight),
+                      {},
+                      of.bias.empty() ? Value{} : parameter(of.bias),
+                      of.residual,
+                      read.norm_weight,
+                      read.norm_bias,
+                      body.inputs.cached->places},
+                     attrs);
 }
 
 Value BlockCall::linear(const Rows& x, const Linear& of) const {
+  if (body.shape.few_rows) return few_rows_linear(x, of, false);
   const Attrs layout{{"transpose_b", of.transposed ? 1.0 : 0.0}};
   const Value w = weight(of.weight), bias = of.bias.empty() ? Value{} : parameter(of.bias);
   const Value read = x.gelu ? graph().op1("gelu", {x.x}) : x.x;
@@ -48,10 +91,29 @@ Value BlockCall::linear(const Rows& x, const Linear& of) const {
 }
 
 Rows BlockCall::linear_gelu(const Rows& x, const Linear& of) const {
+  if (body.shape.few_rows) return {few_rows_linear(x, of, true)};
   return {.x = linear(x, of), .gelu = true};
 }
 
+Value BlockCall::cached_attend(std::span<const Value> qkv, const Attention& attention) const {
+  const CachedInputs& cached = *body.inputs.cached;
+  const CacheShape cache = cache_shape(config(), attention.window, cached);
+  std::vector<Value> inputs(qkv.begin(), qkv.end());
+  inputs.resize(3);
+  inputs.push_back(graph().state(fmt::format("{}{}", kCachePrefix, layer), cache.shape));
+  inputs.push_back(cached.places);
+  return graph()
+      .op("cached_attention", std::span<const Value>(inputs),
+          {{"batch", double(body.shape.batch)},
+           {"heads", double(config().heads)},
+           {"capacity", double(cache.capacity)},
+           {"window", double(attention.window)},
+           {"scaled", attention.scaled ? 1.0 : 0.0}})
+      .front();
+}
+
 Value BlockCall::attend(std::initializer_list<Value> qkv, const Attention& attention) const {
+  if (body.inputs.cached) return cached_attend({qkv.begin(), qkv.size()}, attention);
   return graph().op1("attention", qkv,
                      {{"batch", double(body.shape.batch)},
                       {"heads", double(config().heads)},
@@ -59,21 +121,21 @@ Value BlockCall::attend(std::initializer_list<Value> qkv, const Attention& atten
                       {"scaled", attention.scaled ? 1.0 : 0.0}});
 }
 
+CacheShape cache_shape(const ModelConfig& config, std::int64_t window, const CachedInputs& cached) {
+  CacheShape cache{.capacity = cached.context};
+  // A ring: no row of the longest prompt writes over what another one still reads.
+  if (window > 0) cache.capacity = std::min(cache.capacity, window + cached.longest_prompt);
+  cache.shape = {cached.slot_count * cache.capacity, 2 * config.hidden, cached.dtype};
+  return cache;
+}
+
 void learned_tables(SpecList& specs) {
   specs.table("wte.weight", specs.config.vocab_size, RowsOf::kTokens);
   specs.table("wpe.weight", specs.config.n_positions, RowsOf::kPositions);
 }
 
-Value learned_positions(const BodyCall& call, Value x) {
-  return call.graph.op1("add_position", {x, call.parameter("wpe.weight")}, {{"sequence", double(call.shape.sequence)}});
-}
-
 void last_norm_parameters(SpecList& specs) {
   specs.layer_norm("ln_f");
-}
-
-Value last_norm(const BodyCall& call, Value x) {
-  return call.layer_norm(x, "ln_f");
 }
 
 }  // namespace fabula::models

@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <string_view>
 
 #include "models/body.hpp"
@@ -13,11 +14,13 @@ struct BodyCall {
   const Family& family;
   const graph::ParameterSet& parameters;
   const BodyShape& shape;
-  const BodyInputs& inputs;
+  const BodyInputs& inputs;  ///< of a step with the places that the body made
 
   graph::Value parameter(std::string_view name) const;
-  /// weight and bias `name`.weight, `name`.bias.
-  graph::Value layer_norm(graph::Value x, std::string_view name) const;
+  /// The family's kind of norm with the parameters `name`.weight and, of a layer norm, `name`.bias.
+  graph::Value norm(graph::Value x, std::string_view name) const;
+  /// The same, left to the products that read it.
+  heads::Hidden pending_norm(graph::Value x, std::string_view name) const;
   /// residual + dropout(x). Sites are numbered: 0 the embedding, then two a layer; each draws from a stream of its own.
   graph::Value dropout(graph::Value x, graph::Value residual, double p, int site) const;
 };
@@ -67,15 +70,23 @@ struct BlockCall {
 
  private:
   std::string full(std::string_view name) const;
+  graph::Value few_rows_linear(const Rows& x, const Linear& of, bool gelu) const;
+  graph::Value cached_attend(std::span<const graph::Value> qkv, const Attention& attention) const;
 };
+
+/// States that keep a layer's keys and values begin so; the layer's number follows.
+inline constexpr const char* kCachePrefix = "cache.";
+/// A layer's cache: a row a position of a slot, keys and values side by side.
+struct CacheShape {
+  std::int64_t capacity = 0;  ///< positions of a slot
+  graph::Shape shape = {};
+};
+CacheShape cache_shape(const ModelConfig& config, std::int64_t window, const CachedInputs& cached);
 
 // What GPT-2 and its relatives have around their blocks.
 /// wte.weight [V, D], the token embedding, and wpe.weight [positions, D]: Family::first_parameters.
 void learned_tables(SpecList& specs);
-/// A learned vector a position is added: Family::positions.
-graph::Value learned_positions(const BodyCall& call, graph::Value x);
-/// The layer norm ln_f: Family::last_parameters, Family::final_norm.
+/// The layer norm ln_f: Family::last_parameters.
 void last_norm_parameters(SpecList& specs);
-graph::Value last_norm(const BodyCall& call, graph::Value x);
 
 }  // namespace fabula::models

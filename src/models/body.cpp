@@ -43,21 +43,40 @@ Body::Body(const ModelConfig& config, const Family& family) : config_(config), f
          "the first parameter of {} is \"{}\"", family.name, token_embedding().name);
 }
 
-Value Body::hidden(Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const {
+heads::Hidden Body::hidden(Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const {
   check_supported(config_, shape.sequence, shape.training);
-  const BodyCall call{graph, config_, *family_, parameters_, shape, inputs};
-  Attrs stored;
-  if (is_half(shape.dtype)) stored.set("out", double(storage_code(shape.dtype)));
-  const Value table = call.parameter(family_->token_embedding);
-  Value x = graph.op1("embedding", {inputs.ids, table, inputs.order, inputs.segments}, stored);
-  x = family_->positions(call, x);
+  BodyInputs read = inputs;
+  const BodyCall call{graph, config_, *family_, parameters_, shape, read};
+  Value x = inputs.cached && inputs.cached->slots ? step_embedding(call, *read.cached) : embedding(call);
   if (shape.training && config_.embd_dropout > 0) x = call.dropout(x, {}, config_.embd_dropout, 0);
   for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
     const Graph::Scope scope(graph, fmt::format("h.{}", layer));
     const Graph::Segment segment(graph);
     x = family_->block(BlockCall{call, layer}, x);
   }
-  return family_->final_norm(call, x);
+  if (shape.few_rows) return call.pending_norm(x, family_->final_norm);
+  return call.norm(x, family_->final_norm);
+}
+
+Value Body::embedding(const BodyCall& call) const {
+  const BodyInputs& inputs = call.inputs;
+  Attrs stored;
+  if (is_half(call.shape.dtype)) stored.set("out", double(storage_code(call.shape.dtype)));
+  const Value table = call.parameter(family_->token_embedding);
+  const Value x = call.graph.op1("embedding", {inputs.ids, table, inputs.order, inputs.segments}, stored);
+  if (family_->position_table.empty()) return x;
+  const Value positions = call.parameter(family_->position_table);
+  if (!inputs.cached)
+    return call.graph.op1("add_position", {x, positions}, {{"sequence", double(call.shape.sequence)}});
+  return call.graph.op1("add", {x, call.graph.op1("embedding", {inputs.cached->positions, positions}, stored)});
+}
+
+Value Body::step_embedding(const BodyCall& call, CachedInputs& cached) const {
+  const Value table = call.parameter(family_->token_embedding);
+  const Value positions = family_->position_table.empty() ? Value{} : call.parameter(family_->position_table);
+  const std::vector<Value> made = call.graph.op("embed_tokens", {cached.slots, cached.rows, table, {}, positions});
+  cached.places = made[1];
+  return made[0];
 }
 
 }  // namespace fabula::models

@@ -1,7 +1,10 @@
 #pragma once
+#include <optional>
+
 #include "formats/model_config.hpp"
 #include "graph/graph.hpp"
 #include "graph/parameters.hpp"
+#include "heads/hidden.hpp"
 #include "models/family.hpp"
 
 // Bodies: everything of a language model but its head. A body turns token ids into hidden states [N, D], N = B*T.
@@ -14,6 +17,21 @@ struct BodyShape {
   bool training = false;      ///< dropout is on
   /// What activations and the copies of the weights that products read are stored in.
   graph::DType dtype = graph::DType::kF32;
+  /// Few rows without a gradient: every linear layer is one row_product, with what stands around it.
+  bool few_rows = false;
+};
+
+/// What a body needs to decode with a cache, in which every slot keeps the keys and values of one sequence. The rows of
+/// a step are single positions of slots; those of a prompt are consecutive positions of one slot.
+struct CachedInputs {
+  graph::Value slots;                       ///< state [S, kSlotWords] (base/decode_slot.hpp); of a step
+  graph::Value rows;                        ///< [1, N]: the slot of each row; of a step
+  graph::Value places;                      ///< [1, 4 N]: kPlaceWords words a row; of a prompt
+  graph::Value positions;                   ///< [1, N]: the same positions; of a prompt
+  std::int64_t slot_count = 1;              ///< S
+  std::int64_t context = 1;                 ///< positions that a slot can hold
+  std::int64_t longest_prompt = 1;          ///< rows of the longest prompt graph
+  graph::DType dtype = graph::DType::kF32;  ///< what keys and values are stored in
 };
 
 /// What a body reads. `order` and `segments` (base/segments.hpp, keyed by token id) are needed where gradients are;
@@ -22,6 +40,7 @@ struct BodyInputs {
   graph::Value ids;  ///< [1, N]
   graph::Value order, segments;
   graph::Value seed;
+  std::optional<CachedInputs> cached = {};
 };
 
 /// Throws kInvalidArgument when the sequence is longer than the model's positions, kUnsupported where a layer attends
@@ -39,10 +58,14 @@ class Body {
   const graph::ParameterSet& parameters() const { return parameters_; }
   const graph::ParameterSpec& token_embedding() const { return parameters_.specs().front(); }
 
-  /// Appends it to a graph; the hidden states after the last norm, [N, D]. Throws as check_supported.
-  graph::Value hidden(graph::Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const;
+  /// Appends it to a graph; the hidden states [N, D] behind the last norm, which of few rows is left to who reads them.
+  /// Throws as check_supported.
+  heads::Hidden hidden(graph::Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const;
 
  private:
+  graph::Value embedding(const BodyCall& call) const;
+  graph::Value step_embedding(const BodyCall& call, CachedInputs& cached) const;
+
   ModelConfig config_;
   const Family* family_;
   graph::ParameterSet parameters_;

@@ -40,23 +40,28 @@ class SpecList {
   graph::ParameterSet& into_;
 };
 
+enum class NormKind : std::uint8_t {
+  kLayer,  ///< by mean and variance; weight and bias
+};
+
 struct Family {
   std::string_view name;
   /// What the body's tensors begin with in files of a whole model; files of a body alone may leave it out.
   std::string_view prefix;
   std::string_view token_embedding;  ///< [V, D]; a tied head shares it
-  std::string_view blocks;           ///< block i's tensors begin with prefix, this, "i."
+  /// A table [positions, D] of which rows of the token embedding are added that of their position; empty: none.
+  std::string_view position_table = {};
+  std::string_view blocks;  ///< block i's tensors begin with prefix, this, "i."
   /// Under which name files may hold the token embedding once more: the matrix of a full head that is tied to it.
   std::string_view head_matrix = "lm_head.weight";
   /// ExpectedTensors::buffers.
   std::vector<std::string_view> buffers = {};
+  NormKind norm = NormKind::kLayer;     ///< of its blocks and behind them
+  std::string_view final_norm;          ///< behind the blocks
   void (*first_parameters)(SpecList&);  ///< before the blocks, the token embedding first
   void (*block_parameters)(SpecList&);
   void (*last_parameters)(SpecList&);
-  /// x [N, D], rows of the token embedding, with their positions.
-  graph::Value (*positions)(const BodyCall&, graph::Value x);
   graph::Value (*block)(const BlockCall&, graph::Value x);
-  graph::Value (*final_norm)(const BodyCall&, graph::Value x);
 };
 
 // gpt2.cpp, gpt_neo.cpp

@@ -34,14 +34,14 @@ const Family kGpt2 = {
     .name = "gpt2",
     .prefix = "transformer.",
     .token_embedding = "wte.weight",
+    .position_table = "wpe.weight",
     .blocks = "h.",
     .buffers = {".attn.bias", ".attn.masked_bias"},
+    .final_norm = "ln_f",
     .first_parameters = learned_tables,
     .block_parameters = block_parameters,
     .last_parameters = last_norm_parameters,
-    .positions = learned_positions,
     .block = block,
-    .final_norm = last_norm,
 };
 
 }  // namespace fabula::models

@@ -46,14 +46,14 @@ const Family kGptNeo = {
     .name = "gpt_neo",
     .prefix = "transformer.",
     .token_embedding = "wte.weight",
+    .position_table = "wpe.weight",
     .blocks = "h.",
     .buffers = {".attn.attention.bias", ".attn.attention.masked_bias"},
+    .final_norm = "ln_f",
     .first_parameters = learned_tables,
     .block_parameters = block_parameters,
     .last_parameters = last_norm_parameters,
-    .positions = learned_positions,
     .block = block,
-    .final_norm = last_norm,
 };
 
 }  // namespace fabula::models

@@ -176,6 +176,9 @@ void PipelineStore::check_limits(const KernelKey& key, const ShaderInfo& shader,
   for (std::uint32_t b = 0; b < key.types.size(); ++b)
     ensure(key.types[b] == 0 || shader.specialization_ids().contains(kElementTypeId + b),
            "shader \"{}\" knows binding {} in 32 bits only, a value of smaller elements was bound", name, b);
+  for (std::uint32_t b = 0; b < key.types.size(); ++b)
+    ensure(key.types[b] != kBytesCode || shader.specialization_ids().contains(kBytesId + b),
+           "shader \"{}\" knows no signed bytes at binding {}, and such were bound", name, b);
   const std::uint64_t invocations = std::uint64_t{size[0]} * size[1] * size[2];
   ensure(invocations != 0 && invocations <= limits.max_invocations && size[0] <= limits.max_workgroup_size[0] &&
              size[1] <= limits.max_workgroup_size[1] && size[2] <= limits.max_workgroup_size[2],

@@ -26,5 +26,8 @@ ShaderInterface reflect(std::span<const std::uint32_t> spirv);
 /// The constant_id that says how the elements of binding 0 are stored; binding b's is kElementTypeId + b
 /// (shaders/include/values.glsl).
 inline constexpr std::uint32_t kElementTypeId = 16;
+/// A shader with the constant_id kBytesId + b can read signed bytes at binding b (shaders/include/weights.glsl).
+inline constexpr std::uint32_t kBytesId = 32;
+inline constexpr std::uint32_t kBytesCode = 3;  ///< of graph::DType::kI8
 
 }  // namespace fabula::vk

@@ -120,11 +120,13 @@ TEST_F(Store, RefusesInputsOfAnotherType) {
   expect_error(ErrorCode::kInternal, {"\"state\"", "\"reads\""}, [&] { runtime.set_input(0, "state", words); });
 }
 
-TEST(WorkloadStore, BytesAreNotTakenForNumbers) {
+TEST_F(Store, BytesAreNotTakenForNumbers) {
   Graph graph(ops::op_table());
   graph.op("add", {graph.state("a", {2, 3, DType::kI8}), graph.state("b", {2, 3, DType::kI8})});
-  Workload workload(vk::DeviceProfile{});
-  expect_error(ErrorCode::kInternal, {"add binds i8"}, [&] { workload.add("sum", std::move(graph)); });
+  Workload workload(device_->profile());
+  workload.add("sum", std::move(graph));
+  Runtime runtime(*device_, std::move(workload));
+  expect_error(ErrorCode::kInternal, {"\"add\"", "signed bytes"}, [&] { runtime.submit({0}); });
 }
 
 TEST(WorkloadStore, GraphsThatShareANameAgreeOnShapeTypeAndRole) {

@@ -19,8 +19,10 @@ const Family kMixer = {
     .name = "mixer",
     .prefix = "model.",
     .token_embedding = "embed_tokens.weight",
+    .position_table = "angles",
     .blocks = "layers.",
     .buffers = {".cache"},
+    .final_norm = "norm",
     .first_parameters =
         [](SpecList& specs) {
           specs.table("embed_tokens.weight", specs.config.vocab_size, RowsOf::kTokens);
@@ -33,17 +35,11 @@ const Family kMixer = {
           specs.vector("mix.bias", specs.config.hidden, Init::kZeros);
         },
     .last_parameters = [](SpecList& specs) { specs.layer_norm("norm"); },
-    .positions =
-        [](const BodyCall& call, Value x) {
-          return call.graph.op1("add_position", {x, call.parameter("angles")},
-                                {{"sequence", double(call.shape.sequence)}});
-        },
     .block =
         [](const BlockCall& call, Value x) {
           const Value mixed = call.graph().op1("gelu", {call.norm(x, "norm").x});
           return call.linear(mixed, {.weight = "mix.weight", .bias = "mix.bias", .transposed = true, .residual = x});
         },
-    .final_norm = [](const BodyCall& call, Value x) { return call.layer_norm(x, "norm"); },
 };
 
 ModelConfig config() {

@@ -1,0 +1,20 @@
+// Weights as they are stored: fp32, fp16, bf16 (values.glsl) or signed bytes, four to a word. The type is specialisation constant
+// 16 + b; constant 32 + b says that the kernel can read bytes there. Index i stands for elements [4i, 4i + 4).
+const uint kI8 = 3;
+vec4 unpack_i8(uint w) {
+  ivec4 bytes = ivec4(w << 24, w << 16, w << 8, w) >> 24;
+  return vec4(bytes);
+}
+// vec4s from row to row of a matrix with so many columns.
+uint weight_vec4s(uint columns, uint type) { return type == kI8 ? (columns + 15) / 16 * 4 : row_vec4s(columns, type); }
+#define READ_WEIGHTS(b, Name, name)                                                  \
+  layout(constant_id = 16 + b) const uint kType##b = 0;                              \
+  layout(constant_id = 32 + b) const uint kReadsBytes##b = 1;                        \
+  layout(set = 0, binding = b) readonly buffer Name { vec4 name##_fp32[]; };         \
+  layout(set = 0, binding = b) readonly buffer Name##Packed { uvec2 name##_packed[]; }; \
+  layout(set = 0, binding = b) readonly buffer Name##Bytes { uint name##_bytes[]; }; \
+  vec4 name(uint i) {                                                                \
+    if (kType##b == kFp32) return name##_fp32[i];                                    \
+    if (kReadsBytes##b != 0 && kType##b == kI8) return unpack_i8(name##_bytes[i]);                          \
+    return unpack_values(name##_packed[i], kType##b);                                \
+  }

@@ -1,0 +1,156 @@
+#include <algorithm>
+#include <bit>
+
+#include "base/ceil_div.hpp"
+#include "ops/registers.hpp"
+#include "ops/storage.hpp"
+
+namespace fabula::ops {
+using namespace graph;
+
+namespace {
+
+enum RowInput : std::size_t { kX, kWeight, kScales, kBias, kResidual, kNormWeight, kNormBias, kPlaces };
+enum RowNorm : std::int64_t { kNoNorm, kLayerNorm, kRmsNorm };
+
+constexpr std::int64_t kScaleBlock = 32;  ///< bytes along K that share a scale, as in GGUF's Q8_0
+constexpr std::uint32_t kRowLocal = 128;  ///< invocations of a workgroup
+
+RowNorm norm_of(const Attrs& attrs) {
+  return static_cast<RowNorm>(attrs.integer_or("norm", kNoNorm));
+}
+bool along_k(const Attrs& attrs) {
+  return attrs.integer_or("transpose_b", 0) != 0;
+}
+
+void infer(InferCall& call) {
+  const Shape x = call.in(kX), weight = call.in(kWeight);
+  const bool nt = along_k(call.attrs());
+  const std::int64_t n = nt ? weight.rows : weight.cols;
+  call.require((nt ? weight.cols : weight.rows) == x.cols, "x and a weight that agree in K");
+  const bool bytes = call.dtype(kWeight) == DType::kI8;
+  call.require(bytes || is_float(call.dtype(kWeight)), "a weight of floats or of signed bytes");
+  call.require(bytes == call.has_input(kScales) && (!bytes || nt), "scales with a weight of bytes [N,K], there alone");
+  if (bytes)
+    call.require(call.in(kScales) == Shape{n, ceil_div(x.cols, kScaleBlock)} && is_float(call.dtype(kScales)),
+                 "scales [N, K / 32]");
+  const Shape y{x.rows, n, storage_type(call.attrs(), call.dtype(kX))};
+  const auto row = [&](std::size_t i, std::int64_t cols, const char* what) {
+    if (call.has_input(i)) call.require(call.in(i) == Shape{1, cols} && call.dtype(i) == DType::kF32, what);
+  };
+  row(kBias, n, "a bias [1,N] of fp32");
+  if (call.has_input(kResidual))
+    call.require(call.in(kResidual) == y && call.dtype(kResidual) == y.dtype, "a residual [R,N] of y's type");
+  const RowNorm norm = norm_of(call.attrs());
+  call.require(norm >= kNoNorm && norm <= kRmsNorm, "a norm of 0, 1 (layer norm) or 2 (RMS norm)");
+  call.require((norm != kNoNorm) == call.has_input(kNormWeight), "a norm's weight with a norm, and there alone");
+  call.require(norm != kNoNorm || !call.has_input(kNormBias), "a norm's bias with a norm alone");
+  call.require(norm == kNoNorm || !call.has_input(kResidual), "a norm or a residual, not both");
+  row(kNormWeight, x.cols, "a norm's weight [1,K] of fp32");
+  row(kNormBias, x.cols, "a norm's bias [1,K] of fp32");
+  if (call.has_input(kPlaces))
+    call.require(call.in(kPlaces) == Shape{1, 4 * x.rows} && call.dtype(kPlaces) == DType::kU32, "places [1, 4 R]");
+  call.output(y);
+}
+
+struct Push {
+  std::uint32_t rows, cols, depth, x_columns, y_columns, first_k4, first_col4;
+  std::uint32_t has_bias, has_residual, has_norm_bias, has_places, continues, ends;
+  float eps;
+};
+
+/// Vec4s of columns that a workgroup takes: few where that many workgroups would be too few to keep a GPU busy. Depends
+/// on the matrix alone, so that a row's sums do.
+std::uint32_t columns_a_group(std::int64_t cols, std::int64_t depth) {
+  constexpr std::int64_t kBusy = 64;
+  const std::int64_t most = std::clamp<std::int64_t>(cols / 4 / kBusy, 2, 8);
+  std::uint32_t columns = std::bit_floor(static_cast<std::uint32_t>(most));
+  // Of a short K more columns: no invocation is to be idle.
+  while (columns < 32 && kRowLocal / columns > ceil_div<std::int64_t>(depth, 4)) columns *= 2;
+  return columns;
+}
+
+std::uint32_t rows_a_group(std::int64_t rows) {
+  return std::min(std::bit_ceil(static_cast<std::uint32_t>(rows)), 8u);
+}
+
+void lower(LowerCall& call) {
+  const Shape x = call.in(kX), weight = call.in(kWeight), y = call.out();
+  const bool nt = along_k(call.attrs()), subgroup = call.variant() == "subgroup";
+  const RowNorm norm = norm_of(call.attrs());
+  const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
+  const std::uint32_t subgroup_size = subgroup ? shuffling_size(call.profile(), 4, kRowLocal) : kRowLocal;
+  const std::uint32_t columns = std::min(columns_a_group(y.cols, x.cols), subgroup_size);
+  const std::uint32_t rows = rows_a_group(x.rows);
+  const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };
+  Launch launch{.shader = nt ? "row_product_nt" : "row_product_nn",
+                .constants = {kRowLocal, columns, rows, static_cast<std::uint32_t>(norm),
+                              u32(call.attrs().integer_or("activation", 0)), call.has_input(kScales) ? 1u : 0u}};
+  if (subgroup) {
+    launch.shader += "_subgroup";
+    launch.subgroup_size = subgroup_size;
+  }
+  // Bytes and scales are cut alike: a row of the weight is a row of both.
+  const std::vector<RowBlock> blocks = call.has_input(kScales)
+                                           ? call.row_blocks({call.input(kWeight), call.input(kScales)})
+                                           : call.row_blocks({call.input(kWeight)});
+  for (const RowBlock& block : blocks) {
+    const bool first = block.begin == 0, last = block.end == weight.rows;
+    const std::int64_t cols = nt ? block.size() : y.cols, depth = nt ? x.cols : block.size();
+    // What lies behind a block's last column belongs to the next block, which writes its padding as well.
+    const std::int64_t groups = ceil_div<std::int64_t>(Shape{1, cols, y.dtype}.ld() / 4, columns);
+    launch.bindings = {call.output(),
+                       call.input(kX),
+                       {call.input(kWeight), block.begin, block.end},
+                       call.has_input(kScales) ? Window(call.input(kScales), block.begin, block.end) : call.input(kX),
+                       given(kBias),
+                       call.has_input(kResidual) ? call.input(kResidual) : given(kNormWeight),
+                       given(kNormBias),
+                       given(kPlaces)};
+    launch.groups = LowerCall::grid(groups * ceil_div<std::int64_t>(x.rows, rows));
+    call.dispatch(launch, Push{.rows = u32(x.rows),
+                               .cols = u32(cols),
+                               .depth = u32(depth),
+                               .x_columns = u32(x.cols),
+                               .y_columns = u32(y.cols),
+                               .first_k4 = nt ? 0 : u32(block.begin / 4),
+                               .first_col4 = nt ? u32(block.begin / 4) : 0,
+                               .has_bias = call.has_input(kBias),
+                               .has_residual = call.has_input(kResidual),
+                               .has_norm_bias = call.has_input(kNormBias),
+                               .has_places = call.has_input(kPlaces),
+                               .continues = !nt && !first,
+                               .ends = nt || last,
+                               .eps = static_cast<float>(norm == kNoNorm ? 0 : call.attrs().get("eps"))});
+  }
+}
+
+}  // namespace
+
+extern const OpDef row_product;
+const OpDef row_product{
+    .name = "row_product",
+    .formula =
+        "y[R,N] = activation(norm(x) w + bias) + residual, zero in rows whose place is not live; w [K,N], or "
+        "[N,K] with transpose_b; bytes times the scale of their block of 32",
+    .inputs = {"x", "weight", "scales?", "bias?", "residual?", "norm_weight?", "norm_bias?", "places?"},
+    .attrs = {"transpose_b", "activation", "norm", "eps", "out"},
+    .infer = infer,
+    .lower = lower,
+    .cost =
+        [](const NodeView& node) {
+          const Shape weight = node.in(kWeight);
+          return Cost{.flops = 2.0 * double(node.in(kX).rows) * double(weight.count()),
+                      .bytes = double(weight.bytes()) + double(node.in(kX).bytes()) + double(node.out().bytes())};
+        },
+    .variants =
+        [](const NodeView&, const vk::DeviceProfile& profile) {
+          std::vector<std::string> variants{"baseline"};
+          if (shuffling_size(profile, 4, kRowLocal) > 0)
+            variants.insert(profile.device_class == vk::DeviceClass::kSoftware ? variants.end() : variants.begin(),
+                            "subgroup");
+          return variants;
+        },
+};
+
+}  // namespace fabula::ops
