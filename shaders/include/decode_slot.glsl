@@ -1,8 +1,10 @@
 // What a slot of a decoding session is made of, in words; src/base/decode_slot.hpp is this file too. Floats are kept as their bits.
 #ifdef __cplusplus
 #define WORD inline constexpr std::uint32_t
+#define REAL inline constexpr float
 #else
 #define WORD const uint
+#define REAL const float
 #endif
 
 // slots [S, kSlotWords]: a row a slot.
@@ -47,8 +49,12 @@ WORD kPlaceLive = 2;  // 0: the row is nobody's
 // counts [S, V]: how often a token was generated, and whether it is in the prompt.
 WORD kInPrompt = 0x80000000u;
 
-// A bias [S, V] of so little or less rules a token out.
-#define EXCLUDING_BIAS -1e30f
+// A token whose log-probability, with its bias and penalties, is as far from zero as this is never drawn: -kExcluded is the bias that
+// rules one out.
+REAL kExcluded = 1e30f;
+
+// A temperature below this counts as 0.
+REAL kLeastTemperature = 1e-6f;
 
 // ring [S * K, kRingWords]: the token at `position` is in row slot * K + position % K.
 WORD kRingWords = 48;
@@ -62,3 +68,4 @@ WORD kRingTop = 8;      // pairs of a token and its log-probability, the likelie
 // A draw is the first word of Philox of key seed and counter {the new token's position, 0, 0, kDrawStream}.
 WORD kDrawStream = 0x73616D70u;
 #undef WORD
+#undef REAL

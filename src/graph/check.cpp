@@ -46,23 +46,43 @@ std::vector<std::byte> low_bytes(const std::vector<std::uint32_t>& words) {
   return bytes;
 }
 
-/// The op alone in a graph: float inputs are states or parameters, word inputs are inputs.
+/// The op alone in a graph: float inputs are states or parameters, word inputs are inputs, or states where the op
+/// writes them.
 struct Fixture {
   Graph graph;
   std::vector<Value> inputs, outputs;
+  std::vector<std::size_t> mutated;
 
   Fixture(const OpTable& table, const OpEntry& op, const OpCase& op_case, bool as_parameters) : graph(table) {
+    const std::vector<Role> all_states(op_case.inputs.size(), Role::kState);
+    Graph probe(table);
+    append(probe, op, op_case, all_states);
+    mutated = mutated_inputs(probe, probe.nodes().front());
+    std::erase_if(mutated, [&](std::size_t i) { return i >= op_case.inputs.size() || !op_case.inputs[i].present; });
+    std::vector<Role> roles(op_case.inputs.size(), as_parameters ? Role::kParameter : Role::kState);
+    for (std::size_t i = 0; i < roles.size(); ++i)
+      if (op_case.inputs[i].dtype == DType::kU32)
+        roles[i] = std::find(mutated.begin(), mutated.end(), i) == mutated.end() ? Role::kInput : Role::kState;
+    append(graph, op, op_case, roles);
+  }
+
+  Role role(std::size_t i) const { return graph.info(inputs[i]).role; }
+
+ private:
+  void append(Graph& to, const OpEntry& op, const OpCase& op_case, const std::vector<Role>& roles) {
+    inputs.clear();
     for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {
       const OpCase::Input& input = op_case.inputs[i];
       const std::string name = fmt::format("in{}", i);
       if (!input.present)
         inputs.emplace_back();
-      else if (input.dtype == DType::kU32)
-        inputs.push_back(graph.input(name, input.shape, input.dtype));
+      else if (roles[i] == Role::kInput)
+        inputs.push_back(to.input(name, input.shape, input.dtype));
       else
-        inputs.push_back(as_parameters ? graph.parameter(name, input.typed()) : graph.state(name, input.typed()));
+        inputs.push_back(roles[i] == Role::kParameter ? to.parameter(name, input.typed())
+                                                      : to.state(name, input.typed()));
     }
-    outputs = graph.op(op.def->name, std::span<const Value>(inputs), op_case.attrs);
+    outputs = to.op(op.def->name, std::span<const Value>(inputs), op_case.attrs);
   }
 };
 
@@ -94,6 +114,17 @@ void compare(CheckResult& result, const OpCase& op_case, const std::string& what
     result.detail = fmt::format("{} at ({}, {}): expected {:.9g}, got {:.9g}, allowed difference {:.2g}", what,
                                 i / cols, i % cols, e, a, allowed);
   }
+}
+
+/// Compares a tensor of words, which must be equal; notes the first miss.
+void compare_words(CheckResult& result, const std::string& what, std::span<const std::uint32_t> actual,
+                   const RefTensor<float>& expected) {
+  const auto [at, other] = std::mismatch(actual.begin(), actual.end(), expected.u.begin());
+  if (at == actual.end() || !result.ok) return;
+  result.ok = false;
+  const auto index = static_cast<std::size_t>(at - actual.begin()),
+             cols = static_cast<std::size_t>(expected.shape.cols);
+  result.detail = fmt::format("{} at ({}, {}): expected {}, got {}", what, index / cols, index % cols, *other, *at);
 }
 
 void check_padding(CheckResult& result, const std::string& what, const Shape& shape,
@@ -159,10 +190,12 @@ class VariantCheck {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!fixture_.inputs[i]) continue;
       const std::string name = fmt::format("in{}", i);
-      if (inputs_[i].shape.dtype == DType::kU32)
+      if (fixture_.role(i) == Role::kInput)
         runtime_->set_input(0, name, std::span<const std::uint32_t>(inputs_[i].u));
       else if (inputs_[i].shape.dtype == DType::kI8)
         runtime_->upload(name, DType::kI8, low_bytes(inputs_[i].u));
+      else if (inputs_[i].shape.dtype == DType::kU32)
+        runtime_->upload(name, std::span<const std::uint32_t>(inputs_[i].u));
       else
         runtime_->upload(name, convert<float>(inputs_[i]).f);
     }
@@ -176,17 +209,22 @@ class VariantCheck {
       const std::string what = fmt::format("output {}", i);
       if (is_float(expected_out_[i].shape.dtype))
         compare(result_, op_case_, what, runtime_->read(0, output), expected_out_[i], inner_error());
-      else if (runtime_->read_words(0, output) != expected_out_[i].u && result_.ok) {
-        result_.ok = false;
-        result_.detail = what + ": words differ";
-      }
+      else
+        compare_words(result_, what, runtime_->read_words(0, output), expected_out_[i]);
       check_padding(result_, what, fixture_.graph.shape(output), outcome.back());
     }
-    for (std::size_t i : mutated_inputs(fixture_.graph, fixture_.graph.nodes().front())) {
-      if (i >= fixture_.inputs.size() || !fixture_.inputs[i]) continue;
+    for (const std::size_t i : fixture_.mutated) {
+      const std::string what = fmt::format("input {}", i);
+      if (!is_float(inputs_[i].shape.dtype)) {
+        std::vector<std::uint32_t> words(inputs_[i].u.size());
+        runtime_->download(fmt::format("in{}", i), words);
+        if (judge) compare_words(result_, what, words, expected_in_[i]);
+        outcome.push_back(std::move(words));
+        continue;
+      }
       std::vector<float> data(static_cast<std::size_t>(inputs_[i].shape.count()));
       runtime_->download(fmt::format("in{}", i), data);
-      if (judge) compare(result_, op_case_, fmt::format("input {}", i), data, expected_in_[i], 0);
+      if (judge) compare(result_, op_case_, what, data, expected_in_[i], 0);
       outcome.emplace_back(data.size());
       std::memcpy(outcome.back().data(), data.data(), data.size() * 4);
     }

@@ -1,0 +1,407 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// Draws a row's token from what sample_tokens_chunks found and writes it to slot, counts and ring. A workgroup a row.
+// Every question - which octave, which part of it, which chunk, which token - is asked in one way: tokens are counted or weighed into
+// kBins bins, and the bin is found in which a running sum reaches what is wanted.
+#define SLOTS_ACCESS
+#define COUNTS_ACCESS
+#define CHUNKS_ACCESS readonly
+#include "grid.glsl"
+#include "numbers.glsl"
+#include "philox.glsl"
+#include "decode_slot.glsl"
+#include "token_scores.glsl"
+layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // slots of this call, [.. * K, kRingWords]
+const uint kBinBits = 10, kBins = 1u << kBinBits;
+shared uint bin_count[kBins], bin_low[kBins], bin_high[kBins];
+shared uint sums_count[kSize], sums_low[kSize], sums_high[kSize];
+shared uint found_bin, found_count, found_low, found_high;  // kBins: the sum falls short; what lies before the bin
+
+// Tokens by depth below the likeliest: octaves, then parts of one. Drawn are those with depth < cut_depth, and of depth == cut_depth
+// those with ids below cut_end.
+const uint kDeepest = 0xFFFFFFFFu;
+uint best_key;
+int top_octave;
+uint cut_depth, cut_end;
+uint least;  // weight, 2^8 mantissas of the top octave: min-p
+
+uint lane() { return gl_LocalInvocationID.x; }
+uint own_log_p(uint id) { return floatBitsToUint(log_probs[row_base + id / 4][id % 4]); }
+uvec4 chunk_best(uint chunk) { return chunk_words[(row * chunk_count + chunk) * kChunkVec4s]; }
+
+void clear_bins() {
+  barrier();
+  for (uint i = lane(); i < kBins; i += kSize) {
+    bin_count[i] = 0;
+    bin_low[i] = 0;
+    bin_high[i] = 0;
+  }
+  barrier();
+}
+void add_to_bin(uint bin, uint count, uvec2 mass) {
+  atomicAdd(bin_count[bin], count);
+  uint before = atomicAdd(bin_low[bin], mass.x);
+  uint high = mass.y + uint(before + mass.x < before);
+  if (high != 0) atomicAdd(bin_high[bin], high);
+}
+uvec2 bin_mass(uint bin) { return uvec2(bin_low[bin], bin_high[bin]); }
+
+// The sum of all bins, and of those before this lane's in `before`.
+uvec3 sum_bins(out uvec3 before) {
+  uint me = lane(), first = me * (kBins / kSize);
+  uint count = 0;
+  uvec2 mass = uvec2(0);
+  for (uint i = first; i < first + kBins / kSize; ++i) {
+    count += bin_count[i];
+    mass = plus(mass, bin_mass(i));
+  }
+  uvec3 own = uvec3(count, mass);
+  sums_count[me] = count;
+  sums_low[me] = mass.x;
+  sums_high[me] = mass.y;
+  barrier();
+  for (uint reach = 1; reach < kSize; reach *= 2) {
+    uvec3 left = uvec3(0);
+    if (me >= reach) left = uvec3(sums_count[me - reach], sums_low[me - reach], sums_high[me - reach]);
+    barrier();
+    count += left.x;
+    mass = plus(mass, left.yz);
+    sums_count[me] = count;
+    sums_low[me] = mass.x;
+    sums_high[me] = mass.y;
+    barrier();
+  }
+  before = uvec3(count - own.x, minus(mass, own.yz));
+  return uvec3(sums_count[kSize - 1], sums_low[kSize - 1], sums_high[kSize - 1]);
+}
+
+// Looks for the first bin with which the running sum, of masses or counts, reaches `wanted`, which is not 0.
+void find_bin(uvec3 before, bool by_mass, uvec2 wanted) {
+  if (lane() == 0) found_bin = kBins;
+  barrier();
+  if (less(by_mass ? before.yz : uvec2(before.x, 0u), wanted)) {
+    for (uint i = lane() * (kBins / kSize); i < (lane() + 1) * (kBins / kSize); ++i) {
+      uvec3 next = uvec3(before.x + bin_count[i], plus(before.yz, bin_mass(i)));
+      if (!less(by_mass ? next.yz : uvec2(next.x, 0u), wanted)) {
+        found_bin = i;
+        found_count = before.x;
+        found_low = before.y;
+        found_high = before.z;
+        break;
+      }
+      before = next;
+    }
+  }
+  barrier();
+}
+
+// What is put into the bins: tokens of `range` (first id, one behind the last) with depths from `depths.x` to `depths.y` that may be
+// drawn; by their place in the range, 2^bits ids a bin, or by bits of their depth.
+struct Fill {
+  uvec2 range;
+  uvec2 depths;
+  uint bits;
+  bool by_depth;
+};
+
+void fill_token(Fill fill, uint id, uint key, int octave, uint part, uint m, int chunk_top) {
+  uint octaves = uint(top_octave - octave);
+  uint depth = octaves < kOctaves ? octaves << kPartBits | ((1u << kPartBits) - 1 - part) : kDeepest;
+  if (key == 0 || depth < fill.depths.x || depth > fill.depths.y || (depth == cut_depth && id >= cut_end)) return;
+  if (id < fill.range.x || id >= fill.range.y) return;
+  if (fill.by_depth) {
+    add_to_bin(depth >> fill.bits & kBins - 1, 1, uvec2(m, 0u));
+  } else {
+    if ((octaves < 32 ? m << 8 >> octaves : 0) < least) return;
+    add_to_bin(id - fill.range.x >> fill.bits, 1, weight(m, uint(chunk_top - octave)));
+  }
+}
+void fill_vec4(Fill fill, uint at) {
+  if (4 * at >= fill.range.y) return;
+  uint chunk_key = chunk_best(4 * at >> chunk_bits).x;
+  if (chunk_key == 0) return;
+  int chunk_top = octave_of(chunk_key);
+  uint octaves = uint(top_octave - chunk_top);
+  if (octaves > fill.depths.y >> kPartBits && fill.depths.y != kDeepest) return;
+  uvec4 keys = adjusted_keys(at);
+  Scores scores = scores_of(keys);
+  uvec4 m = mantissas(scores.part);
+  fill_token(fill, 4 * at, keys.x, scores.octave.x, scores.part.x, m.x, chunk_top);
+  fill_token(fill, 4 * at + 1, keys.y, scores.octave.y, scores.part.y, m.y, chunk_top);
+  fill_token(fill, 4 * at + 2, keys.z, scores.octave.z, scores.part.z, m.z, chunk_top);
+  fill_token(fill, 4 * at + 3, keys.w, scores.octave.w, scores.part.w, m.w, chunk_top);
+}
+// Four vec4s an iteration, so that no vocabulary takes more iterations than drivers go through.
+void fill_bins(Fill fill) {
+  for (uint at = fill.range.x / 4 + lane(); 4 * at < fill.range.y; at += 4 * kSize) {
+    fill_vec4(fill, at);
+    fill_vec4(fill, at + kSize);
+    fill_vec4(fill, at + 2 * kSize);
+    fill_vec4(fill, at + 3 * kSize);
+  }
+}
+
+void add_octave(uint octave, uvec2 words) {
+  if (octave < kOctaves && words.y != 0) add_to_bin(octave, words.y >> 8, uvec2(words.x, words.y & 255u));
+}
+// A bin an octave below the likeliest token's, by the chunks' own.
+void fill_octaves() {
+  for (uint i = lane(); i < chunk_count * (kOctaves / 2); i += kSize) {
+    uint chunk = i / (kOctaves / 2), pair = i % (kOctaves / 2), key = chunk_best(chunk).x;
+    if (key == 0) continue;
+    uvec4 words = chunk_words[(row * chunk_count + chunk) * kChunkVec4s + 2 + pair];
+    uint first = uint(top_octave - octave_of(key)) + 2 * pair;
+    add_octave(first, words.xy);
+    add_octave(first + 1, words.zw);
+  }
+  barrier();
+  for (uint i = lane(); i < kOctaves; i += kSize) {
+    uvec2 mass = shift_down(shift_up(bin_mass(i), 16), i);
+    bin_low[i] = mass.x;
+    bin_high[i] = mass.y;
+  }
+}
+// Brings the chunks' sums to one scale.
+void scale_chunks() {
+  for (uint i = lane(); i < chunk_count; i += kSize) {
+    uint key = chunk_best(i).x;
+    uvec2 mass = key == 0 ? uvec2(0) : shift_down(bin_mass(i), uint(top_octave - octave_of(key)));
+    bin_low[i] = mass.x;
+    bin_high[i] = mass.y;
+  }
+}
+
+// x in [0, 1] as a fraction of 2^32, 1 as the largest one.
+uint fraction(float x) {
+  if (x >= 1.0) return 0xFFFFFFFFu;
+  uint high = uint(x * 65536.0);
+  return high << 16 | uint((x * 65536.0 - float(high)) * 65536.0);
+}
+
+// What is asked next. A cut is looked for in an octave, then in parts of it, then among tokens of one depth by id; top-k counts,
+// top-p weighs. Then a token is drawn by id. Ids are found in three steps: a chunk, a few tokens, one.
+const uint kOctave = 0, kPart = 1, kTie = 2, kDraw = 3, kDone = 4;
+uint phase;
+bool counting;      // the cut is top-k's
+bool with_top_p;    // it is, or is yet to come
+Fill fill;
+uvec2 wanted;       // of the running sum over the bins
+uint octave;        // that the cut is in
+uvec2 above, within;  // mass of the octaves above it; mantissas in it, as far as they are known to be drawn
+uvec2 total;        // mass of what top-k left, once `total_known`
+bool total_known;
+
+void start_draw() {
+  uint high, low;
+  umulExtended(mantissas(scores_of(uvec4(best_key)).part).x << 8, fraction(slot_number(kSlotMinP)), high, low);
+  least = high;
+  uint deepest = cut_depth;
+  if (least != 0) deepest = min(deepest, (uint(32 - findMSB(least)) << kPartBits) - 1);
+  fill = Fill(uvec2(0, tokens), uvec2(0, deepest), chunk_bits, false);
+  phase = kDraw;
+}
+void start_cut() {
+  if (!counting && !with_top_p) {
+    start_draw();
+    return;
+  }
+  phase = kOctave;
+}
+// depth and id, one behind the last, of the cut; a cut never takes an earlier one back.
+void end_cut(uint depth, uint id_end) {
+  if (depth < cut_depth || (depth == cut_depth && id_end < cut_end)) {
+    cut_depth = depth;
+    cut_end = id_end;
+  }
+  total = plus(above, shift_down(shift_up(within, 16), octave));
+  total_known = true;
+  if (!counting) with_top_p = false;
+  counting = false;
+  start_cut();
+}
+
+// Each takes the bin that was found, with its contents, and what lies before it; {count, mass}.
+void found_octave(uint bin, uvec3 before, uvec3 sum) {
+  octave = bin;
+  within = uvec2(0);
+  above = before.yz;
+  if (bin == kBins) {  // fewer than k, or the rest is beyond all octaves
+    above = sum.yz;
+    octave = 0;
+    end_cut(kDeepest, 0xFFFFFFFFu);
+    return;
+  }
+  if (!counting) wanted = shift_down(plus(shift_up(wanted, octave), uvec2(0xFFFFu, 0u)), 16);  // in mantissas, rounded up
+  fill = Fill(uvec2(0, tokens), (uvec2(octave, octave + 1) << kPartBits) - uvec2(0, 1), kPartBits - kBinBits, true);
+  phase = kPart;
+}
+void found_part(uint bin, uvec3 before, uvec3 contents) {
+  within = plus(within, before.yz);
+  fill.depths.x += bin << fill.bits;
+  fill.depths.y = fill.depths.x + (1u << fill.bits) - 1;
+  if (contents.x > 1 && fill.bits != 0) {
+    fill.bits = 0;
+    return;
+  }
+  uint drawn = contents.x;  // of the tokens in this bin, which are equally deep if there are several
+  uint m = mantissas(uvec4((1u << kPartBits) - 1 - (fill.depths.x & (1u << kPartBits) - 1))).x;
+  if (contents.x == 1) {
+    within = plus(within, contents.yz);
+  } else {
+    uvec2 rounded = plus(wanted, uvec2(m - 1, 0u));
+    drawn = counting ? wanted.x : quotient(rounded.y, rounded.x, m);
+    uint high, low;
+    umulExtended(drawn, m, high, low);
+    within = plus(within, uvec2(low, high));
+  }
+  if (drawn == contents.x) {
+    end_cut(fill.depths.y, 0xFFFFFFFFu);
+  } else {
+    wanted = uvec2(drawn, 0);
+    fill.by_depth = false;
+    fill.bits = chunk_bits;
+    phase = kTie;
+  }
+}
+void found_place(uint bin) {
+  fill.range.x += bin << fill.bits;
+  fill.range.y = min(fill.range.x + (1u << fill.bits), fill.range.y);
+  if (fill.bits == chunk_bits && phase == kDraw) {
+    // What is left is brought to the chunk's own scale; +1 stands for "more than".
+    uint octaves = uint(top_octave - octave_of(chunk_best(bin).x));
+    wanted = plus(shift_up(minus(wanted, uvec2(1, 0)), octaves), uvec2(1, 0));
+  }
+  if (fill.bits > 0) {
+    fill.bits -= min(fill.bits, kBinBits);
+  } else if (phase == kTie) {
+    end_cut(fill.depths.x, fill.range.x + 1);
+  } else {
+    phase = kDone;
+  }
+}
+
+// The token for u / 2^32; there is one to draw.
+uint drawn_token(uint u) {
+  cut_depth = kDeepest;
+  cut_end = 0xFFFFFFFFu;
+  least = 0;
+  counting = slot_word(kSlotTopK) != 0;
+  with_top_p = slot_number(kSlotTopP) < 1.0;
+  wanted = uvec2(slot_word(kSlotTopK), 0u);
+  total_known = false;
+  start_cut();
+  while (phase != kDone) {
+    clear_bins();
+    bool chunks = phase == kDraw && fill.bits == chunk_bits;
+    if (phase == kOctave) {
+      fill_octaves();
+    } else if (chunks && fill.depths.y == kDeepest) {
+      for (uint i = lane(); i < chunk_count; i += kSize) {
+        uvec4 best = chunk_best(i);
+        bin_low[i] = best.z;
+        bin_high[i] = best.w;
+      }
+    } else {
+      fill_bins(fill);
+    }
+    barrier();
+    if (chunks) scale_chunks();
+    barrier();
+    uvec3 before, sum = sum_bins(before);
+    if (phase == kOctave && !counting) {
+      wanted = times_fraction(total_known ? total : sum.yz, fraction(slot_number(kSlotTopP)));
+      if (wanted == uvec2(0)) wanted.x = 1;
+    }
+    if (chunks) wanted = plus(times_fraction(sum.yz, u), uvec2(1, 0));
+    bool by_mass = phase == kDraw || (phase != kTie && !counting);
+    find_bin(before, by_mass, wanted);
+    uint bin = found_bin;
+    before = uvec3(found_count, found_low, found_high);
+    uvec3 contents = uvec3(0);
+    if (bin < kBins) {
+      contents = uvec3(bin_count[bin], bin_mass(bin));
+      wanted = minus(wanted, by_mass ? before.yz : uvec2(before.x, 0u));
+    }
+    if (phase == kOctave) found_octave(bin, before, sum);
+    else if (phase == kPart) found_part(bin, before, contents);
+    else found_place(bin);
+  }
+  return fill.range.x;
+}
+
+// The likeliest tokens by the model's own log p, into the ring's row. The best of each chunk stands in its bin; one that was taken gives
+// way to the next of its chunk.
+void write_top(uint ring_base, uint count) {
+  for (uint i = lane(); i < chunk_count; i += kSize) {
+    uvec4 words = chunk_words[(row * chunk_count + i) * kChunkVec4s + 1];
+    bin_low[i] = words.x;
+    bin_high[i] = words.y;
+  }
+  for (uint n = 0; n < count; ++n) {
+    uvec2 best = uvec2(0u, kNone);
+    barrier();
+    for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, uvec2(bin_low[i], bin_high[i]));
+    best = best_of_all(best);
+    if (lane() == 0) {
+      ring[ring_base + kRingTop + 2 * n] = best.x == 0 ? kNoToken : best.y;
+      ring[ring_base + kRingTop + 2 * n + 1] = best.x == 0 ? 0u : own_log_p(best.y);
+    }
+    uint chunk = best.x == 0 ? 0 : best.y >> chunk_bits, first = chunk << (chunk_bits - 2);
+    uvec2 next = uvec2(0u, kNone);
+    if (best.x != 0) {
+      for (uint at = first + lane(); at < min(first + (1u << (chunk_bits - 2)), (tokens + 3) / 4); at += kSize) {
+        uvec4 keys = own_keys(at), ids = uvec4(4 * at) + uvec4(0, 1, 2, 3);
+        bvec4 taken = greaterThan(keys, uvec4(best.x));
+        uvec4 ties = uvec4(equal(keys, uvec4(best.x))) & uvec4(lessThanEqual(ids, uvec4(best.y)));
+        next = better(next, mix(keys, uvec4(0), bvec4(uvec4(taken) | ties)), 4 * at);
+      }
+    }
+    next = best_of_all(next);
+    if (lane() == 0) {
+      bin_low[chunk] = next.x;
+      bin_high[chunk] = next.y;
+    }
+  }
+}
+
+uint reason_after(uint token, uint position) {
+  if (token == kNoToken) return kNumeric;
+  for (uint i = 0; i < kMostStops; ++i)
+    if (slot_word(kSlotStops + i) == token) return kStopped;
+  return position + 1 >= slot_word(kSlotEnd) ? kLongEnough : kRuns;
+}
+
+void main() {
+  if (!open_row(linear_group())) return;
+  uvec2 best = uvec2(0u, kNone);
+  for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, chunk_best(i).xy);
+  best = best_of_all(best);
+  uint position = place_of(kPlacePosition) + 1, token = best.x == 0 ? kNoToken : best.y;
+  if (!greedy && token != kNoToken) {
+    best_key = best.x;
+    top_octave = octave_of(best.x);
+    token = drawn_token(philox4x32(uvec4(position, 0, 0, kDrawStream), uvec2(slot_word(kSlotSeed), slot_word(kSlotSeed + 1))).x);
+  }
+
+  uint slot = place_of(kPlaceSlot) - first_slot, top_n = min(slot_word(kSlotTopN), kMostTopN);
+  uint ring_base = (slot * ring_length + position % ring_length) * kRingWords;
+  uint reason = reason_after(token, position);
+  barrier();
+  write_top(ring_base, top_n);
+  for (uint i = kRingVisited + 1 + lane(); i < kRingWords; i += kSize)
+    if (i < kRingTop || i >= kRingTop + 2 * top_n) ring[ring_base + i] = 0;
+  barrier();
+  if (lane() != 0) return;
+  ring[ring_base + kRingToken] = token;
+  ring[ring_base + kRingLogProb] = token == kNoToken ? 0u : own_log_p(token);
+  ring[ring_base + kRingPosition] = position;
+  ring[ring_base + kRingReason] = reason;
+  ring[ring_base + kRingVisited] = tokens;
+  if (token != kNoToken) {
+    slots[slot_base + kSlotToken] = token;
+    if ((flags & kUsesCounts) != 0) counts[adjust_base + token / 4][token % 4] += 1;
+  }
+  slots[slot_base + kSlotPosition] = position;
+  slots[slot_base + kSlotReason] = reason;
+  if (reason != kRuns) slots[slot_base + kSlotLive] = 0;
+}

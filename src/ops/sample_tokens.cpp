@@ -1,0 +1,100 @@
+#include "base/decode_slot.hpp"
+#include "graph/op.hpp"
+
+namespace fabula::ops {
+using namespace graph;
+
+namespace {
+enum SampleInput : std::size_t { kLogProbs, kSlots, kCounts, kBias, kPlaces, kRing };
+
+constexpr std::int64_t kChunkWords = 4 * 34;  // as the shaders lay them out
+
+/// Variants by how many invocations a workgroup has.
+constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide";
+std::uint32_t invocations(std::string_view variant) {
+  return variant == kNarrow ? 32 : variant == kWide ? 512 : 128;
+}
+
+std::int64_t chunks_of(std::int64_t vocabulary) {
+  return (vocabulary - 1) / draw_chunk(vocabulary) + 1;
+}
+
+void infer_sample_tokens(InferCall& call) {
+  const std::int64_t R = call.in(kLogProbs).rows, V = call.in(kLogProbs).cols, S = call.in(kSlots).rows;
+  const std::int64_t ring = call.attrs().integer("ring");
+  const auto words = [&](std::size_t i) { return call.dtype(i) == DType::kU32; };
+  call.require(V <= kMostTokens, "at most 15,000,000 tokens");
+  call.require(call.in(kSlots) == Shape{S, kSlotWords} && words(kSlots), "slots is [S, 32], u32");
+  call.require(call.in(kCounts) == Shape{S, V} && words(kCounts), "counts is [S, V], u32");
+  call.require(call.in(kBias) == Shape{S, V}, "bias is [S, V]");
+  call.require(call.in(kPlaces) == Shape{1, kPlaceWords * R} && words(kPlaces), "places is [1, 4 R], u32");
+  call.require(ring > 0 && call.in(kRing) == Shape{S * ring, kRingWords} && words(kRing),
+               "ring is [S * K, 48], u32, K the attribute");
+}
+
+void lower_sample_tokens(LowerCall& call) {
+  const std::int64_t V = call.in(kLogProbs).cols, K = call.attrs().integer("ring");
+  const std::vector<std::uint32_t> constants{invocations(call.variant())};
+  for (const RowBlock& slots : call.row_blocks({call.input(kCounts), call.input(kBias)}))
+    for (const RowBlock& rows : call.row_blocks({call.input(kLogProbs), call.scratch(0)})) {
+      const struct {
+        std::uint32_t rows, first_row, first_slot, slots, tokens, chunk_bits, chunks, ring_length;
+      } push{std::uint32_t(rows.size()),
+             std::uint32_t(rows.begin),
+             std::uint32_t(slots.begin),
+             std::uint32_t(slots.size()),
+             std::uint32_t(V),
+             std::uint32_t(std::countr_zero(std::uint64_t(draw_chunk(V)))),
+             std::uint32_t(chunks_of(V)),
+             std::uint32_t(K)};
+      Launch launch{.shader = "sample_tokens_chunks",
+                    .constants = constants,
+                    .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
+                                 Window(call.input(kCounts), slots.begin, slots.end),
+                                 Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
+                                 Window(call.scratch(0), rows.begin, rows.end)},
+                    .groups = LowerCall::grid(rows.size() * chunks_of(V))};
+      call.dispatch(launch, push);
+      launch.shader = "sample_tokens";
+      launch.bindings.emplace_back(call.input(kRing), slots.begin * K, slots.end * K);
+      launch.groups = LowerCall::grid(rows.size());
+      call.dispatch(launch, push);
+    }
+}
+
+std::vector<std::string> sample_variants(const NodeView&, const vk::DeviceProfile& profile) {
+  std::vector<std::string> variants{std::string(kPlain)};
+  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
+  variants.insert(software ? variants.begin() : variants.end(), std::string(kNarrow));
+  if (profile.limits.max_invocations >= 512 && profile.limits.max_workgroup_size[0] >= 512 &&
+      profile.limits.max_shared_memory >= 32768)
+    variants.insert(software ? variants.end() : variants.begin(), std::string(kWide));
+  return variants;
+}
+}  // namespace
+
+extern const OpDef sample_tokens;
+const OpDef sample_tokens{
+    .name = "sample_tokens",
+    .formula =
+        "for each live row: a token drawn from softmax((log p + bias - penalties) / t) after top-k, top-p and min-p, "
+        "by "
+        "Philox at the slot's seed and position; written to slot, counts and ring",
+    .inputs = {"log_probs", "slots", "counts", "bias", "places", "ring"},
+    .attrs = {"ring"},
+    .infer = infer_sample_tokens,
+    .lower = lower_sample_tokens,
+    .cost =
+        [](const NodeView& node) {
+          return Cost{.flops = 30.0 * double(node.in(0).count()), .bytes = double(node.in(0).bytes())};
+        },
+    .variants = sample_variants,
+    .scratch =
+        [](const NodeView& node, const vk::DeviceProfile&, std::string_view) {
+          return std::vector<Shape>{
+              {node.in(kLogProbs).rows, chunks_of(node.in(kLogProbs).cols) * kChunkWords, DType::kU32}};
+        },
+    .mutates = {kSlots, kCounts, kRing},
+};
+
+}  // namespace fabula::ops
