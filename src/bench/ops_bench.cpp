@@ -87,6 +87,28 @@ void add_attention(std::vector<OpBench>& list, std::int64_t B, std::int64_t T, s
       {"attention_backward " + size, "attention_backward", {qkv, absent, absent, out, statistics, out}, attrs});
 }
 
+/// Attention over a cache of `capacity` positions a slot: runs of `run` rows, each in a slot of its own, up to position
+/// `last`.
+void add_cached_attention(std::vector<OpBench>& list, std::int64_t runs, std::int64_t run, std::int64_t last,
+                          std::int64_t capacity, std::int64_t D, std::int64_t H, DType cache = DType::kF32) {
+  std::vector<std::uint32_t> places;
+  for (std::int64_t n = 0; n < runs * run; ++n)
+    for (const std::int64_t word : {n / run, last + 1 - run + n % run, std::int64_t{1}, std::int64_t{0}})
+      places.push_back(static_cast<std::uint32_t>(word));
+  const OpCase::Input absent{.shape = {1, 1}, .present = false};
+  list.push_back({fmt::format("cached_attention {}x{} at {} of {} D {} H {}{}", runs, run, last, capacity, D, H,
+                              is_half(cache) ? fmt::format(" {}", to_string(cache)) : ""),
+                  "cached_attention",
+                  {{.shape = {runs * run, 3 * D}},
+                   absent,
+                   absent,
+                   {.shape = {runs * capacity, 2 * D}, .dtype = cache},
+                   {.shape = {1, 4 * runs * run}, .dtype = DType::kU32}},
+                  {{"batch", double(runs)}, {"heads", double(H)}, {"capacity", double(capacity)}},
+                  {},
+                  {{}, {}, {}, {}, places}});
+}
+
 /// Sizes by device class: a software driver would take minutes over what a discrete GPU does in a millisecond.
 std::vector<OpBench> benchmarks(bool software) {
   std::vector<OpBench> list;
@@ -112,6 +134,12 @@ std::vector<OpBench> benchmarks(bool software) {
     add_attention(list, B, T, D, H, DType::kF16);
     for (const DType dtype : {DType::kF32, DType::kF16}) add_attention(list, B, T, 2 * D, H, dtype);
   }
+  const std::int64_t hidden = software ? 256 : 1024, heads = hidden / (software ? 32 : 64);
+  for (const std::int64_t last : {64, 512, 1023}) add_cached_attention(list, 1, 1, last, 1024, hidden, heads);
+  add_cached_attention(list, 1, 1, 1023, 1024, hidden, heads, DType::kF16);
+  add_cached_attention(list, software ? 8 : 32, 1, 512, 1024, hidden, heads);
+  add_attention(list, 1, 128, hidden, heads, DType::kF32);
+  for (const std::int64_t last : {127, 1023}) add_cached_attention(list, 1, 128, last, 1024, hidden, heads);
   list.push_back(
       {fmt::format("layer_norm {}x{}", N, D), "layer_norm", {flat(N, D), flat(1, D), flat(1, D)}, {{"eps", 1e-5}}});
   list.push_back({fmt::format("layer_norm_backward {}x{}", N, D),

@@ -44,8 +44,8 @@ Value Graph::add(ValueInfo info) {
 Value Graph::parameter(std::string name, Shape shape) {
   return add({.name = std::move(name), .shape = shape, .role = Role::kParameter});
 }
-Value Graph::state(std::string name, Shape shape) {
-  return add({.name = std::move(name), .shape = shape, .role = Role::kState});
+Value Graph::state(std::string name, Shape shape, std::int64_t together) {
+  return add({.name = std::move(name), .shape = shape, .role = Role::kState, .together = together});
 }
 Value Graph::constant(std::string name, Shape shape) {
   return add({.name = std::move(name), .shape = shape, .role = Role::kConstant});

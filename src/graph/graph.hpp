@@ -18,6 +18,7 @@ struct ValueInfo {
   Role role = Role::kActivation;
   std::int32_t producer = -1;  ///< node index; -1 for what the store holds, inputs and what is not computed
   bool keep = false;           ///< an output of the graph: readable by the host after a run
+  std::int64_t together = 1;  ///< each so many rows of a state lie in one allocation, for an op that binds them at once
 };
 
 struct Node {
@@ -36,7 +37,7 @@ class Graph {
   explicit Graph(const OpTable& table) : table_(&table) {}
 
   Value parameter(std::string name, Shape shape);
-  Value state(std::string name, Shape shape);
+  Value state(std::string name, Shape shape, std::int64_t together = 1);
   /// A constant of that name is one and the same in all graphs of a workload.
   Value constant(std::string name, Shape shape);
   Value input(std::string name, Shape shape, DType dtype);

@@ -10,14 +10,17 @@
 namespace fabula::graph {
 namespace {
 
-/// Rows of `shape` that one block of `max_block` bytes can hold, a multiple of kRowQuantum; all rows when they fit.
-std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::uint64_t max_block) {
+/// Rows of `shape` that one block of `max_block` bytes can hold, a multiple of kRowQuantum and of `together`; all rows
+/// when they fit.
+std::int64_t rows_per_piece(const std::string& name, const Shape& shape, std::uint64_t max_block,
+                            std::int64_t together = 1) {
   if (static_cast<std::uint64_t>(shape.bytes()) <= max_block) return shape.rows;
   const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
-  const auto rows = static_cast<std::int64_t>(max_block / row_bytes) / kRowQuantum * kRowQuantum;
+  const std::int64_t quantum = std::lcm(kRowQuantum, together);
+  const auto rows = static_cast<std::int64_t>(max_block / row_bytes) / quantum * quantum;
   if (rows == 0)
     fail(ErrorCode::kOutOfMemory, "\"{}\" {}: {} rows take {} bytes, one allocation on this device may have {}", name,
-         to_string(shape), kRowQuantum, kRowQuantum * static_cast<std::int64_t>(row_bytes), max_block);
+         to_string(shape), quantum, quantum * static_cast<std::int64_t>(row_bytes), max_block);
   return rows;
 }
 
@@ -136,8 +139,8 @@ void find_peak(const Graph& graph, ArenaPlan& plan, std::uint64_t alignment) {
 
 }  // namespace
 
-Placement LinearLayout::place(Pool pool, const std::string& name, const Shape& shape) {
-  const std::int64_t step = rows_per_piece(name, shape, max_block_);
+Placement LinearLayout::place(Pool pool, const std::string& name, const Shape& shape, std::int64_t together) {
+  const std::int64_t step = rows_per_piece(name, shape, max_block_, together);
   Placement placement{pool, {}};
   for (std::int64_t row = 0; row < shape.rows; row += step) {
     const std::int64_t end = std::min(shape.rows, row + step);

@@ -39,8 +39,8 @@ class LinearLayout {
  public:
   LinearLayout(std::uint64_t max_block, std::uint64_t alignment)
       : max_block_(max_block / alignment * alignment), alignment_(alignment) {}
-  /// Throws kOutOfMemory when 64 rows alone exceed a block.
-  Placement place(Pool pool, const std::string& name, const Shape& shape);
+  /// Throws kOutOfMemory when 64 rows alone exceed a block, or those that stay `together` (ValueInfo::together).
+  Placement place(Pool pool, const std::string& name, const Shape& shape, std::int64_t together = 1);
   const std::vector<std::uint64_t>& block_sizes() const { return blocks_; }
 
  private:

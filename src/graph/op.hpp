@@ -116,8 +116,10 @@ class LowerCall : public NodeView {
 
   /// Cuts rows [0, n) so that, for every one of `values` (all with n rows), a block can be bound: within
   /// max_storage_range, in one piece of memory, at an aligned offset. Block starts are multiples of 64 rows; `max_rows`
-  /// bounds a block further.
-  virtual std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows = -1) const = 0;
+  /// bounds a block further. Each `together` rows from a multiple of it on stay in one block; where that is no multiple
+  /// of 64, a block is to be bound from the multiple of 64 before its start, for which room is left.
+  virtual std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows = -1,
+                                           std::int64_t together = 1) const = 0;
 
   /// The fewest stretches of memory that hold all of several tensors. `kinds` are lists of values of pairwise equal
   /// shapes (parameters, their gradients, ...): within a run they lie alike in every kind, so that one index serves

@@ -35,7 +35,8 @@ class NodeLowering final : public LowerCall {
     return {-2 - static_cast<std::int32_t>(i)};
   }
 
-  std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const override;
+  std::vector<RowBlock> row_blocks(std::initializer_list<Value> values, std::int64_t max_rows,
+                                   std::int64_t together) const override;
   std::vector<Run> runs(const std::vector<std::vector<Value>>& kinds) const override;
   void clear(Value value) override;
 
@@ -52,7 +53,7 @@ class NodeLowering final : public LowerCall {
     return program_.arena.intervals[static_cast<std::size_t>(intervals.at(static_cast<std::size_t>(-2 - value.id)))]
         .placement;
   }
-  std::vector<RowBlock> row_blocks(std::span<const Value> values, std::int64_t max_rows) const;
+  std::vector<RowBlock> row_blocks(std::span<const Value> values, std::int64_t max_rows, std::int64_t together) const;
   Range resolve(const Window& window) const;
   Range resolve_rows(const Window& window) const;
 
@@ -63,11 +64,15 @@ class NodeLowering final : public LowerCall {
   Program& program_;
 };
 
-std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> values, std::int64_t max_rows) const {
-  return row_blocks(std::span<const Value>(values.begin(), values.size()), max_rows);
+std::vector<RowBlock> NodeLowering::row_blocks(std::initializer_list<Value> values, std::int64_t max_rows,
+                                               std::int64_t together) const {
+  return row_blocks(std::span<const Value>(values.begin(), values.size()), max_rows, together);
 }
 
-std::vector<RowBlock> NodeLowering::row_blocks(std::span<const Value> values, std::int64_t max_rows) const {
+std::vector<RowBlock> NodeLowering::row_blocks(std::span<const Value> values, std::int64_t max_rows,
+                                               std::int64_t together) const {
+  const bool aligned = together % kRowQuantum == 0 || together == 1;
+  const std::int64_t quantum = together == 1 ? kRowQuantum : together;
   std::int64_t rows = -1, step = INT64_MAX;
   std::vector<std::int64_t> cuts;
   for (Value value : values) {
@@ -75,15 +80,23 @@ std::vector<RowBlock> NodeLowering::row_blocks(std::span<const Value> values, st
     ensure(rows < 0 || rows == shape.rows, "{}: row blocks over {} and {} rows", label(), rows, shape.rows);
     rows = shape.rows;
     const auto row_bytes = static_cast<std::uint64_t>(shape.row_bytes());
-    if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range)
-      step = std::min(
-          step, static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes) / kRowQuantum * kRowQuantum);
-    for (const Piece& piece : placement_of(value).pieces) cuts.push_back(piece.row_begin);
+    if (static_cast<std::uint64_t>(shape.bytes()) > profile_.limits.max_storage_range) {
+      const auto most = static_cast<std::int64_t>(profile_.limits.max_storage_range / row_bytes);
+      step = std::min(step, std::max<std::int64_t>(most - (aligned ? 0 : kRowQuantum - 1), 0) / quantum * quantum);
+    }
+    for (const Piece& piece : placement_of(value).pieces) {
+      if (piece.row_begin % together != 0)
+        fail(ErrorCode::kUnsupported,
+             "{}: {} takes several allocations of at most {} bytes, and rows {} to {}, which are read together, lie in "
+             "two",
+             label(), to_string(shape), profile_.limits.max_allocation, piece.row_begin / together * together,
+             piece.row_begin / together * together + together);
+      cuts.push_back(piece.row_begin);
+    }
   }
-  if (max_rows > 0 && max_rows < rows)
-    step = std::min(step, std::max(max_rows / kRowQuantum * kRowQuantum, kRowQuantum));
+  if (max_rows > 0 && max_rows < rows) step = std::min(step, std::max(max_rows / quantum * quantum, quantum));
   if (step == 0)
-    fail(ErrorCode::kUnsupported, "{}: {} rows exceed the device's storage range of {} bytes", label(), kRowQuantum,
+    fail(ErrorCode::kUnsupported, "{}: {} rows exceed the device's storage range of {} bytes", label(), quantum,
          profile_.limits.max_storage_range);
   cuts.push_back(rows);
   std::sort(cuts.begin(), cuts.end());
@@ -103,7 +116,7 @@ std::vector<Run> NodeLowering::runs(const std::vector<std::vector<Value>>& kinds
   for (std::size_t tensor = 0; tensor < kinds.front().size(); ++tensor) {
     std::vector<Value> alike;
     for (const std::vector<Value>& kind : kinds) alike.push_back(kind.at(tensor));
-    for (const RowBlock& block : row_blocks(alike, -1)) {
+    for (const RowBlock& block : row_blocks(alike, -1, 1)) {
       std::vector<Range> ranges;
       for (Value value : alike) ranges.push_back(resolve_rows({value, block.begin, block.end}));
       bool joins = !so_far.empty();
@@ -274,17 +287,18 @@ std::vector<vk::KernelKey> kernels_of(const Graph& graph, const Node& node, cons
     if (input && !copies.contains(input.id)) {
       const std::string name = fmt::format("in{}", input.id);
       const ValueInfo& info = graph.info(input);
-      copies[input.id] =
-          info.role == Role::kInput ? alone.input(name, info.shape, info.shape.dtype) : alone.state(name, info.shape);
+      copies[input.id] = info.role == Role::kInput ? alone.input(name, info.shape, info.shape.dtype)
+                                                   : alone.state(name, info.shape, info.together);
     }
     inputs.push_back(input ? copies[input.id] : Value{});
   }
   for (const Value output : alone.op(node.op->def->name, std::span<const Value>(inputs), node.attrs))
     alone.keep(output);
   LinearLayout layout(profile.limits.max_allocation, memory_alignment(profile.limits));
-  const Program program = lower(alone, profile, {.variant = variant, .place = [&](Value, const ValueInfo& info) {
-                                                   return layout.place(Pool::kStore, info.name, info.shape);
-                                                 }});
+  const Program program =
+      lower(alone, profile, {.variant = variant, .place = [&](Value, const ValueInfo& info) {
+                               return layout.place(Pool::kStore, info.name, info.shape, info.together);
+                             }});
   std::vector<vk::KernelKey> kernels;
   for (const Step& step : program.steps)
     if (!step.shader.empty()) kernels.push_back(kernel_of(step));

@@ -35,7 +35,8 @@ std::size_t Workload::add(std::string name, Graph graph) {
              to_string(there.shape), planned.name, to_string(info.role), to_string(info.shape));
       return there.placement;
     }
-    Stored stored{info.shape, info.role, store_.place(Pool::kStore, info.name, info.shape), planned.name};
+    Stored stored{info.shape, info.role, store_.place(Pool::kStore, info.name, info.shape, info.together),
+                  planned.name};
     return stored_.emplace(info.name, std::move(stored)).first->second.placement;
   };
   planned.program = lower(planned.graph, target_, {.variant = variant_, .place = place});

@@ -1,0 +1,174 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+//! variant cached_attention
+//! variant cached_attention_split SPLIT=1
+//! variant cached_attention_subgroup SUBGROUP=1
+//! variant cached_attention_subgroup_split SUBGROUP=1 SPLIT=1
+// out = softmax(q k^T scale, causal, window) v for rows of many texts, whose earlier keys and values lie in the cache; and the cache's new
+// rows. A workgroup takes one row and QUERIES heads that share keys, and with SPLIT the positions [span s, span (s + 1)) alone, whose sums
+// cached_attention_merge adds up. It goes through tiles of LOCAL positions, whose first is a multiple of LOCAL: each invocation makes
+// scores of one key, or C of a subgroup do so of C keys, then every invocation sums four columns of the values of each PARTS-th key. So
+// the order of sums depends on positions alone.
+#ifdef SUBGROUP
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
+#include "grid.glsl"
+#include "values.glsl"
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LOCAL = 128;
+layout(constant_id = 1) const uint HEAD = 32;
+layout(constant_id = 2) const bool ROTATED = false;
+layout(constant_id = 3) const uint QUERIES = 1;  // heads of q that share a head of keys in a workgroup
+layout(constant_id = 4) const uint C = 1;        // invocations a key; a power of two, 1 without SUBGROUP
+READ_VALUES(0, Q, q_words)
+READ_VALUES(1, K, k_words)
+READ_VALUES(2, V, v_words)
+MODIFY_VALUES(3, Cache, cache)
+layout(set = 0, binding = 4) readonly buffer Places { uint places[]; };
+READ_VALUES(5, Angles, angle_words)
+#ifdef SPLIT
+layout(set = 0, binding = 6) writeonly buffer Sums { vec4 sums[]; };  // [row, head, split]: maximum and sum, then the head
+#else
+#define ATTENDED
+WRITE_VALUES(6, Out, attended)
+#endif
+#include "cached_attention.glsl"
+HEAD_PART(cached_part, cache)
+
+const uint PARTS = LOCAL / HEAD_VECS;
+shared vec4 q_part[QUERIES * HEAD_VECS];
+shared float scores[QUERIES * LOCAL];
+shared vec4 part_sums[LOCAL];
+shared vec2 part_stats[PARTS];
+
+uint lane_index() {
+#ifdef SUBGROUP
+  return gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID;
+#else
+  return gl_LocalInvocationID.x;
+#endif
+}
+
+#ifdef SPLIT
+// Where a split leaves its sums of a head; rows are those of this launch.
+uint sums_at(uint n, uint head, uint part) { return (((n - first_row) * heads + head) * splits + part) * (HEAD_VECS + 1); }
+#endif
+
+// Scores of the keys [t0, t0 + LOCAL), masked outside [begin, end).
+void make_scores(Row row, uint n, uint kv_head, uint t0, uint begin, uint end) {
+  uint lane = lane_index();
+  for (uint pass = 0; pass < C; ++pass) {
+    uint key = pass * (LOCAL / C) + lane / C, j = t0 + key;
+    float s[QUERIES];
+    [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] = 0;
+    bool seen = j >= begin && j < end;
+    if (seen && j < row.run_begin) {
+      uint word = (row.cache_row + j % capacity) * cache_ld + kv_head * HEAD;
+      for (uint d = lane % C; d < HEAD_VECS; d += C) {
+        vec4 k = cached_part(word, d);
+        [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] += dot(q_part[q * HEAD_VECS + d], k);
+      }
+    } else if (seen) {
+      for (uint d = lane % C; d < HEAD_VECS; d += C) {
+        vec4 k = key_part(n + j - row.position, kv_head, d, j);
+        [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] += dot(q_part[q * HEAD_VECS + d], k);
+      }
+    }
+    [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+#ifdef SUBGROUP
+      [[unroll]] for (uint reach = 1; reach < C; reach *= 2) s[q] += subgroupShuffleXor(s[q], reach);
+#endif
+      if (lane % C == 0) scores[q * LOCAL + key] = seen ? s[q] : kMasked;
+    }
+  }
+}
+
+void main() {
+  uint group = linear_group(), lane = lane_index();
+  if (group >= groups) {
+    store_vec4((group - groups) * LOCAL + lane);
+    return;
+  }
+  uint shared_by = heads / kv_heads, query_parts = (shared_by + QUERIES - 1) / QUERIES;
+  uint split = group % splits, item = group / splits;
+  uint first_query = item % query_parts * QUERIES, kv_head = item / query_parts % kv_heads;
+  uint n = first_row + item / query_parts / kv_heads, first_head = kv_head * shared_by + first_query;
+  uint queries = min(QUERIES, shared_by - first_query);
+  uint d = lane % HEAD_VECS, part = lane / HEAD_VECS;  // of the sums over values
+  Row row = row_of(n);
+#ifndef SPLIT
+  if (!row.live) {
+    for (uint q = part; q < queries; q += PARTS)
+      if (part < PARTS) write_row(n, first_head + q, d, vec4(0));
+  }
+#endif
+  if (!row.bound) return;
+  uint span_begin = (row.begin / span + split) * span;
+  uint begin = max(row.begin, span_begin), end = min(row.position + 1, span_begin + span);
+  if (splits == 1) end = row.position + 1;
+  if (begin >= end) return;
+
+  for (uint x = lane; x < QUERIES * HEAD_VECS; x += LOCAL)
+    q_part[x] = query_part(n, first_head + min(x / HEAD_VECS, queries - 1), x % HEAD_VECS, row.position);
+  float top[QUERIES], sum[QUERIES];
+  vec4 acc[QUERIES];
+  [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+    top[q] = kNoMaximum;
+    sum[q] = 0;
+    acc[q] = vec4(0);
+  }
+  for (uint t0 = begin / LOCAL * LOCAL; t0 < end; t0 += LOCAL) {
+    barrier();
+    make_scores(row, n, kv_head, t0, begin, end);
+    barrier();
+    if (part < PARTS) {
+      uint from = max(begin, t0) - t0, to = min(end - t0, LOCAL), cached_to = clamp(row.run_begin, t0, t0 + to) - t0;
+      from = part + (max(from, part) - part + PARTS - 1) / PARTS * PARTS;
+      float high[QUERIES];
+      [[unroll]] for (uint q = 0; q < QUERIES; ++q) high[q] = top[q];
+      for (uint x = from; x < to; x += PARTS)
+        [[unroll]] for (uint q = 0; q < QUERIES; ++q) high[q] = max(high[q], scores[q * LOCAL + x]);
+      [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+        float shrink = high[q] > top[q] ? exp2(top[q] - high[q]) : 1;
+        top[q] = high[q];
+        sum[q] *= shrink;
+        acc[q] *= shrink;
+      }
+      for (uint x = from; x < to; x += PARTS) {
+        vec4 v;
+        if (x < cached_to) v = cached_part((row.cache_row + (t0 + x) % capacity) * cache_ld + (kv_heads + kv_head) * HEAD, d);
+        else v = value_part(n + t0 + x - row.position, kv_head, d);
+        [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+          float p = weight(scores[q * LOCAL + x] - top[q]);
+          sum[q] += p;
+          acc[q] = fma(vec4(p), v, acc[q]);
+        }
+      }
+    }
+  }
+
+  [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+    barrier();
+    part_sums[lane] = acc[q];
+    if (d == 0 && part < PARTS) part_stats[part] = vec2(top[q], sum[q]);
+    barrier();
+    if (part > 0 || q >= queries) continue;
+    float high = kNoMaximum, total = 0;
+    vec4 attended_sum = vec4(0);
+    for (uint x = 0; x < PARTS; ++x) high = max(high, part_stats[x].x);
+    for (uint x = 0; x < PARTS; ++x) {
+      float share = weight(part_stats[x].x - high);
+      total = fma(part_stats[x].y, share, total);
+      attended_sum = fma(part_sums[x * HEAD_VECS + d], vec4(share), attended_sum);
+    }
+#ifdef SPLIT
+    uint at = sums_at(n, first_head + q, split);
+    if (d == 0) sums[at] = vec4(high, total, 0, 0);
+    sums[at + 1 + d] = attended_sum;
+#else
+    write_row(n, first_head + q, d, attended_sum / total);
+#endif
+  }
+}
