@@ -382,7 +382,8 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
 
   sub = line.command(line.app(), "generate", "continue a prompt", args.generate, generate, kDecodingMemory);
   sub->add_option("run", args.generate.run, "run folder or Hugging Face folder")->required();
-  sub->add_option("--prompt", args.generate.prompt, "text to continue; missing: a new document");
+  sub->add_option("--prompt", args.generate.prompt, "text to continue; \"-\": standard input; missing: a new document");
+  sub->add_flag("--lines", args.generate.lines, "every line of standard input is a prompt")->excludes("--prompt");
   add_end_token_flag(sub, args.generate.end_token);
   sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")
       ->capture_default_str();
@@ -391,6 +392,18 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str();
   sub->add_option("--top-p", args.generate.sampler.top_p, "only the likeliest tokens that reach probability p")
       ->capture_default_str();
+  sub->add_option("--min-p", args.generate.sampler.min_p, "only tokens this many times as likely as the likeliest")
+      ->capture_default_str();
+  sub->add_option("--repetition-penalty", args.generate.sampler.repetition_penalty,
+                  "multiplies log p of tokens of the prompt and the text")
+      ->capture_default_str();
+  sub->add_option("--presence-penalty", args.generate.sampler.presence_penalty,
+                  "taken from log p of tokens of the text")
+      ->capture_default_str();
+  sub->add_option("--frequency-penalty", args.generate.sampler.frequency_penalty, "the same for each time")
+      ->capture_default_str();
+  sub->add_option("--logit-bias", args.generate.biases, "ID=BIAS, added to log p of a token; may be repeated");
+  sub->add_option("--stop", args.generate.stops, "a text that ends the continuation; may be repeated");
   sub->add_option("--seed", args.generate.sampler.seed, "seed of the draws")->check(seed())->capture_default_str();
   sub->add_option("--max-tokens", args.generate.max_tokens, "most tokens to add")
       ->check(CLI::Range(1, 1000000))
@@ -398,7 +411,23 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--samples", args.generate.samples, "how many continuations, with seeds that count up")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  sub->add_flag("--json", args.generate.json, "as JSON");
+  sub->add_option("--at-context-end", args.generate.at_context_end,
+                  "what happens to a text that fills the context: stop, or slide: go on with its later half")
+      ->check(CLI::IsMember({"stop", "slide"}))
+      ->capture_default_str();
+  sub->add_option("--context", args.generate.context, "positions that are kept; 0: as many as the model has")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  sub->add_option("--cache", args.generate.cache, "what keys and values are kept in: fp32, fp16, bf16")
+      ->check(CLI::IsMember({"fp32", "fp16", "bf16"}))
+      ->capture_default_str();
+  sub->add_option("--slots", args.generate.slots, "texts computed side by side; 0: all, up to 32")
+      ->check(CLI::Range(0, 64))
+      ->capture_default_str();
+  sub->add_option("--top", args.generate.top, "with --json: so many of the likeliest tokens at each place")
+      ->check(CLI::Range(0, 20))
+      ->capture_default_str();
+  sub->add_flag("--json", args.generate.json, "as JSON, with token ids and log-probabilities");
   add_device_flags(sub, args.generate.device);
 
   sub = line.command(line.app(), "info", "what a run folder holds", args.info, info_run);

@@ -7,6 +7,7 @@
 #include "bench/head_bench.hpp"
 #include "infer/sampler.hpp"
 #include "text/text_file.hpp"
+#include "text/tokenizer.hpp"
 #include "vk/device.hpp"
 
 // One function a command; each returns the exit status. Flags are declared in cli.cpp alone.
@@ -110,12 +111,21 @@ int score(const ScoreArgs& args);
 struct GenerateArgs {
   std::string run, prompt, end_token;
   infer::SamplerOptions sampler;
+  std::vector<std::string> biases;  ///< ID=BIAS
+  std::vector<std::string> stops;
+  std::string at_context_end = "stop", cache = "fp32";
   std::int64_t max_tokens = 200;
   std::int64_t samples = 1;
-  bool json = false;
+  std::int64_t slots = 0;  ///< 0: as many as there are texts, up to 32
+  std::int64_t context = 0;
+  std::int64_t top = 0;
+  bool lines = false, json = false;
   vk::DeviceOptions device;
 };
 int generate(const GenerateArgs& args);
+
+/// What the tokenizer's file asks for and is not done to texts and prompts.
+void warn_of_tokenizer(const text::Tokenizer& tokenizer);
 
 struct CheckArgs {
   std::string filter;

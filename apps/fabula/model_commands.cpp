@@ -17,7 +17,6 @@
 #include "formats/metrics.hpp"
 #include "formats/run_state.hpp"
 #include "frequency_report.hpp"
-#include "infer/generator.hpp"
 #include "infer/model_folder.hpp"
 #include "json_output.hpp"
 #include "maps/token_counts.hpp"
@@ -25,12 +24,12 @@
 #include "tuning/tuned_device.hpp"
 
 namespace fabula::app {
-namespace {
 
-/// What the tokenizer's file asks for and is not done to texts and prompts.
-void warn_of_tokenizer(const infer::ModelFolder& folder) {
-  for (const std::string& note : folder.tokenizer().notes()) log_warn(note);
+void warn_of_tokenizer(const text::Tokenizer& tokenizer) {
+  for (const std::string& note : tokenizer.notes()) log_warn(note);
 }
+
+namespace {
 
 /// A text file as it is scored: one text, whatever documents are in it.
 std::string text_of_file(const std::string& path, const text::TextOptions& options) {
@@ -181,7 +180,7 @@ int EvaluationRun::by_frequency() {
 
 int eval(const EvalArgs& args) {
   EvaluationRun run(args);
-  warn_of_tokenizer(run.folder());
+  warn_of_tokenizer(run.folder().tokenizer());
   return args.by_frequency ? run.by_frequency() : run.totals();
 }
 
@@ -248,7 +247,7 @@ class ScoreOutput {
 
 int score(const ScoreArgs& args) {
   const infer::ModelFolder folder(args.run, args.end_token);
-  warn_of_tokenizer(folder);
+  warn_of_tokenizer(folder.tokenizer());
   const std::string text = args.file.empty() ? args.text : text_of_file(args.file, args.reading);
   const auto [device, choices] = tuning::open_tuned_device(args.device);
   ScoreOutput output(folder, args.json);
@@ -261,52 +260,6 @@ int score(const ScoreArgs& args) {
   }
   output.finish();
   return 0;
-}
-
-int generate(const GenerateArgs& args) {
-  infer::validate(args.sampler);
-  const infer::ModelFolder folder(args.run, args.end_token);
-  warn_of_tokenizer(folder);
-  const auto [device, choices] = tuning::open_tuned_device(args.device);
-  graph::Workload workload({device->profile(), choices});
-  const infer::GenerationGraphs graphs =
-      infer::add_generation_graphs(workload, folder.model(), folder.config().model.n_positions);
-  graph::Runtime runtime(*device, std::move(workload));
-  folder.load_weights(runtime);
-  infer::Generator generator(runtime, graphs, folder.model(), folder.tokenizer(), folder.start_id());
-  device->save_pipeline_cache();
-  generator.encode_prompt(args.prompt);  // refuses too long a prompt before anything is printed
-  const StopSignals signals;
-  Json list = Json::array();
-  for (std::int64_t sample = 0; sample < args.samples && !signals.requested(); ++sample) {
-    infer::GenerateOptions options{
-        .sampler = args.sampler, .max_tokens = args.max_tokens, .stop_ids = folder.stop_ids()};
-    options.sampler.seed += static_cast<std::uint64_t>(sample);
-    std::string text;
-    const auto stream = [&](std::string_view piece) {
-      text += piece;
-      if (args.json) return !signals.requested();
-      print("{}", piece);
-      std::fflush(stdout);
-      return !signals.requested();
-    };
-    const auto entry = [&] { return Json{{"prompt", args.prompt}, {"text", text}, {"seed", options.sampler.seed}}; };
-    if (!args.json) print("{}", args.prompt), std::fflush(stdout);
-    try {
-      generator.generate(args.prompt, options, stream);
-    } catch (const Error& error) {
-      // What there is of it belongs to the user all the same.
-      if (!text.empty()) list.push_back(entry()), list.back()["error"] = error.what();
-      if (args.json && !list.empty()) print("{}\n", dump(list, 2));
-      throw;
-    }
-    if (args.json)
-      list.push_back(entry());
-    else
-      print("{}", sample + 1 < args.samples ? "\n\n---\n\n" : "\n");
-  }
-  if (args.json) print("{}\n", dump(list, 2));
-  return signals.requested() ? 130 : 0;
 }
 
 namespace {

@@ -67,6 +67,7 @@ void PlanReport::print_json() const {
                             {"constants", report_.constants},
                             {"gradients", report_.gradients},
                             {"optimizer", report_.optimizer},
+                            {"caches", report_.caches},
                             {"states", report_.states},
                             {"activations", report_.activations},
                             {"activations_live", report_.activations_live},
@@ -85,6 +86,7 @@ void PlanReport::print_text() const {
   print("{:<28} {:>10.1f} MiB\n", "constants", mib(report_.constants));
   print("{:<28} {:>10.1f} MiB\n", "gradients", mib(report_.gradients));
   print("{:<28} {:>10.1f} MiB\n", "optimizer (AdamW)", mib(report_.optimizer));
+  if (report_.caches > 0) print("{:<28} {:>10.1f} MiB   (samples)\n", "caches", mib(report_.caches));
   if (report_.states >= 1 << 16) print("{:<28} {:>10.1f} MiB\n", "other states", mib(report_.states));
   print("{:<28} {:>10.1f} MiB   (recompute {}; fullest at {}, {})\n", "activations", mib(report_.activations),
         recompute_name(plan_.recompute), report_.peak_node, report_.peak_graph);

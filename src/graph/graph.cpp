@@ -152,4 +152,24 @@ Value Graph::find(std::string_view name) const {
   return {};
 }
 
+std::size_t Graph::remove_unread() {
+  std::vector<bool> read(values_.size(), false);
+  std::vector<Node> needed;
+  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+    const auto matters = [&](Value output) {
+      const ValueInfo& of = info(output);
+      return read[static_cast<std::size_t>(output.id)] || of.keep || of.role != Role::kActivation;
+    };
+    if (std::none_of(node->outputs.begin(), node->outputs.end(), matters) && mutated_inputs(*this, *node).empty())
+      continue;
+    for (const Value input : node->inputs)
+      if (input) read[static_cast<std::size_t>(input.id)] = true;
+    needed.push_back(*node);
+  }
+  const std::size_t removed = nodes_.size() - needed.size();
+  std::reverse(needed.begin(), needed.end());
+  replace_nodes(std::move(needed));
+  return removed;
+}
+
 }  // namespace fabula::graph

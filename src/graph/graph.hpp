@@ -64,6 +64,10 @@ class Graph {
   /// written no longer must not be read.
   void replace_nodes(std::vector<Node> nodes);
 
+  /// Takes away the nodes of whose outputs nothing that the graph is for depends: nothing kept, no stored value that is
+  /// written. Returns how many.
+  std::size_t remove_unread();
+
   /// Prefixes the labels of the nodes appended while it lives.
   class Scope {
    public:

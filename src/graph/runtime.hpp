@@ -38,6 +38,9 @@ class Runtime {
   void upload(std::string_view name, std::span<const float> numbers);
   void upload(std::string_view name, std::span<const std::uint32_t> words);
   void upload(std::string_view name, DType type, std::span<const std::byte> elements);
+  /// Words or numbers of one row of it alone.
+  void upload_row(std::string_view name, std::int64_t row, std::span<const std::uint32_t> words);
+  void upload_row(std::string_view name, std::int64_t row, std::span<const float> numbers);
   void download(std::string_view name, std::span<float> numbers);
   void download(std::string_view name, std::span<std::uint32_t> words);
   void download(std::string_view name, DType type, std::span<std::byte> elements);
@@ -123,6 +126,7 @@ class Runtime {
   using RowWriter = std::function<void(const Shape&, std::int64_t row, std::byte* to)>;  ///< without its padding
   using RowReader = std::function<void(const Shape&, std::int64_t row, const std::byte* from)>;
   void upload_rows(std::string_view name, DType type, std::size_t bytes, const RowWriter& write);
+  void upload_one_row(std::string_view name, std::int64_t row, DType type, std::span<const std::byte> elements);
   void download_rows(std::string_view name, DType type, std::size_t bytes, const RowReader& read);
   const std::byte* kept_rows(std::size_t graph, Value value, std::optional<std::uint64_t> run);
 

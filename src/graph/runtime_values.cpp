@@ -73,6 +73,30 @@ void Runtime::upload_rows(std::string_view name, DType type, std::size_t bytes, 
   for (Recorded& recorded : recorded_) std::erase(recorded.not_given, name);
 }
 
+void Runtime::upload_one_row(std::string_view name, std::int64_t row, DType type, std::span<const std::byte> elements) {
+  const auto it = workload_.stored().find(name);
+  ensure(it != workload_.stored().end(), "the store holds no \"{}\"", name);
+  const Shape& shape = it->second.shape;
+  ensure(type == shape.dtype && row >= 0 && row < shape.rows && elements.size() == dense_row_bytes(shape),
+         "\"{}\" is {} {}, the host's side row {} of {} bytes of {}", name, to_string(shape), to_string(shape.dtype),
+         row, elements.size(), to_string(type));
+  wait();
+  std::vector<std::byte> padded(static_cast<std::size_t>(shape.row_bytes()));
+  std::copy(elements.begin(), elements.end(), padded.begin());
+  for (const Piece& piece : it->second.placement.pieces)
+    if (row >= piece.row_begin && row < piece.row_end)
+      device_.upload(store_[piece.block],
+                     piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.row_bytes()), padded);
+}
+
+void Runtime::upload_row(std::string_view name, std::int64_t row, std::span<const std::uint32_t> words) {
+  upload_one_row(name, row, DType::kU32, std::as_bytes(words));
+}
+
+void Runtime::upload_row(std::string_view name, std::int64_t row, std::span<const float> numbers) {
+  upload_one_row(name, row, DType::kF32, std::as_bytes(numbers));
+}
+
 void Runtime::download_rows(std::string_view name, DType type, std::size_t bytes, const RowReader& read) {
   const Workload::Stored& stored = find_stored(name, type, bytes);
   const auto row_bytes = static_cast<std::size_t>(stored.shape.row_bytes());

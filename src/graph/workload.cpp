@@ -73,6 +73,8 @@ MemoryReport Workload::report() const {
       report.gradients += bytes;
     else if (name.starts_with(kOptimizerPrefix))
       report.optimizer += bytes;
+    else if (name.starts_with(kCachePrefix))
+      report.caches += bytes;
     else
       report.states += bytes;
   }

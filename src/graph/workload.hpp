@@ -8,19 +8,22 @@
 
 namespace fabula::graph {
 
-/// Prefixes by which states are told apart in reports and files: gradients and the optimizer's moments from all others.
+/// Prefixes by which states are told apart in reports and files: gradients, the optimizer's moments and caches from all others.
 inline constexpr std::string_view kGradientPrefix = "grad.";
 inline constexpr std::string_view kOptimizerPrefix = "adam.";
+/// Keys and values of decoded sequences.
+inline constexpr std::string_view kCachePrefix = "cache.";
 
 /// What a workload takes on the device, in bytes.
 struct MemoryReport {
   std::uint64_t parameters = 0, constants = 0, gradients = 0, optimizer = 0;
-  std::uint64_t states = 0;            ///< that are neither of the two: what graphs hand to each other or to themselves
+  std::uint64_t caches = 0;
+  std::uint64_t states = 0;            ///< that are none of these: what graphs hand to each other or to themselves
   std::uint64_t activations = 0;       ///< the arena: shared by all graphs, the largest counts
   std::uint64_t activations_live = 0;  ///< most bytes alive at once (the rest of the arena is fragmentation)
   std::uint64_t inputs = 0;            ///< with their staging and the read-back of results
   std::string peak_graph, peak_node;   ///< where the arena is fullest
-  std::uint64_t total() const { return parameters + constants + gradients + optimizer + states + activations + inputs; }
+  std::uint64_t total() const { return parameters + constants + gradients + optimizer + caches + states + activations + inputs; }
 };
 
 /// A graph with its plan, as part of a workload.

@@ -1,15 +1,22 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "base/philox.hpp"
 
 namespace fabula::infer {
 
 struct SamplerOptions {
-  double temperature = 0.8;  ///< 0: always the likeliest token
-  std::uint32_t top_k = 0;   ///< only the k likeliest; 0: all
-  double top_p = 1.0;        ///< only the smallest set whose probability reaches p
+  double temperature = 0.8;       ///< 0: always the likeliest token
+  std::uint32_t top_k = 0;        ///< only the k likeliest; 0: all
+  double top_p = 1.0;             ///< only the smallest set whose probability reaches p
+  double min_p = 0;               ///< only what is at least so many times as likely as the likeliest; 0: all
+  double repetition_penalty = 1;  ///< log p of what was read or written before is multiplied by it
+  double presence_penalty = 0;    ///< taken from log p of what was written before ...
+  double frequency_penalty = 0;   ///< ... and for each time
+  std::vector<std::pair<std::uint32_t, double>> logit_bias = {};  ///< added to log p of these tokens
   std::uint64_t seed = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "models/block.hpp"
 
 #include "base/fail.hpp"
+#include "graph/workload.hpp"
 #include "ops/storage.hpp"
 
 namespace fabula::models {
@@ -100,7 +101,7 @@ Value BlockCall::cached_attend(std::span<const Value> qkv, const Attention& atte
   const CacheShape cache = cache_shape(config(), attention.window, cached);
   std::vector<Value> inputs(qkv.begin(), qkv.end());
   inputs.resize(3);
-  inputs.push_back(graph().state(fmt::format("{}{}", kCachePrefix, layer), cache.shape));
+  inputs.push_back(graph().state(fmt::format("{}{}", graph::kCachePrefix, layer), cache.shape, cache.capacity));
   inputs.push_back(cached.places);
   return graph()
       .op("cached_attention", std::span<const Value>(inputs),

@@ -74,9 +74,7 @@ struct BlockCall {
   graph::Value cached_attend(std::span<const graph::Value> qkv, const Attention& attention) const;
 };
 
-/// States that keep a layer's keys and values begin so; the layer's number follows.
-inline constexpr const char* kCachePrefix = "cache.";
-/// A layer's cache: a row a position of a slot, keys and values side by side.
+/// A layer's cache, the state kCachePrefix + its number: a row a position of a slot, keys and values side by side.
 struct CacheShape {
   std::int64_t capacity = 0;  ///< positions of a slot
   graph::Shape shape = {};

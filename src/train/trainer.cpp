@@ -11,6 +11,7 @@
 #include "base/perplexity.hpp"
 #include "formats/config_io.hpp"
 #include "formats/tune_file.hpp"
+#include "infer/rows_without_token.hpp"
 #include "models/weights.hpp"
 #include "train/fit.hpp"
 #include "train/schedule.hpp"
@@ -79,15 +80,18 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       runtime_(training_.runtime),
       graphs_(training_.graphs),
       step_runner_(runtime_, graphs_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),
-      generator_(runtime_, graphs_.generation, model_, *data.tokenizer, start_id(data)),
       views_(folder.path(), [](const std::string& message) { log_warn(message); }),
       keeper_(folder),
       best_valid_loss_(std::numeric_limits<double>::infinity()) {
   if (data.valid && config.train.eval_every > 0)
     valid_batches_.emplace(*data.valid, static_cast<std::uint32_t>(config.train.batch_size),
                            static_cast<std::uint32_t>(sequence_), 0, text::BatchSource::Order::kSequential);
-  if (config.train.sample_every > 0)
-    generator_.encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
+  if (graphs_.session) {
+    const std::int64_t V = model_.head().vocabulary();
+    session_.emplace(runtime_, *graphs_.session, model_, infer::rows_without_token(*data.tokenizer, V));
+    generator_.emplace(*session_, *data.tokenizer, V, start_id(data));
+    generator_->encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
+  }
   start_or_resume();
   make_pipelines();
 }
@@ -272,9 +276,12 @@ bool Trainer::show_sample(std::int64_t number) {
   options.stop_ids.assign(config_.model.eos_token_ids.begin(), config_.model.eos_token_ids.end());
   options.sampler.temperature = config_.train.sample_temperature;
   options.sampler.seed = static_cast<std::uint64_t>(config_.train.seed);
+  options.slide = true;
   bool stopped = false;
-  const std::string text = generator_.generate(config_.train.sample_prompt, options,
-                                               [&](std::string_view) { return !(stopped = stop_requested()); });
+  const std::string text = generator_
+                               ->generate(config_.train.sample_prompt, options,
+                                          [&](const infer::GeneratedPiece&) { return !(stopped = stop_requested()); })
+                               .text;
   if (stopped) return false;
   views_.append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
   info("step {}: {}{}", number, config_.train.sample_prompt, text);

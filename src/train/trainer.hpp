@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graph/runtime.hpp"
+#include "infer/generator.hpp"
 #include "train/checkpoint_keeper.hpp"
 #include "train/data_position.hpp"
 #include "train/data_set.hpp"
@@ -88,7 +89,8 @@ class Trainer {
   graph::Runtime& runtime_;  ///< of training_, as the next
   const TrainingGraphs& graphs_;
   StepRunner step_runner_;
-  infer::Generator generator_;
+  std::optional<infer::Session> session_;  ///< of samples, as the next
+  std::optional<infer::Generator> generator_;
   RunViews views_;
   RiseWatch rise_;
   CheckpointKeeper keeper_;

@@ -24,8 +24,7 @@ TrainingPlan plan_with(const graph::Target& target, const models::LanguageModel&
                                        models::gradient_graph(model, B, T, Gradients::kAccumulate, backward));
   if (!with_extras) return plan;
   graphs.evaluation = eval::add_evaluation_graph(plan.workload, model, B, T);
-  if (config.sample_every > 0)
-    graphs.generation = infer::add_generation_graphs(plan.workload, model, model.config().n_positions);
+  if (config.sample_every > 0) graphs.session = infer::add_session_graphs(plan.workload, model, {});
   return plan;
 }
 

@@ -6,7 +6,7 @@
 #include "eval/evaluate.hpp"
 #include "formats/train_config.hpp"
 #include "graph/workload.hpp"
-#include "infer/generator.hpp"
+#include "infer/session.hpp"
 #include "models/loss_graph.hpp"
 
 namespace fabula::train {
@@ -18,7 +18,7 @@ struct TrainingGraphs {
   std::size_t apply = 0;
   graph::Value clip;                              ///< ApplyGraph::clip
   std::optional<models::PlannedLoss> evaluation;  ///< an extra, as the next
-  infer::GenerationGraphs generation;
+  std::optional<infer::SessionGraphs> session;    ///< of samples
 
   bool accumulates() const { return accumulate.index != overwrite.index; }
 };

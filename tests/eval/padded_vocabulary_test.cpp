@@ -58,15 +58,16 @@ class PaddedVocabulary : public testing::Test {
     write_weights(models::LanguageModel(config.model));
     model_.emplace(folder_.path());
     graph::Workload workload(device_->profile());
-    const infer::GenerationGraphs graphs = infer::add_generation_graphs(workload, model_->model(), 16);
+    const infer::SessionGraphs graphs = infer::add_session_graphs(workload, model_->model(), {.distribution = true});
     runtime_.emplace(*device_, std::move(workload));
     model_->load_weights(*runtime_);
-    generator_.emplace(*runtime_, graphs, model_->model(), model_->tokenizer(), model_->start_id());
+    session_.emplace(*runtime_, graphs, model_->model(), model_->rows_without_token());
+    generator_.emplace(*session_, model_->tokenizer(), kRows, model_->start_id());
   }
 
   void write_weights(const models::LanguageModel& model) {
     graph::Workload workload(device_->profile());
-    infer::add_generation_graphs(workload, model, 16);
+    infer::add_session_graphs(workload, model, {});
     graph::Runtime runtime(*device_, std::move(workload));
     models::initialise_weights(runtime, model, 1);
     std::vector<float> table(static_cast<std::size_t>(kRows * 16));
@@ -78,29 +79,38 @@ class PaddedVocabulary : public testing::Test {
                       {{"format", "pt"}});
   }
 
+  /// log p of what follows.
+  std::vector<float> log_probs(const std::vector<std::uint32_t>& ids) {
+    session_->start(0, ids, {});
+    session_->advance(1);
+    session_->stop(0);
+    return session_->log_probs(0);
+  }
+
   test::TempDir folder_;
   std::unique_ptr<vk::Device> device_;
   std::optional<infer::ModelFolder> model_;
   std::optional<graph::Runtime> runtime_;
+  std::optional<infer::Session> session_;
   std::optional<infer::Generator> generator_;
 };
 
 TEST_F(PaddedVocabulary, RowsWithoutATokenAreNeverDrawn) {
-  const std::vector<float> next = generator_->log_probs(generator_->encode_prompt("the"));
+  const std::vector<float> next = log_probs(generator_->encode_prompt("the"));
   ASSERT_EQ(next.size(), static_cast<std::size_t>(kRows));
   const auto likeliest = [&](std::int64_t count) {
     return static_cast<std::uint32_t>(std::max_element(next.begin(), next.begin() + count) - next.begin());
   };
   ASSERT_GE(likeliest(kRows), kTokens) << "the model does not prefer the padding: the test shows nothing";
   const std::string greedy =
-      generator_->generate("the", {.sampler = {.temperature = 0}, .max_tokens = 1, .stop_ids = {}});
+      generator_->generate("the", {.sampler = {.temperature = 0}, .max_tokens = 1, .stop_ids = {}}).text;
   EXPECT_EQ(greedy, model_->tokenizer().token_bytes(likeliest(kTokens)));
   // Every token of these has exactly one byte.
   for (const std::uint64_t seed : {1, 2, 3}) {
     std::size_t bytes = 0;
-    generator_->generate("the", {.sampler = {.temperature = 1, .seed = seed}, .max_tokens = 40},
-                         [&](std::string_view piece) {
-                           bytes += piece.size();
+    generator_->generate("the", {.sampler = {.temperature = 1, .seed = seed}, .max_tokens = 40, .slide = true},
+                         [&](const infer::GeneratedPiece& piece) {
+                           bytes += piece.text.size();
                            return true;
                          });
     EXPECT_GT(bytes, 0u);
@@ -115,7 +125,7 @@ TEST_F(PaddedVocabulary, ScoresSumOverAllRowsAndStateTheMassOfThoseWithoutAToken
   score(*device_, device_->profile(), *model_, text, [&](const TokenScore& score) {
     // The distribution that the token was drawn from; windows of 16 start anew.
     const std::size_t begin = scored / 16 * 16;
-    const std::vector<float> next = generator_->log_probs(
+    const std::vector<float> next = log_probs(
         {ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.begin() + static_cast<std::ptrdiff_t>(scored + 1)});
     double mass = 0, total = 0;
     for (std::size_t row = 0; row < next.size(); ++row) {
