@@ -85,7 +85,7 @@ class Output {
     if (args_.json)
       print_json(error);
     else if (streams())
-      print("\n");
+      print("\n"), std::fflush(stdout);
     else
       for (; error != nullptr && shown_ < prompts_.size(); ++shown_)
         if (!so_far_[shown_].text.empty()) show(shown_);

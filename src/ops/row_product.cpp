@@ -4,6 +4,7 @@
 #include "base/ceil_div.hpp"
 #include "ops/registers.hpp"
 #include "ops/storage.hpp"
+#include "ops/texel.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -74,7 +75,50 @@ std::uint32_t rows_a_group(std::int64_t rows) {
   return std::min(std::bit_ceil(static_cast<std::uint32_t>(rows)), 8u);
 }
 
+/// The texel kernel reads fp32 alone, a matrix [K,N] in one piece.
+std::uint32_t texel_lanes(const NodeView& node, const vk::DeviceProfile& profile) {
+  constexpr std::uint32_t kLeast = 4, kMost = 32;
+  for (const std::size_t i : {kX, kWeight, kResidual})
+    if (node.has_input(i) && (node.in(i).dtype != DType::kF32 || texel_rows(node.in(i), profile) <= 0)) return 0;
+  const Shape weight = node.in(kWeight);
+  const bool whole = weight.rows <= texel_rows(weight, profile) &&
+                     static_cast<std::uint64_t>(weight.bytes()) <= profile.limits.max_storage_range;
+  if (!profile.features.texel_float4 || node.out().dtype != DType::kF32 || !(whole || along_k(node.attrs()))) return 0;
+  return shuffling_size(profile, kLeast, kMost);
+}
+
+void lower_texel(LowerCall& call) {
+  const Shape x = call.in(kX), weight = call.in(kWeight), y = call.out();
+  const bool nt = along_k(call.attrs());
+  const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
+  const std::uint32_t lanes = texel_lanes(call, call.profile()), rows = std::min(rows_a_group(x.rows), 4u);
+  const std::uint32_t cols4 = y.cols >= 512 ? 2 : 1, norm = u32(norm_of(call.attrs()));
+  const std::uint32_t beside =
+      (call.has_input(kBias) ? 1 : 0) | (call.has_input(kResidual) ? 2 : 0) | (call.has_input(kNormBias) ? 4 : 0);
+  const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };
+  for (const RowBlock& block : call.row_blocks({call.input(kWeight)}, texel_rows(weight, call.profile()))) {
+    const std::int64_t cols = nt ? block.size() : y.cols;
+    const std::int64_t groups = ceil_div<std::int64_t>(cols, 4 * std::int64_t{lanes * cols4});
+    call.dispatch({.shader = nt ? "row_product_texel_nt" : "row_product_texel_nn",
+                   .constants = {lanes, cols4, rows, norm, u32(call.attrs().integer_or("activation", 0)), beside},
+                   .subgroup_size = lanes,
+                   .bindings = {call.output(),
+                                call.input(kX),
+                                {call.input(kWeight), block.begin, block.end},
+                                given(kBias),
+                                call.has_input(kResidual) ? call.input(kResidual) : given(kNormWeight),
+                                given(kNormBias),
+                                given(kPlaces)},
+                   .groups = LowerCall::grid(groups * ceil_div<std::int64_t>(x.rows, rows))},
+                  std::array<std::uint32_t, 7>{
+                      u32(x.rows), u32(cols), u32(x.cols), call.has_input(kPlaces), u32(y.ld() / 4),
+                      nt ? u32(block.begin / 4) : 0,
+                      std::bit_cast<std::uint32_t>(static_cast<float>(norm == kNoNorm ? 0 : call.attrs().get("eps")))});
+  }
+}
+
 void lower(LowerCall& call) {
+  if (call.variant() == "texel") return lower_texel(call);
   const Shape x = call.in(kX), weight = call.in(kWeight), y = call.out();
   const bool nt = along_k(call.attrs()), subgroup = call.variant() == "subgroup";
   const RowNorm norm = norm_of(call.attrs());
@@ -144,11 +188,12 @@ const OpDef row_product{
                       .bytes = double(weight.bytes()) + double(node.in(kX).bytes()) + double(node.out().bytes())};
         },
     .variants =
-        [](const NodeView&, const vk::DeviceProfile& profile) {
+        [](const NodeView& node, const vk::DeviceProfile& profile) {
+          const bool software = profile.device_class == vk::DeviceClass::kSoftware;
           std::vector<std::string> variants{"baseline"};
           if (shuffling_size(profile, 4, kRowLocal) > 0)
-            variants.insert(profile.device_class == vk::DeviceClass::kSoftware ? variants.end() : variants.begin(),
-                            "subgroup");
+            variants.insert(software ? variants.end() : variants.begin(), "subgroup");
+          if (software && texel_lanes(node, profile) > 0) variants.insert(variants.begin(), "texel");
           return variants;
         },
 };
