@@ -65,7 +65,7 @@ void make_scores(Row row, uint n, uint kv_head, uint t0, uint begin, uint end) {
     [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] = 0;
     bool seen = j >= begin && j < end;
     if (seen && j < row.run_begin) {
-      uint word = (row.cache_row + j % capacity) * cache_ld + kv_head * HEAD;
+      uint word = cache_row_of(row, j) * cache_ld + kv_head * HEAD;
       for (uint d = lane % C; d < HEAD_VECS; d += C) {
         vec4 k = cached_part(word, d);
         [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] += dot(q_part[q * HEAD_VECS + d], k);
@@ -88,7 +88,7 @@ void make_scores(Row row, uint n, uint kv_head, uint t0, uint begin, uint end) {
 void main() {
   uint group = linear_group(), lane = lane_index();
   if (group >= groups) {
-    store_vec4((group - groups) * LOCAL + lane);
+    if (group < groups + rows) store_row(first_row + group - groups, lane, LOCAL);
     return;
   }
   uint shared_by = heads / kv_heads, query_parts = (shared_by + QUERIES - 1) / QUERIES;
@@ -138,7 +138,7 @@ void main() {
       }
       for (uint x = from; x < to; x += PARTS) {
         vec4 v;
-        if (x < cached_to) v = cached_part((row.cache_row + (t0 + x) % capacity) * cache_ld + (kv_heads + kv_head) * HEAD, d);
+        if (x < cached_to) v = cached_part(cache_row_of(row, t0 + x) * cache_ld + (kv_heads + kv_head) * HEAD, d);
         else v = value_part(n + t0 + x - row.position, kv_head, d);
         [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
           float p = weight(scores[q * LOCAL + x] - top[q]);

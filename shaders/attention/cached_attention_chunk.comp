@@ -29,7 +29,7 @@ void load_key(uint to, Row row, uint n, uint kv_head, uint j, uint end, uint d) 
   vec4 k = vec4(0), v = vec4(0);
   if (d < HEAD_VECS && j >= row.begin && j < end) {
     if (j < row.run_begin) {
-      uint word = (row.cache_row + j % capacity) * cache_ld;
+      uint word = cache_row_of(row, j) * cache_ld;
       k = cached_part(word + kv_head * HEAD, d);
       v = cached_part(word + (kv_heads + kv_head) * HEAD, d);
     } else {
@@ -56,7 +56,7 @@ void write_row(uint n, uint head, uint d, vec4 x) {
 void main() {
   uint group = linear_group(), lane = lane_index(), part = lane % C;
   if (group >= groups) {
-    store_vec4((group - groups) * LOCAL + lane);
+    if (group < groups + rows) store_row(first_row + group - groups, lane, LOCAL);
     return;
   }
   uint blocks = (run + ROWS - 1) / ROWS, sequences = rows / run, each = sequences * heads;

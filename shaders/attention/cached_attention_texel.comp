@@ -9,7 +9,7 @@ layout(constant_id = 3) const uint QUERIES = 1;
 void main() {
   uint group = linear_group(), lane = gl_SubgroupInvocationID;
   if (group >= groups) {
-    store_row(group - groups);
+    if (group < groups + rows) store_row(first_row + group - groups, lane, LANES);
     return;
   }
   uint shared_by = heads / kv_heads, query_parts = (shared_by + QUERIES - 1) / QUERIES;

@@ -30,6 +30,7 @@ struct Row {
   uint position, begin; // it sees the keys [begin, position]
   uint run_begin;       // those from here on are of this call, in the rows before it
   uint cache_row;       // of its slot, among the bound ones
+  uint turn;            // the position in that row, when the row sees it: a multiple of capacity
 };
 Row row_of(uint n) {
   Row row;
@@ -40,7 +41,13 @@ Row row_of(uint n) {
   row.begin = row.position >= window ? row.position - window + 1 : 0;
   row.run_begin = row.position - min(row.position, n % run);
   row.cache_row = slot * capacity - cache_begin;
+  row.turn = row.begin / capacity * capacity;
   return row;
+}
+// Where position j >= row.begin of the text lies: it has gone around once more at most. (A division is a loop over lanes somewhere.)
+uint cache_row_of(Row row, uint j) {
+  uint i = j - row.turn;
+  return row.cache_row + (i < capacity ? i : i - capacity);
 }
 
 // Defines `vec4 name(uint word, uint d)`: elements [4d, 4d + 4) of the head that begins at element `word`, zero past its end.
@@ -112,12 +119,12 @@ vec4 cache_words(uint n, uint i, uint position) {
   return x;
 }
 
-// Writes vec4 x of the launch's rows of the cache, row after row: what the workgroups behind those that attend do.
-void store_vec4(uint x) {
-  uint each = cache_ld / 4, n = first_row + x / each, i = x % each;
-  if (x >= rows * each) return;
+// Writes row n of this call to the cache, a vec4 an invocation of `count`: what the workgroups behind those that attend do.
+void store_row(uint n, uint lane, uint count) {
   Row row = row_of(n);
-  if (row.bound) set_cache((row.cache_row + row.position % capacity) * each + i, cache_words(n, i, row.position));
+  if (!row.bound) return;
+  uint to = cache_row_of(row, row.position) * (cache_ld / 4);
+  for (uint i = lane; i < cache_ld / 4; i += count) set_cache(to + i, cache_words(n, i, row.position));
 }
 
 #ifdef ATTENDED

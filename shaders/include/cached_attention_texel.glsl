@@ -47,7 +47,7 @@ void load_cached(uint word, out vec4 x[HEAD_VECS]) {
 // before `begin` or behind `last` is read as the next of these.
 void load_key(Row row, uint n, uint kv_head, uint j0, uint j, uint begin, uint last, out vec4 k[HEAD_VECS], out vec4 v[HEAD_VECS]) {
   if (j0 < row.run_begin && begin < row.run_begin) {
-    uint word = (row.cache_row + clamp(j, begin, row.run_begin - 1) % capacity) * cache_ld;
+    uint word = cache_row_of(row, clamp(j, begin, row.run_begin - 1)) * cache_ld;
     load_cached(word + kv_head * HEAD, k);
     load_cached(word + (kv_heads + kv_head) * HEAD, v);
   }
@@ -60,9 +60,4 @@ void load_key(Row row, uint n, uint kv_head, uint j0, uint j, uint begin, uint l
       v[d] = is_own ? own_v : v[d];
     }
   }
-}
-
-// The workgroups behind those that attend: each writes a row of the cache.
-void store_row(uint i) {
-  for (uint x = gl_SubgroupInvocationID; x < cache_ld / 4; x += LANES) store_vec4(i * (cache_ld / 4) + x);
 }

@@ -269,7 +269,7 @@ void lower(LowerCall& call) {
   const CachedKernel kernel = kernel_for(call.variant(), shape, call.profile());
   const Value q = call.input(0), cache = call.input(kCache), places = call.input(kPlaces);
   CachedPush push = push_of(call, shape, kernel);
-  const std::int64_t rows = rows_of_launch(shape, kernel, call.profile()), local = kernel.constants[0];
+  const std::int64_t rows = rows_of_launch(shape, kernel, call.profile());
   if (kernel.clears) call.clear(call.output());
   for (const RowBlock& block : call.row_blocks({cache}, most_cache_rows(call, kernel), shape.capacity)) {
     const std::int64_t begin = block.begin / kRowQuantum * kRowQuantum;  // an aligned one
@@ -281,7 +281,6 @@ void lower(LowerCall& call) {
       push.first_row = word(first);
       push.rows = word(count);
       push.groups = word(count * kernel.run_groups / shape.run * kernel.splits);
-      const std::int64_t writers = kernel.texel ? count : ceil_div(count * (call.in(kCache).ld() / 4), local);
       const Window bound(cache, begin, block.end);
       Launch launch{
           .shader = kernel.shader,
@@ -289,7 +288,7 @@ void lower(LowerCall& call) {
           .subgroup_size = kernel.subgroup_size,
           .bindings = {q, shape.fused ? q : call.input(1), shape.fused ? q : call.input(2), bound, places,
                        shape.rotated ? call.input(kAngles) : q, kernel.merged ? call.scratch(0) : call.output()},
-          .groups = LowerCall::grid(push.groups + writers)};
+          .groups = LowerCall::grid(push.groups + count)};
       if (kernel.texel) launch.bindings.push_back(bound);
       call.dispatch(launch, push);
       if (kernel.merged) merge(call, shape, push);
