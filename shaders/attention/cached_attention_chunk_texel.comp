@@ -4,7 +4,33 @@
 // out = softmax(q k^T scale, causal, window) v for runs of consecutive positions: attention_texel.comp with keys from two sources. Each
 // lane keeps R rows of one head in registers; keys come LANES at a time, one a lane, and are spread by shuffles.
 #include "cached_attention_texel.glsl"
-layout(constant_id = 3) const uint R = 4;
+layout(constant_id = 4) const uint R = 4;
+
+// This lane's key j and its value, of those [j0, j0 + LANES) that some row from `row` on sees, whose number is n; one before `begin` or
+// behind `last` is read as the next of these.
+void load_key(Row row, uint n, uint kv_head, uint j0, uint j, uint last, out vec4 k[HEAD_VECS], out vec4 v[HEAD_VECS]) {
+  bool some_own = j0 + LANES > row.run_begin, some_cached = j0 < row.run_begin && row.begin < row.run_begin;
+  if (some_own) {
+    uint own = clamp(j, max(row.begin, row.run_begin), last), at = n + own - row.position;
+    [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d) {
+      k[d] = key_part(at, kv_head, d, own);
+      v[d] = value_part(at, kv_head, d);
+    }
+  }
+  if (some_cached) {
+    uint word = cache_row_of(row, clamp(j, row.begin, row.run_begin - 1)) * cache_ld;
+    bool is_own = j >= row.run_begin;
+    [[unroll]] for (uint unit = 0; unit < HEAD_VECS / UNIT; ++unit) {
+      vec4 cached_k[UNIT], cached_v[UNIT];
+      cache_unit(word + kv_head * HEAD, unit, cached_k);
+      cache_unit(word + (kv_heads + kv_head) * HEAD, unit, cached_v);
+      [[unroll]] for (uint u = 0; u < UNIT; ++u) {
+        k[unit * UNIT + u] = is_own ? k[unit * UNIT + u] : cached_k[u];
+        v[unit * UNIT + u] = is_own ? v[unit * UNIT + u] : cached_v[u];
+      }
+    }
+  }
+}
 
 void main() {
   uint group = linear_group(), lane = gl_SubgroupInvocationID;
@@ -43,7 +69,7 @@ void main() {
 
   for (uint j0 = row.begin / LANES * LANES; j0 <= last; j0 += LANES) {
     vec4 k[HEAD_VECS], v[HEAD_VECS];
-    load_key(row, n, kv_head, j0, j0 + lane, row.begin, last, k, v);
+    load_key(row, n, kv_head, j0, j0 + lane, last, k, v);
     float p[R * LANES], high[R], shrink[R];
     [[unroll]] for (uint r = 0; r < R; ++r) high[r] = top[r];
     [[unroll]] for (uint j = 0; j < LANES; ++j) {

@@ -1,10 +1,81 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// out = softmax(q k^T scale, causal, window) v for rows of many texts, one a workgroup, with QUERIES heads that share keys. A lane goes
-// through every LANES-th key with sums of its own, which are added at the end.
+// out = softmax(q k^T scale, causal, window) v for rows of many texts, one a workgroup, with QUERIES heads that share keys. PARTS lanes
+// share a key, since a fetch of neighbouring texels touches the least memory; in PARTS rounds they go through a tile of LANES keys.
 #include "cached_attention_texel.glsl"
-layout(constant_id = 3) const uint QUERIES = 1;
+layout(constant_id = 4) const uint QUERIES = 1;
+layout(constant_id = 5) const uint PARTS = 1;             // a power of two
+const uint KEYS = LANES / PARTS;                          // at once
+const uint EACH = (HEAD_VECS / UNIT + PARTS - 1) / PARTS; // units of a head that a lane has, every PARTS-th
+const uint VECS = EACH * UNIT;
+
+struct State {
+  vec4 q[QUERIES * VECS], acc[QUERIES * VECS];
+  float top[QUERIES], sum[QUERIES];  // the largest score, the same in all lanes; of this lane's weights
+};
+uint part_of_head(uint e) { return gl_SubgroupInvocationID % PARTS + PARTS * e; }
+
+// This lane's part of a key (which 0) or a value (1); OWN: some key of the tile is of this call.
+void load_part(const bool own, Row row, uint n, uint kv_head, uint which, uint j0, uint j, out vec4 x[VECS]) {
+  uint cached_j = own ? clamp(j, row.begin, max(row.run_begin, row.begin + 1) - 1) : max(j, row.begin);
+  uint word = cache_row_of(row, cached_j) * cache_ld + (which * kv_heads + kv_head) * HEAD;
+  bool is_own = own && (j >= row.run_begin || row.begin >= row.run_begin);
+  uint own_j = clamp(j, max(row.begin, row.run_begin), row.position), at = n + own_j - row.position;
+  [[unroll]] for (uint e = 0; e < EACH; ++e) {
+    uint unit = min(part_of_head(e), HEAD_VECS / UNIT - 1);
+    bool there = part_of_head(e) == unit;
+    vec4 part[UNIT];
+    cache_unit(word, unit, part);
+    [[unroll]] for (uint u = 0; u < UNIT; ++u) {
+      uint d = unit * UNIT + u;
+      vec4 y = part[u];
+      if (own) {
+        vec4 fresh = which == 0 ? key_part(at, kv_head, d, own_j) : value_part(at, kv_head, d);
+        y = is_own ? fresh : y;
+      }
+      x[e * UNIT + u] = there ? y : vec4(0);
+    }
+  }
+}
+
+void add_tile(const bool own, inout State state, Row row, uint n, uint kv_head, uint j0) {
+  uint lane = gl_SubgroupInvocationID, group = lane / PARTS;
+  float s[QUERIES], shrink[QUERIES];
+  [[unroll]] for (uint t = 0; t < PARTS; ++t) {
+    vec4 k[VECS];
+    load_part(own, row, n, kv_head, 0, j0, j0 + t * KEYS + group, k);
+    [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
+      float dot_part = 0;
+      [[unroll]] for (uint e = 0; e < VECS; ++e)
+        [[unroll]] for (uint c = 0; c < 4; ++c) dot_part = fma(state.q[x * VECS + e][c], k[e][c], dot_part);
+      [[unroll]] for (uint reach = 1; reach < PARTS; reach *= 2) dot_part += subgroupShuffleXor(dot_part, reach);
+      if (KEYS > 1) dot_part = subgroupShuffle(dot_part, lane % KEYS * PARTS);
+      s[x] = t == 0 || lane / KEYS == t ? dot_part : s[x];  // lane l has the score of key l
+    }
+  }
+  uint j = j0 + lane;
+  bool seen = j >= row.begin && j <= row.position;
+  [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
+    s[x] = seen ? s[x] : kMasked;
+    float high = max(state.top[x], s[x]);
+    [[unroll]] for (uint reach = 1; reach < LANES; reach *= 2) high = max(high, subgroupShuffleXor(high, reach));
+    shrink[x] = weight(state.top[x] - high);
+    s[x] = weight(s[x] - high);
+    state.top[x] = high;
+    state.sum[x] = fma(state.sum[x], shrink[x], s[x]);
+    [[unroll]] for (uint e = 0; e < VECS; ++e) state.acc[x * VECS + e] *= shrink[x];
+  }
+  [[unroll]] for (uint t = 0; t < PARTS; ++t) {
+    vec4 v[VECS];
+    load_part(own, row, n, kv_head, 1, j0, j0 + t * KEYS + group, v);
+    [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
+      float p = KEYS == 1 ? subgroupShuffle(s[x], t) : subgroupShuffle(s[x], t * KEYS + group);
+      [[unroll]] for (uint e = 0; e < VECS; ++e)
+        state.acc[x * VECS + e] = fma(vec4(p), v[e], state.acc[x * VECS + e]);
+    }
+  }
+}
 
 void main() {
   uint group = linear_group(), lane = gl_SubgroupInvocationID;
@@ -18,47 +89,34 @@ void main() {
   uint queries = min(QUERIES, shared_by - first_query);
   Row row = row_of(n);
   if (!row.live) {
-    for (uint x = lane; x < queries * HEAD_VECS; x += LANES) write_row(n, first_head + x / HEAD_VECS, x % HEAD_VECS, vec4(0));
+    for (uint x = lane; x < queries * HEAD_VECS; x += LANES)
+      write_row(n, first_head + x / HEAD_VECS, x % HEAD_VECS, vec4(0));
   }
   if (!row.bound) return;
 
-  vec4 q[QUERIES * HEAD_VECS], acc[QUERIES * HEAD_VECS];
-  float top[QUERIES], sum[QUERIES];
+  State state;
   [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
-    [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d) {
-      q[x * HEAD_VECS + d] = query_part(n, first_head + min(x, queries - 1), d, row.position);
-      acc[x * HEAD_VECS + d] = vec4(0);
+    [[unroll]] for (uint e = 0; e < VECS; ++e) {
+      uint d = min(part_of_head(e / UNIT) * UNIT + e % UNIT, HEAD_VECS - 1);
+      state.q[x * VECS + e] = query_part(n, first_head + min(x, queries - 1), d, row.position);
+      state.acc[x * VECS + e] = vec4(0);
     }
-    top[x] = kNoMaximum;
-    sum[x] = 0;
+    state.top[x] = kNoMaximum;
+    state.sum[x] = 0;
   }
-  for (uint j0 = row.begin / LANES * LANES; j0 <= row.position; j0 += LANES) {
-    uint j = j0 + lane;
-    bool seen = j >= row.begin && j <= row.position;
-    vec4 k[HEAD_VECS], v[HEAD_VECS];
-    load_key(row, n, kv_head, j0, j, row.begin, row.position, k, v);
-    [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
-      float s = 0;
-      [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d)
-        [[unroll]] for (uint c = 0; c < 4; ++c) s = fma(q[x * HEAD_VECS + d][c], k[d][c], s);
-      s = seen ? s : kMasked;
-      float high = max(top[x], s), shrink = weight(top[x] - high), p = weight(s - high);
-      top[x] = high;
-      sum[x] = fma(sum[x], shrink, p);
-      [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d)
-        acc[x * HEAD_VECS + d] = fma(acc[x * HEAD_VECS + d], vec4(shrink), p * v[d]);
-    }
-  }
+  uint j0 = row.begin / LANES * LANES;
+  for (; j0 + LANES <= row.run_begin; j0 += LANES) add_tile(false, state, row, n, kv_head, j0);
+  for (; j0 <= row.position; j0 += LANES) add_tile(true, state, row, n, kv_head, j0);
+
   [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
-    float high = kNoMaximum, total = 0;
-    [[unroll]] for (uint l = 0; l < LANES; ++l) high = max(high, subgroupShuffle(top[x], l));
-    float share = weight(top[x] - high), own = sum[x] * share;
-    [[unroll]] for (uint l = 0; l < LANES; ++l) total += subgroupShuffle(own, l);
-    [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d) {
-      vec4 part = acc[x * HEAD_VECS + d] * share, all = vec4(0);
-      [[unroll]] for (uint l = 0; l < LANES; ++l)
-        [[unroll]] for (uint c = 0; c < 4; ++c) all[c] += subgroupShuffle(part[c], l);
-      if (lane == 0 && x < queries) write_row(n, first_head + x, d, all / total);
+    float total = state.sum[x];
+    [[unroll]] for (uint reach = 1; reach < LANES; reach *= 2) total += subgroupShuffleXor(total, reach);
+    [[unroll]] for (uint e = 0; e < VECS; ++e) {
+      vec4 y = state.acc[x * VECS + e];
+      [[unroll]] for (uint reach = PARTS; reach < LANES; reach *= 2)
+        [[unroll]] for (uint c = 0; c < 4; ++c) y[c] += subgroupShuffleXor(y[c], reach);
+      uint d = part_of_head(e / UNIT) * UNIT + e % UNIT;
+      if (lane < PARTS && d < HEAD_VECS && x < queries) write_row(n, first_head + x, d, y / total);
     }
   }
 }

@@ -8,15 +8,24 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD = 32;
 layout(constant_id = 2) const bool ROTATED = false;
+layout(constant_id = 3) const uint UNIT = 1;  // vec4s of a head read at once: 2 of 16-bit ones, where a head's begin at a texel
 const uint LANES = gl_WorkGroupSize.x;
 
+// fp16 by hand: a software driver's own unpacking takes a call a number. Subnormal numbers count as zero there.
+vec4 unpack_texel(uvec2 w, uint type) {
+  if (type == kBf16) return unpack_bf16(w);
+  uvec4 bits = uvec4(w.x & 0xFFFFu, w.x >> 16, w.y & 0xFFFFu, w.y >> 16), magnitude = bits & 0x7FFFu;
+  uvec4 number = floatBitsToUint(uintBitsToFloat(magnitude << 13) * uintBitsToFloat(0x77800000u));  // 2^112
+  number |= uvec4(greaterThanEqual(magnitude, uvec4(0x7C00u))) * 0x7F800000u;
+  return uintBitsToFloat(number | (bits & 0x8000u) << 16);
+}
 #define READ_TEXELS(b, name)                                                                         \
   layout(constant_id = 16 + b) const uint kType##b = 0;                                              \
   layout(set = 0, binding = b) uniform samplerBuffer name##_texels;                                  \
   vec4 name(uint i) {                                                                                \
     if (TYPE_OF(b) == kFp32) return texelFetch(name##_texels, int(i));                               \
     uvec4 two = floatBitsToUint(texelFetch(name##_texels, int(i / 2)));                              \
-    return unpack_values(i % 2 == 0 ? two.xy : two.zw, TYPE_OF(b));                                  \
+    return unpack_texel(i % 2 == 0 ? two.xy : two.zw, TYPE_OF(b));                                   \
   }
 READ_TEXELS(0, q_words)
 READ_TEXELS(1, k_words)
@@ -30,34 +39,13 @@ WRITE_VALUES(7, NewCache, cache_rows)
 #define set_cache set_cache_rows
 #include "cached_attention.glsl"
 
-// A head of a row of the cache, whose first element is `word`.
-void load_cached(uint word, out vec4 x[HEAD_VECS]) {
-  if (TYPE_OF(3) != kFp32 && HEAD % 8 == 0) {
-    [[unroll]] for (uint d = 0; d < HEAD_VECS; d += 2) {
-      uvec4 two = floatBitsToUint(texelFetch(cache_texels, int(word / 8 + d / 2)));
-      x[d] = unpack_values(two.xy, TYPE_OF(3));
-      x[d + 1] = unpack_values(two.zw, TYPE_OF(3));
-    }
+// Unit `unit` of a head of a row of the cache.
+void cache_unit(uint word, uint unit, out vec4 x[UNIT]) {
+  if (UNIT == 1) {
+    x[0] = cache(word / 4 + unit);
     return;
   }
-  [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d) x[d] = cache(word / 4 + d);
-}
-
-// This lane's key j and its value among the keys [j0, j0 + LANES) that some row from `row` on sees, whose number is n; one that lies
-// before `begin` or behind `last` is read as the next of these.
-void load_key(Row row, uint n, uint kv_head, uint j0, uint j, uint begin, uint last, out vec4 k[HEAD_VECS], out vec4 v[HEAD_VECS]) {
-  if (j0 < row.run_begin && begin < row.run_begin) {
-    uint word = cache_row_of(row, clamp(j, begin, row.run_begin - 1)) * cache_ld;
-    load_cached(word + kv_head * HEAD, k);
-    load_cached(word + (kv_heads + kv_head) * HEAD, v);
-  }
-  if (j0 + LANES > row.run_begin) {
-    uint own = clamp(j, max(begin, row.run_begin), last);
-    bool is_own = j >= row.run_begin || begin >= row.run_begin;
-    [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d) {
-      vec4 own_k = key_part(n + own - row.position, kv_head, d, own), own_v = value_part(n + own - row.position, kv_head, d);
-      k[d] = is_own ? own_k : k[d];
-      v[d] = is_own ? own_v : v[d];
-    }
-  }
+  uvec4 two = floatBitsToUint(texelFetch(cache_texels, int(word / 8 + unit)));
+  x[0] = unpack_texel(two.xy, TYPE_OF(3));
+  x[UNIT - 1] = unpack_texel(two.zw, TYPE_OF(3));
 }

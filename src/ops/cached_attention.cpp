@@ -27,7 +27,7 @@ struct CachedShape {
   std::int64_t window = 0;     ///< keys that a row sees at most
   std::int64_t positions = 0;  ///< the first that a slot cannot hold
   bool fused = false, rotated = false;
-  DType dtype = DType::kF32;  ///< of q
+  DType dtype = DType::kF32, cache = DType::kF32;  ///< of q; of what is cached
   float scale = 1;
   /// Whether runs are long enough for kernels that take many rows of one.
   bool is_chunk() const { return run >= 8; }
@@ -51,6 +51,7 @@ CachedShape shape_from(const Attrs& attrs, const Shape& q, const Shape& cache, b
   shape.fused = fused;
   shape.rotated = rotated;
   shape.dtype = q.dtype;
+  shape.cache = cache.dtype;
   if (attrs.integer_or("scaled", 1))
     shape.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(shape.head_size)));
   return shape;
@@ -116,6 +117,7 @@ struct CachedKernel {
 };
 
 constexpr std::uint32_t kLocal = 128;
+constexpr std::int64_t kMostQueries = 4;  ///< heads that a workgroup of a step takes of those which share keys
 constexpr std::size_t kLanes = 2;  ///< the constant of a chunk's kernel that says how many invocations share a row
 
 std::int64_t texels_of(const vk::DeviceProfile& profile) {
@@ -142,7 +144,7 @@ void cut_splits(const CachedShape& shape, CachedKernel& kernel, std::int64_t spa
 /// For steps: a workgroup a row and some heads that share keys.
 CachedKernel row_kernel(const CachedShape& shape, const vk::DeviceProfile& profile, bool subgroup) {
   CachedKernel kernel;
-  constexpr std::int64_t kMostQueries = 4, kSpan = 256;
+  constexpr std::int64_t kSpan = 256;
   const std::int64_t shared_by = shape.heads / shape.kv_heads, queries = std::min(shared_by, kMostQueries);
   const std::uint32_t lanes = subgroup ? key_lanes(shape, profile) : 1;
   if (subgroup) kernel.subgroup_size = shuffling_size(profile, lanes, kLocal);
@@ -182,16 +184,24 @@ std::uint32_t cached_texel_lanes(const vk::DeviceProfile& profile) {
 
 CachedKernel texel_kernel(const CachedShape& shape, const vk::DeviceProfile& profile) {
   CachedKernel kernel;
-  constexpr std::int64_t kWords = 64;  // of q that a lane keeps: more are more code
-  const std::int64_t shared_by = shape.heads / shape.kv_heads, lanes = cached_texel_lanes(profile);
-  const std::int64_t most = std::clamp<std::int64_t>(kWords / shape.head_size, 1, 4);
-  const std::int64_t held = shape.is_chunk() ? most : std::min(shared_by, most);
+  const std::uint32_t lanes = cached_texel_lanes(profile);
   kernel.texel = true;
-  kernel.shader = shape.is_chunk() ? "cached_attention_chunk_texel" : "cached_attention_texel";
-  kernel.constants = {word(lanes), word(shape.head_size), shape.rotated, word(held)};
-  kernel.subgroup_size = word(lanes);
-  kernel.run_groups = shape.is_chunk() ? shape.heads * ceil_div(shape.run, lanes * held)
-                                       : shape.run * shape.kv_heads * ceil_div(shared_by, held);
+  kernel.subgroup_size = lanes;
+  const std::uint32_t unit = is_half(shape.cache) && shape.head_size % 8 == 0 ? 2 : 1;  // vec4s in a texel
+  kernel.constants = {lanes, word(shape.head_size), shape.rotated, unit};
+  if (shape.is_chunk()) {
+    constexpr std::int64_t kWords = 64;  // of q that a lane keeps: more are more code
+    const std::int64_t held = std::clamp<std::int64_t>(kWords / shape.head_size, 1, 4);
+    kernel.shader = "cached_attention_chunk_texel";
+    kernel.constants.push_back(word(held));
+    kernel.run_groups = shape.heads * ceil_div(shape.run, lanes * held);
+  } else {
+    const std::int64_t shared_by = shape.heads / shape.kv_heads, queries = std::min(shared_by, kMostQueries);
+    kernel.shader = "cached_attention_texel";
+    kernel.constants.push_back(word(queries));
+    kernel.constants.push_back(std::min(lanes, std::bit_floor(word(shape.head_size) / (4 * unit))));
+    kernel.run_groups = shape.run * shape.kv_heads * ceil_div(shared_by, queries);
+  }
   return kernel;
 }
 
