@@ -14,7 +14,7 @@
 layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // slots of this call, [.. * K, kRingWords]
 const uint kBinBits = 10, kBins = 1u << kBinBits;
 shared uint bin_count[kBins], bin_low[kBins], bin_high[kBins];
-shared uint sums_count[kSize], sums_low[kSize], sums_high[kSize];
+shared uint lane_counts[kSize];
 shared uint found_bin, found_count, found_low, found_high;  // kBins: the sum falls short; what lies before the bin
 
 // Tokens by depth below the likeliest: octaves, then parts of one. Drawn are those with depth < cut_depth, and of depth == cut_depth
@@ -56,23 +56,21 @@ uvec3 sum_bins(out uvec3 before) {
     mass = plus(mass, bin_mass(i));
   }
   uvec3 own = uvec3(count, mass);
-  sums_count[me] = count;
-  sums_low[me] = mass.x;
-  sums_high[me] = mass.y;
+  lane_counts[me] = count;
+  lane_pairs[me] = mass;
   barrier();
   for (uint reach = 1; reach < kSize; reach *= 2) {
     uvec3 left = uvec3(0);
-    if (me >= reach) left = uvec3(sums_count[me - reach], sums_low[me - reach], sums_high[me - reach]);
+    if (me >= reach) left = uvec3(lane_counts[me - reach], lane_pairs[me - reach]);
     barrier();
     count += left.x;
     mass = plus(mass, left.yz);
-    sums_count[me] = count;
-    sums_low[me] = mass.x;
-    sums_high[me] = mass.y;
+    lane_counts[me] = count;
+    lane_pairs[me] = mass;
     barrier();
   }
   before = uvec3(count - own.x, minus(mass, own.yz));
-  return uvec3(sums_count[kSize - 1], sums_low[kSize - 1], sums_high[kSize - 1]);
+  return uvec3(lane_counts[kSize - 1], lane_pairs[kSize - 1]);
 }
 
 // Looks for the first bin with which the running sum, of masses or counts, reaches `wanted`, which is not 0.
@@ -116,28 +114,33 @@ void fill_token(Fill fill, uint id, uint key, int octave, uint part, uint m, int
     add_to_bin(id - fill.range.x >> fill.bits, 1, weight(m, uint(chunk_top - octave)));
   }
 }
-void fill_vec4(Fill fill, uint at) {
-  if (4 * at >= fill.range.y) return;
-  uint chunk_key = chunk_best(4 * at >> chunk_bits).x;
-  if (chunk_key == 0) return;
-  int chunk_top = octave_of(chunk_key);
-  uint octaves = uint(top_octave - chunk_top);
-  if (octaves > fill.depths.y >> kPartBits && fill.depths.y != kDeepest) return;
-  uvec4 keys = adjusted_keys(at);
+// A key that is below those of all tokens that are deep enough; others need no closer look.
+uint key_floor(uint deepest) {
+  if (deepest == kDeepest || abs(top_octave) > 900000000) return 1;
+  float score = float(top_octave - int(deepest >> kPartBits)), l = score / factor;
+  return max(keys_of(vec4(l - 1e-4 * abs(l)), bvec4(false)).x, 1u);
+}
+uvec4 keys_before(uint at, uint end) { return at < end ? adjusted_keys(at) : uvec4(0); }
+void fill_vec4(Fill fill, uint at, uvec4 keys, uint floor_key) {
+  if (all(lessThan(keys, uvec4(floor_key)))) return;
   Scores scores = scores_of(keys);
   uvec4 m = mantissas(scores.part);
+  int chunk_top = fill.by_depth ? 0 : octave_of(chunk_best(4 * at >> chunk_bits).x);
   fill_token(fill, 4 * at, keys.x, scores.octave.x, scores.part.x, m.x, chunk_top);
   fill_token(fill, 4 * at + 1, keys.y, scores.octave.y, scores.part.y, m.y, chunk_top);
   fill_token(fill, 4 * at + 2, keys.z, scores.octave.z, scores.part.z, m.z, chunk_top);
   fill_token(fill, 4 * at + 3, keys.w, scores.octave.w, scores.part.w, m.w, chunk_top);
 }
-// Four vec4s an iteration, so that no vocabulary takes more iterations than drivers go through.
+// Four vec4s an iteration: reads do not wait for each other, and no vocabulary takes more iterations than drivers go through.
 void fill_bins(Fill fill) {
-  for (uint at = fill.range.x / 4 + lane(); 4 * at < fill.range.y; at += 4 * kSize) {
-    fill_vec4(fill, at);
-    fill_vec4(fill, at + kSize);
-    fill_vec4(fill, at + 2 * kSize);
-    fill_vec4(fill, at + 3 * kSize);
+  uint end = (fill.range.y + 3) / 4, floor_key = key_floor(fill.depths.y);
+  for (uint at = fill.range.x / 4 + lane(); at < end; at += 4 * kSize) {
+    uvec4 first = keys_before(at, end), second = keys_before(at + kSize, end);
+    uvec4 third = keys_before(at + 2 * kSize, end), fourth = keys_before(at + 3 * kSize, end);
+    fill_vec4(fill, at, first, floor_key);
+    fill_vec4(fill, at + kSize, second, floor_key);
+    fill_vec4(fill, at + 2 * kSize, third, floor_key);
+    fill_vec4(fill, at + 3 * kSize, fourth, floor_key);
   }
 }
 
@@ -365,10 +368,10 @@ void write_top(uint ring_base, uint count) {
 }
 
 uint reason_after(uint token, uint position) {
-  if (token == kNoToken) return kNumeric;
+  if (token == kNoToken) return kReasonNumeric;
   for (uint i = 0; i < kMostStops; ++i)
-    if (slot_word(kSlotStops + i) == token) return kStopped;
-  return position + 1 >= slot_word(kSlotEnd) ? kLongEnough : kRuns;
+    if (slot_word(kSlotStops + i) == token) return kReasonStop;
+  return position + 1 >= slot_word(kSlotEnd) ? kReasonLength : kReasonNone;
 }
 
 void main() {
@@ -403,5 +406,5 @@ void main() {
   }
   slots[slot_base + kSlotPosition] = position;
   slots[slot_base + kSlotReason] = reason;
-  if (reason != kRuns) slots[slot_base + kSlotLive] = 0;
+  if (reason != kReasonNone) slots[slot_base + kSlotLive] = 0;
 }

@@ -23,7 +23,7 @@ WORD kSlotPresence = 11;    // float; 0: none
 WORD kSlotFrequency = 12;   // float; 0: none
 WORD kSlotFlags = 13;       // kUsesCounts, kUsesBias
 WORD kSlotTopN = 14;        // how many of the likeliest tokens are told, up to kMostTopN
-WORD kSlotReason = 15;      // kRuns or why the text is over
+WORD kSlotReason = 15;      // kReasonNone or why the text is over
 WORD kSlotStops = 16;       // kMostStops tokens, kNoToken behind the last
 
 WORD kMostStops = 8;
@@ -35,10 +35,10 @@ WORD kUsesCounts = 1;
 WORD kUsesBias = 2;
 
 // Values of kSlotReason.
-WORD kRuns = 0;
-WORD kStopped = 1;     // by a stop token
-WORD kLongEnough = 2;  // as long as it may get
-WORD kNumeric = 3;     // no token had a finite log-probability
+WORD kReasonNone = 0;
+WORD kReasonStop = 1;     // by a stop token
+WORD kReasonLength = 2;  // as long as it may get
+WORD kReasonNumeric = 3;     // no token had a finite log-probability
 
 // places [1, N * kPlaceWords]: what a row of a pass belongs to.
 WORD kPlaceWords = 4;

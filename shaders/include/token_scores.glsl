@@ -172,16 +172,16 @@ uvec2 better(uvec2 best, uvec4 keys, uint token) {
   return better(best, uvec2(keys.w, token + 3));
 }
 
-shared uvec2 best_of[kSize];
+shared uvec2 lane_pairs[kSize];
 // The best of all lanes; every invocation must call it.
 uvec2 best_of_all(uvec2 best) {
   uint me = gl_LocalInvocationID.x;
   barrier();
-  best_of[me] = best;
+  lane_pairs[me] = best;
   barrier();
   for (uint reach = kSize / 2; reach > 0; reach /= 2) {
-    if (me < reach) best_of[me] = better(best_of[me], best_of[me + reach]);
+    if (me < reach) lane_pairs[me] = better(lane_pairs[me], lane_pairs[me + reach]);
     barrier();
   }
-  return best_of[0];
+  return lane_pairs[0];
 }

@@ -1,10 +1,12 @@
 #include "bench/ops_bench.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <functional>
 
+#include "base/decode_slot.hpp"
 #include "base/fail.hpp"
 #include "base/group_plan.hpp"
 #include "base/log.hpp"
@@ -22,6 +24,7 @@ struct OpBench {
   Attrs attrs;
   std::vector<std::size_t> zero = {};                  ///< inputs that are zero instead of random
   std::vector<std::vector<std::uint32_t>> words = {};  ///< of the word inputs, by input; empty: zero
+  std::vector<float> numbers = {};                     ///< of the first input; empty: random
 };
 
 /// The products of a layer: in 16 bits the weight gradient, TN, is fp32 all the same.
@@ -109,6 +112,56 @@ void add_cached_attention(std::vector<OpBench>& list, std::int64_t runs, std::in
                   {{}, {}, {}, {}, places}});
 }
 
+/// A token drawn for one row, or for each of many, of log-probabilities whose logits are N(0, 3): about 0.1 for the
+/// likeliest.
+void add_sampling(std::vector<OpBench>& list, std::int64_t R, std::int64_t V) {
+  std::vector<float> log_probs;
+  Philox random(3);
+  for (std::int64_t r = 0; r < R; ++r) {
+    double sum = 0;
+    for (std::int64_t v = 0; v < V; ++v) {
+      log_probs.push_back(static_cast<float>(3 * random.normal()));
+      sum += std::exp(log_probs.back());
+    }
+    for (std::int64_t v = r * V; v < (r + 1) * V; ++v) log_probs[v] -= static_cast<float>(std::log(sum));
+  }
+  const auto add = [&](std::string_view name, const std::vector<std::pair<std::uint32_t, std::uint32_t>>& settings) {
+    std::vector<std::uint32_t> slots(static_cast<std::size_t>(R) * kSlotWords), places;
+    for (std::int64_t r = 0; r < R; ++r) {
+      std::uint32_t* slot = slots.data() + r * kSlotWords;
+      slot[kSlotLive] = 1;
+      slot[kSlotEnd] = 1'000'000;
+      slot[kSlotTopP] = std::bit_cast<std::uint32_t>(1.0f);
+      std::fill_n(slot + kSlotStops, kMostStops, kNoToken);
+      for (const auto& [word, value] : settings) slot[word] = value;
+      places.insert(places.end(), {static_cast<std::uint32_t>(r), 10, 1, 0});
+    }
+    const auto of_words = [](std::int64_t rows, std::int64_t cols) {
+      return OpCase::Input{.shape = {rows, cols}, .dtype = DType::kU32};
+    };
+    list.push_back({fmt::format("sample_tokens {}x{} {}", R, V, name),
+                    "sample_tokens",
+                    {{.shape = {R, V}},
+                     of_words(R, kSlotWords),
+                     of_words(R, V),
+                     {.shape = {R, V}},
+                     of_words(1, kPlaceWords * R),
+                     of_words(R, kRingWords)},
+                    {{"ring", 1}},
+                    {},
+                    {{}, slots, {}, {}, places, {}},
+                    log_probs});
+  };
+  const auto bits = [](float x) { return std::bit_cast<std::uint32_t>(x); };
+  const std::pair<std::uint32_t, std::uint32_t> warm{kSlotTemperature, bits(0.8f)};
+  add("greedy", {});
+  add("temperature", {warm});
+  add("min-p", {warm, {kSlotMinP, bits(0.05f)}});
+  add("top-k", {warm, {kSlotTopK, 40}});
+  add("top-p", {warm, {kSlotTopP, bits(0.9f)}});
+  add("top-k, top-p, counts", {warm, {kSlotTopK, 40}, {kSlotTopP, bits(0.9f)}, {kSlotFlags, kUsesCounts}});
+}
+
 /// Sizes by device class: a software driver would take minutes over what a discrete GPU does in a millisecond.
 std::vector<OpBench> benchmarks(bool software) {
   std::vector<OpBench> list;
@@ -151,6 +204,9 @@ std::vector<OpBench> benchmarks(bool software) {
   list.push_back({fmt::format("gelu {}x{}", N, 4 * D), "gelu", {flat(N, 4 * D)}, {}});
   list.push_back({fmt::format("add {}x{}", N, D), "add", {flat(N, D), flat(N, D)}, {}});
   list.push_back({fmt::format("clip_scale 50257x{}", D), "clip_scale", {flat(1, 4), flat(50257, D)}, {}});
+  add_sampling(list, 1, 50257);
+  add_sampling(list, 1, 200000);
+  add_sampling(list, 32, 50257);
   list.push_back({fmt::format("adamw 50257x{}", D),
                   "adamw",
                   {flat(1, 8), flat(1, 4), flat(50257, D), flat(50257, D), flat(50257, D), flat(50257, D)},
@@ -201,7 +257,9 @@ Timing time_op(vk::Device& device, const OpBench& bench, const std::string& vari
         continue;
       }
       std::vector<float> data(static_cast<std::size_t>(bench.inputs[i].shape.count()));
-      if (std::find(bench.zero.begin(), bench.zero.end(), i) == bench.zero.end())
+      if (i == 0 && !bench.numbers.empty())
+        data = bench.numbers;
+      else if (std::find(bench.zero.begin(), bench.zero.end(), i) == bench.zero.end())
         for (float& v : data) v = static_cast<float>(random.uniform() - 0.5);
       runtime.upload(input_name(i), data);
     }

@@ -10,9 +10,9 @@ enum SampleInput : std::size_t { kLogProbs, kSlots, kCounts, kBias, kPlaces, kRi
 constexpr std::int64_t kChunkWords = 4 * 34;  // as the shaders lay them out
 
 /// Variants by how many invocations a workgroup has.
-constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide";
+constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide", kWidest = "widest";
 std::uint32_t invocations(std::string_view variant) {
-  return variant == kNarrow ? 32 : variant == kWide ? 512 : 128;
+  return variant == kNarrow ? 8 : variant == kWide ? 512 : variant == kWidest ? 1024 : 128;
 }
 
 std::int64_t chunks_of(std::int64_t vocabulary) {
@@ -69,6 +69,7 @@ std::vector<std::string> sample_variants(const NodeView&, const vk::DeviceProfil
   if (profile.limits.max_invocations >= 512 && profile.limits.max_workgroup_size[0] >= 512 &&
       profile.limits.max_shared_memory >= 32768)
     variants.insert(software ? variants.end() : variants.begin(), std::string(kWide));
+  if (profile.limits.max_invocations >= 1024) variants.push_back(std::string(kWidest));
   return variants;
 }
 }  // namespace

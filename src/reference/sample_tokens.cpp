@@ -77,12 +77,12 @@ struct Row {
   }
 };
 
-/// Why a text ends with this token; kRuns: it does not.
+/// Why a text ends with this token; kReasonNone: it does not.
 std::uint32_t reason_after(const std::uint32_t* slot, std::uint32_t token, std::uint32_t position) {
-  if (token == kNoToken) return kNumeric;
+  if (token == kNoToken) return kReasonNumeric;
   const std::uint32_t* stops = slot + kSlotStops;
-  if (std::find(stops, stops + kMostStops, token) != stops + kMostStops) return kStopped;
-  return position + 1 >= slot[kSlotEnd] ? kLongEnough : kRuns;
+  if (std::find(stops, stops + kMostStops, token) != stops + kMostStops) return kReasonStop;
+  return position + 1 >= slot[kSlotEnd] ? kReasonLength : kReasonNone;
 }
 }  // namespace
 
@@ -125,7 +125,7 @@ void sample_tokens(RefCall<T>& call) {
     if (token != kNoToken && slot[kSlotFlags] & kUsesCounts) ++counts[token];
     slot[kSlotPosition] = position;
     slot[kSlotReason] = reason;
-    if (reason != kRuns) slot[kSlotLive] = 0;
+    if (reason != kReasonNone) slot[kSlotLive] = 0;
   }
 }
 template void sample_tokens<float>(RefCall<float>&);
