@@ -1,5 +1,11 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#ifdef SUBGROUP
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
+//! variant sample_tokens
+//! variant sample_tokens_subgroup SUBGROUP=1
 // Draws a row's token from what sample_tokens_chunks found and writes it to slot, counts and ring. A workgroup a row.
 // Every question - which octave, which part of it, which chunk, which token - is asked in one way: tokens are counted or weighed into
 // kBins bins, and the bin is found in which a running sum reaches what is wanted.
@@ -10,11 +16,11 @@
 #include "numbers.glsl"
 #include "philox.glsl"
 #include "decode_slot.glsl"
+#include "token_lanes.glsl"
 #include "token_scores.glsl"
-layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // slots of this call, [.. * K, kRingWords]
+layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // [S * K, kRingWords]
 const uint kBinBits = 10, kBins = 1u << kBinBits;
 shared uint bin_count[kBins], bin_low[kBins], bin_high[kBins];
-shared uint lane_counts[kSize];
 shared uint found_bin, found_count, found_low, found_high;  // kBins: the sum falls short; what lies before the bin
 
 // Tokens by depth below the likeliest: octaves, then parts of one. Drawn are those with depth < cut_depth, and of depth == cut_depth
@@ -25,7 +31,6 @@ int top_octave;
 uint cut_depth, cut_end;
 uint least;  // weight, 2^8 mantissas of the top octave: min-p
 
-uint lane() { return gl_LocalInvocationID.x; }
 uint own_log_p(uint id) { return floatBitsToUint(log_probs[row_base + id / 4][id % 4]); }
 uvec4 chunk_best(uint chunk) { return chunk_words[(row * chunk_count + chunk) * kChunkVec4s]; }
 
@@ -48,29 +53,11 @@ uvec2 bin_mass(uint bin) { return uvec2(bin_low[bin], bin_high[bin]); }
 
 // The sum of all bins, and of those before this lane's in `before`.
 uvec3 sum_bins(out uvec3 before) {
-  uint me = lane(), first = me * (kBins / kSize);
-  uint count = 0;
-  uvec2 mass = uvec2(0);
-  for (uint i = first; i < first + kBins / kSize; ++i) {
-    count += bin_count[i];
-    mass = plus(mass, bin_mass(i));
-  }
-  uvec3 own = uvec3(count, mass);
-  lane_counts[me] = count;
-  lane_pairs[me] = mass;
-  barrier();
-  for (uint reach = 1; reach < kSize; reach *= 2) {
-    uvec3 left = uvec3(0);
-    if (me >= reach) left = uvec3(lane_counts[me - reach], lane_pairs[me - reach]);
-    barrier();
-    count += left.x;
-    mass = plus(mass, left.yz);
-    lane_counts[me] = count;
-    lane_pairs[me] = mass;
-    barrier();
-  }
-  before = uvec3(count - own.x, minus(mass, own.yz));
-  return uvec3(lane_counts[kSize - 1], lane_pairs[kSize - 1]);
+  uint first = lane() * (kBins / kSize);
+  uvec3 own = uvec3(0), total;
+  for (uint i = first; i < first + kBins / kSize; ++i) own = plus(own, uvec3(bin_count[i], bin_mass(i)));
+  before = sum_before(own, total);
+  return total;
 }
 
 // Looks for the first bin with which the running sum, of masses or counts, reaches `wanted`, which is not 0.
@@ -79,7 +66,7 @@ void find_bin(uvec3 before, bool by_mass, uvec2 wanted) {
   barrier();
   if (less(by_mass ? before.yz : uvec2(before.x, 0u), wanted)) {
     for (uint i = lane() * (kBins / kSize); i < (lane() + 1) * (kBins / kSize); ++i) {
-      uvec3 next = uvec3(before.x + bin_count[i], plus(before.yz, bin_mass(i)));
+      uvec3 next = plus(before, uvec3(bin_count[i], bin_mass(i)));
       if (!less(by_mass ? next.yz : uvec2(next.x, 0u), wanted)) {
         found_bin = i;
         found_count = before.x;
@@ -114,15 +101,15 @@ void fill_token(Fill fill, uint id, uint key, int octave, uint part, uint m, int
     add_to_bin(id - fill.range.x >> fill.bits, 1, weight(m, uint(chunk_top - octave)));
   }
 }
-// A key that is below those of all tokens that are deep enough; others need no closer look.
-uint key_floor(uint deepest) {
-  if (deepest == kDeepest || abs(top_octave) > 900000000) return 1;
-  float score = float(top_octave - int(deepest >> kPartBits)), l = score / factor;
-  return max(keys_of(vec4(l - 1e-4 * abs(l)), bvec4(false)).x, 1u);
+// A log-probability below those of all tokens that are deep enough; others need no closer look.
+float least_log_p(uint deepest) {
+  if (deepest == kDeepest || abs(top_octave) > 900000000) return -kExcluded;
+  float l = float(top_octave - int(deepest >> kPartBits)) / factor;
+  return l - 1e-4 * abs(l);
 }
-uvec4 keys_before(uint at, uint end) { return at < end ? adjusted_keys(at) : uvec4(0); }
-void fill_vec4(Fill fill, uint at, uvec4 keys, uint floor_key) {
-  if (all(lessThan(keys, uvec4(floor_key)))) return;
+void fill_vec4(Fill fill, uint at, uint end, vec4 own, float least_l) {
+  if (at >= end || (flags == 0 && all(lessThan(own, vec4(least_l))))) return;
+  uvec4 keys = adjusted_keys(at, own);
   Scores scores = scores_of(keys);
   uvec4 m = mantissas(scores.part);
   int chunk_top = fill.by_depth ? 0 : octave_of(chunk_best(4 * at >> chunk_bits).x);
@@ -133,14 +120,12 @@ void fill_vec4(Fill fill, uint at, uvec4 keys, uint floor_key) {
 }
 // Four vec4s an iteration: reads do not wait for each other, and no vocabulary takes more iterations than drivers go through.
 void fill_bins(Fill fill) {
-  uint end = (fill.range.y + 3) / 4, floor_key = key_floor(fill.depths.y);
+  uint end = (fill.range.y + 3) / 4;
+  float least_l = least_log_p(fill.depths.y);
   for (uint at = fill.range.x / 4 + lane(); at < end; at += 4 * kSize) {
-    uvec4 first = keys_before(at, end), second = keys_before(at + kSize, end);
-    uvec4 third = keys_before(at + 2 * kSize, end), fourth = keys_before(at + 3 * kSize, end);
-    fill_vec4(fill, at, first, floor_key);
-    fill_vec4(fill, at + kSize, second, floor_key);
-    fill_vec4(fill, at + 2 * kSize, third, floor_key);
-    fill_vec4(fill, at + 3 * kSize, fourth, floor_key);
+    vec4 own[4];
+    [[unroll]] for (uint i = 0; i < 4; ++i) own[i] = log_probs[row_base + min(at + i * kSize, end - 1)];
+    [[unroll]] for (uint i = 0; i < 4; ++i) fill_vec4(fill, at + i * kSize, end, own[i], least_l);
   }
 }
 
@@ -344,7 +329,7 @@ void write_top(uint ring_base, uint count) {
     uvec2 best = uvec2(0u, kNone);
     barrier();
     for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, uvec2(bin_low[i], bin_high[i]));
-    best = best_of_all(best);
+    best = best_of_lanes(best);
     if (lane() == 0) {
       ring[ring_base + kRingTop + 2 * n] = best.x == 0 ? kNoToken : best.y;
       ring[ring_base + kRingTop + 2 * n + 1] = best.x == 0 ? 0u : own_log_p(best.y);
@@ -359,7 +344,7 @@ void write_top(uint ring_base, uint count) {
         next = better(next, mix(keys, uvec4(0), bvec4(uvec4(taken) | ties)), 4 * at);
       }
     }
-    next = best_of_all(next);
+    next = best_of_lanes(next);
     if (lane() == 0) {
       bin_low[chunk] = next.x;
       bin_high[chunk] = next.y;
@@ -378,7 +363,7 @@ void main() {
   if (!open_row(linear_group())) return;
   uvec2 best = uvec2(0u, kNone);
   for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, chunk_best(i).xy);
-  best = best_of_all(best);
+  best = best_of_lanes(best);
   uint position = place_of(kPlacePosition) + 1, token = best.x == 0 ? kNoToken : best.y;
   if (!greedy && token != kNoToken) {
     best_key = best.x;
@@ -386,7 +371,7 @@ void main() {
     token = drawn_token(philox4x32(uvec4(position, 0, 0, kDrawStream), uvec2(slot_word(kSlotSeed), slot_word(kSlotSeed + 1))).x);
   }
 
-  uint slot = place_of(kPlaceSlot) - first_slot, top_n = min(slot_word(kSlotTopN), kMostTopN);
+  uint slot = place_of(kPlaceSlot), top_n = min(slot_word(kSlotTopN), kMostTopN);
   uint ring_base = (slot * ring_length + position % ring_length) * kRingWords;
   uint reason = reason_after(token, position);
   barrier();

@@ -1,5 +1,10 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUP
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
+//! variant sample_tokens_chunks
+//! variant sample_tokens_chunks_subgroup SUBGROUP=1
 // What sample_tokens needs to know of each chunk of a row: its likeliest token, the sum of its weights and, where only the likeliest
 // tokens may be drawn, how many there are and what they weigh in each octave below.
 // A workgroup a chunk.
@@ -9,6 +14,7 @@
 #include "grid.glsl"
 #include "numbers.glsl"
 #include "decode_slot.glsl"
+#include "token_lanes.glsl"
 #include "token_scores.glsl"
 shared uint sum_low, sum_high;
 shared uint octave_low[kOctaves], octave_high[kOctaves];
@@ -19,18 +25,18 @@ void add_to_octave(uint octave, uint mantissa) {
 }
 
 void main() {
-  uint me = gl_LocalInvocationID.x, chunk = linear_group() % chunk_count;
+  uint me = lane(), chunk = linear_group() % chunk_count;
   if (!open_row(linear_group() / chunk_count)) return;
   uint begin = chunk << (chunk_bits - 2), end = min(begin + (1u << (chunk_bits - 2)), (tokens + 3) / 4);
   uint words = (row * chunk_count + chunk) * kChunkVec4s;
 
   uvec2 best = uvec2(0u, kNone);
   for (uint at = begin + me; at < end; at += kSize) best = better(best, adjusted_keys(at), 4 * at);
-  best = best_of_all(best);
+  best = best_of_lanes(best);
   if (slot_word(kSlotTopN) != 0) {
     uvec2 own = uvec2(0u, kNone);
     for (uint at = begin + me; at < end; at += kSize) own = better(own, own_keys(at), 4 * at);
-    own = best_of_all(own);
+    own = best_of_lanes(own);
     if (me == 0) chunk_words[words + 1] = uvec4(own, 0u, 0u);
   }
   if (greedy) {

@@ -1,9 +1,7 @@
 // The scores that tokens are drawn by (src/reference/token_weights.hpp): whole numbers, the same on every device. Before they become
 // whole, floats are only multiplied and added, and `precise` keeps a compiler from joining the two.
-// A workgroup serves one row of log-probabilities. Needs numbers.glsl and decode_slot.glsl; SLOTS_ACCESS and COUNTS_ACCESS say how the
-// buffers are used.
-layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint kSize = 128;
+// A workgroup serves one row of log-probabilities. Needs numbers.glsl, decode_slot.glsl and token_lanes.glsl; SLOTS_ACCESS, COUNTS_ACCESS
+// and CHUNKS_ACCESS say how the buffers are used.
 layout(set = 0, binding = 0) readonly buffer LogProbs { vec4 log_probs[]; };      // rows of this call, [rows, V]
 layout(set = 0, binding = 1) SLOTS_ACCESS buffer Slots { uint slots[]; };         // [S, kSlotWords]
 layout(set = 0, binding = 2) COUNTS_ACCESS buffer Counts { uvec4 counts[]; };     // slots of this call, [.., V]
@@ -39,17 +37,16 @@ uint place_of(uint word) { return places[first_row + row][word]; }
 uint slot_word(uint word) { return slots[slot_base + word]; }
 float slot_number(uint word) { return uintBitsToFloat(slots[slot_base + word]); }
 
-// high * 2^32 + low by divisor, rounded down, where high < divisor < 2^31.
+// high * 2^32 + low by divisor, rounded down, where high < divisor <= 2^24.
 uint quotient(uint high, uint low, uint divisor) {
-  for (uint i = 0; i < 32; ++i) {
-    high = high << 1 | low >> 31;
-    low <<= 1;
-    if (high >= divisor) {
-      high -= divisor;
-      low |= 1u;
-    }
+  uint result = 0;
+  for (uint byte = 0; byte < 4; ++byte) {
+    uint part = high << 8 | low >> 24;
+    result = result << 8 | part / divisor;
+    high = part % divisor;
+    low <<= 8;
   }
-  return low;
+  return result;
 }
 float sharpness(uint temperature_bits) {
   uint q = quotient(0x5C551Du, 0x94AE0BF8u, temperature_bits & 0x7FFFFFu | 0x800000u);  // log2(e) * 2^54
@@ -95,22 +92,26 @@ uvec4 own_keys(uint at) {
   vec4 l = log_probs[row_base + at];
   return keys_of(l, bvec4(uvec4(too_large(l)) | uvec4(no_tokens(at))));
 }
-// With bias and penalties.
-uvec4 adjusted_keys(uint at) {
-  precise vec4 l = log_probs[row_base + at];
+// With bias and penalties, of log-probabilities `own`.
+uvec4 adjusted_keys(uint at, vec4 own) {
+  precise vec4 l = own;
   uvec4 never = uvec4(too_large(l)) | uvec4(no_tokens(at));
-  uvec4 generated = uvec4(0);
-  if ((flags & kUsesCounts) != 0) {
-    generated = counts[adjust_base + at];
-    l = mix(l, l * repetition, notEqual(generated, uvec4(0)));
-    generated &= ~kInPrompt;
+  if (flags != 0) {
+    uvec4 generated = uvec4(0);
+    if ((flags & kUsesCounts) != 0) {
+      generated = counts[adjust_base + at];
+      l = mix(l, l * repetition, notEqual(generated, uvec4(0)));
+      generated &= ~kInPrompt;
+    }
+    if ((flags & kUsesBias) != 0) l += bias[adjust_base + at];
+    precise vec4 penalty = frequency * vec4(generated);
+    penalty += presence;
+    l = mix(l - penalty, l, equal(generated, uvec4(0)));
+    never |= uvec4(too_large(l));
   }
-  if ((flags & kUsesBias) != 0) l += bias[adjust_base + at];
-  precise vec4 penalty = frequency * vec4(generated);
-  penalty += presence;
-  l = mix(l - penalty, l, equal(generated, uvec4(0)));
-  return keys_of(l, bvec4(never | uvec4(too_large(l))));
+  return keys_of(l, bvec4(never));
 }
+uvec4 adjusted_keys(uint at) { return adjusted_keys(at, log_probs[row_base + at]); }
 
 // Scores of keys, by the temperature: a token's probability is proportional to 2^(octave + part / 2^kPartBits).
 struct Scores {
@@ -136,13 +137,6 @@ uvec4 mantissas(uvec4 part) {
   return uvec4(power * 8388608.0);
 }
 
-// 64-bit numbers: {low, high}.
-uvec2 plus(uvec2 a, uvec2 b) {
-  uint low = a.x + b.x;
-  return uvec2(low, a.y + b.y + uint(low < a.x));
-}
-uvec2 minus(uvec2 a, uvec2 b) { return uvec2(a.x - b.x, a.y - b.y - uint(a.x < b.x)); }
-bool less(uvec2 a, uvec2 b) { return a.y < b.y || (a.y == b.y && a.x < b.x); }
 uvec2 shift_down(uvec2 a, uint n) {
   if (n == 0) return a;
   if (n < 32) return uvec2(a.x >> n | a.y << (32 - n), a.y >> n);
@@ -162,26 +156,3 @@ uvec2 times_fraction(uvec2 a, uint b) {
 }
 // A token's share, on the scale of a likelier one `octaves` above it.
 uvec2 weight(uint mantissa, uint octaves) { return shift_down(uvec2(mantissa << 16, mantissa >> 16), octaves); }
-
-// The larger key wins, of equal ones the lower token; {key, token}.
-uvec2 better(uvec2 a, uvec2 b) { return b.x > a.x || (b.x == a.x && b.y < a.y) ? b : a; }
-uvec2 better(uvec2 best, uvec4 keys, uint token) {
-  best = better(best, uvec2(keys.x, token));
-  best = better(best, uvec2(keys.y, token + 1));
-  best = better(best, uvec2(keys.z, token + 2));
-  return better(best, uvec2(keys.w, token + 3));
-}
-
-shared uvec2 lane_pairs[kSize];
-// The best of all lanes; every invocation must call it.
-uvec2 best_of_all(uvec2 best) {
-  uint me = gl_LocalInvocationID.x;
-  barrier();
-  lane_pairs[me] = best;
-  barrier();
-  for (uint reach = kSize / 2; reach > 0; reach /= 2) {
-    if (me < reach) lane_pairs[me] = better(lane_pairs[me], lane_pairs[me + reach]);
-    barrier();
-  }
-  return lane_pairs[0];
-}

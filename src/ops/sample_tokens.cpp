@@ -1,5 +1,6 @@
 #include "base/decode_slot.hpp"
 #include "graph/op.hpp"
+#include "ops/registers.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -9,14 +10,24 @@ enum SampleInput : std::size_t { kLogProbs, kSlots, kCounts, kBias, kPlaces, kRi
 
 constexpr std::int64_t kChunkWords = 4 * 34;  // as the shaders lay them out
 
-/// Variants by how many invocations a workgroup has.
-constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide", kWidest = "widest";
+/// Variants by how many invocations draw a row's token.
+constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide", kWideSubgroup = "wide_subgroup";
 std::uint32_t invocations(std::string_view variant) {
-  return variant == kNarrow ? 8 : variant == kWide ? 512 : variant == kWidest ? 1024 : 128;
+  return variant == kNarrow ? 8 : variant == kPlain ? 128 : 512;
+}
+/// And those that look at a chunk.
+std::uint32_t chunk_invocations(std::string_view variant) {
+  return variant == kNarrow ? 8 : 128;
 }
 
 std::int64_t chunks_of(std::int64_t vocabulary) {
   return (vocabulary - 1) / draw_chunk(vocabulary) + 1;
+}
+
+/// 0: no size can be promised to both kernels.
+std::uint32_t subgroup_size_for(const vk::DeviceProfile& profile) {
+  const std::uint32_t size = shuffling_size(profile, 8, 128);
+  return size == shuffling_size(profile, 8, 512) ? size : 0;
 }
 
 void infer_sample_tokens(InferCall& call) {
@@ -34,7 +45,8 @@ void infer_sample_tokens(InferCall& call) {
 
 void lower_sample_tokens(LowerCall& call) {
   const std::int64_t V = call.in(kLogProbs).cols, K = call.attrs().integer("ring");
-  const std::vector<std::uint32_t> constants{invocations(call.variant())};
+  const bool shuffles = call.variant() == kWideSubgroup;
+  const std::uint32_t subgroup_size = shuffles ? subgroup_size_for(call.profile()) : 0;
   for (const RowBlock& slots : call.row_blocks({call.input(kCounts), call.input(kBias)}))
     for (const RowBlock& rows : call.row_blocks({call.input(kLogProbs), call.scratch(0)})) {
       const struct {
@@ -47,29 +59,34 @@ void lower_sample_tokens(LowerCall& call) {
              std::uint32_t(std::countr_zero(std::uint64_t(draw_chunk(V)))),
              std::uint32_t(chunks_of(V)),
              std::uint32_t(K)};
-      Launch launch{.shader = "sample_tokens_chunks",
-                    .constants = constants,
+      Launch launch{.shader = shuffles ? "sample_tokens_chunks_subgroup" : "sample_tokens_chunks",
+                    .constants = {chunk_invocations(call.variant())},
+                    .subgroup_size = subgroup_size,
                     .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
                                  Window(call.input(kCounts), slots.begin, slots.end),
                                  Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
                                  Window(call.scratch(0), rows.begin, rows.end)},
                     .groups = LowerCall::grid(rows.size() * chunks_of(V))};
       call.dispatch(launch, push);
-      launch.shader = "sample_tokens";
-      launch.bindings.emplace_back(call.input(kRing), slots.begin * K, slots.end * K);
+      launch.shader = shuffles ? "sample_tokens_subgroup" : "sample_tokens";
+      launch.constants = {invocations(call.variant())};
+      launch.bindings.emplace_back(call.input(kRing));
       launch.groups = LowerCall::grid(rows.size());
       call.dispatch(launch, push);
     }
 }
 
 std::vector<std::string> sample_variants(const NodeView&, const vk::DeviceProfile& profile) {
+  constexpr std::uint32_t kWideShared = 20 << 10;
+  const vk::Limits& limits = profile.limits;
   std::vector<std::string> variants{std::string(kPlain)};
-  const bool software = profile.device_class == vk::DeviceClass::kSoftware;
-  variants.insert(software ? variants.begin() : variants.end(), std::string(kNarrow));
-  if (profile.limits.max_invocations >= 512 && profile.limits.max_workgroup_size[0] >= 512 &&
-      profile.limits.max_shared_memory >= 32768)
-    variants.insert(software ? variants.end() : variants.begin(), std::string(kWide));
-  if (profile.limits.max_invocations >= 1024) variants.push_back(std::string(kWidest));
+  if (limits.max_invocations >= invocations(kWide) && limits.max_workgroup_size[0] >= invocations(kWide) &&
+      shared_memory(profile) >= kWideShared) {
+    variants.insert(variants.begin(), std::string(kWide));
+    if (subgroup_size_for(profile) != 0) variants.insert(variants.begin(), std::string(kWideSubgroup));
+  }
+  // A software driver has a core for a workgroup, and does at once what as many invocations do as its subgroups have.
+  if (profile.device_class == vk::DeviceClass::kSoftware) variants.insert(variants.begin(), std::string(kNarrow));
   return variants;
 }
 }  // namespace

@@ -220,10 +220,54 @@ std::vector<OpCase> sample_tokens_cases() {
   told_all.top_n = 40;
   absent.live = false;
   at_end.end = 12;
+  std::vector<Setting> extreme, cuts_of_ties;
+  for (const float temperature : {1e-7f, 1e-6f, 0.01f, 7.0f, 100.0f}) {
+    extreme.push_back({.temperature = temperature});
+    extreme.push_back({.temperature = temperature, .top_k = 30, .top_p = 0.99f, .min_p = 1e-9f});
+  }
+  for (const std::uint32_t k : {1, 2, 17, 400, 5000}) {
+    cuts_of_ties.push_back({.top_k = k});
+    cuts_of_ties.push_back({.top_k = k, .top_p = 0.5f});
+    cuts_of_ties.push_back({.top_k = k, .top_p = 0.98f, .min_p = 1});
+  }
+  for (const float p : {1e-9f, 0.25f, 0.75f, 0.9999f}) cuts_of_ties.push_back({.top_p = p});
+  const auto tie = [](double step) {
+    return [=](Tensors& in) {
+      for (double& l : in[kLogProbs].f) l = -step * std::floor(-l / step);
+    };
+  };
+  const auto non_finite = [](Tensors& in) {
+    auto& l = in[kLogProbs];
+    l.at(0, 0) = NAN, l.at(1, 5) = INFINITY, l.at(2, 1025) = -INFINITY;
+    for (std::int64_t v = 0; v < l.shape.cols; ++v) {
+      l.at(3, v) = v % 2 == 0 ? NAN : -INFINITY;
+      l.at(4, v) = v == 77 ? -3 : -INFINITY;
+      if (v >= 1024) l.at(5, v) = NAN;
+    }
+    for (double& bias : in[kBias].f) bias = -1e30;  // row 6 may use it
+  };
+  Setting ruled_out = kTopP;
+  ruled_out.flags = kUsesBias;
+  std::vector<Setting> many;
+  for (std::size_t r = 0; r < 130; ++r) many.push_back(all[r % all.size()]);
+  const std::vector<Setting> few{kWarm, kTopP, kMixed};
+  OpCase huge = sampling("huge_3x1100003", 1'100'003, few, 1);
+  huge.large = true;
   return {
       sampling("one_token", 1, all),
       sampling("odd_7x37", 37, all),
       sampling("others_6x1027", 1027, {counted, biased, told, absent, at_end, told_all}),
+      sampling("chunk_7x1024", 1024, all),
+      sampling("chunks_7x5003", 5003, all),
+      sampling("flat_7x3001", 3001, all, 0.01),
+      sampling("steep_7x2050", 2050, all, 60),
+      sampling("extreme_10x1500", 1500, extreme),
+      sampling("ties_19x2100", 2100, cuts_of_ties, 2, tie(0.5)),
+      sampling("equal_19x2100", 2100, cuts_of_ties, 0.001, tie(0.5)),
+      sampling("non_finite_7x1027", 1027, {kTopP, kGreedy, kMixed, kWarm, kTopK, kHot, ruled_out}, 3, non_finite),
+      sampling("blocks_130x500", 500, many),
+      sampling("gpt2_3x50257", 50257, few),
+      huge,
   };
 }
 

@@ -59,7 +59,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"prototype_scores_backward", "blocks_130x512_221x2", 64 * 3824},
                     Setting{"grouped_all_logits", "blocks_130x130x33", 64 * 4 * 4164},  // rows
                     Setting{"grouped_all_logits", "sparse_3x150x64", 64 * 256},
-                    Setting{"grouped_log_softmax", "blocks_130x7_50x21", 64 * 4 * 1060}),
+                    Setting{"grouped_log_softmax", "blocks_130x7_50x21", 64 * 4 * 1060},
+                    Setting{"sample_tokens", "blocks_130x500", 64 * 4 * 500}),  // rows and slots
     [](const auto& setting) { return std::string(setting.param.op) + "_" + setting.param.op_case; });
 
 }  // namespace
