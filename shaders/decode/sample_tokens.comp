@@ -1,11 +1,6 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#ifdef SUBGROUP
-#extension GL_KHR_shader_subgroup_shuffle : require
-#endif
-//! variant sample_tokens
-//! variant sample_tokens_subgroup SUBGROUP=1
 // Draws a row's token from what sample_tokens_chunks found and writes it to slot, counts and ring. A workgroup a row.
 // Every question - which octave, which part of it, which chunk, which token - is asked in one way: tokens are counted or weighed into
 // kBins bins, and the bin is found in which a running sum reaches what is wanted.
@@ -19,6 +14,9 @@
 #include "token_lanes.glsl"
 #include "token_scores.glsl"
 layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // [S * K, kRingWords]
+// A look at each of several tokens is an iteration of a loop. Where there are so many that it would near the drivers' limit, there is
+// none, and much more code.
+layout(constant_id = 1) const bool kByBits = true;
 const uint kBinBits = 10, kBins = 1u << kBinBits;
 shared uint bin_count[kBins], bin_low[kBins], bin_high[kBins];
 shared uint found_bin, found_count, found_low, found_high;  // kBins: the sum falls short; what lies before the bin
@@ -89,43 +87,54 @@ struct Fill {
   bool by_depth;
 };
 
-void fill_token(Fill fill, uint id, uint key, int octave, uint part, uint m, int chunk_top) {
-  uint octaves = uint(top_octave - octave);
-  uint depth = octaves < kOctaves ? octaves << kPartBits | ((1u << kPartBits) - 1 - part) : kDeepest;
+void fill_token(Fill fill, uint id) {
+  uint key = adjusted_keys(id / 4)[id % 4];
+  Scores scores = scores_of(uvec4(key));
+  uint octaves = uint(top_octave - scores.octave.x), m = mantissas(scores.part).x;
+  uint depth = octaves < kOctaves ? octaves << kPartBits | ((1u << kPartBits) - 1 - scores.part.x) : kDeepest;
   if (key == 0 || depth < fill.depths.x || depth > fill.depths.y || (depth == cut_depth && id >= cut_end)) return;
   if (id < fill.range.x || id >= fill.range.y) return;
   if (fill.by_depth) {
     add_to_bin(depth >> fill.bits & kBins - 1, 1, uvec2(m, 0u));
   } else {
     if ((octaves < 32 ? m << 8 >> octaves : 0) < least) return;
-    add_to_bin(id - fill.range.x >> fill.bits, 1, weight(m, uint(chunk_top - octave)));
+    int chunk_top = octave_of(chunk_best(id >> chunk_bits).x);
+    add_to_bin(id - fill.range.x >> fill.bits, 1, weight(m, uint(chunk_top - scores.octave.x)));
   }
 }
 // A log-probability below those of all tokens that are deep enough; others need no closer look.
 float least_log_p(uint deepest) {
   if (deepest == kDeepest || abs(top_octave) > 900000000) return -kExcluded;
   float l = float(top_octave - int(deepest >> kPartBits)) / factor;
-  return l - 1e-4 * abs(l);
+  return max(l - 1e-4 * abs(l), -kExcluded);
 }
-void fill_vec4(Fill fill, uint at, uint end, vec4 own, float least_l) {
-  if (at >= end || (flags == 0 && all(lessThan(own, vec4(least_l))))) return;
-  uvec4 keys = adjusted_keys(at, own);
-  Scores scores = scores_of(keys);
-  uvec4 m = mantissas(scores.part);
-  int chunk_top = fill.by_depth ? 0 : octave_of(chunk_best(4 * at >> chunk_bits).x);
-  fill_token(fill, 4 * at, keys.x, scores.octave.x, scores.part.x, m.x, chunk_top);
-  fill_token(fill, 4 * at + 1, keys.y, scores.octave.y, scores.part.y, m.y, chunk_top);
-  fill_token(fill, 4 * at + 2, keys.z, scores.octave.z, scores.part.z, m.z, chunk_top);
-  fill_token(fill, 4 * at + 3, keys.w, scores.octave.w, scores.part.w, m.w, chunk_top);
+// Which of four tokens need one, as bits.
+uint close_ones(uint at, uint end, vec4 own, float least_l, uint least_key) {
+  if (at >= end) return 0;
+  bvec4 close = flags == 0 ? greaterThanEqual(own, vec4(least_l)) : greaterThanEqual(adjusted_keys(at, own), uvec4(least_key));
+  uvec4 bits = uvec4(close) << uvec4(0, 1, 2, 3);
+  return bits.x | bits.y | bits.z | bits.w;
 }
-// Four vec4s an iteration: reads do not wait for each other, and no vocabulary takes more iterations than drivers go through.
 void fill_bins(Fill fill) {
   uint end = (fill.range.y + 3) / 4;
   float least_l = least_log_p(fill.depths.y);
+  uint least_key = keys_of(vec4(least_l), bvec4(false)).x;
   for (uint at = fill.range.x / 4 + lane(); at < end; at += 4 * kSize) {
-    vec4 own[4];
+    vec4 own[4];  // reads that do not wait for each other
     [[unroll]] for (uint i = 0; i < 4; ++i) own[i] = log_probs[row_base + min(at + i * kSize, end - 1)];
-    [[unroll]] for (uint i = 0; i < 4; ++i) fill_vec4(fill, at + i * kSize, end, own[i], least_l);
+    uint close = 0;
+    [[unroll]] for (uint i = 0; i < 4; ++i)
+      close |= close_ones(at + i * kSize, end, own[i], least_l, least_key) << 4 * i;
+    if (kByBits) {
+      while (close != 0) {
+        uint bit = findLSB(close);
+        close &= close - 1;
+        fill_token(fill, 4 * (at + bit / 4 * kSize) + bit % 4);
+      }
+    } else {
+      [[unroll]] for (uint bit = 0; bit < 16; ++bit)
+        if ((close >> bit & 1u) != 0) fill_token(fill, 4 * (at + bit / 4 * kSize) + bit % 4);
+    }
   }
 }
 

@@ -1,10 +1,5 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#ifdef SUBGROUP
-#extension GL_KHR_shader_subgroup_shuffle : require
-#endif
-//! variant sample_tokens_chunks
-//! variant sample_tokens_chunks_subgroup SUBGROUP=1
 // What sample_tokens needs to know of each chunk of a row: its likeliest token, the sum of its weights and, where only the likeliest
 // tokens may be drawn, how many there are and what they weigh in each octave below.
 // A workgroup a chunk.

@@ -1,14 +1,9 @@
 // What the kSize invocations of a workgroup find out together; every one must call these functions.
-// With SUBGROUP defined they go by shuffles: subgroups are full.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint kSize = 128;
 shared uvec2 lane_pairs[kSize];
 shared uint lane_counts[kSize];
-#ifdef SUBGROUP
-uint lane() { return gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID; }
-#else
 uint lane() { return gl_LocalInvocationID.x; }
-#endif
 
 // 64-bit numbers: {low, high}.
 uvec2 plus(uvec2 a, uvec2 b) {
@@ -31,13 +26,6 @@ uvec2 better(uvec2 best, uvec4 keys, uint token) {
 
 uvec2 best_of_lanes(uvec2 best) {
   barrier();
-#ifdef SUBGROUP
-  for (uint reach = gl_SubgroupSize / 2; reach > 0; reach /= 2) best = better(best, subgroupShuffleXor(best, reach));
-  if (gl_SubgroupInvocationID == 0) lane_pairs[gl_SubgroupID] = best;
-  barrier();
-  for (uint i = 0; i < gl_NumSubgroups; ++i) best = better(best, lane_pairs[i]);
-  return best;
-#else
   uint me = lane();
   lane_pairs[me] = best;
   barrier();
@@ -46,31 +34,11 @@ uvec2 best_of_lanes(uvec2 best) {
     barrier();
   }
   return lane_pairs[0];
-#endif
 }
 
 // The sum of `own` over the lanes before this one, and of all in `total`.
 uvec3 sum_before(uvec3 own, out uvec3 total) {
   uvec3 sum = own;
-#ifdef SUBGROUP
-  uint me = gl_SubgroupInvocationID;
-  for (uint reach = 1; reach < gl_SubgroupSize; reach *= 2) {
-    uvec3 left = subgroupShuffle(sum, max(me, reach) - reach);
-    if (me >= reach) sum = plus(sum, left);
-  }
-  if (me + 1 == gl_SubgroupSize) {
-    lane_counts[gl_SubgroupID] = sum.x;
-    lane_pairs[gl_SubgroupID] = sum.yz;
-  }
-  barrier();
-  uvec3 before = uvec3(0);
-  total = uvec3(0);
-  for (uint i = 0; i < gl_NumSubgroups; ++i) {
-    if (i == gl_SubgroupID) before = total;
-    total = plus(total, uvec3(lane_counts[i], lane_pairs[i]));
-  }
-  sum = plus(sum, before);
-#else
   uint me = lane();
   lane_counts[me] = sum.x;
   lane_pairs[me] = sum.yz;
@@ -85,6 +53,5 @@ uvec3 sum_before(uvec3 own, out uvec3 total) {
     barrier();
   }
   total = uvec3(lane_counts[kSize - 1], lane_pairs[kSize - 1]);
-#endif
   return uvec3(sum.x - own.x, minus(sum.yz, own.yz));
 }

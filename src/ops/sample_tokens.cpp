@@ -11,7 +11,7 @@ enum SampleInput : std::size_t { kLogProbs, kSlots, kCounts, kBias, kPlaces, kRi
 constexpr std::int64_t kChunkWords = 4 * 34;  // as the shaders lay them out
 
 /// Variants by how many invocations draw a row's token.
-constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide", kWideSubgroup = "wide_subgroup";
+constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide";
 std::uint32_t invocations(std::string_view variant) {
   return variant == kNarrow ? 8 : variant == kPlain ? 128 : 512;
 }
@@ -24,10 +24,10 @@ std::int64_t chunks_of(std::int64_t vocabulary) {
   return (vocabulary - 1) / draw_chunk(vocabulary) + 1;
 }
 
-/// 0: no size can be promised to both kernels.
-std::uint32_t subgroup_size_for(const vk::DeviceProfile& profile) {
-  const std::uint32_t size = shuffling_size(profile, 8, 128);
-  return size == shuffling_size(profile, 8, 512) ? size : 0;
+/// Whether whole rows can be gone through seven times, top-k and top-p with ties, by loops of up to 17 iterations for
+/// each 16 tokens of an invocation: drivers stop after 65,535.
+bool few_enough(std::int64_t vocabulary, std::string_view variant) {
+  return vocabulary <= std::int64_t{7000} * invocations(variant);
 }
 
 void infer_sample_tokens(InferCall& call) {
@@ -45,48 +45,42 @@ void infer_sample_tokens(InferCall& call) {
 
 void lower_sample_tokens(LowerCall& call) {
   const std::int64_t V = call.in(kLogProbs).cols, K = call.attrs().integer("ring");
-  const bool shuffles = call.variant() == kWideSubgroup;
-  const std::uint32_t subgroup_size = shuffles ? subgroup_size_for(call.profile()) : 0;
   for (const RowBlock& slots : call.row_blocks({call.input(kCounts), call.input(kBias)}))
     for (const RowBlock& rows : call.row_blocks({call.input(kLogProbs), call.scratch(0)})) {
-      const struct {
-        std::uint32_t rows, first_row, first_slot, slots, tokens, chunk_bits, chunks, ring_length;
-      } push{std::uint32_t(rows.size()),
-             std::uint32_t(rows.begin),
-             std::uint32_t(slots.begin),
-             std::uint32_t(slots.size()),
-             std::uint32_t(V),
-             std::uint32_t(std::countr_zero(std::uint64_t(draw_chunk(V)))),
-             std::uint32_t(chunks_of(V)),
-             std::uint32_t(K)};
-      Launch launch{.shader = shuffles ? "sample_tokens_chunks_subgroup" : "sample_tokens_chunks",
+      const std::array<std::uint32_t, 8> push{std::uint32_t(rows.size()),
+                                              std::uint32_t(rows.begin),
+                                              std::uint32_t(slots.begin),
+                                              std::uint32_t(slots.size()),
+                                              std::uint32_t(V),
+                                              std::uint32_t(std::countr_zero(std::uint64_t(draw_chunk(V)))),
+                                              std::uint32_t(chunks_of(V)),
+                                              std::uint32_t(K)};
+      Launch launch{.shader = "sample_tokens_chunks",
                     .constants = {chunk_invocations(call.variant())},
-                    .subgroup_size = subgroup_size,
                     .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
                                  Window(call.input(kCounts), slots.begin, slots.end),
                                  Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
                                  Window(call.scratch(0), rows.begin, rows.end)},
                     .groups = LowerCall::grid(rows.size() * chunks_of(V))};
       call.dispatch(launch, push);
-      launch.shader = shuffles ? "sample_tokens_subgroup" : "sample_tokens";
-      launch.constants = {invocations(call.variant())};
+      launch.shader = "sample_tokens";
+      launch.constants = {invocations(call.variant()), few_enough(V, call.variant())};
       launch.bindings.emplace_back(call.input(kRing));
       launch.groups = LowerCall::grid(rows.size());
       call.dispatch(launch, push);
     }
 }
 
-std::vector<std::string> sample_variants(const NodeView&, const vk::DeviceProfile& profile) {
+std::vector<std::string> sample_variants(const NodeView& node, const vk::DeviceProfile& profile) {
   constexpr std::uint32_t kWideShared = 20 << 10;
   const vk::Limits& limits = profile.limits;
   std::vector<std::string> variants{std::string(kPlain)};
   if (limits.max_invocations >= invocations(kWide) && limits.max_workgroup_size[0] >= invocations(kWide) &&
-      shared_memory(profile) >= kWideShared) {
+      shared_memory(profile) >= kWideShared)
     variants.insert(variants.begin(), std::string(kWide));
-    if (subgroup_size_for(profile) != 0) variants.insert(variants.begin(), std::string(kWideSubgroup));
-  }
   // A software driver has a core for a workgroup, and does at once what as many invocations do as its subgroups have.
-  if (profile.device_class == vk::DeviceClass::kSoftware) variants.insert(variants.begin(), std::string(kNarrow));
+  if (profile.device_class == vk::DeviceClass::kSoftware && few_enough(node.in(kLogProbs).cols, kNarrow))
+    variants.insert(variants.begin(), std::string(kNarrow));
   return variants;
 }
 }  // namespace
@@ -95,9 +89,8 @@ extern const OpDef sample_tokens;
 const OpDef sample_tokens{
     .name = "sample_tokens",
     .formula =
-        "for each live row: a token drawn from softmax((log p + bias - penalties) / t) after top-k, top-p and min-p, "
-        "by "
-        "Philox at the slot's seed and position; written to slot, counts and ring",
+        "for each live row: a token drawn from softmax((log p + bias - penalties) / t) after top-k, top-p and min-p; "
+        "written to slot, counts and ring",
     .inputs = {"log_probs", "slots", "counts", "bias", "places", "ring"},
     .attrs = {"ring"},
     .infer = infer_sample_tokens,

@@ -251,6 +251,7 @@ std::vector<OpCase> sample_tokens_cases() {
   std::vector<Setting> many;
   for (std::size_t r = 0; r < 130; ++r) many.push_back(all[r % all.size()]);
   const std::vector<Setting> few{kWarm, kTopP, kMixed};
+  const Setting half_of_most{.top_k = 40000, .top_p = 0.5f}, most{.top_k = 40000, .top_p = 0.999f, .min_p = 0.5f};
   OpCase huge = sampling("huge_3x1100003", 1'100'003, few, 1);
   huge.large = true;
   return {
@@ -267,6 +268,7 @@ std::vector<OpCase> sample_tokens_cases() {
       sampling("non_finite_7x1027", 1027, {kTopP, kGreedy, kMixed, kWarm, kTopK, kHot, ruled_out}, 3, non_finite),
       sampling("blocks_130x500", 500, many),
       sampling("gpt2_3x50257", 50257, few),
+      sampling("equal_2x50257", 50257, {half_of_most, most}, 0.001, tie(0.5)),  // every look finds every token
       huge,
   };
 }
