@@ -30,7 +30,8 @@ uint cut_depth, cut_end;
 uint least;  // weight, 2^8 mantissas of the top octave: min-p
 
 uint own_log_p(uint id) { return floatBitsToUint(log_probs[row_base + id / 4][id % 4]); }
-uvec4 chunk_best(uint chunk) { return chunk_words[(row * chunk_count + chunk) * kChunkVec4s]; }
+uint chunk_base(uint chunk) { return (row * chunk_count + chunk) * kChunkVec4s; }
+uvec4 chunk_best(uint chunk) { return chunk_words[chunk_base(chunk)]; }
 
 void clear_bins() {
   barrier();
@@ -116,6 +117,10 @@ uint close_ones(uint at, uint end, vec4 own, float least_l, uint least_key) {
   return bits.x | bits.y | bits.z | bits.w;
 }
 void fill_bins(Fill fill) {
+  if (!fill.by_depth && fill.bits < chunk_bits) {  // within a chunk
+    for (uint id = fill.range.x + lane(); id < fill.range.y; id += kSize) fill_token(fill, id);
+    return;
+  }
   uint end = (fill.range.y + 3) / 4;
   float least_l = least_log_p(fill.depths.y);
   uint least_key = keys_of(vec4(least_l), bvec4(false)).x;
@@ -146,7 +151,7 @@ void fill_octaves() {
   for (uint i = lane(); i < chunk_count * (kOctaves / 2); i += kSize) {
     uint chunk = i / (kOctaves / 2), pair = i % (kOctaves / 2), key = chunk_best(chunk).x;
     if (key == 0) continue;
-    uvec4 words = chunk_words[(row * chunk_count + chunk) * kChunkVec4s + 2 + pair];
+    uvec4 words = chunk_words[chunk_base(chunk) + 2 + pair];
     uint first = uint(top_octave - octave_of(key)) + 2 * pair;
     add_octave(first, words.xy);
     add_octave(first + 1, words.zw);
@@ -158,11 +163,13 @@ void fill_octaves() {
     bin_high[i] = mass.y;
   }
 }
-// Brings the chunks' sums to one scale.
-void scale_chunks() {
+// A bin a chunk, all on one scale: of what fill_bins added up, or of the chunks' whole sums.
+void scale_chunks(bool whole) {
+  barrier();
   for (uint i = lane(); i < chunk_count; i += kSize) {
-    uint key = chunk_best(i).x;
-    uvec2 mass = key == 0 ? uvec2(0) : shift_down(bin_mass(i), uint(top_octave - octave_of(key)));
+    uvec4 best = chunk_best(i);
+    uvec2 mass = whole ? best.zw : bin_mass(i);
+    mass = best.x == 0 ? uvec2(0) : shift_down(mass, uint(top_octave - octave_of(best.x)));
     bin_low[i] = mass.x;
     bin_high[i] = mass.y;
   }
@@ -289,20 +296,10 @@ uint drawn_token(uint u) {
   start_cut();
   while (phase != kDone) {
     clear_bins();
-    bool chunks = phase == kDraw && fill.bits == chunk_bits;
-    if (phase == kOctave) {
-      fill_octaves();
-    } else if (chunks && fill.depths.y == kDeepest) {
-      for (uint i = lane(); i < chunk_count; i += kSize) {
-        uvec4 best = chunk_best(i);
-        bin_low[i] = best.z;
-        bin_high[i] = best.w;
-      }
-    } else {
-      fill_bins(fill);
-    }
-    barrier();
-    if (chunks) scale_chunks();
+    bool chunks = phase == kDraw && fill.bits == chunk_bits, whole = chunks && fill.depths.y == kDeepest;
+    if (phase == kOctave) fill_octaves();
+    else if (!whole) fill_bins(fill);
+    if (chunks) scale_chunks(whole);
     barrier();
     uvec3 before, sum = sum_bins(before);
     if (phase == kOctave && !counting) {
@@ -330,7 +327,7 @@ uint drawn_token(uint u) {
 // way to the next of its chunk.
 void write_top(uint ring_base, uint count) {
   for (uint i = lane(); i < chunk_count; i += kSize) {
-    uvec4 words = chunk_words[(row * chunk_count + i) * kChunkVec4s + 1];
+    uvec4 words = chunk_words[chunk_base(i) + 1];
     bin_low[i] = words.x;
     bin_high[i] = words.y;
   }
@@ -361,6 +358,7 @@ void write_top(uint ring_base, uint count) {
   }
 }
 
+void set_slot_word(uint word, uint value) { slots[slot_base + word / 4][word % 4] = value; }
 uint reason_after(uint token, uint position) {
   if (token == kNoToken) return kReasonNumeric;
   for (uint i = 0; i < kMostStops; ++i)
@@ -370,35 +368,33 @@ uint reason_after(uint token, uint position) {
 
 void main() {
   if (!open_row(linear_group())) return;
+  factor = uintBitsToFloat(chunk_words[chunk_base(0) + 1].z);
   uvec2 best = uvec2(0u, kNone);
   for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, chunk_best(i).xy);
   best = best_of_lanes(best);
-  uint position = place_of(kPlacePosition) + 1, token = best.x == 0 ? kNoToken : best.y;
+  uint position = place[kPlacePosition] + 1, token = best.x == 0 ? kNoToken : best.y;
   if (!greedy && token != kNoToken) {
     best_key = best.x;
     top_octave = octave_of(best.x);
     token = drawn_token(philox4x32(uvec4(position, 0, 0, kDrawStream), uvec2(slot_word(kSlotSeed), slot_word(kSlotSeed + 1))).x);
   }
 
-  uint slot = place_of(kPlaceSlot), top_n = min(slot_word(kSlotTopN), kMostTopN);
-  uint ring_base = (slot * ring_length + position % ring_length) * kRingWords;
-  uint reason = reason_after(token, position);
+  uint top_n = min(slot_word(kSlotTopN), kMostTopN), reason = reason_after(token, position);
+  uint ring_base = (place[kPlaceSlot] * ring_length + position % ring_length) * kRingWords;
   barrier();
   write_top(ring_base, top_n);
   for (uint i = kRingVisited + 1 + lane(); i < kRingWords; i += kSize)
     if (i < kRingTop || i >= kRingTop + 2 * top_n) ring[ring_base + i] = 0;
-  barrier();
   if (lane() != 0) return;
   ring[ring_base + kRingToken] = token;
   ring[ring_base + kRingLogProb] = token == kNoToken ? 0u : own_log_p(token);
   ring[ring_base + kRingPosition] = position;
   ring[ring_base + kRingReason] = reason;
   ring[ring_base + kRingVisited] = tokens;
-  if (token != kNoToken) {
-    slots[slot_base + kSlotToken] = token;
-    if ((flags & kUsesCounts) != 0) counts[adjust_base + token / 4][token % 4] += 1;
-  }
-  slots[slot_base + kSlotPosition] = position;
-  slots[slot_base + kSlotReason] = reason;
-  if (reason != kReasonNone) slots[slot_base + kSlotLive] = 0;
+  set_slot_word(kSlotPosition, position);
+  set_slot_word(kSlotReason, reason);
+  if (reason != kReasonNone) set_slot_word(kSlotLive, 0);
+  if (token == kNoToken) return;
+  set_slot_word(kSlotToken, token);
+  if ((flags & kUsesCounts) != 0) counts[adjust_base + token / 4][token % 4] += 1;
 }

@@ -28,12 +28,13 @@ void main() {
   uvec2 best = uvec2(0u, kNone);
   for (uint at = begin + me; at < end; at += kSize) best = better(best, adjusted_keys(at), 4 * at);
   best = best_of_lanes(best);
+  uvec2 own = uvec2(0u, kNone);
   if (slot_word(kSlotTopN) != 0) {
-    uvec2 own = uvec2(0u, kNone);
     for (uint at = begin + me; at < end; at += kSize) own = better(own, own_keys(at), 4 * at);
     own = best_of_lanes(own);
-    if (me == 0) chunk_words[words + 1] = uvec4(own, 0u, 0u);
   }
+  if (!greedy) factor = sharpness(slot_word(kSlotTemperature));
+  if (me == 0) chunk_words[words + 1] = uvec4(own, floatBitsToUint(factor), 0u);
   if (greedy) {
     if (me == 0) chunk_words[words] = uvec4(best, 0u, 0u);
     return;

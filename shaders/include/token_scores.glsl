@@ -3,7 +3,7 @@
 // A workgroup serves one row of log-probabilities. Needs numbers.glsl, decode_slot.glsl and token_lanes.glsl; SLOTS_ACCESS, COUNTS_ACCESS
 // and CHUNKS_ACCESS say how the buffers are used.
 layout(set = 0, binding = 0) readonly buffer LogProbs { vec4 log_probs[]; };      // rows of this call, [rows, V]
-layout(set = 0, binding = 1) SLOTS_ACCESS buffer Slots { uint slots[]; };         // [S, kSlotWords]
+layout(set = 0, binding = 1) SLOTS_ACCESS buffer Slots { uvec4 slots[]; };        // [S, kSlotWords]
 layout(set = 0, binding = 2) COUNTS_ACCESS buffer Counts { uvec4 counts[]; };     // slots of this call, [.., V]
 layout(set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };               // slots of this call, [.., V]
 layout(set = 0, binding = 4) readonly buffer Places { uvec4 places[]; };          // [1, kPlaceWords * R]
@@ -21,21 +21,21 @@ layout(push_constant) uniform Push {
 
 // A chunk's words, as vec4s:
 // 0: the key of its largest adjusted log-probability (0: no token can be drawn), that token; the sum of its weights, low and high word
-// 1: the key of the largest log p, that token
+// 1: the key of the largest log p, that token (where the slot wants to know the likeliest); log2(e) / temperature, as bits
 // 2..: for each octave below its likeliest token's: {sum of mantissas, low word; high word + count << 8}, two octaves a vec4
 const uint kChunkVec4s = 34;
 const uint kOctaves = 64;
 const uint kPartBits = 20;
 
 uint row, slot_base, row_base, adjust_base;  // of this workgroup: the row, and where its slot, log p, counts and bias begin
+uvec4 place, slot_words[6];                  // all that a slot has, read at once
 uint flags;
 bool greedy;
 float factor;                          // log2(e) / temperature
 float repetition, presence, frequency;
 
-uint place_of(uint word) { return places[first_row + row][word]; }
-uint slot_word(uint word) { return slots[slot_base + word]; }
-float slot_number(uint word) { return uintBitsToFloat(slots[slot_base + word]); }
+uint slot_word(uint word) { return slot_words[word / 4][word % 4]; }
+float slot_number(uint word) { return uintBitsToFloat(slot_word(word)); }
 
 // high * 2^32 + low by divisor, rounded down, where high < divisor <= 2^24.
 uint quotient(uint high, uint low, uint divisor) {
@@ -54,19 +54,22 @@ float sharpness(uint temperature_bits) {
   return uintBitsToFloat(q >> (long_one ? 8 : 7) & 0x7FFFFFu | (long_one ? 254u : 253u) - (temperature_bits >> 23) << 23);
 }
 
-// Whether there is a token to draw for this row in this call.
+// Whether there is a token to draw for this row in this call. Leaves `factor` to be set.
 bool open_row(uint the_row) {
   row = the_row;
-  if (row >= rows || place_of(kPlaceLive) == 0) return false;
-  uint slot = place_of(kPlaceSlot);
-  if (slot < first_slot || slot - first_slot >= some_slots) return false;
+  if (row >= rows) return false;
+  place = places[first_row + row];
+  uint slot = place[kPlaceSlot];
+  if (place[kPlaceLive] == 0 || slot < first_slot || slot - first_slot >= some_slots) return false;
   uint stride4 = (tokens + 3) / 4;
-  slot_base = slot * kSlotWords;
+  slot_base = slot * (kSlotWords / 4);
   row_base = row * stride4;
   adjust_base = (slot - first_slot) * stride4;
+  slot_words = uvec4[6](slots[slot_base], slots[slot_base + 1], slots[slot_base + 2], slots[slot_base + 3], slots[slot_base + 4],
+                        slots[slot_base + 5]);
   flags = slot_word(kSlotFlags);
   greedy = slot_number(kSlotTemperature) < kLeastTemperature;
-  factor = greedy ? 1.0 : sharpness(slot_word(kSlotTemperature));
+  factor = 1.0;
   repetition = slot_number(kSlotRepetition);
   presence = slot_number(kSlotPresence);
   frequency = slot_number(kSlotFrequency);
