@@ -1,8 +1,12 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
+//! variant layer_norm_backward
+//! variant rms_norm_backward RMS=1
 // d_x = d_residual + rstd (g - mean(g) - h mean(g h)), g = d_y weight, h = (x - mean) rstd, in two passes over the row.
+// With RMS: d_x = d_residual + rstd (g - h mean(g h)), h = x rstd.
 #include "columns.glsl"
 #include "grid.glsl"
+#include "norm.glsl"
 #include "row_reduce.glsl"
 #include "values.glsl"
 layout(constant_id = 2) const bool kResidual = false;
@@ -23,7 +27,7 @@ void main() {
   uint row = linear_group() * rows_per_group() + row_in_group();
   uint width = row < rows ? row_vec4s(columns, TYPE_OF(0)) : 0;
   uint base = row * width;
-  vec2 mean_rstd = row < rows ? stats[row].xy : vec2(0);
+  vec2 mean_rstd = row < rows ? MEAN_RSTD(stats[row]) : vec2(0);
   vec4 sum_g = vec4(0), sum_gh = vec4(0);
   for (uint c = row_lane(); c < width; c += kLanes) {
     vec4 g = weighted(base, c);
@@ -34,7 +38,7 @@ void main() {
                    float(columns);
   for (uint c = row_lane(); c < width; c += kLanes) {
     vec4 h = (x(base + c) - mean_rstd.x) * mean_rstd.y;
-    vec4 d = within_columns((weighted(base, c) - mean_g_gh.x - h * mean_g_gh.y) * mean_rstd.y, c, columns);
+    vec4 d = within_columns((weighted(base, c) - MEAN_G(mean_g_gh) - h * mean_g_gh.y) * mean_rstd.y, c, columns);
     if (kResidual) d += d_residual(base + c);
     set_d_x(base + c, d);
   }

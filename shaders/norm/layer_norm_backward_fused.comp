@@ -6,11 +6,15 @@
 #endif
 //! variant layer_norm_backward_fused
 //! variant layer_norm_backward_fused_subgroup SUBGROUP=1
+//! variant rms_norm_backward_fused RMS=1
+//! variant rms_norm_backward_fused_subgroup RMS=1 SUBGROUP=1
 // d_x = d_residual + rstd (g - mean(g) - h mean(g h)), g = d_y weight, h = (x - mean) rstd; and for each chunk of kChunk positions the
 // sums of d_y h and of d_y, which layer_norm_backward_params_sum adds up to d_weight and d_bias. A workgroup takes a chunk; an
 // invocation keeps its columns' sums in registers while it walks the positions.
+// With RMS: d_x = d_residual + rstd (g - h mean(g h)), h = x rstd, and no sums of d_y.
 #include "columns.glsl"
 #include "grid.glsl"
+#include "norm.glsl"
 #include "row_reduce.glsl"
 #include "values.glsl"
 layout(constant_id = 2) const uint kHeld = 1;  // vec4s of a row that an invocation takes
@@ -53,7 +57,7 @@ void main() {
     uint row = chunk * kChunk + step + row_in_group();
     uint base = row * width;
     bool inside = step + row_in_group() < kChunk && row < rows;
-    vec2 mean_rstd = inside ? stats[row].xy : vec2(0);
+    vec2 mean_rstd = inside ? MEAN_RSTD(stats[row]) : vec2(0);
     vec4 h[kHeld], g[kHeld], residual[kHeld];
     vec4 sum_g = vec4(0), sum_gh = vec4(0);
     [[unroll]] for (uint k = 0; k < kHeld; ++k) {
@@ -72,15 +76,20 @@ void main() {
     [[unroll]] for (uint k = 0; k < kHeld; ++k) {
       uint c = row_lane() + k * kLanes;
       if (inside && c < width)
-        set_d_x(base + c, residual[k] + within_columns((g[k] - mean_g_gh.x - h[k] * mean_g_gh.y) * mean_rstd.y, c, columns));
+        set_d_x(base + c, residual[k] + within_columns((g[k] - MEAN_G(mean_g_gh) - h[k] * mean_g_gh.y) * mean_rstd.y, c, columns));
     }
   }
-  uint to = (first_chunk + chunk) * 2 * sums_width;
+  uint to = (first_chunk + chunk) * NORM_SUMS * sums_width;
   [[unroll]] for (uint k = 0; k < kHeld; ++k) {
     uint c = row_lane() + k * kLanes;
+#ifdef RMS
+    vec4 weight_sum = fold(d_weight[k]);
+    if (row_in_group() == 0 && c < sums_width) sums[to + c] = weight_sum;
+#else
     vec4 weight_sum = fold(d_weight[k]), bias_sum = fold(d_bias[k]);
     if (row_in_group() != 0 || c >= sums_width) continue;
     sums[to + c] = weight_sum;  // d_y is zero in padding, and so are both
     sums[to + sums_width + c] = bias_sum;
+#endif
   }
 }
