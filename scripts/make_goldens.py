@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the golden fixtures of tests/golden: small GPT-2 and GPT-Neo models, computed in PyTorch.
+"""Writes the golden fixtures of tests/golden: small GPT-2, GPT-Neo and Llama models, computed in PyTorch.
 
 Run by hand when a fixture has to change; the results are part of the repository. Needs Debian's python3-torch:
     /usr/bin/python3 scripts/make_goldens.py [OUTPUT_FOLDER]
 
-Everything is written here in plain tensor operations from the definitions (Hugging Face's GPT-2 and GPT-Neo; the
+Everything is written here in plain tensor operations from the definitions (Hugging Face's GPT-2, GPT-Neo and Llama; the
 compressed head of arXiv 2411.06371 and its relatives as softmaxes over all V tokens, masked to a class), apart from the
 C++ side, and computed in double; adaptive softmax is torch.nn.AdaptiveLogSoftmaxWithLoss itself. A fixture is a folder:
     config.json              the model and how it is trained
@@ -96,7 +96,51 @@ def gpt_neo_block(w, name, x, config, layer):
     return x + h @ w[name + "mlp.c_proj.weight"].t() + w[name + "mlp.c_proj.bias"]
 
 
+def rms_norm(x, weight, eps):
+    return x / torch.sqrt((x * x).mean(-1, keepdim=True) + eps) * weight
+
+
+def rotary(x, heads, theta):
+    """x [B, T, heads * size]; pair i of a head, its numbers i and i + size / 2, turns by position / theta^(2 i / size)."""
+    batch, length, width = x.shape
+    half = width // heads // 2
+    pairs = x.view(batch, length, heads, 2, half)
+    speeds = theta ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = (torch.arange(length, dtype=torch.float64)[:, None] * speeds)[:, None]  # [T, 1, half]
+    turned = torch.complex(pairs[..., 0, :], pairs[..., 1, :]) * torch.polar(torch.ones_like(angles), angles)
+    return torch.stack([turned.real, turned.imag], -2).reshape(batch, length, width)
+
+
+def llama_block(w, name, x, config, layer):
+    """Linear weights are [out, in], no biases; each key and value head serves several query heads."""
+    eps, theta = config["rms_norm_eps"], config["rope_theta"]
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    attn = name + "self_attn."
+    h = rms_norm(x, w[name + "input_layernorm.weight"], eps)
+    q, k, v = (h @ w[attn + part + "_proj.weight"].t() for part in "qkv")
+    size = q.shape[-1] // heads
+    q, k = rotary(q, heads, theta), rotary(k, kv_heads, theta)
+    k, v = (t.unflatten(-1, (kv_heads, size)).repeat_interleave(heads // kv_heads, -2).flatten(-2) for t in (k, v))
+    x = x + attention(q, k, v, heads, 0, 1 / math.sqrt(size)) @ w[attn + "o_proj.weight"].t()
+    h = rms_norm(x, w[name + "post_attention_layernorm.weight"], eps)
+    gate, up = (h @ w[name + f"mlp.{part}_proj.weight"].t() for part in ("gate", "up"))
+    return x + (gate * torch.sigmoid(gate) * up) @ w[name + "mlp.down_proj.weight"].t()
+
+
+def is_llama(config):
+    return config["model_type"] == "llama"
+
+
+def embedding(config):
+    return "model.embed_tokens.weight" if is_llama(config) else "transformer.wte.weight"
+
+
 def body(w, config, ids):
+    if is_llama(config):
+        x = w["model.embed_tokens.weight"][ids]
+        for layer in range(config["num_hidden_layers"]):
+            x = llama_block(w, f"model.layers.{layer}.", x, config, layer)
+        return rms_norm(x, w["model.norm.weight"], config["rms_norm_eps"])
     gpt2 = config["model_type"] == "gpt2"
     x = w["transformer.wte.weight"][ids] + w["transformer.wpe.weight"][: ids.shape[1]]
     for layer in range(config["n_layer" if gpt2 else "num_layers"]):
@@ -144,7 +188,7 @@ class TokenMap:
 
 
 def full_head(w, config, h):
-    logits = h @ w.get("lm_head.weight", w["transformer.wte.weight"]).t()
+    logits = h @ w.get("lm_head.weight", w[embedding(config)]).t()
     if "lm_head.bias" in w:
         logits = logits + w["lm_head.bias"]
     return torch.log_softmax(logits, -1)
@@ -154,7 +198,7 @@ def class_log_probs(w, config, tokens, h):
     """[..., K + G]: the shortlist's tokens, then the groups; a group's score is the log-sum-exp of its prototypes."""
     weight, count = w["lm_head.group.weight"], len(tokens.shortlist)
     if config["tie_word_embeddings"]:
-        weight = torch.cat([w["transformer.wte.weight"][tokens.shortlist], weight])
+        weight = torch.cat([w[embedding(config)][tokens.shortlist], weight])
     scores = h @ weight.t() + w["lm_head.group.bias"]
     prototypes = scores[..., count:].unflatten(-1, (len(tokens.groups), config["head"].get("prototypes", 1)))
     return torch.log_softmax(torch.cat([scores[..., :count], torch.logsumexp(prototypes, -1)], -1), -1)
@@ -165,7 +209,7 @@ def token_logits(w, config, tokens, h):
     logits = w["lm_head.shift"][tokens.group, tokens.slot]
     if config["head"]["modulation"] == "per_group":
         tied = config["tie_word_embeddings"]
-        matrix = w["transformer.wte.weight"] if tied else w["lm_head.token.weight"][tokens.row]
+        matrix = w[embedding(config)] if tied else w["lm_head.token.weight"][tokens.row]
         return logits + h @ matrix.t()
     shared = h @ w["lm_head.shared.weight"].t() + w["lm_head.shared.bias"]
     logits = logits + w["lm_head.scale"][tokens.group, tokens.slot] * shared[..., tokens.slot]
@@ -243,6 +287,8 @@ def token_log_probs(all_log_probs, labels):
 def weight_shapes(model):
     """Name -> shape."""
     config = model.config
+    if is_llama(config):
+        return {**llama_shapes(config), **head_shapes(model, config["hidden_size"])}
     gpt2 = config["model_type"] == "gpt2"
     hidden, layers, inner, positions = (
         config[a if gpt2 else b]
@@ -266,6 +312,23 @@ def weight_shapes(model):
         shapes[name + "mlp.c_proj.weight"], shapes[name + "mlp.c_proj.bias"] = oriented(inner, hidden), (hidden,)
     shapes["transformer.ln_f.weight"] = shapes["transformer.ln_f.bias"] = (hidden,)
     return {**shapes, **head_shapes(model, hidden)}
+
+
+def llama_shapes(config):
+    hidden, inner, heads = (config[key] for key in ("hidden_size", "intermediate_size", "num_attention_heads"))
+    size = config.get("head_dim", hidden // heads)
+    kv_width = config["num_key_value_heads"] * size
+    shapes = {embedding(config): (config["vocab_size"], hidden)}
+    for layer in range(config["num_hidden_layers"]):
+        name = f"model.layers.{layer}."
+        shapes[name + "input_layernorm.weight"] = shapes[name + "post_attention_layernorm.weight"] = (hidden,)
+        shapes[name + "self_attn.q_proj.weight"], shapes[name + "self_attn.o_proj.weight"] = (
+            (heads * size, hidden), (hidden, heads * size))
+        shapes[name + "self_attn.k_proj.weight"] = shapes[name + "self_attn.v_proj.weight"] = (kv_width, hidden)
+        shapes[name + "mlp.gate_proj.weight"] = shapes[name + "mlp.up_proj.weight"] = (inner, hidden)
+        shapes[name + "mlp.down_proj.weight"] = (hidden, inner)
+    shapes["model.norm.weight"] = (hidden,)
+    return shapes
 
 
 def head_shapes(model, hidden):
@@ -304,7 +367,7 @@ def random_weights(model, generator):
     weights = {}
     for name, shape in weight_shapes(model).items():
         value = 0.15 * torch.randn(shape, generator=generator)
-        if name.endswith("lm_head.scale") or (".ln_" in name and name.endswith(".weight")):
+        if name.endswith("lm_head.scale") or ((".ln_" in name or "norm." in name) and name.endswith(".weight")):
             value = 1 + value
         weights[name] = value.to(torch.float64).requires_grad_()  # exact in fp32: drawn so
     return weights
@@ -365,6 +428,12 @@ def make_batch(model, length, generator, every_class):
     return ids, labels
 
 
+def last_compared(config):
+    if is_llama(config):
+        return "model.layers.0.self_attn.k_proj.weight", "model.norm.weight"
+    return "transformer.wpe.weight", "transformer.ln_f.bias"
+
+
 def write_fixture(folder, model, length, seed):
     generator = torch.Generator().manual_seed(seed)
     config = model.config
@@ -399,7 +468,7 @@ def write_fixture(folder, model, length, seed):
         "norm": torch.tensor([norm], dtype=torch.float64),
         **{"grad." + name: grad for name, grad in grads.items()},
         "losses": torch.tensor(losses, dtype=torch.float64), "norms": torch.tensor(norms, dtype=torch.float64),
-        **{"final." + name: weights[name] for name in ("transformer.wpe.weight", "transformer.ln_f.bias")},
+        **{"final." + name: weights[name] for name in last_compared(config)},
     }
     write_safetensors(folder / "expected.safetensors", expected)
     print(f"{folder.name}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, gradient norm {min(norms):.3f} - {max(norms):.3f}")
@@ -424,6 +493,13 @@ def gpt_neo(hidden, heads, kinds, window, inner, length, head, tied):
             "num_layers": len(kinds), "num_heads": heads, "intermediate_size": inner, "layer_norm_epsilon": 1e-5,
             "attention_layers": kinds, "window_size": window, "tie_word_embeddings": tied, "head": head,
             "train": training(length)}
+
+
+def llama(hidden, heads, kv_heads, layers, inner, length, head, tied, **more):
+    return {"model_type": "llama", "vocab_size": 97, "max_position_embeddings": length + 2, "hidden_size": hidden,
+            "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads,
+            "intermediate_size": inner, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": tied,
+            "head": head, **more, "train": training(length)}
 
 
 FULL = {"kind": "full", "bias": False}
@@ -476,6 +552,10 @@ FIXTURES = {
         Model(gpt_neo(20, 2, ["global", "local"], 6, 36, 24, adaptive(ADAPTIVE, 3, False), False), ADAPTIVE), 24, 12),
     "gpt2_adaptive_bias": (
         Model(gpt2(24, 2, 2, 32, 23, adaptive(ADAPTIVE_BIAS, 4, True), False), ADAPTIVE_BIAS), 23, 13),
+    "llama_full_tied": (Model(llama(32, 4, 2, 2, 44, 24, FULL, True)), 24, 14),
+    "llama_full_untied": (  # heads of another size than D / H, halves of which are no number of vec4s
+        Model(llama(36, 6, 2, 2, 52, 23, FULL, False, head_dim=10, rope_theta=500.0)), 23, 15),
+    "llama_grouped": (Model(llama(24, 3, 3, 2, 32, 24, GROUPED, False)), 24, 16),
 }
 
 

@@ -11,7 +11,7 @@ namespace fabula {
 /// Is it said what is passed over in a config?
 enum class ConfigNotes { kSaid, kSilent };
 
-/// Reads a config file, or config.json of a folder: GPT-2 or GPT-Neo keys as Hugging Face writes them, the head under
+/// Reads a config file, or config.json of a folder: a family's keys as Hugging Face writes them, the head under
 /// "head", training under "train". `overrides` are "key=value" texts with dotted keys ("train.learning_rate=1e-3") that
 /// replace or add keys before anything is checked. Keys that Hugging Face writes and that change nothing here are
 /// passed over; keys that would change the model are refused (kUnsupported); every other unknown key is an error that

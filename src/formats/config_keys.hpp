@@ -55,6 +55,9 @@ struct AttentionField {
   bool repeated;  ///< attention_types, [[["global", "local"], 6]]; else attention_layers, one name a layer
 };
 
+/// Rotary positions in the spelling of transformers 5, {"rope_type": "default", "rope_theta": 10000.0}.
+struct RopeField {};
+
 /// A key's name in each family's config, in the order of kModelFamilies; empty where a family has none.
 using KeyNames = std::array<std::string_view, kModelFamilies.size()>;
 
@@ -62,7 +65,7 @@ struct ConfigKey {
   std::string_view section;  ///< "" for the model, "head", "train"
   KeyNames names;            ///< keys of a section have one name
   std::variant<IntegerField, IntegerListField, TokenIdsField, RealField, BooleanField, TextField, ChoiceField,
-               AttentionField>
+               AttentionField, RopeField>
       field;
   std::string_view doc;
   /// Does it mean anything to this head? Keys that do not are left out on writing. Null: to every head.

@@ -62,6 +62,7 @@ class ConfigReader {
   void read_attention();
   std::vector<AttentionKind> attention_list(const json& value, const std::string& path) const;
   std::vector<AttentionKind> attention_patterns(const json& value) const;
+  void read_rope();
   void set_dependent_defaults();
 
   json root_;
@@ -249,10 +250,39 @@ void ConfigReader::read_attention() {
   }
 }
 
+void ConfigReader::read_rope() {
+  const auto it = root_.find("rope_parameters");
+  if (!files_of(family_).rotary || it == root_.end() || it->is_null()) return;
+  constexpr const char* kExpected = "an object such as {\"rope_type\": \"default\", \"rope_theta\": 10000.0}";
+  if (!it->is_object()) fail_value("rope_parameters", *it, kExpected);
+  double& theta = config_.model.rope_theta;
+  for (const auto& [key, value] : it->items()) {
+    const std::string path = "rope_parameters." + key;
+    if (key == "rope_theta") {
+      const double said = theta;
+      if (!value.is_number() || !(value.get<double>() >= 1 && value.get<double>() <= 1e12))
+        fail_value(path, value, "a number " + range_text(1, 1e12));
+      theta = value.get<double>();
+      if (!given_.contains("rope_theta") || said == theta) continue;
+      if (!origin_.overrides.contains("rope_theta"))
+        fail(ErrorCode::kInvalidArgument, "{}: rope_theta is {} and {} is {}; remove the one that is wrong",
+             origin_.source, said, path, theta);
+      theta = said;
+    } else if ((key == "rope_type" || key == "type") && value != "default") {
+      fail(ErrorCode::kUnsupported, "{} is {}; fabula has \"default\", rotary positions that are not scaled",
+           origin_.where(path), json_excerpt(value));
+    } else if (key != "rope_type" && key != "type" && !(key == "partial_rotary_factor" && value == 1)) {
+      fail(ErrorCode::kUnsupported, "{} is {}; rotary positions of that kind are not implemented", origin_.where(path),
+           json_excerpt(value));
+    }
+  }
+}
+
 // Defaults that depend on other keys.
 void ConfigReader::set_dependent_defaults() {
   HeadConfig& head = config_.model.head;
-  if (!given_.contains("tie_word_embeddings")) config_.model.tie_word_embeddings = !head.has_map();
+  if (!given_.contains("tie_word_embeddings"))
+    config_.model.tie_word_embeddings = files_of(family_).ties_embeddings && !head.has_map();
   if (!given_.contains("head.bias")) head.bias = head.always_biased();
   if (config_.train.dropout >= 0) {
     config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;
@@ -298,6 +328,7 @@ RunConfig ConfigReader::read() {
   }
   read_keys();
   read_attention();
+  read_rope();
   set_dependent_defaults();
   for (const ConfigKey& key : config_keys())
     if (notes_ == ConfigNotes::kSaid && given_.contains(key.path(family_)) && !key.applies_to(config_.model.head))

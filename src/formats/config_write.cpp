@@ -57,6 +57,9 @@ struct ValueWriter {
   ordered_json operator()(const ChoiceField& field) const {
     return field.names[static_cast<std::size_t>(field.get(config))];
   }
+  ordered_json operator()(const RopeField&) const {
+    return {{"rope_type", "default"}, {"rope_theta", config.model.rope_theta}};
+  }
   ordered_json operator()(const AttentionField& field) const {
     const std::vector<AttentionKind>& kinds = config.model.attention_layers;
     return field.repeated ? attention_patterns(kinds) : attention_names(kinds, kinds.size());
@@ -87,6 +90,7 @@ std::string type_text(const ConfigKey& key) {
   if (std::holds_alternative<RealField>(key.field)) return "number";
   if (std::holds_alternative<BooleanField>(key.field)) return "true, false";
   if (std::holds_alternative<TextField>(key.field)) return "text";
+  if (std::holds_alternative<RopeField>(key.field)) return "object";
   if (const auto* choice = std::get_if<ChoiceField>(&key.field))
     return fmt::format("{}", fmt::join(choice->names, ", "));
   return "list";
@@ -105,18 +109,15 @@ std::string range_text(const ConfigKey& key) {
 
 std::string default_text(const ConfigKey& key) {
   if (std::holds_alternative<AttentionField>(key.field)) return "";
-  std::string text;
+  std::vector<std::string> values;  // a family, or all families
   for (const ModelFamily family : kModelFamilies) {
     if (key.name(family).empty()) continue;
     RunConfig config = default_config(family);
-    const std::string value = dump_json(std::visit(ValueWriter{config}, key.field));
-    if (text.empty()) {
-      text = value;
-    } else if (text != value) {
-      text += " / " + value;
-    }
+    values.push_back(dump_json(std::visit(ValueWriter{config}, key.field)));
   }
-  return "`" + text + "`";
+  if (std::all_of(values.begin(), values.end(), [&](const auto& value) { return value == values.front(); }))
+    values.resize(1);
+  return fmt::format("`{}`", fmt::join(values, " / "));
 }
 
 void append_section(std::string& text, std::string_view section) {
@@ -140,7 +141,7 @@ void append_section(std::string& text, std::string_view section) {
 
 std::string config_json(const RunConfig& config) {
   RunConfig copy = config;  // accessors of the table give mutable references
-  copy.model = copy.model.with_head_sizes();
+  copy.model = copy.model.with_sizes();
   ordered_json root = ordered_json::object();
   write_identity(root, copy.model);
   for (const ConfigKey& key : config_keys()) {
@@ -153,6 +154,8 @@ std::string config_json(const RunConfig& config) {
       root[std::string(key.section)][name] = std::move(value);
     }
   }
+  for (const std::string_view absent : files_of(copy.model.family).absent)
+    if (!absent.empty()) root[std::string(absent)] = false;
   root["torch_dtype"] = "float32";
   return dump_json(root, 2) + "\n";
 }

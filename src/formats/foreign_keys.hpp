@@ -5,10 +5,11 @@
 #include "formats/model_config.hpp"
 
 // Keys of other people's config.json files that are none of fabula's (formats/config_keys.hpp). Sources: transformers'
-// PretrainedConfig, GPT2Config and GPTNeoConfig with their modeling files, from 2019 on, and configs as found.
+// PretrainedConfig, GPT2Config, GPTNeoConfig and LlamaConfig with their modeling files, from 2019 on, and configs as
+// found.
 namespace fabula {
 
-/// What a key says about the numbers that a GPT-2 or GPT-Neo computes.
+/// What a key says about the numbers that a model computes.
 enum class ForeignKind {
   kUnknown,
   kUsual,  ///< nothing: Hugging Face's classes write it as a matter of course

@@ -47,8 +47,10 @@ std::vector<ModelConfig::Cluster> ModelConfig::clusters() const {
   return result;
 }
 
-ModelConfig ModelConfig::with_head_sizes() const {
+ModelConfig ModelConfig::with_sizes() const {
   ModelConfig copy = *this;
+  if (files_of(family).states_sizes)
+    copy.inner = feed_forward(), copy.kv_heads = key_value_heads(), copy.head_size = head_dim();
   if (vocab_size == 0) return copy;
   if (head.kind == HeadKind::kGrouped) copy.head.group_size = slots(), copy.head.groups = groups();
   if (head.kind == HeadKind::kAdaptive) copy.head.cutoffs = cutoffs();

@@ -49,22 +49,26 @@ struct ModelConfig {
   std::int64_t n_positions = 1024;
   std::int64_t hidden = 768;  ///< D
   std::int64_t layers = 12;
-  std::int64_t heads = 12;  ///< H
-  std::int64_t inner = 0;   ///< F; 0: 4 D
-  double layer_norm_epsilon = 1e-5;
-  double initializer_range = 0.02;  ///< standard deviation of fresh weights
+  std::int64_t heads = 12;           ///< H
+  std::int64_t inner = 0;            ///< F; 0: 4 D
+  std::int64_t kv_heads = 0;         ///< heads of keys and values, each for H / kv_heads of queries; 0: H
+  std::int64_t head_size = 0;        ///< of an attention head; 0: D / H
+  double rope_theta = 10000;         ///< pair i of a head turns by position / rope_theta^(2 i / its size)
+  double layer_norm_epsilon = 1e-5;  ///< of whatever norms there are
+  double initializer_range = 0.02;   ///< standard deviation of fresh weights
   double embd_dropout = 0.1;
   double attn_dropout = 0;
   bool attn_dropout_left_out = false;  ///< the 0 was not said: a GPT-2 elsewhere would be trained with 0.1
   double resid_dropout = 0.1;
   bool tie_word_embeddings = true;              ///< the full head's matrix is the token embedding
-  std::vector<AttentionKind> attention_layers;  ///< GPT-Neo: one a layer; GPT-2: empty, all global
+  std::vector<AttentionKind> attention_layers;  ///< GPT-Neo: one a layer; empty: all global
   std::int64_t window_size = 256;               ///< GPT-Neo: positions that a local layer sees, its own included
   std::int64_t bos_token_id = -1;               ///< -1: none
   std::vector<std::int64_t> eos_token_ids;      ///< generation stops at any of them; the first ends documents
   HeadConfig head;
 
-  std::int64_t head_dim() const { return hidden / heads; }
+  std::int64_t head_dim() const { return head_size > 0 ? head_size : hidden / heads; }
+  std::int64_t key_value_heads() const { return kv_heads > 0 ? kv_heads : heads; }
   std::int64_t feed_forward() const { return inner > 0 ? inner : 4 * hidden; }
   AttentionKind attention(std::int64_t layer) const;
   /// Of the grouped head, derived where the config leaves them 0. They need vocab_size.
@@ -76,8 +80,9 @@ struct ModelConfig {
     std::int64_t tokens, projection;  ///< its size; the numbers that D is projected to
   };
   std::vector<Cluster> clusters() const;  ///< behind the first cutoff
-  /// With the head's derived sizes in the place of what says that they are derived: for readers that do not know how.
-  ModelConfig with_head_sizes() const;
+  /// With the vocabulary head's derived sizes, and the body's where its family states them, in the place of what says
+  /// that they are derived: for readers that do not know how.
+  ModelConfig with_sizes() const;
 };
 
 /// S of `tokens` tokens in groups where nothing else is said: ceil(sqrt(tokens)).

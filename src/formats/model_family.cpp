@@ -25,6 +25,25 @@ constexpr FamilyFiles kGptNeo = {.model_type = "gpt_neo",
                                    config.embd_dropout = config.resid_dropout = 0;
                                  }};
 
+constexpr FamilyFiles kLlama = {.model_type = "llama",
+                                .title = "Llama",
+                                .architecture = "LlamaForCausalLM",
+                                .other_architectures = {"LlamaModel"},
+                                .unstated_attn_dropout = 0,
+                                .set_defaults =
+                                    [](ModelConfig& config) {
+                                      config.n_positions = 2048;
+                                      config.hidden = 4096;
+                                      config.inner = 11008;
+                                      config.layers = config.heads = 32;
+                                      config.layer_norm_epsilon = 1e-6;
+                                      config.embd_dropout = config.resid_dropout = 0;
+                                    },
+                                .ties_embeddings = false,
+                                .rotary = true,
+                                .states_sizes = true,
+                                .absent = {"attention_bias", "mlp_bias"}};
+
 }  // namespace
 
 const FamilyFiles& files_of(ModelFamily family) {
@@ -33,6 +52,8 @@ const FamilyFiles& files_of(ModelFamily family) {
       return kGpt2;
     case ModelFamily::kGptNeo:
       return kGptNeo;
+    case ModelFamily::kLlama:
+      return kLlama;
   }
   fail(ErrorCode::kInternal, "there is no family {}", static_cast<int>(family));
 }

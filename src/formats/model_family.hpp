@@ -9,9 +9,9 @@ struct ModelConfig;
 
 /// What a body is. What a family computes, its parameters and their names are one constant of src/models; here is what
 /// its config files are known by, and the table of keys (formats/config_keys.hpp) has a name a family for each key.
-enum class ModelFamily : std::uint8_t { kGpt2, kGptNeo };
+enum class ModelFamily : std::uint8_t { kGpt2, kGptNeo, kLlama };
 
-inline constexpr std::array kModelFamilies = {ModelFamily::kGpt2, ModelFamily::kGptNeo};
+inline constexpr std::array kModelFamilies = {ModelFamily::kGpt2, ModelFamily::kGptNeo, ModelFamily::kLlama};
 
 struct FamilyFiles {
   std::string_view model_type;                               ///< in config.json
@@ -21,6 +21,11 @@ struct FamilyFiles {
   /// What training elsewhere takes for a dropout of attention weights that is not stated.
   double unstated_attn_dropout = 0;
   void (*set_defaults)(ModelConfig&) = nullptr;  ///< where Hugging Face's differ from ModelConfig's own
+  bool ties_embeddings = true;                   ///< where a config does not say
+  bool rotary = false;                           ///< positions are angles by which pairs of a head's numbers are turned
+  /// Sizes that follow from others are written as numbers: its readers elsewhere take no null.
+  bool states_sizes = false;
+  std::array<std::string_view, 2> absent = {};  ///< parts that such models may have elsewhere: keys written as false
 };
 const FamilyFiles& files_of(ModelFamily family);
 

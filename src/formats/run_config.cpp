@@ -17,12 +17,13 @@ struct Validator {
   std::string_view key(std::string_view spelling) const { return model_key(model().family, spelling); }
 
   void check_body() const {
-    if (model().hidden % model().heads != 0) {
+    if (model().head_size == 0 && model().hidden % model().heads != 0) {
       fail(ErrorCode::kInvalidArgument,
            "{}: {} is {}, which {} heads do not divide; choose a multiple of {} or another {}", source, key("n_embd"),
            model().hidden, model().heads, model().heads, key("n_head"));
     }
     check_head_size();
+    check_key_heads();
     if (!key("attention_types").empty() &&
         static_cast<std::int64_t>(model().attention_layers.size()) != model().layers) {
       fail(ErrorCode::kInvalidArgument, "{}: attention_types describes {} layers, {} is {}", source,
@@ -37,6 +38,19 @@ struct Validator {
       fail(ErrorCode::kInvalidArgument, "{}: {} is {}, vocab_size is {}; ids end at {}", source, name, id,
            model().vocab_size, model().vocab_size - 1);
     }
+  }
+
+  void check_key_heads() const {
+    if (model().heads % model().key_value_heads() != 0)
+      fail(ErrorCode::kInvalidArgument,
+           "{}: {} is {}, which {} heads of keys and values do not divide; choose a {} that "
+           "does",
+           source, key("n_head"), model().heads, model().key_value_heads(), key("num_key_value_heads"));
+    if (files_of(model().family).rotary && model().head_dim() % 2 != 0)
+      fail(ErrorCode::kInvalidArgument,
+           "{}: an attention head has {} numbers, rotary positions turn pairs of them; "
+           "choose another {} or an even {}",
+           source, model().head_dim(), key("n_head"), key("head_dim"));
   }
 
   void check_head_size() const {

@@ -85,7 +85,7 @@ class Judge {
   bool is_alias(const std::string& key, const json& value) {
     std::string target(alias_target(key, family_));
     for (const ConfigKey& other : config_keys())
-      if (other.section.empty() && other.is_called(key)) target = other.name(family_);
+      if (other.section.empty() && other.is_called(key) && !other.name(family_).empty()) target = other.name(family_);
     const auto it = root_.find(target);
     if (target.empty() || it == root_.end()) return false;
     if (value == *it)
@@ -100,6 +100,9 @@ class Judge {
   void refuse_unknown(const std::string& key, const json& object, std::string_view section) {
     const std::string path = (section.empty() ? key : std::string(section) + "." + key).substr(0, kMaxKeyShown);
     const std::string start = origin_.start(path);
+    if (const std::string_view target = alias_target(key, family_); section.empty() && !target.empty())
+      return refuse(ErrorCode::kInvalidArgument, fmt::format("{}: unknown key \"{}\"; a {} config spells it \"{}\"",
+                                                             start, path, family_name(family_), target));
     for (const ConfigKey& other : config_keys()) {
       if (!other.is_called(key)) continue;
       if (other.name(family_).empty())
@@ -107,9 +110,6 @@ class Judge {
                                                                start, key, family_name(family_)));
       return refuse(ErrorCode::kInvalidArgument, fmt::format("{}: unknown key \"{}\"; {}", start, path, better(other)));
     }
-    if (const std::string_view target = alias_target(key, family_); section.empty() && !target.empty())
-      return refuse(ErrorCode::kInvalidArgument, fmt::format("{}: unknown key \"{}\"; a {} config spells it \"{}\"",
-                                                             start, path, family_name(family_), target));
     const std::vector<std::string> names = known_names(section);
     // Only who sets a key by hand may have meant one that is there.
     const bool meant_another = object.contains(nearest(key, names)) && !origin_.overrides.contains(path);

@@ -15,7 +15,7 @@
 
 namespace fabula::infer {
 
-/// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo). Read only; safe beside a
+/// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo, Llama). Read only; safe beside a
 /// trainer.
 class ModelFolder {
  public:

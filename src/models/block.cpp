@@ -1,5 +1,7 @@
 #include "models/block.hpp"
 
+#include <cmath>
+
 #include "base/fail.hpp"
 #include "graph/workload.hpp"
 #include "ops/storage.hpp"
@@ -17,6 +19,8 @@ std::int64_t norm_code(NormKind kind) {
   switch (kind) {
     case NormKind::kLayer:
       return 1;
+    case NormKind::kRms:
+      return 2;
   }
   fail(ErrorCode::kInternal, "there is no norm {}", static_cast<int>(kind));
 }
@@ -28,6 +32,8 @@ Value BodyCall::norm(Value x, std::string_view name) const {
   switch (family.norm) {
     case NormKind::kLayer:
       return graph.op1("layer_norm", {x, weight, parameter(fmt::format("{}.bias", name))}, attrs);
+    case NormKind::kRms:
+      return graph.op1("rms_norm", {x, weight}, attrs);
   }
   fail(ErrorCode::kInternal, "there is no norm {}", static_cast<int>(family.norm));
 }
@@ -84,7 +90,7 @@ Value BlockCall::linear(const Rows& x, const Linear& of) const {
   if (body.shape.few_rows) return few_rows_linear(x, of, false);
   const Attrs layout{{"transpose_b", of.transposed ? 1.0 : 0.0}};
   const Value w = weight(of.weight), bias = of.bias.empty() ? Value{} : parameter(of.bias);
-  const Value read = x.gelu ? graph().op1("gelu", {x.x}) : x.x;
+  const Value read = x.up ? graph().op1("gated_activation", {x.x, x.up}) : x.gelu ? graph().op1("gelu", {x.x}) : x.x;
   const bool drops = of.residual && body.shape.training && config().resid_dropout > 0;
   const Value y = graph().op1("matmul", {read, w, bias, drops ? Value{} : of.residual}, layout);
   if (!drops) return y;
@@ -96,6 +102,16 @@ Rows BlockCall::linear_gelu(const Rows& x, const Linear& of) const {
   return {.x = linear(x, of), .gelu = true};
 }
 
+Rows BlockCall::linear_gated(const Rows& x, const Linear& gate, const Linear& up) const {
+  const Value gated = linear(x, gate), other = linear(x, up);
+  if (body.shape.few_rows) return {graph().op1("gated_activation", {gated, other})};
+  return {.x = gated, .up = other};
+}
+
+Value BlockCall::angles() const {
+  return graph().constant(kRotaryAngles, {config().n_positions, config().head_dim()});
+}
+
 Value BlockCall::cached_attend(std::span<const Value> qkv, const Attention& attention) const {
   const CachedInputs& cached = *body.inputs.cached;
   const CacheShape cache = cache_shape(config(), attention.window, cached);
@@ -103,10 +119,12 @@ Value BlockCall::cached_attend(std::span<const Value> qkv, const Attention& atte
   inputs.resize(3);
   inputs.push_back(graph().state(fmt::format("{}{}", graph::kCachePrefix, layer), cache.shape, cache.capacity));
   inputs.push_back(cached.places);
+  if (attention.rotary) inputs.push_back(angles());
   return graph()
       .op("cached_attention", std::span<const Value>(inputs),
           {{"batch", double(body.shape.batch)},
            {"heads", double(config().heads)},
+           {"kv_heads", double(config().key_value_heads())},
            {"capacity", double(cache.capacity)},
            {"window", double(attention.window)},
            {"scaled", attention.scaled ? 1.0 : 0.0}})
@@ -115,19 +133,46 @@ Value BlockCall::cached_attend(std::span<const Value> qkv, const Attention& atte
 
 Value BlockCall::attend(std::initializer_list<Value> qkv, const Attention& attention) const {
   if (body.inputs.cached) return cached_attend({qkv.begin(), qkv.size()}, attention);
-  return graph().op1("attention", qkv,
-                     {{"batch", double(body.shape.batch)},
-                      {"heads", double(config().heads)},
-                      {"window", double(attention.window)},
-                      {"scaled", attention.scaled ? 1.0 : 0.0}});
+  std::vector<Value> parts = qkv;
+  const std::int64_t heads = config().heads, kv_heads = config().key_value_heads();
+  if (attention.rotary)
+    for (std::size_t i = 0; i < 2; ++i)
+      parts.at(i) =
+          graph().op1("rotary", {parts[i], angles()},
+                      {{"heads", double(i == 0 ? heads : kv_heads)}, {"sequence", double(body.shape.sequence)}});
+  if (kv_heads < heads)
+    for (std::size_t i = 1; i < 3; ++i)
+      parts.at(i) = graph().op1("repeat_heads", {parts.at(i)},
+                                {{"heads", double(kv_heads)}, {"repeats", double(heads / kv_heads)}});
+  return graph()
+      .op("attention", std::span<const Value>(parts),
+          {{"batch", double(body.shape.batch)},
+           {"heads", double(heads)},
+           {"window", double(attention.window)},
+           {"scaled", attention.scaled ? 1.0 : 0.0}})
+      .front();
 }
 
 CacheShape cache_shape(const ModelConfig& config, std::int64_t window, const CachedInputs& cached) {
   CacheShape cache{.capacity = cached.context};
   // A ring: no row of the longest prompt writes over what another one still reads.
   if (window > 0) cache.capacity = std::min(cache.capacity, window + cached.longest_prompt);
-  cache.shape = {cached.slot_count * cache.capacity, 2 * config.hidden, cached.dtype};
+  cache.shape = {cached.slot_count * cache.capacity, 2 * config.key_value_heads() * config.head_dim(), cached.dtype};
   return cache;
+}
+
+std::vector<float> rotary_angles(const ModelConfig& config) {
+  const std::int64_t size = config.head_dim(), half = size / 2;
+  std::vector<float> angles(static_cast<std::size_t>(config.n_positions * size));
+  for (std::int64_t i = 0; i < half; ++i) {
+    const double speed = std::pow(config.rope_theta, -2.0 * double(i) / double(size));
+    for (std::int64_t position = 0; position < config.n_positions; ++position) {
+      const auto at = static_cast<std::size_t>(position * size + i);
+      angles[at] = static_cast<float>(std::cos(double(position) * speed));
+      angles[at + static_cast<std::size_t>(half)] = static_cast<float>(std::sin(double(position) * speed));
+    }
+  }
+  return angles;
 }
 
 void learned_tables(SpecList& specs) {

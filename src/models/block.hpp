@@ -30,6 +30,7 @@ struct Rows {
   graph::Value x;
   std::string_view norm = {};  ///< of a norm's parameters
   bool gelu = false;
+  graph::Value up = {};  ///< given: silu(x) up is read
 };
 
 /// A linear layer with what stands around it: residual + dropout(x w + bias).
@@ -45,6 +46,7 @@ struct Linear {
 struct Attention {
   std::int64_t window = 0;  ///< how many positions are seen, the own one included; 0: all
   bool scaled = true;       ///< scores by 1 / sqrt(head size)
+  bool rotary = false;      ///< q and k, in values of their own, are turned by the angles of their positions
 };
 
 /// One layer being built. Parameters are called by their names within the block. A block is written once, with the
@@ -59,18 +61,21 @@ struct BlockCall {
   /// The same as a product reads it: a copy in 16 bits where activations are.
   graph::Value weight(std::string_view name) const;
 
-  /// What a layer reads of x behind the layer norm `name`.
+  /// What a layer reads of x behind the norm `name`.
   Rows norm(graph::Value x, std::string_view name) const;
   graph::Value linear(const Rows& x, const Linear& of) const;
   graph::Value linear(graph::Value x, const Linear& of) const { return linear(Rows{x}, of); }
   /// gelu(x w + bias), for another linear layer to read.
   Rows linear_gelu(const Rows& x, const Linear& of) const;
-  /// Over q, k, v side by side in one value, or in three.
+  /// silu(x gate) (x up), for another linear layer to read.
+  Rows linear_gated(const Rows& x, const Linear& gate, const Linear& up) const;
+  /// Over q, k, v side by side in one value, or in three: k and v then have as many heads as the config says.
   graph::Value attend(std::initializer_list<graph::Value> qkv, const Attention& attention) const;
 
  private:
   std::string full(std::string_view name) const;
   graph::Value few_rows_linear(const Rows& x, const Linear& of, bool gelu) const;
+  graph::Value angles() const;
   graph::Value cached_attend(std::span<const graph::Value> qkv, const Attention& attention) const;
 };
 
@@ -80,6 +85,11 @@ struct CacheShape {
   graph::Shape shape = {};
 };
 CacheShape cache_shape(const ModelConfig& config, std::int64_t window, const CachedInputs& cached);
+
+/// cos, then sin of the angles of every position, [positions, head size]: a constant of families with rotary positions.
+inline constexpr const char* kRotaryAngles = "rotary.angles";
+/// Computed in double: devices promise little for sin and cos.
+std::vector<float> rotary_angles(const ModelConfig& config);
 
 // What GPT-2 and its relatives have around their blocks.
 /// wte.weight [V, D], the token embedding, and wpe.weight [positions, D]: Family::first_parameters.

@@ -43,6 +43,11 @@ Body::Body(const ModelConfig& config, const Family& family) : config_(config), f
          "the first parameter of {} is \"{}\"", family.name, token_embedding().name);
 }
 
+std::vector<heads::NamedWords> Body::constants() const {
+  if (family_->constants == nullptr) return {};
+  return family_->constants(config_);
+}
+
 heads::Hidden Body::hidden(Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const {
   check_supported(config_, shape.sequence, shape.training);
   BodyInputs read = inputs;

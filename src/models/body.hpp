@@ -57,6 +57,8 @@ class Body {
   /// Its tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
   const graph::ParameterSet& parameters() const { return parameters_; }
   const graph::ParameterSpec& token_embedding() const { return parameters_.specs().front(); }
+  /// What its graphs read that never changes.
+  std::vector<heads::NamedWords> constants() const;
 
   /// Appends it to a graph; the hidden states [N, D] behind the last norm, which of few rows is left to who reads them.
   /// Throws as check_supported.

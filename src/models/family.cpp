@@ -30,12 +30,18 @@ void SpecList::layer_norm(std::string_view name) {
   vector(fmt::format("{}.bias", name), config.hidden, Init::kZeros);
 }
 
+void SpecList::rms_norm(std::string_view name) {
+  vector(fmt::format("{}.weight", name), config.hidden, Init::kOnes);
+}
+
 const Family& family_of(ModelFamily family) {
   switch (family) {
     case ModelFamily::kGpt2:
       return kGpt2;
     case ModelFamily::kGptNeo:
       return kGptNeo;
+    case ModelFamily::kLlama:
+      return kLlama;
   }
   fail(ErrorCode::kInternal, "there is no family {}", static_cast<int>(family));
 }

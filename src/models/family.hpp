@@ -7,6 +7,7 @@
 
 #include "formats/model_config.hpp"
 #include "graph/parameters.hpp"
+#include "heads/head.hpp"
 
 // A family of bodies is one constant in one file: what its parameters are called, what a block computes, how positions
 // enter, what stands behind the last block. Everything else asks that constant.
@@ -33,6 +34,8 @@ class SpecList {
   void table(std::string_view name, std::int64_t rows, graph::RowsOf of);
   /// weight and bias [D].
   void layer_norm(std::string_view name);
+  /// weight [D].
+  void rms_norm(std::string_view name);
   /// What a projection onto the residual stream is scaled by, so that its variance does not grow with depth.
   double residual_scale() const { return 1 / std::sqrt(2.0 * static_cast<double>(config.layers)); }
 
@@ -42,6 +45,7 @@ class SpecList {
 
 enum class NormKind : std::uint8_t {
   kLayer,  ///< by mean and variance; weight and bias
+  kRms,    ///< by the mean square; weight alone
 };
 
 struct Family {
@@ -62,10 +66,12 @@ struct Family {
   void (*block_parameters)(SpecList&);
   void (*last_parameters)(SpecList&);
   graph::Value (*block)(const BlockCall&, graph::Value x);
+  /// What its graphs read that never changes; null: nothing.
+  std::vector<heads::NamedWords> (*constants)(const ModelConfig&) = nullptr;
 };
 
-// gpt2.cpp, gpt_neo.cpp
-extern const Family kGpt2, kGptNeo;
+// gpt2.cpp, gpt_neo.cpp, llama.cpp
+extern const Family kGpt2, kGptNeo, kLlama;
 
 const Family& family_of(ModelFamily family);
 

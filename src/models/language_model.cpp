@@ -37,6 +37,12 @@ std::vector<graph::ParameterSpec> LanguageModel::trained_parameters() const {
   return trained;
 }
 
+std::vector<heads::NamedWords> LanguageModel::constants() const {
+  std::vector<heads::NamedWords> constants = body_.constants(), of_head = head_->constants();
+  std::move(of_head.begin(), of_head.end(), std::back_inserter(constants));
+  return constants;
+}
+
 std::int64_t LanguageModel::parameter_count() const {
   return body_.parameters().count() + head_->parameters().count();
 }
@@ -51,10 +57,11 @@ std::int64_t LanguageModel::body_parameter_count() const {
 std::string describe(const LanguageModel& model) {
   const ModelConfig& c = model.config();
   return fmt::format(
-      "{} {} layers, hidden {}, {} attention heads, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
+      "{} {} layers, hidden {}, {} attention heads{}, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
       "the body",
-      model.body().family().name, c.layers, c.hidden, c.heads, c.vocab_size, model.head().describe(),
-      1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
+      model.body().family().name, c.layers, c.hidden, c.heads,
+      c.key_value_heads() < c.heads ? fmt::format(" on {} of keys and values", c.key_value_heads()) : "", c.vocab_size,
+      model.head().describe(), 1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
 }
 
 }  // namespace fabula::models

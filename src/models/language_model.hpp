@@ -29,6 +29,8 @@ class LanguageModel {
   const std::vector<graph::ParameterSpec>& parameters() const { return parameters_; }
   /// Those of them that training changes.
   std::vector<graph::ParameterSpec> trained_parameters() const;
+  /// What its graphs read that never changes, the body's first.
+  std::vector<heads::NamedWords> constants() const;
   std::int64_t parameter_count() const;       ///< numbers, embeddings and head included
   std::int64_t body_parameter_count() const;  ///< without the two embeddings and the head
 

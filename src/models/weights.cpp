@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
@@ -41,8 +42,10 @@ ExpectedTensors expected_tensors(const LanguageModel& model) {
 }
 
 void upload_constants(graph::Runtime& runtime, const LanguageModel& model) {
-  for (const heads::NamedWords& constant : model.head().constants())
-    if (runtime.workload().stored().contains(constant.name)) runtime.upload(constant.name, constant.words);
+  const auto& stored = runtime.workload().stored();
+  for (const heads::NamedWords& constant : model.constants())
+    if (const auto it = stored.find(constant.name); it != stored.end())
+      runtime.upload(constant.name, it->second.shape.dtype, std::as_bytes(std::span(constant.words)));
 }
 
 void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std::uint64_t seed) {

@@ -179,8 +179,11 @@ void StartFrom::warn_of_other_meaning(const ModelConfig& model) const {
   was.model = is.model = source;
   is.model.heads = model.heads;
   is.model.layer_norm_epsilon = model.layer_norm_epsilon;
-  if (source.family == model.family && source.layers == model.layers)
-    is.model.attention_layers = model.attention_layers;
+  if (source.family == model.family) {
+    is.model.head_size = model.head_size;
+    is.model.rope_theta = model.rope_theta;
+    if (source.layers == model.layers) is.model.attention_layers = model.attention_layers;
+  }
   is.model.window_size = model.window_size;
   if (const std::string differences = config_differences(was, is); !differences.empty())
     warn("the weights of {} were trained with other settings ({}): they start the model, and compute something else",

@@ -87,6 +87,27 @@ TEST(Resume, InterruptedSavesAndContinues) {
   expect_same_run(run, scene().finished_run());
 }
 
+TEST(Resume, OfALlamaBodyToo) {
+  write(scene().path("llama.json"),
+        R"({"model_type": "llama", "max_position_embeddings": 16, "hidden_size": 24, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 40, "head": {"kind": "grouped"},
+    "train": {"batch_size": 4, "steps": 40, "learning_rate": 1e-2, "warmup_steps": 2, "dropout": 0.1, "eval_every": 20,
+              "sample_every": 40, "sample_tokens": 20, "save_every": 10}})");
+  const Args train{"train",       scene().path("llama.json"),
+                   "--data",      scene().path("stories.tokens"),
+                   "--valid",     scene().path("valid.tokens"),
+                   "--tokenizer", scene().path("tokenizer.json"),
+                   "--json",      "--out"};
+  const std::string straight = scene().path("llama_straight"), stopped = scene().path("llama_stopped");
+  EXPECT_LT(fabula_ok(train + Args{straight}).json()["validation_loss"].get<double>(), 5.2);
+  ASSERT_EQ(fabula(train + Args{stopped}, signal_after(17, SIGINT)).status, 130);
+  fabula_ok(train + Args{stopped, "--resume", "auto"});
+  expect_same_run(stopped, straight);
+  const Args generate{"generate", straight, "--max-tokens", "12", "--temperature", "0", "--prompt", "The"};
+  EXPECT_EQ(fabula_ok(generate).out,
+            fabula_ok({"generate", stopped, "--max-tokens", "12", "--temperature", "0", "--prompt", "The"}).out);
+}
+
 TEST(Resume, ADivergedRunGoesOnAsItsMessageSays) {
   const std::string run = scene().copy_of_finished_run("diverged");
   const std::string model = read(run + "/model.safetensors");

@@ -179,7 +179,7 @@ TEST(Config, UnknownKeysNameTheNearest) {
 
 TEST(Config, WhatWouldChangeTheModelIsRefused) {
   const auto code = ErrorCode::kUnsupported;
-  expect_refused(R"({"model_type": "llama"})", {"\"llama\"", "gpt2 and gpt_neo"}, code);
+  expect_refused(R"({"model_type": "mamba"})", {"\"mamba\"", "gpt2, gpt_neo and llama"}, code);
   expect_refused(R"({"model_type": "gpt2", "activation_function": "relu"})",
                  {"activation_function", "\"relu\"", "gelu_new"}, code);
   expect_refused(R"({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": true})",

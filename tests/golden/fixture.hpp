@@ -12,6 +12,8 @@
 
 namespace fabula::test {
 
+inline const std::string kFinalPrefix = "final.";
+
 /// A small model as scripts/make_goldens.py computed it in PyTorch; the files are described there.
 class GoldenFixture {
  public:
@@ -32,6 +34,14 @@ class GoldenFixture {
   const SafetensorsFile& weights() const { return weights_; }
   std::vector<float> weight(const std::string& name) const { return read(weights_, name); }
   std::vector<float> expected(const std::string& name) const { return read(expected_, name); }
+
+  /// Names of the weights that are compared after the last step.
+  std::vector<std::string> trained_weights() const {
+    std::vector<std::string> names;
+    for (const std::string& name : expected_.names())
+      if (name.starts_with(kFinalPrefix)) names.push_back(name.substr(kFinalPrefix.size()));
+    return names;
+  }
 
   /// Ids or labels of the batch that a step (from 0) takes; a label of -1 comes as the word that counts nowhere.
   std::vector<std::uint32_t> words(const std::string& name, std::int64_t step) const {

@@ -134,7 +134,7 @@ class GoldenRun {
 
   void start() {
     machine_->upload(train::kHaltedState, std::vector<float>{0});
-    machine_->upload_constants(model_.head());
+    machine_->upload_constants(model_.constants());
     for (const graph::ParameterSpec& spec : model_.parameters()) {
       machine_->upload(spec.name, fixture_.weight(spec.name));
       const std::vector<float> zeros(static_cast<std::size_t>(spec.shape.count()));
@@ -177,10 +177,10 @@ void check(const GoldenFixture& fixture, vk::Device* device, const Tolerance& to
     EXPECT_LE(relative_error({run.loss(step)}, {losses[i]}), tolerance.loss) << "step " << step + 1;
     EXPECT_LE(relative_error({run.apply(step, rates[i])}, {norms[i]}), tolerance.norm) << "step " << step + 1;
   }
-  for (const char* name : {"transformer.wpe.weight", "transformer.ln_f.bias"}) {
-    EXPECT_LE(relative_error(run.parameter(name), fixture.expected(std::string("final.") + name)), tolerance.weights)
-        << name;
-  }
+  const std::vector<std::string> names = fixture.trained_weights();
+  EXPECT_EQ(names.size(), 2u);
+  for (const std::string& name : names)
+    EXPECT_LE(relative_error(run.parameter(name), fixture.expected(kFinalPrefix + name)), tolerance.weights) << name;
 }
 
 class Golden : public testing::TestWithParam<const char*> {
@@ -205,7 +205,8 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                                          "gpt_neo_full_untied_bias", "gpt_neo_grouped", "gpt2_fused_tied_bias",
                                          "gpt_neo_low_rank", "gpt2_per_group_shortlist",
                                          "gpt_neo_per_group_tied_shortlist", "gpt2_shortlist_prototypes",
-                                         "gpt_neo_adaptive", "gpt2_adaptive_bias"),
+                                         "gpt_neo_adaptive", "gpt2_adaptive_bias", "llama_full_tied",
+                                         "llama_full_untied", "llama_grouped"),
                          [](const auto& fixture) { return std::string(fixture.param); });
 
 }  // namespace

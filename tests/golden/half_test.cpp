@@ -1,5 +1,6 @@
 // A model whose activations are stored in 16 bits: one training step on this process's device against the same model by
 // the references in double.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -31,6 +32,7 @@ models::LanguageModel small_model(ModelFamily family) {
   config.hidden = 24;  // a multiple of 8: rows have one stride in every type, and so dropout draws the same numbers
   config.layers = 2;
   config.heads = 2;
+  if (family == ModelFamily::kLlama) config.kv_heads = 1;
   config.embd_dropout = 0.1;
   config.attn_dropout = 0;
   config.resid_dropout = 0.1;
@@ -58,7 +60,7 @@ class Step {
         machine_->upload(std::string(graph::kOptimizerPrefix) + moment + spec.name, std::vector<float>(data.size()));
     }
     machine_->upload(train::kHaltedState, std::vector<float>{0});
-    machine_->upload_constants(model.head());
+    machine_->upload_constants(model.constants());
     set_batch();
   }
 
@@ -159,10 +161,10 @@ TEST_P(HalfStep, IsThatOfFp32ButForRounding) {
 
 std::string type_name(const testing::TestParamInfo<HalfStep::ParamType>& entry) {
   const auto [family, dtype] = entry.param;
-  return (family == ModelFamily::kGpt2 ? "gpt2_" : "gpt_neo_") + std::string(to_string(dtype));
+  return fmt::format("{}_{}", family_name(family), to_string(dtype));
 }
 INSTANTIATE_TEST_SUITE_P(Types, HalfStep,
-                         testing::Combine(testing::Values(ModelFamily::kGpt2, ModelFamily::kGptNeo),
+                         testing::Combine(testing::ValuesIn(kModelFamilies),
                                           testing::Values(DType::kF16, DType::kBF16)),
                          type_name);
 

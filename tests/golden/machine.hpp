@@ -25,8 +25,8 @@ class Machine {
   /// A kept value of the graph's last run.
   virtual std::vector<double> read(std::size_t graph, graph::Value value) = 0;
 
-  void upload_constants(const heads::Head& head) {
-    for (const heads::NamedWords& constant : head.constants())
+  void upload_constants(const std::vector<heads::NamedWords>& constants) {
+    for (const heads::NamedWords& constant : constants)
       if (holds(constant.name)) upload(constant.name, constant.words);
   }
 };
@@ -38,7 +38,7 @@ class DeviceMachine final : public Machine {
 
   void upload(const std::string& name, const std::vector<float>& data) override { runtime_.upload(name, data); }
   void upload(const std::string& name, const std::vector<std::uint32_t>& words) override {
-    runtime_.upload(name, words);
+    runtime_.upload(name, runtime_.workload().stored().at(name).shape.dtype, std::as_bytes(std::span(words)));
   }
   bool holds(const std::string& name) const override { return runtime_.workload().stored().contains(name); }
   std::vector<double> download(const std::string& name) override {

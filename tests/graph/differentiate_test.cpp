@@ -170,6 +170,9 @@ std::vector<ModelConfig> recomputed_models() {
   configs.push_back(configs.back());
   configs.back().family = ModelFamily::kGptNeo;
   configs.back().attention_layers = {AttentionKind::kGlobal, AttentionKind::kLocal, AttentionKind::kGlobal};
+  configs.push_back(small_config(HeadKind::kFull));
+  configs.back().family = ModelFamily::kLlama;
+  configs.back().kv_heads = 1;
   for (ModelConfig& config : configs) config.layers = 3;
   return configs;
 }
@@ -180,9 +183,10 @@ TEST(Differentiate, RecomputingGivesTheSameGradientsInLessMemory) {
     const Differentiated none(model, {.recompute_cheap = false});
     const Differentiated cheap(model, {});
     const Differentiated blocks(model, {.recompute_segments = true});
-    EXPECT_EQ(count_nodes(none.graph, "gelu"), 3u);
-    EXPECT_EQ(count_nodes(cheap.graph, "gelu"), 6u);
-    EXPECT_EQ(count_nodes(blocks.graph, "gelu"), 6u);
+    const char* activation = config.family == ModelFamily::kLlama ? "gated_activation" : "gelu";
+    EXPECT_EQ(count_nodes(none.graph, activation), 3u);
+    EXPECT_EQ(count_nodes(cheap.graph, activation), 6u);
+    EXPECT_EQ(count_nodes(blocks.graph, activation), 6u);
     EXPECT_EQ(count_nodes(cheap.graph, "attention"), 3u);
     EXPECT_EQ(count_nodes(blocks.graph, "attention"), 6u);
     EXPECT_LT(cheap.live_peak(), none.live_peak());

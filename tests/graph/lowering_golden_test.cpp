@@ -47,6 +47,10 @@ constexpr NamedConfig kConfigs[] = {
     {"gpt_neo_fused_dropout", R"({"model_type": "gpt_neo", "window_size": 7, "embed_dropout": 0.1,
      "resid_dropout": 0.1, "head": {"kind": "fused"}})"},
     {"gpt_neo_adaptive", R"({"model_type": "gpt_neo", "window_size": 7, "head": {"kind": "adaptive"}})"},
+    {"llama_full", R"({"model_type": "llama", "num_key_value_heads": 1, "tie_word_embeddings": true,
+     "head": {"kind": "full"}})"},
+    {"llama_grouped_dropout", R"({"model_type": "llama", "head_dim": 10, "head": {"kind": "grouped"},
+     "train": {"dropout": 0.1}})"},
     {"gpt2_small_fused", R"({"model_type": "gpt2", "n_embd": 768, "n_head": 12, "vocab_size": 50257,
      "n_positions": 1024, "head": {"kind": "fused"}, "train": {"batch_size": 4}})"},
     {"gpt2_hidden256_grouped", R"({"model_type": "gpt2", "n_embd": 256, "n_head": 8, "vocab_size": 50257,
@@ -54,11 +58,17 @@ constexpr NamedConfig kConfigs[] = {
 };
 
 RunConfig config_of(const NamedConfig& of) {
-  const bool neo = of.name.starts_with("gpt_neo");
-  std::vector<std::string> sizes{neo ? "num_layers=2" : "n_layer=2", "train.grad_accumulation=2"};
+  const bool neo = of.name.starts_with("gpt_neo"), llama = of.name.starts_with("llama");
+  std::vector<std::string> sizes{llama ? "num_hidden_layers=2"
+                                 : neo ? "num_layers=2"
+                                       : "n_layer=2",
+                                 "train.grad_accumulation=2"};
   if (of.json.find("vocab_size") == std::string_view::npos) {
     sizes.insert(sizes.end(), {"vocab_size=143", "train.batch_size=3"});
-    if (neo)
+    if (llama)
+      sizes.insert(sizes.end(),
+                   {"hidden_size=36", "num_attention_heads=3", "max_position_embeddings=24", "intermediate_size=60"});
+    else if (neo)
       sizes.insert(sizes.end(), {"hidden_size=36", "num_heads=3", "max_position_embeddings=24"});
     else
       sizes.insert(sizes.end(), {"n_embd=36", "n_head=3", "n_positions=24"});

@@ -43,7 +43,7 @@ inline std::vector<graph::RefTensor<double>> random_values(const graph::Graph& g
   for (std::size_t n = 0; n < ids.size(); ++n) ids[n] = random.below(vocabulary), labels[n] = random.below(vocabulary);
   for (const heads::NamedWords& input : models::batch_words(model, ids, labels, heads::LossUse::kGradient).inputs)
     graph::set_words(values[static_cast<std::size_t>(graph.find(input.name).id)], input.words);
-  for (const heads::NamedWords& constant : model.head().constants())
+  for (const heads::NamedWords& constant : model.constants())
     if (const graph::Value value = graph.find(constant.name))
       graph::set_words(values[static_cast<std::size_t>(value.id)], constant.words);
   return values;

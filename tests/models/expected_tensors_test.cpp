@@ -79,6 +79,30 @@ TEST(ExpectedTensors, GptNeoShapesAreLinear) {
   EXPECT_FALSE(all.contains("lm_head.weight"));
 }
 
+TEST(ExpectedTensors, LlamaShapesAreLinear) {
+  const ModelConfig model = parse_config(R"({"model_type": "llama", "vocab_size": 11, "max_position_embeddings": 6,
+      "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 6,
+      "intermediate_size": 10})",
+                                         "config.json")
+                                .model;
+  const auto all = shapes(model);
+  EXPECT_EQ(all.size(), 1u + 2 * 9 + 2);
+  EXPECT_EQ(all.at("model.embed_tokens.weight"), (std::vector<std::int64_t>{11, 8}));
+  EXPECT_EQ(all.at("model.layers.0.input_layernorm.weight"), (std::vector<std::int64_t>{8}));
+  EXPECT_EQ(all.at("model.layers.1.self_attn.q_proj.weight"), (std::vector<std::int64_t>{24, 8}));
+  EXPECT_EQ(all.at("model.layers.1.self_attn.k_proj.weight"), (std::vector<std::int64_t>{12, 8}));
+  EXPECT_EQ(all.at("model.layers.1.self_attn.v_proj.weight"), (std::vector<std::int64_t>{12, 8}));
+  EXPECT_EQ(all.at("model.layers.1.self_attn.o_proj.weight"), (std::vector<std::int64_t>{8, 24}));
+  EXPECT_EQ(all.at("model.layers.0.post_attention_layernorm.weight"), (std::vector<std::int64_t>{8}));
+  EXPECT_EQ(all.at("model.layers.0.mlp.gate_proj.weight"), (std::vector<std::int64_t>{10, 8}));
+  EXPECT_EQ(all.at("model.layers.0.mlp.up_proj.weight"), (std::vector<std::int64_t>{10, 8}));
+  EXPECT_EQ(all.at("model.layers.0.mlp.down_proj.weight"), (std::vector<std::int64_t>{8, 10}));
+  EXPECT_EQ(all.at("model.norm.weight"), (std::vector<std::int64_t>{8}));
+  EXPECT_EQ(all.at("lm_head.weight"), (std::vector<std::int64_t>{11, 8}));
+  TempDir dir;
+  match(file_of(dir, model, {}, {constant("model.layers.0.self_attn.rotary_emb.inv_freq", {3})}), model);
+}
+
 TEST(ExpectedTensors, FullHeadsTiedUntiedAndWithBias) {
   EXPECT_FALSE(shapes(small("")).contains("lm_head.weight"));
   EXPECT_TRUE(shapes(small(R"(, "tie_word_embeddings": false)")).contains("lm_head.weight"));

@@ -175,6 +175,8 @@ std::vector<Recomputed> recomputed_runs() {
     runs.push_back({"gpt2_adaptive", ModelFamily::kGpt2, R"("kind": "adaptive")", precision});
     runs.push_back({"gpt_neo_full", ModelFamily::kGptNeo, R"("kind": "full")", precision});
     runs.push_back({"gpt_neo_fused", ModelFamily::kGptNeo, R"("kind": "fused")", precision});
+    runs.push_back({"llama_full", ModelFamily::kLlama, R"("kind": "full")", precision});
+    runs.push_back({"llama_grouped", ModelFamily::kLlama, R"("kind": "grouped")", precision});
   }
   return runs;
 }
@@ -189,6 +191,7 @@ TEST_P(RecomputedBlocks, GiveTheSameBits) {
     config.model.attention_layers = {AttentionKind::kGlobal, AttentionKind::kLocal};
     config.model.window_size = 4;
   }
+  if (config.model.family == ModelFamily::kLlama) config.model.kv_heads = 1;
   config.train.recompute = Recompute::kNone;
   Bench none(config);
   config.train.recompute = Recompute::kBlock;
