@@ -91,8 +91,8 @@ TEST(Resume, OfALlamaBodyToo) {
   write(scene().path("llama.json"),
         R"({"model_type": "llama", "max_position_embeddings": 16, "hidden_size": 24, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 40, "head": {"kind": "grouped"},
-    "train": {"batch_size": 4, "steps": 40, "learning_rate": 1e-2, "warmup_steps": 2, "dropout": 0.1, "eval_every": 20,
-              "sample_every": 40, "sample_tokens": 20, "save_every": 10}})");
+    "train": {"batch_size": 4, "steps": 80, "learning_rate": 1e-2, "warmup_steps": 2, "dropout": 0.1, "eval_every": 20,
+              "sample_every": 80, "sample_tokens": 20, "save_every": 10, "log_every": 1}})");
   const Args train{"train",       scene().path("llama.json"),
                    "--data",      scene().path("stories.tokens"),
                    "--valid",     scene().path("valid.tokens"),
