@@ -163,8 +163,8 @@ std::vector<Generated> Generator::generate(std::span<const std::string> prompts,
   validate(options.sampler);
   std::deque<Writing> waiting;
   for (std::size_t n = 0; n < prompts.size(); ++n) {  // what is wrong with any of them is said before the first begins
-    waiting.push_back(
-        {.sequence = n, .output = TextOutput(tokenizer_, options.stop_texts), .ids = encode_prompt(prompts[n])});
+    std::vector<std::uint32_t> ids = encode_prompt(prompts[n]);
+    waiting.push_back({.sequence = n, .output = TextOutput(tokenizer_, ids, options.stop_texts), .ids = ids});
     waiting.back().result.prompt_tokens = static_cast<std::int64_t>(waiting.back().ids.size());
   }
   std::vector<Generated> results(prompts.size());

@@ -18,8 +18,9 @@ std::size_t possible_beginning(std::string_view text, const std::vector<std::str
 
 }  // namespace
 
-TextOutput::TextOutput(const text::Tokenizer& tokenizer, std::vector<std::string> stops)
-    : decoder_(tokenizer), stops_(std::move(stops)) {
+TextOutput::TextOutput(const text::Tokenizer& tokenizer, std::span<const std::uint32_t> before,
+                       std::vector<std::string> stops)
+    : decoder_(tokenizer, before), stops_(std::move(stops)) {
   for (const std::string& stop : stops_)
     if (stop.empty()) fail(ErrorCode::kInvalidArgument, "a stop text is empty; every text would end at once");
 }

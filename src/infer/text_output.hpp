@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,8 +13,9 @@ namespace fabula::infer {
 /// held back until it is known not to be.
 class TextOutput {
  public:
-  /// Throws kInvalidArgument for an empty stop text. The tokenizer must outlive it.
-  TextOutput(const text::Tokenizer& tokenizer, std::vector<std::string> stops);
+  /// `before` are the tokens that it follows. Throws kInvalidArgument for an empty stop text. The tokenizer must outlive
+  /// it.
+  TextOutput(const text::Tokenizer& tokenizer, std::span<const std::uint32_t> before, std::vector<std::string> stops);
 
   /// What can be shown since.
   std::string push(std::uint32_t id);

@@ -45,8 +45,9 @@ Tokenizer load_tokenizer(const fs::path& path, const LoadOptions& options) {
     return with_end_token(read_folder(path, tokens), tokens, path, options);
   }
   if (path.filename() == "vocab.json") return load_gpt2(path, fs::path(path).replace_filename("merges.txt"), options);
-  Tokenizer tokenizer =
-      path.extension() == ".tiktoken" ? import_tiktoken(path, path.stem().string()) : read_tokenizer_json(path);
+  Tokenizer tokenizer = path.extension() == ".tiktoken" ? import_tiktoken(path, path.stem().string())
+                        : path.extension() == ".bin"    ? import_llama2c(path)
+                                                        : read_tokenizer_json(path);
   return with_end_token(std::move(tokenizer), tokens_beside(path), path, options);
 }
 

@@ -5,6 +5,8 @@
 #include "base/fail.hpp"
 #include "base/hash.hpp"
 #include "base/parallel.hpp"
+#include "text/scheme.hpp"
+#include "text/space_blocks.hpp"
 #include "text/utf8.hpp"
 
 namespace fabula::text {
@@ -37,7 +39,25 @@ uint64_t fingerprint_of(const TokenizerParts& parts) {
   for (const AddedToken& token : parts.added) hash = hash_text(token.content, hash_number(token.id, hash));
   for (const std::string& pattern : parts.patterns) hash = hash_text(pattern, hash);
   hash = hash_number(parts.whole_pieces ? 1 : 0, hash);
-  return parts.prefix_space ? hash_text(" ", hash) : hash;
+  if (!parts.fallback) return parts.prefix != PrefixSpace::kNever ? hash_text(" ", hash) : hash;
+  hash = hash_number(static_cast<uint64_t>(parts.prefix), hash_text("byte_fallback", hash));
+  for (const uint32_t id : parts.fallback->byte_ids) hash = hash_number(id, hash);
+  for (const Merge& merge : parts.merges) hash = hash_number(merge.rank, hash);  // several may share one
+  return hash_number((parts.fallback->blocks_are_spaces ? 1 : 0) + (parts.fallback->cut_at_spaces ? 2 : 0), hash);
+}
+
+bool wants_space(PrefixSpace prefix, std::string_view text, bool first) {
+  switch (prefix) {
+    case PrefixSpace::kNever:
+      return false;
+    case PrefixSpace::kUnlessSpace:
+      return text[0] != ' ';
+    case PrefixSpace::kFirstUnlessSpace:
+      return first && text[0] != ' ';
+    case PrefixSpace::kAlways:
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -48,7 +68,7 @@ class Tokenizer::Encoder {
   explicit Encoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   void encode(std::string_view text, EncodeOptions options, std::vector<uint32_t>& out) {
-    if (!options.added_tokens || tokenizer_.parts_.added.empty()) return encode_plain(text, out);
+    if (!options.added_tokens || tokenizer_.parts_.added.empty()) return encode_plain(text, true, out);
     size_t plain_begin = 0;
     for (size_t i = next_candidate(text, 0); i < text.size();) {
       const AddedToken* token = added_token_at(text.substr(i));
@@ -56,12 +76,12 @@ class Tokenizer::Encoder {
         i = next_candidate(text, i + 1);
         continue;
       }
-      encode_plain(text.substr(plain_begin, i - plain_begin), out);
+      encode_plain(text.substr(plain_begin, i - plain_begin), plain_begin == 0, out);
       out.push_back(token->id);
       plain_begin = i + token->content.size();
       i = next_candidate(text, plain_begin);
     }
-    encode_plain(text.substr(plain_begin), out);
+    encode_plain(text.substr(plain_begin), plain_begin == 0, out);
   }
 
  private:
@@ -81,18 +101,26 @@ class Tokenizer::Encoder {
     return nullptr;
   }
 
-  void encode_plain(std::string_view text, std::vector<uint32_t>& out) {
-    std::string spaced;
-    if (tokenizer_.parts_.prefix_space && !text.empty() && text[0] != ' ') text = spaced = " " + std::string(text);
-    tokenizer_.pre_tokenizer_.split(text, [&](std::string_view piece) { encode_piece(piece, out); });
+  /// `first`: no added token stands before it.
+  void encode_plain(std::string_view text, bool first, std::vector<uint32_t>& out) {
+    if (text.empty()) return;
+    const TokenizerParts& parts = tokenizer_.parts_;
+    std::string changed;
+    if (parts.fallback && parts.fallback->blocks_are_spaces && text.find(kSpaceBlock) != std::string_view::npos)
+      text = changed = blocks_to_spaces(text);
+    if (wants_space(parts.prefix, text, first)) {
+      if ((static_cast<unsigned char>(text[0]) & 0xC0) == 0x80) {  // a stray byte, which belongs to no space
+        encode_piece(" ", out);
+      } else {
+        text = changed = " " + std::string(text);
+      }
+    }
+    tokenizer_.scheme_->split(text, [&](std::string_view piece) { encode_piece(piece, out); });
   }
 
   void encode_piece(std::string_view piece, std::vector<uint32_t>& out) {
     constexpr size_t kMaxCachedBytes = 48, kMaxCachedPieces = 1 << 17;  // at most some 20 MB a thread
-    if (piece.size() == 1) {
-      out.push_back(tokenizer_.byte_ids_[static_cast<unsigned char>(piece[0])]);
-      return;
-    }
+    if (piece.size() == 1) return tokenizer_.scheme_->start(piece, out);
     const bool cacheable = piece.size() <= kMaxCachedBytes;
     if (cacheable) {
       if (const auto found = cache_.find(piece); found != cache_.end()) {
@@ -114,7 +142,7 @@ class Tokenizer::Encoder {
     if (tokenizer_.parts_.whole_pieces) {
       if (const auto id = tokenizer_.ids_.find(piece); id != tokenizer_.ids_.end()) return ids_.push_back(id->second);
     }
-    for (const char byte : piece) ids_.push_back(tokenizer_.byte_ids_[static_cast<unsigned char>(byte)]);
+    tokenizer_.scheme_->start(piece, ids_);
     merge_piece(tokenizer_.merges_, ids_);
   }
 
@@ -123,16 +151,21 @@ class Tokenizer::Encoder {
   std::vector<uint32_t> cached_ids_, ids_;
 };
 
-Tokenizer::Tokenizer(TokenizerParts parts)
-    : parts_(std::move(parts)), pre_tokenizer_(parts_.patterns), merges_(parts_.merges) {
-  check_bytes();
+Tokenizer::Tokenizer(TokenizerParts parts) : parts_(std::move(parts)), merges_(parts_.merges) {
+  index_tokens();
+  if (!parts_.fallback) scheme_ = byte_level_scheme(parts_, ids_);  // what lacks a byte is told of that first
   check_merges();
+  if (parts_.fallback) scheme_ = byte_fallback_scheme(parts_);
   index_added_tokens();
   settle_end();
   fingerprint_ = fingerprint_of(parts_);
 }
 
-void Tokenizer::check_bytes() {
+Tokenizer::~Tokenizer() = default;
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+
+void Tokenizer::index_tokens() {
   if (parts_.tokens.size() > kMaxVocabulary) {
     fail(ErrorCode::kFormat, "the vocabulary has {} ids, at most {} are taken", parts_.tokens.size(), kMaxVocabulary);
   }
@@ -147,17 +180,12 @@ void Tokenizer::check_bytes() {
     }
     is_added[token.id] = true;
   }
+  if (parts_.fallback) {  // a byte is the token of its character only where there is no other
+    for (const uint32_t id : parts_.fallback->byte_ids)
+      if (id < is_added.size()) is_added[id] = true;
+  }
   for (uint32_t id = 0; id < vocab_size(); ++id) {
     if (!parts_.tokens[id].empty() && !is_added[id]) ids_.emplace(parts_.tokens[id], id);
-  }
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    const char value = static_cast<char>(byte);
-    const auto id = ids_.find(std::string_view(&value, 1));
-    if (id == ids_.end()) {
-      fail(ErrorCode::kFormat,
-           "the vocabulary has no token for the byte 0x{:02x}, so it is not byte-level BPE; all 256 are needed", byte);
-    }
-    byte_ids_[byte] = id->second;
   }
 }
 
@@ -203,7 +231,7 @@ void Tokenizer::index_added_tokens() {
 void Tokenizer::settle_end() {
   if (parts_.end && !can_end_documents(*parts_.end)) {
     fail(ErrorCode::kFormat, "documents cannot end with the token of id {}: {}", *parts_.end,
-         *parts_.end < vocab_size() ? "it is a byte, or no token" : "the vocabulary ends before");
+         *parts_.end < vocab_size() ? "any text may hold it, or it is no token" : "the vocabulary ends before");
   }
   eot_ = parts_.end;
   for (const std::string_view name : kEndNames) {
@@ -213,8 +241,7 @@ void Tokenizer::settle_end() {
 
 bool Tokenizer::can_end_documents(uint32_t id) const {
   return id < vocab_size() && !parts_.tokens[id].empty() &&
-         valid_utf8_length(parts_.tokens[id]) == parts_.tokens[id].size() &&
-         std::find(byte_ids_.begin(), byte_ids_.end(), id) == byte_ids_.end();
+         valid_utf8_length(parts_.tokens[id]) == parts_.tokens[id].size() && !scheme_->is_start(id);
 }
 
 void Tokenizer::set_end_token(std::string_view text) {
@@ -230,8 +257,7 @@ void Tokenizer::set_end_token(std::string_view text) {
          id ? "a byte that any text may hold, or no whole character" : "not one token", there.empty() ? "none" : there);
   }
   parts_.end = eot_ = id;
-  const auto is_it = [&](const AddedToken& token) { return token.id == *id; };
-  if (std::any_of(parts_.added.begin(), parts_.added.end(), is_it)) return;
+  if (is_added(*id)) return;
   ids_.erase(parts_.tokens[*id]);
   parts_.added.push_back({*id, parts_.tokens[*id]});
   index_added_tokens();
@@ -257,8 +283,29 @@ std::vector<std::vector<uint32_t>> Tokenizer::encode_documents(std::span<const s
 
 std::string Tokenizer::decode(std::span<const uint32_t> ids) const {
   std::string out;
-  for (const uint32_t id : ids) out += token_bytes(id);
+  std::optional<uint32_t> previous;
+  for (const uint32_t id : ids) {
+    out += decode_next(id, previous);
+    previous = id;
+  }
   return out;
+}
+
+std::string_view Tokenizer::decode_next(uint32_t id, std::optional<uint32_t> previous) const {
+  std::string_view bytes = token_bytes(id);
+  // The space that encoding has put where a text begins.
+  const bool may_drop = parts_.fallback && parts_.fallback->drops_prefix && bytes.starts_with(' ');
+  if (may_drop && !is_added(id) && (!previous || stands_alone(*previous))) bytes.remove_prefix(1);
+  return bytes;
+}
+
+bool Tokenizer::is_added(uint32_t id) const {
+  return std::any_of(parts_.added.begin(), parts_.added.end(), [&](const AddedToken& token) { return token.id == id; });
+}
+
+bool Tokenizer::stands_alone(uint32_t id) const {
+  const auto makes = [&](const Merge& merge) { return merge.result == id; };
+  return is_added(id) && std::none_of(parts_.merges.begin(), parts_.merges.end(), makes);
 }
 
 const std::string& Tokenizer::token_bytes(uint32_t id) const {
@@ -290,7 +337,8 @@ std::string_view Tokenizer::end_of_text() const {
 }
 
 std::string StreamDecoder::push(uint32_t id) {
-  held_ += tokenizer_.token_bytes(id);
+  held_ += tokenizer_.decode_next(id, previous_);
+  previous_ = id;
   size_t ready = 0;
   while (ready < held_.size()) {
     const Utf8Sequence sequence = first_utf8_sequence(std::string_view(held_).substr(ready));

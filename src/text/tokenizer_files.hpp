@@ -8,15 +8,16 @@
 namespace fabula::text {
 
 /// The readers throw kNotFound or kIo when a file cannot be read, kFormat when it is not what it should be,
-/// kUnsupported when it is valid but not byte-level BPE or asks for what fabula does not do. The parsers take a file's
-/// content and its name for messages.
+/// kUnsupported when it is valid but not BPE of bytes or with byte fallback, or asks for what fabula does not do. The
+/// parsers take a file's content and its name for messages.
 
 struct LoadOptions {
   std::string end_token;  ///< the text of the token that ends a document; empty: as the files say
 };
 
 /// A tokenizer from any of the forms below: a folder with tokenizer.json, or with vocab.json and merges.txt; a
-/// tokenizer.json of any name; a vocab.json with merges.txt beside it; a *.tiktoken named after its vocabulary. Beside
+/// tokenizer.json of any name; a vocab.json with merges.txt beside it; a *.tiktoken named after its vocabulary; a *.bin
+/// of llama2.c. Beside
 /// tokenizer.json and vocab.json the files that FolderTokens lists are read too.
 Tokenizer load_tokenizer(const std::filesystem::path& path, const LoadOptions& options = {});
 
@@ -24,7 +25,8 @@ Tokenizer load_tokenizer(const std::filesystem::path& path, const LoadOptions& o
 Tokenizer load_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
                     const LoadOptions& options = {});
 
-/// Hugging Face tokenizer.json: model BPE with a ByteLevel pre-tokenizer, or Split patterns followed by one.
+/// Hugging Face tokenizer.json: model BPE with a ByteLevel pre-tokenizer, or Split patterns followed by one; or with
+/// byte_fallback and spaces as Llama 2 has them.
 Tokenizer read_tokenizer_json(const std::filesystem::path& path);
 Tokenizer parse_tokenizer_json(std::string_view json, std::string_view name);
 /// The same format, for fabula and Hugging Face alike; written whole or not at all.
@@ -41,5 +43,10 @@ Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, s
 /// "cl100k_base" or "o200k_base".
 Tokenizer import_tiktoken(const std::filesystem::path& path, std::string_view vocabulary);
 Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::string_view vocabulary);
+
+/// llama2.c's tokenizer.bin: SentencePiece BPE by scores, with byte fallback. The tokens are llama2.c's for any text,
+/// but for one that spells <s> or another token of a name, which stays text.
+Tokenizer import_llama2c(const std::filesystem::path& path);
+Tokenizer parse_llama2c(std::string_view bytes, std::string_view name);
 
 }  // namespace fabula::text

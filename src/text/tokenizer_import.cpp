@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <unordered_map>
 
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
 #include "formats/json_access.hpp"
+#include "text/pre_tokenizer.hpp"
+#include "text/ranked_merges.hpp"
 #include "text/tokenizer_files.hpp"
 #include "text/utf8.hpp"
 #include "text/vocabulary_reader.hpp"
@@ -57,30 +60,6 @@ std::vector<AddedToken> tiktoken_special_tokens(std::string_view vocabulary) {
   return {{50256, "<|endoftext|>"}};
 }
 
-/// Every way to cut each token into two tokens, ranked by the whole: merging by these is merging by the rank of the
-/// concatenation. Among one token's ways the order is that of the halves' ranks, as other converters write it.
-std::vector<Merge> merges_of_ranks(const std::vector<std::string>& tokens) {
-  std::unordered_map<std::string_view, uint32_t> ids;
-  ids.reserve(tokens.size());
-  for (uint32_t id = 0; id < tokens.size(); ++id) {
-    if (!tokens[id].empty()) ids.emplace(tokens[id], id);
-  }
-  std::vector<Merge> merges;
-  for (uint32_t id = 0; id < tokens.size(); ++id) {
-    const std::string_view whole = tokens[id];
-    const size_t first = merges.size();
-    for (size_t cut = 1; cut < whole.size(); ++cut) {
-      const auto left = ids.find(whole.substr(0, cut));
-      if (left == ids.end()) continue;
-      const auto right = ids.find(whole.substr(cut));
-      if (right != ids.end()) merges.push_back({left->second, right->second, id, id});
-    }
-    std::sort(merges.begin() + static_cast<ptrdiff_t>(first), merges.end(),
-              [](const Merge& a, const Merge& b) { return std::pair(a.left, a.right) < std::pair(b.left, b.right); });
-  }
-  return merges;
-}
-
 }  // namespace
 
 Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
@@ -96,7 +75,7 @@ Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, s
                      std::string_view merges_name, const FolderTokens& beside) {
   TokenizerParts parts;
   parts.patterns = {std::string(named_pattern("gpt2"))};
-  parts.prefix_space = beside.prefix_space;
+  if (beside.prefix_space) parts.prefix = PrefixSpace::kUnlessSpace;
   std::unordered_map<std::string_view, const NamedToken*> named;
   for (const NamedToken& token : beside.named) named.emplace(token.content, &token);
   const nlohmann::json vocabulary = parse_vocabulary_json(vocab_json, vocab_name);
@@ -163,7 +142,9 @@ Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::str
     }
     place_token(parts.tokens, rank, std::move(bytes), name);
   });
-  parts.merges = merges_of_ranks(parts.tokens);
+  std::vector<uint32_t> ids(parts.tokens.size());
+  std::iota(ids.begin(), ids.end(), 0u);  // its id is a token's rank
+  parts.merges = merges_of_ranks(parts.tokens, ids);
   parts.added = tiktoken_special_tokens(vocabulary);
   for (const AddedToken& token : parts.added) place_token(parts.tokens, token.id, token.content, name);
   parts.whole_pieces = true;

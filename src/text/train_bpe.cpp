@@ -7,6 +7,7 @@
 #include "base/fail.hpp"
 #include "base/parallel.hpp"
 #include "text/byte_alphabet.hpp"
+#include "text/pre_tokenizer.hpp"
 
 namespace fabula::text {
 namespace {

@@ -44,6 +44,18 @@ std::string token_from_alphabet(std::string_view printable, std::string_view fil
   return *std::move(bytes);
 }
 
+std::string byte_token_name(size_t byte) {
+  return fmt::format("<0x{:02X}>", byte);
+}
+
+std::optional<uint8_t> byte_of_token_name(std::string_view name) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  if (name.size() != 6 || !name.starts_with("<0x") || name[5] != '>') return std::nullopt;
+  const size_t high = kDigits.find(name[3]), low = kDigits.find(name[4]);
+  if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
+  return static_cast<uint8_t>(high * 16 + low);
+}
+
 struct MergeReader::Index {
   std::unordered_map<std::string_view, uint32_t> ids;
   std::unordered_set<uint64_t> pairs;
@@ -76,14 +88,19 @@ void MergeReader::add(std::string_view left, std::string_view right, size_t wher
   merges_.push_back(merge);
 }
 
-void MergeReader::add_printable(std::string_view line, size_t where) {
+std::pair<std::string_view, std::string_view> MergeReader::halves(std::string_view line, size_t where) const {
   const size_t space = line.find(' ');
   if (space == std::string_view::npos || space == 0 || space + 1 == line.size() ||
       line.find(' ', space + 1) != std::string_view::npos) {
     fail(ErrorCode::kFormat, "{}: merge {} is {}, expected two tokens with one space between", file_, where,
          quote(line));
   }
-  add_printable(line.substr(0, space), line.substr(space + 1), where);
+  return {line.substr(0, space), line.substr(space + 1)};
+}
+
+void MergeReader::add_printable(std::string_view line, size_t where) {
+  const auto [left, right] = halves(line, where);
+  add_printable(left, right, where);
 }
 
 void MergeReader::add_printable(std::string_view left, std::string_view right, size_t where) {

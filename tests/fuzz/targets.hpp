@@ -12,6 +12,8 @@ namespace fabula::fuzz {
 using Target = bool (*)(std::string_view bytes);
 
 bool config(std::string_view bytes);
+bool llama2c_checkpoint(std::string_view bytes);
+bool llama2c_vocabulary(std::string_view bytes);
 bool run_state(std::string_view bytes);
 bool safetensors(std::string_view bytes);
 bool tiktoken_ranks(std::string_view bytes);
@@ -26,6 +28,8 @@ struct NamedTarget {
 };
 inline constexpr NamedTarget kTargets[] = {
     {"config", config},
+    {"llama2c_checkpoint", llama2c_checkpoint},
+    {"llama2c_vocabulary", llama2c_vocabulary},
     {"run_state", run_state},
     {"safetensors", safetensors},
     {"tiktoken_ranks", tiktoken_ranks},

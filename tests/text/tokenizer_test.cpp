@@ -181,7 +181,7 @@ TEST(Tokenizer, PartsThatDoNotFitAreErrors) {
 TEST(StreamDecoder, HoldsBackIncompleteCharacters) {
   const Tokenizer tokenizer = test::small_tokenizer();
   const auto id = [&](char byte) { return *tokenizer.token_id(std::string_view(&byte, 1)); };
-  StreamDecoder decoder(tokenizer);
+  StreamDecoder decoder(tokenizer, {});
   EXPECT_EQ(decoder.push(id('a')), "a");
   EXPECT_EQ(decoder.push(id('\xf0')), "");
   EXPECT_EQ(decoder.push(id('\x9f')), "");
@@ -203,7 +203,7 @@ TEST(StreamDecoder, LosesNothing) {
   ASSERT_GT(cases.size(), 100u);
   for (const nlohmann::json& text : cases) {
     const std::string bytes = test::from_hex(text.at("hex"));
-    StreamDecoder decoder(tokenizer);
+    StreamDecoder decoder(tokenizer, {});
     std::string out;
     for (const uint32_t id : tokenizer.encode(bytes)) out += decoder.push(id);
     EXPECT_EQ(out + decoder.finish(), bytes);
