@@ -218,6 +218,7 @@ struct AllArgs {
   CorpusArgs corpus;
   TokenizerTrainArgs tokenizer_train;
   TokenizerImportArgs tokenizer_import;
+  ImportArgs import;
   DataPrepareArgs data_prepare;
   DataGroupsArgs data_groups;
   PlanArgs plan;
@@ -239,7 +240,7 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--out", args.corpus.out, "file to write; stdout when missing");
 
   CLI::App* tokenizer =
-      line.app().add_subcommand("tokenizer", "learn or import a byte-level BPE vocabulary")->require_subcommand(1);
+      line.app().add_subcommand("tokenizer", "learn a byte-level BPE vocabulary, or import one")->require_subcommand(1);
   sub = line.command(*tokenizer, "train", "learn a vocabulary from text", args.tokenizer_train, tokenizer_train);
   sub->add_option("texts", args.tokenizer_train.texts, "text files")->required();
   sub->add_option("--vocab-size", args.tokenizer_train.vocab_size, "tokens, the 256 bytes and <|endoftext|> included")
@@ -250,7 +251,7 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
   sub = line.command(*tokenizer, "import", "convert a vocabulary to tokenizer.json", args.tokenizer_import,
                      tokenizer_import);
   sub->add_option("from", args.tokenizer_import.from,
-                  "tokenizer.json, a folder that has one or vocab.json, or NAME.tiktoken");
+                  "tokenizer.json, a folder that has one or vocab.json, NAME.tiktoken, or a .bin of llama2.c");
   sub->add_option("--vocab", args.tokenizer_import.vocab, "GPT-2's vocab.json");
   sub->add_option("--merges", args.tokenizer_import.merges, "GPT-2's merges.txt");
   add_end_token_flag(sub, args.tokenizer_import.end_token);
@@ -429,6 +430,13 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str();
   sub->add_flag("--json", args.generate.json, "as JSON, with token ids and log-probabilities");
   add_device_flags(sub, args.generate.device);
+
+  sub = line.command(line.app(), "import", "a llama2.c checkpoint as a Hugging Face Llama folder", args.import,
+                     import_model);
+  sub->add_option("checkpoint", args.import.checkpoint, "checkpoint of version 0, such as stories15M.bin")->required();
+  sub->add_option("--tokenizer", args.import.tokenizer, "its tokenizer.bin, or a tokenizer.json")->required();
+  sub->add_option("--out", args.import.out, "folder to write, which is not there yet or empty")->required();
+  sub->add_flag("--json", args.import.json, "the model's sizes as JSON");
 
   sub = line.command(line.app(), "info", "what a run folder holds", args.info, info_run);
   sub->add_option("run", args.info.run, "run folder");

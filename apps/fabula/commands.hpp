@@ -34,12 +34,18 @@ struct TokenizerTrainArgs {
 int tokenizer_train(const TokenizerTrainArgs& args);
 
 struct TokenizerImportArgs {
-  std::string from;           ///< tokenizer.json, its folder, or *.tiktoken
+  std::string from;           ///< tokenizer.json, its folder, *.tiktoken or *.bin
   std::string vocab, merges;  ///< GPT-2's two files
   std::string end_token;      ///< here and below: empty, as the tokenizer's files say
   std::string out;
 };
 int tokenizer_import(const TokenizerImportArgs& args);
+
+struct ImportArgs {
+  std::string checkpoint, tokenizer, out;
+  bool json = false;
+};
+int import_model(const ImportArgs& args);
 
 struct DataPrepareArgs {
   std::vector<std::string> texts;

@@ -26,15 +26,16 @@ TEST(Stories260K, ThePlainImplementationTellsItsStory) {
     ids.push_back(step.token);
     least = std::min(least, step.margin);
   }
-  const std::string story = tokenizer.decode(ids);
-  // As llama2.c's own tests have it.
-  EXPECT_TRUE(story.starts_with(
-      "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a "
-      "big, red ball. She wanted to play with it, but it was too high."))
-      << story;
-  EXPECT_GT(least, 0);
-  RecordProperty("least_margin", std::to_string(least));
-  std::printf("%s\n[least margin %g]\n", story.c_str(), static_cast<double>(least));
+  // The text that llama2.c's own tests expect.
+  EXPECT_EQ(
+      tokenizer.decode(ids),
+      "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she "
+      "saw a big, red ball. She wanted to play with it, but it was too high.\n"
+      "Lily's mom said, \"Lily, let's go to the park.\" Lily was sad and didn't know what to do. She said, \"I want "
+      "to play with your ball, but I can't find it.\"\n"
+      "Lily was sad and didn't know what to do. She said, \"I'm sorry, Lily. I didn't know what to do.\"\n"
+      "Lily didn't want to help her mom, so she");
+  EXPECT_GT(least, 4e-3);  // so that rounding changes no token of it
 }
 
 }  // namespace
