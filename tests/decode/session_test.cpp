@@ -22,6 +22,7 @@ ModelConfig config_of(ModelFamily family, HeadKind head, HeadModulation modulati
   config.n_positions = 80;
   config.head.modulation = modulation;
   if (family == ModelFamily::kGptNeo) config.window_size = 5;
+  if (family == ModelFamily::kLlama) config.hidden = 24, config.heads = 4, config.kv_heads = 2;
   if (head == HeadKind::kAdaptive) config.head.cutoffs = {20, 80};
   return config;
 }
@@ -114,7 +115,9 @@ std::vector<Kind> kinds() {
           {"gpt2_grouped", config_of(F::kGpt2, H::kGrouped)},
           {"gpt_neo_low_rank", config_of(F::kGptNeo, H::kGrouped, M::kLowRank)},
           {"gpt2_per_group", config_of(F::kGpt2, H::kGrouped, M::kPerGroup)},
-          {"gpt2_adaptive", config_of(F::kGpt2, H::kAdaptive)}};
+          {"gpt2_adaptive", config_of(F::kGpt2, H::kAdaptive)},
+          {"llama_full", config_of(F::kLlama, H::kFull)},
+          {"llama_grouped", config_of(F::kLlama, H::kGrouped)}};
 }
 
 class EveryModel : public testing::TestWithParam<Kind> {};
