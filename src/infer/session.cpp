@@ -272,12 +272,12 @@ SessionToken Session::token_of(std::size_t slot, std::span<const std::uint32_t> 
                      .position = position,
                      .visited = words[kRingVisited]};
   switch (words[kRingReason]) {
-    case kRuns:
+    case kReasonNone:
       break;
-    case kStopped:
+    case kReasonStop:
       token.end = EndReason::kStopToken;
       break;
-    case kLongEnough:
+    case kReasonLength:
       token.end = EndReason::kLength;
       break;
     default:
