@@ -21,7 +21,7 @@ layout(constant_id = 0) const uint LOCAL = 128;
 layout(constant_id = 1) const uint HEAD = 32;
 layout(constant_id = 2) const bool ROTATED = false;
 layout(constant_id = 3) const uint QUERIES = 1;  // heads of q that share a head of keys in a workgroup
-layout(constant_id = 4) const uint C = 1;        // invocations a key; a power of two, 1 without SUBGROUP
+layout(constant_id = 4) const uint C = 1;        // invocations a key; a power of two up to 8, 1 without SUBGROUP
 READ_VALUES(0, Q, q_words)
 READ_VALUES(1, K, k_words)
 READ_VALUES(2, V, v_words)
@@ -57,7 +57,7 @@ uint sums_at(uint n, uint head, uint part) { return (((n - first_row) * heads + 
 #endif
 
 // Scores of the keys [t0, t0 + LOCAL), masked outside [begin, end).
-void make_scores(Row row, uint n, uint kv_head, uint t0, uint begin, uint end) {
+void make_scores(Row row, uint kv_head, uint t0, uint begin, uint end) {
   uint lane = lane_index();
   for (uint pass = 0; pass < C; ++pass) {
     uint key = pass * (LOCAL / C) + lane / C, j = t0 + key;
@@ -65,20 +65,22 @@ void make_scores(Row row, uint n, uint kv_head, uint t0, uint begin, uint end) {
     [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] = 0;
     bool seen = j >= begin && j < end;
     if (seen && j < row.run_begin) {
-      uint word = cache_row_of(row, j) * cache_ld + kv_head * HEAD;
+      uint word = cache_word_of(row, j) + kv_head * HEAD;
       for (uint d = lane % C; d < HEAD_VECS; d += C) {
         vec4 k = cached_part(word, d);
         [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] += dot(q_part[q * HEAD_VECS + d], k);
       }
     } else if (seen) {
       for (uint d = lane % C; d < HEAD_VECS; d += C) {
-        vec4 k = key_part(n + j - row.position, kv_head, d, j);
+        vec4 k = key_part(row, kv_head, d, j);
         [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] += dot(q_part[q * HEAD_VECS + d], k);
       }
     }
     [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
 #ifdef SUBGROUP
-      [[unroll]] for (uint reach = 1; reach < C; reach *= 2) s[q] += subgroupShuffleXor(s[q], reach);
+      if (C > 1) s[q] += subgroupShuffleXor(s[q], 1);  // no loop: not every compiler unrolls one that doubles
+      if (C > 2) s[q] += subgroupShuffleXor(s[q], 2);
+      if (C > 4) s[q] += subgroupShuffleXor(s[q], 4);
 #endif
       if (lane % C == 0) scores[q * LOCAL + key] = seen ? s[q] : kMasked;
     }
@@ -121,7 +123,7 @@ void main() {
   }
   for (uint t0 = begin / LOCAL * LOCAL; t0 < end; t0 += LOCAL) {
     barrier();
-    make_scores(row, n, kv_head, t0, begin, end);
+    make_scores(row, kv_head, t0, begin, end);
     barrier();
     if (part < PARTS) {
       uint from = max(begin, t0) - t0, to = min(end - t0, LOCAL), cached_to = clamp(row.run_begin, t0, t0 + to) - t0;
@@ -138,8 +140,8 @@ void main() {
       }
       for (uint x = from; x < to; x += PARTS) {
         vec4 v;
-        if (x < cached_to) v = cached_part(cache_row_of(row, t0 + x) * cache_ld + (kv_heads + kv_head) * HEAD, d);
-        else v = value_part(n + t0 + x - row.position, kv_head, d);
+        if (x < cached_to) v = cached_part(cache_word_of(row, t0 + x) + (kv_heads + kv_head) * HEAD, d);
+        else v = value_part(row, kv_head, d, t0 + x);
         [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
           float p = weight(scores[q * LOCAL + x] - top[q]);
           sum[q] += p;

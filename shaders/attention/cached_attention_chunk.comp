@@ -29,14 +29,13 @@ void load_key(uint to, Row row, uint n, uint kv_head, uint j, uint end, uint d) 
   vec4 k = vec4(0), v = vec4(0);
   if (d < HEAD_VECS && j >= row.begin && j < end) {
     if (j < row.run_begin) {
-      uint word = cache_row_of(row, j) * cache_ld;
+      uint word = cache_word_of(row, j);
       k = cached_part(word + kv_head * HEAD, d);
       v = cached_part(word + (kv_heads + kv_head) * HEAD, d);
     } else {
-      uint own = n + j - row.position;
-      if (places[4 * own + 2] != 0) {
-        k = key_part(own, kv_head, d, j);
-        v = value_part(own, kv_head, d);
+      if (places[4 * (n + j - row.position) + 2] != 0) {
+        k = key_part(row, kv_head, d, j);
+        v = value_part(row, kv_head, d, j);
       }
     }
   }

@@ -6,19 +6,19 @@
 #include "cached_attention_texel.glsl"
 layout(constant_id = 4) const uint R = 4;
 
-// This lane's key j and its value, of those [j0, j0 + LANES) that some row from `row` on sees, whose number is n; one before `begin` or
-// behind `last` is read as the next of these.
-void load_key(Row row, uint n, uint kv_head, uint j0, uint j, uint last, out vec4 k[HEAD_VECS], out vec4 v[HEAD_VECS]) {
+// This lane's key j and its value, of those [j0, j0 + LANES) that some row from `row` on sees; one before row.begin or behind `last` is
+// read as the next of these.
+void load_key(Row row, uint kv_head, uint j0, uint j, uint last, out vec4 k[HEAD_VECS], out vec4 v[HEAD_VECS]) {
   bool some_own = j0 + LANES > row.run_begin, some_cached = j0 < row.run_begin && row.begin < row.run_begin;
   if (some_own) {
-    uint own = clamp(j, max(row.begin, row.run_begin), last), at = n + own - row.position;
+    uint own = clamp(j, max(row.begin, row.run_begin), last);
     [[unroll]] for (uint d = 0; d < HEAD_VECS; ++d) {
-      k[d] = key_part(at, kv_head, d, own);
-      v[d] = value_part(at, kv_head, d);
+      k[d] = key_part(row, kv_head, d, own);
+      v[d] = value_part(row, kv_head, d, own);
     }
   }
   if (some_cached) {
-    uint word = cache_row_of(row, clamp(j, row.begin, row.run_begin - 1)) * cache_ld;
+    uint word = cache_word_of(row, clamp(j, row.begin, row.run_begin - 1));
     bool is_own = j >= row.run_begin;
     [[unroll]] for (uint unit = 0; unit < HEAD_VECS / UNIT; ++unit) {
       vec4 cached_k[UNIT], cached_v[UNIT];
@@ -69,7 +69,7 @@ void main() {
 
   for (uint j0 = row.begin / LANES * LANES; j0 <= last; j0 += LANES) {
     vec4 k[HEAD_VECS], v[HEAD_VECS];
-    load_key(row, n, kv_head, j0, j0 + lane, last, k, v);
+    load_key(row, kv_head, j0, j0 + lane, last, k, v);
     float p[R * LANES], high[R], shrink[R];
     [[unroll]] for (uint r = 0; r < R; ++r) high[r] = top[r];
     [[unroll]] for (uint j = 0; j < LANES; ++j) {

@@ -14,14 +14,22 @@ struct State {
   vec4 q[QUERIES * VECS], acc[QUERIES * VECS];
   float top[QUERIES], sum[QUERIES];  // the largest score, the same in all lanes; of this lane's weights
 };
+// Over the lanes whose numbers differ in bits that are worth `from` or more, and less than `to`. No loop: not every compiler unrolls one
+// that doubles.
+float sum_of_lanes(float x, const uint from, const uint to) {
+  if (from <= 1 && 1 < to) x += subgroupShuffleXor(x, 1);
+  if (from <= 2 && 2 < to) x += subgroupShuffleXor(x, 2);
+  if (from <= 4 && 4 < to) x += subgroupShuffleXor(x, 4);
+  return x;
+}
 uint part_of_head(uint e) { return gl_SubgroupInvocationID % PARTS + PARTS * e; }
 
 // This lane's part of a key (which 0) or a value (1); OWN: some key of the tile is of this call.
-void load_part(const bool own, Row row, uint n, uint kv_head, uint which, uint j0, uint j, out vec4 x[VECS]) {
+void load_part(const bool own, Row row, uint kv_head, uint which, uint j0, uint j, out vec4 x[VECS]) {
   uint cached_j = own ? clamp(j, row.begin, max(row.run_begin, row.begin + 1) - 1) : max(j, row.begin);
-  uint word = cache_row_of(row, cached_j) * cache_ld + (which * kv_heads + kv_head) * HEAD;
+  uint word = cache_word_of(row, cached_j) + (which * kv_heads + kv_head) * HEAD;
   bool is_own = own && (j >= row.run_begin || row.begin >= row.run_begin);
-  uint own_j = clamp(j, max(row.begin, row.run_begin), row.position), at = n + own_j - row.position;
+  uint own_j = clamp(j, max(row.begin, row.run_begin), row.position);
   [[unroll]] for (uint e = 0; e < EACH; ++e) {
     uint unit = min(part_of_head(e), HEAD_VECS / UNIT - 1);
     bool there = part_of_head(e) == unit;
@@ -31,7 +39,7 @@ void load_part(const bool own, Row row, uint n, uint kv_head, uint which, uint j
       uint d = unit * UNIT + u;
       vec4 y = part[u];
       if (own) {
-        vec4 fresh = which == 0 ? key_part(at, kv_head, d, own_j) : value_part(at, kv_head, d);
+        vec4 fresh = which == 0 ? key_part(row, kv_head, d, own_j) : value_part(row, kv_head, d, own_j);
         y = is_own ? fresh : y;
       }
       x[e * UNIT + u] = there ? y : vec4(0);
@@ -39,17 +47,17 @@ void load_part(const bool own, Row row, uint n, uint kv_head, uint which, uint j
   }
 }
 
-void add_tile(const bool own, inout State state, Row row, uint n, uint kv_head, uint j0) {
+void add_tile(const bool own, inout State state, Row row, uint kv_head, uint j0) {
   uint lane = gl_SubgroupInvocationID, group = lane / PARTS;
   float s[QUERIES], shrink[QUERIES];
   [[unroll]] for (uint t = 0; t < PARTS; ++t) {
     vec4 k[VECS];
-    load_part(own, row, n, kv_head, 0, j0, j0 + t * KEYS + group, k);
+    load_part(own, row, kv_head, 0, j0, j0 + t * KEYS + group, k);
     [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
       float dot_part = 0;
       [[unroll]] for (uint e = 0; e < VECS; ++e)
         [[unroll]] for (uint c = 0; c < 4; ++c) dot_part = fma(state.q[x * VECS + e][c], k[e][c], dot_part);
-      [[unroll]] for (uint reach = 1; reach < PARTS; reach *= 2) dot_part += subgroupShuffleXor(dot_part, reach);
+      dot_part = sum_of_lanes(dot_part, 1, PARTS);
       if (KEYS > 1) dot_part = subgroupShuffle(dot_part, lane % KEYS * PARTS);
       s[x] = t == 0 || lane / KEYS == t ? dot_part : s[x];  // lane l has the score of key l
     }
@@ -59,7 +67,9 @@ void add_tile(const bool own, inout State state, Row row, uint n, uint kv_head, 
   [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
     s[x] = seen ? s[x] : kMasked;
     float high = max(state.top[x], s[x]);
-    [[unroll]] for (uint reach = 1; reach < LANES; reach *= 2) high = max(high, subgroupShuffleXor(high, reach));
+    if (LANES > 1) high = max(high, subgroupShuffleXor(high, 1));
+    if (LANES > 2) high = max(high, subgroupShuffleXor(high, 2));
+    if (LANES > 4) high = max(high, subgroupShuffleXor(high, 4));
     shrink[x] = weight(state.top[x] - high);
     s[x] = weight(s[x] - high);
     state.top[x] = high;
@@ -68,7 +78,7 @@ void add_tile(const bool own, inout State state, Row row, uint n, uint kv_head, 
   }
   [[unroll]] for (uint t = 0; t < PARTS; ++t) {
     vec4 v[VECS];
-    load_part(own, row, n, kv_head, 1, j0, j0 + t * KEYS + group, v);
+    load_part(own, row, kv_head, 1, j0, j0 + t * KEYS + group, v);
     [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
       float p = KEYS == 1 ? subgroupShuffle(s[x], t) : subgroupShuffle(s[x], t * KEYS + group);
       [[unroll]] for (uint e = 0; e < VECS; ++e)
@@ -105,16 +115,14 @@ void main() {
     state.sum[x] = 0;
   }
   uint j0 = row.begin / LANES * LANES;
-  for (; j0 + LANES <= row.run_begin; j0 += LANES) add_tile(false, state, row, n, kv_head, j0);
-  for (; j0 <= row.position; j0 += LANES) add_tile(true, state, row, n, kv_head, j0);
+  for (; j0 + LANES <= row.run_begin; j0 += LANES) add_tile(false, state, row, kv_head, j0);
+  for (; j0 <= row.position; j0 += LANES) add_tile(true, state, row, kv_head, j0);
 
   [[unroll]] for (uint x = 0; x < QUERIES; ++x) {
-    float total = state.sum[x];
-    [[unroll]] for (uint reach = 1; reach < LANES; reach *= 2) total += subgroupShuffleXor(total, reach);
+    float total = sum_of_lanes(state.sum[x], 1, LANES);
     [[unroll]] for (uint e = 0; e < VECS; ++e) {
       vec4 y = state.acc[x * VECS + e];
-      [[unroll]] for (uint reach = PARTS; reach < LANES; reach *= 2)
-        [[unroll]] for (uint c = 0; c < 4; ++c) y[c] += subgroupShuffleXor(y[c], reach);
+      [[unroll]] for (uint c = 0; c < 4; ++c) y[c] = sum_of_lanes(y[c], PARTS, LANES);
       uint d = part_of_head(e / UNIT) * UNIT + e % UNIT;
       if (lane < PARTS && d < HEAD_VECS && x < queries) write_row(n, first_head + x, d, y / total);
     }

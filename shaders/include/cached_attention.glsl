@@ -29,8 +29,10 @@ struct Row {
   bool bound;           // and its slot is among those of this launch
   uint position, begin; // it sees the keys [begin, position]
   uint run_begin;       // those from here on are of this call, in the rows before it
-  uint cache_row;       // of its slot, among the bound ones
-  uint turn;            // the position in that row, when the row sees it: a multiple of capacity
+  uint cache_word;      // where its slot begins in what is bound of the cache
+  uint turn;            // the position there, when the row sees it: a multiple of capacity
+  uint k_word, v_word;  // where k and v of position 0 would be, if the run began there
+  uint cache_step, k_step, v_step;  // from position to position: what is told by push constants costs a loop over lanes somewhere
 };
 Row row_of(uint n) {
   Row row;
@@ -40,14 +42,19 @@ Row row_of(uint n) {
   row.bound = row.live && slot >= slot_begin && slot < slot_end;
   row.begin = row.position >= window ? row.position - window + 1 : 0;
   row.run_begin = row.position - min(row.position, n % run);
-  row.cache_row = slot * capacity - cache_begin;
+  row.cache_word = (slot * capacity - cache_begin) * cache_ld;
   row.turn = row.begin / capacity * capacity;
+  row.k_word = (n - row.position) * k_ld + k_column;
+  row.v_word = (n - row.position) * v_ld + v_column;
+  row.cache_step = cache_ld;
+  row.k_step = k_ld;
+  row.v_step = v_ld;
   return row;
 }
-// Where position j >= row.begin of the text lies: it has gone around once more at most. (A division is a loop over lanes somewhere.)
-uint cache_row_of(Row row, uint j) {
+// Where the cache has position j >= row.begin of the text: it has gone around once more at most.
+uint cache_word_of(Row row, uint j) {
   uint i = j - row.turn;
-  return row.cache_row + (i < capacity ? i : i - capacity);
+  return row.cache_word + (i < capacity ? i : i - capacity) * row.cache_step;
 }
 
 // Defines `vec4 name(uint word, uint d)`: elements [4d, 4d + 4) of the head that begins at element `word`, zero past its end.
@@ -96,25 +103,28 @@ HEAD_PART(v_plain, v_words)
 vec4 query_part(uint n, uint head, uint d, uint position) {
   return q_turned(n * q_ld + head * HEAD, d, position) * (scale * kLog2E);
 }
-// Row n's key and value of a head of k and v.
-vec4 key_part(uint n, uint head, uint d, uint position) {
-  return stored(k_turned(n * k_ld + k_column + head * HEAD, d, position));
+// Position j's key and value, of this call.
+vec4 key_part(Row row, uint head, uint d, uint j) {
+  return stored(k_turned(row.k_word + j * row.k_step + head * HEAD, d, j));
 }
-vec4 value_part(uint n, uint head, uint d) { return stored(v_plain(n * v_ld + v_column + head * HEAD, d)); }
+vec4 value_part(Row row, uint head, uint d, uint j) {
+  return stored(v_plain(row.v_word + j * row.v_step + head * HEAD, d));
+}
 
-// Elements [4i, 4i + 4) of what the cache holds of row n: keys, then values, then padding.
-vec4 cache_words(uint n, uint i, uint position) {
+// Elements [4i, 4i + 4) of what the cache is to hold of a row: keys, then values, then padding.
+vec4 cache_words(Row row, uint i) {
+  uint p = row.position, k_from = row.k_word + p * row.k_step, v_from = row.v_word + p * row.v_step;
   uint width = kv_heads * HEAD;
   if (HEAD % 4 == 0) {
     uint head = i / HEAD_VECS, d = i % HEAD_VECS;
-    if (head < kv_heads) return k_turned(n * k_ld + k_column + head * HEAD, d, position);
-    return head < 2 * kv_heads ? v_plain(n * v_ld + v_column + (head - kv_heads) * HEAD, d) : vec4(0);
+    if (head < kv_heads) return k_turned(k_from + head * HEAD, d, p);
+    return head < 2 * kv_heads ? v_plain(v_from + (head - kv_heads) * HEAD, d) : vec4(0);
   }
   vec4 x = vec4(0);
   for (uint c = 0; c < 4; ++c) {
     uint column = 4 * i + c, head = column / HEAD, e = column % HEAD;
-    if (head < kv_heads) x[c] = k_turned(n * k_ld + k_column + head * HEAD, e / 4, position)[e % 4];
-    else if (head < 2 * kv_heads) x[c] = v_plain(n * v_ld + v_column + (head - kv_heads) * HEAD, e / 4)[e % 4];
+    if (head < kv_heads) x[c] = k_turned(k_from + head * HEAD, e / 4, p)[e % 4];
+    else if (head < 2 * kv_heads) x[c] = v_plain(v_from + (head - kv_heads) * HEAD, e / 4)[e % 4];
   }
   return x;
 }
@@ -123,8 +133,8 @@ vec4 cache_words(uint n, uint i, uint position) {
 void store_row(uint n, uint lane, uint count) {
   Row row = row_of(n);
   if (!row.bound) return;
-  uint to = cache_row_of(row, row.position) * (cache_ld / 4);
-  for (uint i = lane; i < cache_ld / 4; i += count) set_cache(to + i, cache_words(n, i, row.position));
+  uint to = cache_word_of(row, row.position) / 4, end = row.cache_step / 4;
+  for (uint i = lane; i < end; i += count) set_cache(to + i, cache_words(row, i));
 }
 
 #ifdef ATTENDED
