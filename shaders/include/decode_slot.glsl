@@ -36,9 +36,9 @@ WORD kUsesBias = 2;
 
 // Values of kSlotReason.
 WORD kReasonNone = 0;
-WORD kReasonStop = 1;     // by a stop token
-WORD kReasonLength = 2;  // as long as it may get
-WORD kReasonNumeric = 3;     // no token had a finite log-probability
+WORD kReasonStop = 1;     // a stop token came
+WORD kReasonLength = 2;   // it is as long as it may get
+WORD kReasonNumeric = 3;  // no token had a finite log-probability
 
 // places [1, N * kPlaceWords]: what a row of a pass belongs to.
 WORD kPlaceWords = 4;

@@ -4,9 +4,6 @@
 namespace fabula {
 #include "../../shaders/include/decode_slot.glsl"
 
-/// The largest vocabulary that kernels take.
-inline constexpr std::int64_t kMostTokens = 15'000'000;
-
 /// How many consecutive tokens a chunk has, by way of which a token is drawn (ops/sample_tokens.cpp): a power of two,
 /// with which there are at most 1,024 chunks.
 constexpr std::int64_t draw_chunk(std::int64_t vocabulary) {

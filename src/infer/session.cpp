@@ -166,27 +166,17 @@ void Session::start(std::size_t slot, std::span<const std::uint32_t> prompt, con
 
 void Session::write_slot(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options) {
   const SamplerOptions& sampler = options.sampler;
-  const auto bits = [](double v) { return std::bit_cast<std::uint32_t>(static_cast<float>(v)); };
   const auto size = static_cast<std::int64_t>(prompt.size());
   const std::int64_t end = size + std::min(options.max_tokens, context() - size);
-  const bool counts =
-      sampler.repetition_penalty != 1 || sampler.presence_penalty != 0 || sampler.frequency_penalty != 0;
+  const bool counts = uses_counts(sampler);
   const bool bias = !sampler.logit_bias.empty() || !never_drawn_.empty();
   std::vector<std::uint32_t> words(kSlotWords, 0);
   words[kSlotToken] = prompt.back();
   words[kSlotPosition] = static_cast<std::uint32_t>(size - 1);
   words[kSlotLive] = 1;
   words[kSlotEnd] = static_cast<std::uint32_t>(end);
-  words[kSlotSeed] = static_cast<std::uint32_t>(sampler.seed);
-  words[kSlotSeed + 1] = static_cast<std::uint32_t>(sampler.seed >> 32);
-  words[kSlotTemperature] = bits(sampler.temperature);
-  words[kSlotTopK] = sampler.top_k;
-  words[kSlotTopP] = bits(sampler.top_p);
-  words[kSlotMinP] = bits(sampler.min_p);
-  words[kSlotRepetition] = bits(sampler.repetition_penalty);
-  words[kSlotPresence] = bits(sampler.presence_penalty);
-  words[kSlotFrequency] = bits(sampler.frequency_penalty);
-  words[kSlotFlags] = (counts ? kUsesCounts : 0) | (bias ? kUsesBias : 0);
+  set_sampling(words, sampler);
+  if (bias) words[kSlotFlags] |= kUsesBias;
   words[kSlotTopN] = static_cast<std::uint32_t>(options.top);
   std::fill_n(words.begin() + kSlotStops, kMostStops, kNoToken);
   std::copy(options.stop_ids.begin(), options.stop_ids.end(), words.begin() + kSlotStops);

@@ -34,7 +34,7 @@ void infer_sample_tokens(InferCall& call) {
   const std::int64_t R = call.in(kLogProbs).rows, V = call.in(kLogProbs).cols, S = call.in(kSlots).rows;
   const std::int64_t ring = call.attrs().integer("ring");
   const auto words = [&](std::size_t i) { return call.dtype(i) == DType::kU32; };
-  call.require(V <= kMostTokens, "at most 15,000,000 tokens");
+  call.require(V < 1 << 24, "fewer than 2^24 tokens, so that sums of 40 bits each fit 64");
   call.require(call.in(kSlots) == Shape{S, kSlotWords} && words(kSlots), "slots is [S, 32], u32");
   call.require(call.in(kCounts) == Shape{S, V} && words(kCounts), "counts is [S, V], u32");
   call.require(call.in(kBias) == Shape{S, V}, "bias is [S, V]");

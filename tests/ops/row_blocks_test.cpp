@@ -64,6 +64,7 @@ INSTANTIATE_TEST_SUITE_P(
         Setting{"grouped_all_logits", "blocks_130x130x33", 64 * 4 * 4164},  // rows
         Setting{"grouped_all_logits", "sparse_3x150x64", 64 * 256},
         Setting{"grouped_log_softmax", "blocks_130x7_50x21", 64 * 4 * 1060},
+        Setting{"grouped_joint", "blocks_130x7_50x21", 64 * 4 * 1060},
         Setting{"sample_tokens", "blocks_130x500", 64 * 4 * 500},  // rows and slots
         Setting{"row_product", "rows_21x130x19", 64 * 80},         // K
         Setting{"row_product", "i8_1x256x300_nt", 64 * 256}, Setting{"embed_tokens", "wide_8x8x300x513", 64 * 2064}),

@@ -1,0 +1,80 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// log_p[r, token] = log p(class) + log p(token | class), all at once: log_softmax of the classes' scores a [R, K + G]; for the members
+// i of group g, at slot i - starts[g], z = scale[g, slot] u[r, slot] + shift[g, slot] + residual[r, column] (parts not given are left
+// out) and its log_softmax over the group. The first K classes are tokens themselves. A number that is not finite makes NaN of its
+// group's tokens, or of all if it is a class's.
+// A workgroup takes some groups of a row and finds the classes' sum anew: there are few rows.
+#include "grid.glsl"
+#include "numbers.glsl"
+#include "row_softmax.glsl"
+layout(set = 0, binding = 0) readonly buffer A { float a[]; };                 // rows of this call, [rows, K + G]
+layout(set = 0, binding = 1) readonly buffer U { float u[]; };                 // rows of this call, [rows, S]
+layout(set = 0, binding = 2) readonly buffer Scale { float scale[]; };         // [G, S]
+layout(set = 0, binding = 3) readonly buffer Shift { float shift[]; };         // [G, S]
+layout(set = 0, binding = 4) readonly buffer Residual { float residual[]; };   // rows of this call, [rows, Z]
+layout(set = 0, binding = 5) readonly buffer Starts { uint starts[]; };        // [1, G + 1]: the first member of each group, and M
+layout(set = 0, binding = 6) readonly buffer Entries { uvec2 entries[]; };     // [1, 2 (K + M)]: token and column of classes, then members
+layout(set = 0, binding = 7) writeonly buffer LogP { uint log_p_bits[]; };     // rows of this call, [rows, V], floats
+layout(push_constant) uniform Push {
+  uint rows;              // of this call
+  uint shortlist;         // K
+  uint groups;            // G
+  uint slots;             // S
+  uint members;           // M
+  uint tokens;            // V
+  uint residual_columns;  // Z
+  uint blocks;            // workgroups of a row
+  uint has_u, has_scale, has_residual;
+};
+uint padded(uint columns) { return (columns + 3) / 4 * 4; }
+uint row, lane;
+
+void store(uint token, float log_p, bool bad) {
+  if (token < tokens) log_p_bits[row * padded(tokens) + token] = bad ? kNanBits : floatBitsToUint(log_p);
+}
+float member_logit(uint group, uint slot, uint column) {
+  uint table = group * padded(slots) + slot;
+  float z = 0.0;
+  if (has_u != 0) z = u[row * padded(slots) + slot];
+  if (has_scale != 0) z *= scale[table];
+  z += shift[table];
+  if (has_residual != 0)
+    z = column < residual_columns ? z + residual[row * padded(residual_columns) + column] : uintBitsToFloat(kNanBits);
+  return z;
+}
+void add_entry(inout RowStats stats, float x) {
+  stats.magnitude = max(stats.magnitude, magnitude_bits(x));
+  float maximum = max(stats.maximum, x);
+  stats.sum = stats.sum * exp_below(stats.maximum - maximum) + exp_below(x - maximum);
+  stats.maximum = maximum;
+}
+bool bad_sum(RowStats stats) { return stats.sum <= 0.0 || stats.magnitude >= kInfinityBits; }
+
+void main() {
+  lane = gl_LocalInvocationID.x;
+  row = linear_group() / blocks;
+  if (row >= rows) return;
+  uint block = linear_group() % blocks, classes = shortlist + groups, base = row * padded(classes);
+  RowStats stats = empty_stats();
+  for (uint c = lane; c < classes; c += kLanes) add_entry(stats, a[base + c]);
+  stats = join_lanes(stats);
+  bool bad = bad_sum(stats);
+  float class_sum = stats.maximum + log(stats.sum);
+  for (uint k = block * kLanes + lane; k < shortlist; k += blocks * kLanes) store(entries[k].x, a[base + k] - class_sum, bad);
+  if (block == 0 && lane < padded(tokens) - tokens) log_p_bits[row * padded(tokens) + tokens + lane] = 0u;
+
+  for (uint group = block; group < groups; group += blocks) {
+    uint begin = min(starts[group], members), end = min(min(starts[group + 1], members), begin + slots);
+    stats = empty_stats();
+    for (uint i = begin + lane; i < end; i += kLanes) add_entry(stats, member_logit(group, i - begin, entries[shortlist + i].y));
+    barrier();
+    stats = join_lanes(stats);
+    bool bad_group = bad || bad_sum(stats);
+    float less = class_sum + stats.maximum + log(stats.sum), score = a[base + shortlist + group];
+    for (uint i = begin + lane; i < end; i += kLanes) {
+      uvec2 entry = entries[shortlist + i];
+      store(entry.x, score + (member_logit(group, i - begin, entry.y) - less), bad_group);
+    }
+  }
+}
