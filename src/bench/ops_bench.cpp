@@ -162,6 +162,41 @@ void add_sampling(std::vector<OpBench>& list, std::int64_t R, std::int64_t V) {
   add("top-k, top-p, counts", {warm, {kSlotTopK, 40}, {kSlotTopP, bits(0.9f)}, {kSlotFlags, kUsesCounts}});
 }
 
+/// log p of all tokens by a two-level head of G groups of S: at once, and by three ops.
+void add_joint(std::vector<OpBench>& list, std::int64_t R, std::int64_t G, std::int64_t S) {
+  const std::int64_t M = G * S;
+  const auto flat = [](std::int64_t rows, std::int64_t cols) { return OpCase::Input{.shape = {rows, cols}}; };
+  const auto words = [](std::int64_t cols) { return OpCase::Input{.shape = {1, cols}, .dtype = DType::kU32}; };
+  const OpCase::Input absent{.shape = {1, 1}, .present = false};
+  std::vector<std::uint32_t> starts, entries, places, members;
+  for (std::int64_t g = 0; g <= G; ++g) starts.push_back(static_cast<std::uint32_t>(g * S));
+  for (std::uint32_t i = 0; i < M; ++i) {
+    entries.insert(entries.end(), {i / static_cast<std::uint32_t>(S), i});
+    places.insert(places.end(), {i, 0});
+    members.insert(members.end(), {i, 0});
+  }
+  const std::string size = fmt::format("{} rows {} groups of {}", R, G, S);
+  list.push_back({"grouped_joint " + size,
+                  "grouped_joint",
+                  {flat(R, G), flat(R, S), flat(G, S), flat(G, S), absent, words(G + 1), words(2 * M)},
+                  {},
+                  {},
+                  {{}, {}, {}, {}, {}, starts, members}});
+  list.push_back({"log_softmax " + size, "log_softmax", {flat(R, G)}, {}});
+  list.push_back({"grouped_all_logits " + size,
+                  "grouped_all_logits",
+                  {flat(R, S), flat(G, S), flat(G, S), absent, words(2 * M)},
+                  {},
+                  {},
+                  {{}, {}, {}, {}, places}});
+  list.push_back({"grouped_log_softmax " + size,
+                  "grouped_log_softmax",
+                  {flat(R, G), flat(R, M), words(G + 1), words(2 * M)},
+                  {},
+                  {},
+                  {{}, {}, starts, entries}});
+}
+
 /// Sizes by device class: a software driver would take minutes over what a discrete GPU does in a millisecond.
 std::vector<OpBench> benchmarks(bool software) {
   std::vector<OpBench> list;
@@ -204,6 +239,7 @@ std::vector<OpBench> benchmarks(bool software) {
   list.push_back({fmt::format("gelu {}x{}", N, 4 * D), "gelu", {flat(N, 4 * D)}, {}});
   list.push_back({fmt::format("add {}x{}", N, D), "add", {flat(N, D), flat(N, D)}, {}});
   list.push_back({fmt::format("clip_scale 50257x{}", D), "clip_scale", {flat(1, 4), flat(50257, D)}, {}});
+  for (const std::int64_t rows : {1, 32}) add_joint(list, rows, 224, 225);
   add_sampling(list, 1, 50257);
   add_sampling(list, 1, 200000);
   add_sampling(list, 32, 50257);

@@ -84,7 +84,7 @@ std::vector<OpCase> grouped_joint_cases() {
     in[4].at(8, 0) = INFINITY;
     in[6].u[2 * 7 + 1] = 40;  // no such column
   };
-  CompactMap uneven(3, 1000);  // groups of 1, none and 2,990 members
+  CompactMap uneven(3, 1000);  // groups of 1, none and 2,996 members
   uneven.starts = {0, 1, 1, static_cast<std::uint32_t>(uneven.tokens())};
   return {
       non_finite,
@@ -93,7 +93,7 @@ std::vector<OpCase> grouped_joint_cases() {
       joint_case("no_shortlist_5x6x11", 5, 0, 11, {6, 11}, {.scale = false}),
       joint_case("low_rank_3x2_5x7", 3, 2, 7, {5, 7}, {.residual_columns = 31}),
       joint_case("per_group_64x5_30x21", 64, 5, 21, {30, 21}, {.u = false, .scale = false, .residual_columns = 630}),
-      joint_case("uneven_3x2", 3, 2, 2990, uneven, {}),
+      joint_case("uneven_3x2", 3, 2, 2996, uneven, {}),
       joint_case("blocks_130x7_50x21", 130, 7, 21, {50, 21}, {}),
       joint_case("paper_1x0_224x225", 1, 0, 225, {224, 225}, {}),
       joint_case("paper_2x512_224x223", 2, 512, 223, {224, 223},
