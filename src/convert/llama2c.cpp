@@ -6,6 +6,7 @@
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/folder_update.hpp"
+#include "formats/config_io.hpp"
 #include "formats/json_access.hpp"
 #include "formats/safetensors.hpp"
 #include "text/tokenizer_files.hpp"
@@ -56,8 +57,7 @@ class Tensors {
   TensorSource tensor(std::string name, Part part, std::int64_t layer, bool pairs) const {
     const Llama2cFile::Shape shape = file_.shape(part);
     std::vector<std::int64_t> dims = {shape.columns};
-    const bool is_norm =
-        part == Part::kAttentionNorm || part == Part::kFeedForwardNorm || part == Part::kFinalNorm;
+    const bool is_norm = part == Part::kAttentionNorm || part == Part::kFeedForwardNorm || part == Part::kFinalNorm;
     if (!is_norm) dims.insert(dims.begin(), shape.rows);
     const auto as_it_stands = [this, part, layer](std::int64_t first, std::span<float> out) {
       file_.read(part, layer, first, out);
@@ -157,16 +157,18 @@ Llama2cFile::Sizes import_llama2c(const fs::path& checkpoint, const fs::path& to
     fail(ErrorCode::kInvalidArgument, "{} has {} tokens, {} has a vocabulary of {}: they do not belong together",
          tokenizer_path.string(), tokenizer.vocab_size(), checkpoint.string(), sizes.vocabulary);
   refuse_unless_empty(out);
+  const Ends ends(tokenizer);
+  const ordered_json config = config_of(sizes, ends);
+  parse_config(dump_json(config), checkpoint.string(), {}, ConfigNotes::kSilent);  // what fabula could not read
   const bool existed = fs::exists(out);
   try {
     FolderUpdate update(out);
     const auto write = [&](const char* name, const ordered_json& content) {
       write_file_atomically(update.path_of(name), dump_json(content, 2) + "\n");
     };
-    const Ends ends(tokenizer);
     write_safetensors(update.path_of("model.safetensors"), Tensors(file).all(), {{"format", "pt"}});
     file.check();
-    write("config.json", config_of(sizes, ends));
+    write("config.json", config);
     write("generation_config.json", generation_config_of(ends));
     text::write_tokenizer_json(tokenizer, update.path_of("tokenizer.json"));
     write("tokenizer_config.json", tokenizer_config_of(sizes, tokenizer));

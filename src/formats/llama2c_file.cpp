@@ -47,11 +47,11 @@ void Llama2cFile::read_header() {
     return value;
   };
   // Bounds first, so that the products below cannot overflow.
-  constexpr std::int64_t kMaxWidth = 1 << 16, kMaxLayers = 1 << 10, kMaxHeads = 1 << 12, kMaxTokens = 1 << 22,
+  constexpr std::int64_t kMaxWidth = 1 << 16, kMaxDepth = 1 << 10, kMaxHeads = 1 << 12, kMaxTokens = 1 << 22,
                          kMaxPositions = 1 << 20;
   sizes_ = {.hidden = checked("dim", header.hidden, kMaxWidth),
             .inner = checked("hidden_dim", header.inner, kMaxWidth * 4),
-            .layers = checked("n_layers", header.layers, kMaxLayers),
+            .layers = checked("n_layers", header.layers, kMaxDepth),
             .heads = checked("n_heads", header.heads, kMaxHeads),
             .kv_heads = checked("n_kv_heads", header.kv_heads, kMaxHeads),
             .vocabulary = checked("vocab_size", std::abs(std::int64_t{header.vocabulary}), kMaxTokens),

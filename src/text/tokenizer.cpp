@@ -112,7 +112,7 @@ class Tokenizer::Encoder {
       if ((static_cast<unsigned char>(text[0]) & 0xC0) == 0x80) {  // a stray byte, which belongs to no space
         encode_piece(" ", out);
       } else {
-        text = changed = " " + std::string(text);
+        text = changed = std::string(1, ' ').append(text);
       }
     }
     tokenizer_.scheme_->split(text, [&](std::string_view piece) { encode_piece(piece, out); });

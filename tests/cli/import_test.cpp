@@ -31,7 +31,7 @@ TEST(Import, ATokenizerWithByteFallbackTrains) {
                       "--out",       run,
                       "--set"};
   fabula_ok(train + Args{"train.steps=8"});
-  fabula_ok({"train", run, "--out", run, "--resume", "auto", "--set", "train.steps=10"});
+  fabula_ok(train + Args{"train.steps=10", "--resume", "auto"});
   const json config = json::parse(read(run + "/config.json"));
   EXPECT_EQ(config["vocab_size"], pieces().size());
   EXPECT_EQ(config["eos_token_id"], 1);
