@@ -14,6 +14,7 @@
 #include "commands.hpp"
 #include "fabula/error.hpp"
 #include "train/fit.hpp"
+#include "weights/format.hpp"
 
 namespace fabula::app {
 namespace {
@@ -213,6 +214,13 @@ void add_end_token_flag(CLI::App* sub, std::string& end_token) {
                   "text of the token that ends a document; missing: as the tokenizer's files say");
 }
 
+void add_weights_flag(CLI::App* sub, std::string& weights) {
+  sub->add_option("--weights", weights,
+                  "what the model's matrices are stored in: fp32, fp16, bf16, or int8 with a scale for each 32")
+      ->check(CLI::IsMember(std::vector<std::string>(weights::kFormatNames.begin(), weights::kFormatNames.end())))
+      ->capture_default_str();
+}
+
 struct AllArgs {
   DevicesArgs devices;
   CorpusArgs corpus;
@@ -351,6 +359,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("run", args.eval.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--data", args.eval.data, "token file or text")->required();
   add_end_token_flag(sub, args.eval.end_token);
+  add_weights_flag(sub, args.eval.weights);
   add_reading_flags(sub, args.eval.reading);
   sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")
       ->check(CLI::Range(0, 65536))
@@ -377,6 +386,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   source->add_option("--file", args.score.file, "a file with the text");
   source->require_option(1);
   add_end_token_flag(sub, args.score.end_token);
+  add_weights_flag(sub, args.score.weights);
   add_reading_flags(sub, args.score.reading);
   sub->add_flag("--json", args.score.json, "as JSON");
   add_device_flags(sub, args.score.device);
@@ -386,6 +396,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--prompt", args.generate.prompt, "text to continue; \"-\": standard input; missing: a new document");
   sub->add_flag("--lines", args.generate.lines, "every line of standard input is a prompt")->excludes("--prompt");
   add_end_token_flag(sub, args.generate.end_token);
+  add_weights_flag(sub, args.generate.weights);
   sub->add_option("--temperature", args.generate.sampler.temperature, "0: always the likeliest token")
       ->capture_default_str();
   sub->add_option("--top-k", args.generate.sampler.top_k, "only the k likeliest tokens; 0: all")

@@ -101,13 +101,14 @@ struct EvalArgs {
   text::TextOptions reading;
   std::int64_t batch_size = 0, sequence = 0, batches = 0;  ///< 0: as the run's config says; all
   bool by_frequency = false, json = false;
-  std::string counts;  ///< of by_frequency; empty: the data itself
+  std::string counts;            ///< of by_frequency; empty: the data itself
+  std::string weights = "fp32";  ///< here and below: one of weights::kFormatNames
   vk::DeviceOptions device;
 };
 int eval(const EvalArgs& args);
 
 struct ScoreArgs {
-  std::string run, text, file, end_token;
+  std::string run, text, file, end_token, weights = "fp32";
   text::TextOptions reading;
   bool json = false;
   vk::DeviceOptions device;
@@ -119,7 +120,7 @@ struct GenerateArgs {
   infer::SamplerOptions sampler;
   std::vector<std::string> biases;  ///< ID=BIAS
   std::vector<std::string> stops;
-  std::string at_context_end = "stop", cache = "fp32";
+  std::string at_context_end = "stop", cache = "fp32", weights = "fp32";
   std::int64_t max_tokens = 200;
   std::int64_t samples = 1;
   std::int64_t slots = 0;  ///< 0: as many as there are texts, up to 32

@@ -23,10 +23,13 @@ enum class RowsOf : std::uint8_t { kFeatures, kTokens, kPositions };
 
 /// A tensor as a model's body or head declares it, once: what the store allocates, the optimizer treats and files hold.
 struct ParameterSpec {
-  std::string name;        ///< in graphs and in files; a fresh tensor's random stream is keyed by it
-  Shape shape;             ///< in the store
-  bool is_vector = false;  ///< files give it as [n], the store has [1, n]
-  bool is_linear = false;  ///< matrix of a linear layer, which other programs may keep transposed
+  std::string name;           ///< in graphs and in files; a fresh tensor's random stream is keyed by it
+  Shape shape;                ///< in the store
+  bool is_vector = false;     ///< files give it as [n], the store has [1, n]
+  bool is_linear = false;     ///< matrix of a linear layer, which other programs may keep transposed
+  bool is_weight = false;     ///< a matrix that products or look-ups by token read: it may be stored in fewer bits
+  bool inputs_first = false;  ///< of is_weight: files give it as [inputs, outputs], else [outputs, inputs]
+  bool transposed = false;    ///< the store has it the other way round than files
   RowsOf rows = RowsOf::kFeatures;
   Init init = Init::kNormal;
   double init_std = 0.02;  ///< of Init::kNormal
@@ -35,7 +38,8 @@ struct ParameterSpec {
   std::shared_ptr<const std::vector<float>> values = {};  ///< of Init::kValues: shape.count() numbers, row by row
 
   std::vector<std::int64_t> file_shape() const {
-    return is_vector ? std::vector{shape.cols} : std::vector{shape.rows, shape.cols};
+    if (is_vector) return {shape.cols};
+    return transposed ? std::vector{shape.cols, shape.rows} : std::vector{shape.rows, shape.cols};
   }
 };
 
@@ -45,6 +49,11 @@ class ParameterSet {
   /// Throws kInternal for a name that is there already.
   void add(ParameterSpec spec);
   const std::vector<ParameterSpec>& specs() const { return specs_; }
+  /// Changes every spec, but for its name.
+  template <class Change>
+  void change(Change&& change) {
+    for (ParameterSpec& spec : specs_) change(spec);
+  }
   /// Throws kInternal, naming it, for one that was not declared.
   const ParameterSpec& find(std::string_view name) const;
   /// The parameter of that name in a graph.

@@ -38,7 +38,7 @@ AdaptiveHead::AdaptiveHead(TokenGroups tokens, Options options)
          options_.hidden, options_.projections.size(), clusters());
   const LevelLogProbs start = level_log_probs(tokens_, options_.counts);
   const auto matrix = [&](std::string name, std::int64_t rows, std::int64_t cols) {
-    parameters_.add({.name = std::move(name), .shape = {rows, cols}, .init_std = options_.init_std});
+    parameters_.add({.name = std::move(name), .shape = {rows, cols}, .is_weight = true, .init_std = options_.init_std});
   };
   matrix(kHeadWeight, tokens_.classes(), options_.hidden);
   if (options_.bias) parameters_.add(bias_spec(kHeadBias, start.classes, tokens_.classes()));
@@ -68,13 +68,13 @@ std::int64_t AdaptiveHead::logits() const {
 
 Value AdaptiveHead::class_scores(Graph& graph, const Hidden& h) const {
   const Value bias = options_.bias ? parameters_.in(graph, kHeadBias) : Value{};
-  return scores(graph, h, parameters_.in(graph, kHeadWeight), bias);
+  return scores(graph, h, parameters_.find(kHeadWeight), bias);
 }
 Value AdaptiveHead::projected(Graph& graph, const Hidden& h, std::size_t cluster) const {
-  return product(graph, h, parameters_.in(graph, tail_name(cluster, "0.weight")));
+  return product(graph, h, parameters_.find(tail_name(cluster, "0.weight")));
 }
-Value AdaptiveHead::tail_weight(Graph& graph, std::size_t cluster) const {
-  return parameters_.in(graph, tail_name(cluster, "1.weight"));
+const graph::ParameterSpec& AdaptiveHead::tail_weight(std::size_t cluster) const {
+  return parameters_.find(tail_name(cluster, "1.weight"));
 }
 Value AdaptiveHead::tail_bias(Graph& graph, std::size_t cluster) const {
   return options_.bias ? parameters_.in(graph, tail_name(cluster, "1.bias")) : Value{};
@@ -98,9 +98,10 @@ HeadLoss AdaptiveHead::loss(Graph& graph, Value h, LossUse use, Value scale) con
       narrow = graph.op1("permute_rows", {narrow, words("order", n), words("inverse", n)});
       count = words("count", 1);
     }
+    const Value weight = weights::matrix_of(tail_weight(i))->dense(graph, graph.shape(narrow).dtype);
     const std::vector<Value> tail =
-        graph.op("fused_cross_entropy", {narrow, ops::cast_to(graph, tail_weight(graph, i), graph.shape(narrow).dtype),
-                                         words("labels", n), tail_bias(graph, i), gradient ? scale : Value{}, count});
+        graph.op("fused_cross_entropy",
+                 {narrow, weight, words("labels", n), tail_bias(graph, i), gradient ? scale : Value{}, count});
     if (gradient) result.mean = graph.op1("add", {result.mean, tail[0]});
     result.slot_loss = i == 0 ? tail[1] : graph.op1("add", {result.slot_loss, tail[1]});
     result.slot_correct = graph.op1("add", {result.slot_correct, tail[2]});
@@ -147,7 +148,7 @@ Value AdaptiveHead::log_probs(Graph& graph, const Hidden& h) const {
   const Value classes = graph.op1("log_softmax", {class_scores(graph, h)});
   std::vector<Value> tails;
   for (std::size_t i = 0; i < clusters(); ++i)
-    tails.push_back(scores(graph, h.with(projected(graph, h, i)), tail_weight(graph, i), tail_bias(graph, i)));
+    tails.push_back(scores(graph, h.with(projected(graph, h, i)), tail_weight(i), tail_bias(graph, i)));
   const Value z = tails.size() == 1 ? tails.front() : graph.op("concat_columns", std::span<const Value>(tails)).front();
   return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }

@@ -35,7 +35,7 @@ class AdaptiveHead final : public Head {
   std::int64_t size(std::size_t cluster) const { return std::int64_t(tokens_.map().groups[cluster].size()); }
   graph::Value class_scores(graph::Graph& graph, const Hidden& h) const;  ///< [N, K + clusters]
   graph::Value projected(graph::Graph& graph, const Hidden& h, std::size_t cluster) const;
-  graph::Value tail_weight(graph::Graph& graph, std::size_t cluster) const;
+  const graph::ParameterSpec& tail_weight(std::size_t cluster) const;
   graph::Value tail_bias(graph::Graph& graph, std::size_t cluster) const;  ///< absent where there is none
   TokenGroups tokens_;
   Options options_;

@@ -23,6 +23,7 @@ FullHead::FullHead(Options options) : options_(std::move(options)) {
   if (!options_.tied) {
     parameters_.add({.name = kWeight,
                      .shape = {options_.vocabulary, options_.hidden},
+                     .is_weight = true,
                      .rows = graph::RowsOf::kTokens,
                      .init_std = options_.init_std});
   }
@@ -38,14 +39,14 @@ std::string FullHead::describe() const {
   return fmt::format("{}{}{}", head_kind_name(kind()), options_.tied ? ", tied" : "", options_.bias ? ", bias" : "");
 }
 
-Value FullHead::weight(Graph& graph) const {
-  return options_.tied ? graph::ParameterSet::value_of(graph, options_.embedding) : parameters_.in(graph, kWeight);
+const graph::ParameterSpec& FullHead::weight() const {
+  return options_.tied ? options_.embedding : parameters_.find(kWeight);
 }
 Value FullHead::bias(Graph& graph) const {
   return options_.bias ? parameters_.in(graph, kBias) : Value{};
 }
 Value FullHead::logits(Graph& graph, const Hidden& h) const {
-  return scores(graph, h, weight(graph), bias(graph));
+  return scores(graph, h, weight(), bias(graph));
 }
 
 HeadLoss FullHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
@@ -53,9 +54,9 @@ HeadLoss FullHead::loss(Graph& graph, Value h, LossUse use, Value scale) const {
   const Value labels = graph.input(kLabels, {1, graph.shape(h).rows}, DType::kU32);
   const bool gradient = use == LossUse::kGradient;
   if (options_.fused) {
-    const std::vector<Value> result = graph.op(
-        "fused_cross_entropy",
-        {h, ops::cast_to(graph, weight(graph), graph.shape(h).dtype), labels, bias(graph), gradient ? scale : Value{}});
+    const Value matrix = weights::matrix_of(weight())->dense(graph, graph.shape(h).dtype);
+    const std::vector<Value> result =
+        graph.op("fused_cross_entropy", {h, matrix, labels, bias(graph), gradient ? scale : Value{}});
     return {.mean = gradient ? result[0] : Value{}, .loss = result[1], .token_correct = result[2]};
   }
   const std::vector<Value> result = graph.op("cross_entropy", {logits(graph, h), labels});

@@ -29,7 +29,7 @@ class FullHead final : public Head {
   graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;
 
  private:
-  graph::Value weight(graph::Graph& graph) const;
+  const graph::ParameterSpec& weight() const;
   graph::Value bias(graph::Graph& graph) const;  ///< absent where there is none
   graph::Value logits(graph::Graph& graph, const Hidden& h) const;
   Options options_;

@@ -7,6 +7,7 @@
 #include "heads/labels.hpp"
 #include "heads/product.hpp"
 #include "heads/unigram.hpp"
+#include "ops/storage.hpp"
 
 namespace fabula::heads {
 using graph::DType;
@@ -56,7 +57,7 @@ void GroupedHead::declare_parameters() {
   const std::int64_t c = options_.prototypes;
   const LevelLogProbs start = level_log_probs(tokens_, options_.counts);
   const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t cols) {
-    parameters_.add({.name = name, .shape = {rows, cols}, .init_std = options_.init_std});
+    parameters_.add({.name = name, .shape = {rows, cols}, .is_weight = true, .init_std = options_.init_std});
   };
   matrix(kGroupWeight, (tied_shortlist() ? 0 : K) + G * c, D);
   std::vector<double> group_bias;
@@ -106,30 +107,32 @@ std::int64_t GroupedHead::logits() const {
 
 Value GroupedHead::class_scores(Graph& graph, const Hidden& h, LossUse use) const {
   const std::int64_t K = tokens_.shortlist(), c = options_.prototypes;
-  Value weight = parameters_.in(graph, kGroupWeight);
+  const auto matrix = weights::matrix_of(parameters_.find(kGroupWeight));
+  weights::Operand weight = tied_shortlist() ? matrix->as_dense(graph, DType::kF32) : matrix->operand(graph, h);
   if (tied_shortlist()) {
-    const Value embedding = graph::ParameterSet::value_of(graph, options_.embedding);
+    const auto embedding = weights::matrix_of(options_.embedding);
     const Value ids = graph.constant(kShortlist, {1, K, DType::kU32});
     Value order, segments;
     if (use == LossUse::kGradient) {
       order = graph.constant(kShortOrder, {1, K, DType::kU32});
       segments = graph.constant(kShortSegments, {1, SegmentCapacity{K, tokens_.vocabulary()}.words(), DType::kU32});
     }
-    weight = graph.op1("concat_rows", {graph.op1("embedding", {ids, embedding, order, segments}), weight});
+    const Value all = graph.op1("concat_rows", {embedding->rows(graph, {ids, order, segments}), weight.values});
+    weight.values = ops::cast_to(graph, all, graph.shape(h.x).dtype);
   }
-  const Value all = scores(graph, h, weight, parameters_.in(graph, kGroupBias));
+  const Value all = weights::product(graph, h, weight, {.bias = parameters_.in(graph, kGroupBias), .fp32 = true});
   if (c == 1) return all;
   return graph.op1("prototype_scores", {all}, {{"plain", double(K)}, {"prototypes", double(c)}});
 }
 
 Value GroupedHead::shared_logits(Graph& graph, const Hidden& h) const {
-  return scores(graph, h, parameters_.in(graph, kSharedWeight), parameters_.in(graph, kSharedBias));
+  return scores(graph, h, parameters_.find(kSharedWeight), parameters_.in(graph, kSharedBias));
 }
 Value GroupedHead::low_rank_vector(Graph& graph, const Hidden& h) const {
-  return scores(graph, h, parameters_.in(graph, kDown));
+  return scores(graph, h, parameters_.find(kDown));
 }
-Value GroupedHead::token_matrix(Graph& graph) const {
-  return tied_tokens() ? graph::ParameterSet::value_of(graph, options_.embedding) : parameters_.in(graph, kTokenWeight);
+const graph::ParameterSpec& GroupedHead::token_matrix() const {
+  return tied_tokens() ? options_.embedding : parameters_.find(kTokenWeight);
 }
 Value GroupedHead::table(Graph& graph, const char* name) const {
   return parameters_.in(graph, name);
@@ -152,7 +155,7 @@ GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use)
       return {result[0], result[2]};
     }
     case HeadModulation::kLowRank: {
-      const Value up = parameters_.in(graph, kUp);
+      const Value up = weights::matrix_of(parameters_.find(kUp))->dense(graph);
       const Value product = graph.op1("grouped_matmul", {low_rank_vector(graph, h), up, rows, Value{}, plan}, groups);
       z = graph.op1("group_affine",
                     {shared_logits(graph, h), table(graph, kScale), table(graph, kShift), targets, plan, product});
@@ -160,7 +163,8 @@ GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use)
     }
     case HeadModulation::kPerGroup:
       z = graph.op1("grouped_matmul",
-                    {ops::cast_to(graph, h, DType::kF32), token_matrix(graph), rows, table(graph, kShift), plan},
+                    {ops::cast_to(graph, h, DType::kF32), weights::matrix_of(token_matrix())->dense(graph), rows,
+                     table(graph, kShift), plan},
                     groups);
       break;
   }
@@ -226,8 +230,8 @@ Value GroupedHead::log_probs(Graph& graph, const Hidden& h) const {
     scale = table(graph, kScale);
   }
   if (options_.modulation == HeadModulation::kLowRank)
-    of_tokens = product(graph, h.with(low_rank_vector(graph, h)), parameters_.in(graph, kUp));
-  if (options_.modulation == HeadModulation::kPerGroup) of_tokens = product(graph, h, token_matrix(graph));
+    of_tokens = product(graph, h.with(low_rank_vector(graph, h)), parameters_.find(kUp));
+  if (options_.modulation == HeadModulation::kPerGroup) of_tokens = product(graph, h, token_matrix());
   const Value z = graph.op1("grouped_all_logits", {shared, scale, table(graph, kShift), of_tokens, places});
   return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
 }

@@ -49,7 +49,7 @@ class GroupedHead final : public Head {
   graph::Value class_scores(graph::Graph& graph, const Hidden& h, LossUse use) const;  ///< [N, K + G]
   graph::Value shared_logits(graph::Graph& graph, const Hidden& h) const;              ///< u [N, S]
   graph::Value low_rank_vector(graph::Graph& graph, const Hidden& h) const;            ///< R h [N, r]
-  graph::Value token_matrix(graph::Graph& graph) const;             ///< per_group: [M, D] in map order, or [V, D] tied
+  const graph::ParameterSpec& token_matrix() const;                 ///< per_group: [M, D] in map order, or [V, D] tied
   graph::Value table(graph::Graph& graph, const char* name) const;  ///< a parameter [G, S]
   SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use) const;
 

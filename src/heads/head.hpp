@@ -12,9 +12,11 @@
 #include "formats/token_map.hpp"
 #include "graph/graph.hpp"
 #include "graph/parameters.hpp"
-#include "heads/hidden.hpp"
+#include "weights/format.hpp"
+#include "weights/hidden.hpp"
 
 namespace fabula::heads {
+using weights::Hidden;
 
 /// What a head computes of N positions with labels; every value but `mean` is [1, N] and zero where the label is
 /// ignored; with LossUse::kGradient they may come in another order, and only their sums mean anything. Values that a
@@ -62,6 +64,10 @@ class Head {
 
   /// The tensors that the head adds to the model; a tied matrix belongs to the body and is not among them.
   const graph::ParameterSet& parameters() const { return parameters_; }
+  /// States how its matrices are stored; fp32 until then. A tied one is stored as the body's.
+  void store_as(weights::Format format) {
+    parameters_.change([&](graph::ParameterSpec& spec) { weights::store_as(spec, format); });
+  }
 
   /// The map of a two-level head, else null.
   virtual const TokenMap* token_map() const { return nullptr; }

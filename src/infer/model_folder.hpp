@@ -23,7 +23,9 @@ class ModelFolder {
   /// that ends a document; empty: as the folder's files say. A tokenizer with more tokens than the model is taken with
   /// a warning, unless what ends a document is one of them; check_ids finds the texts that have them. Throws kNotFound
   /// naming what is missing, kFormat, kUnsupported, kInvalidArgument for an end token that the tokenizer does not have.
-  explicit ModelFolder(const std::filesystem::path& path, const std::string& end_token = {});
+  /// `weights`: what they are stored in on the device.
+  explicit ModelFolder(const std::filesystem::path& path, const std::string& end_token = {},
+                       weights::Format weights = weights::Format::kFp32);
 
   const RunConfig& config() const { return config_; }
   const models::LanguageModel& model() const { return *model_; }

@@ -63,7 +63,7 @@ SessionGraphs::Step add_step(graph::Workload& workload, const models::LanguageMo
   inputs.cached = cached_inputs(options);
   inputs.cached->slots = graph.state(kSlotsState, {S, kSlotWords, DType::kU32});
   inputs.cached->rows = graph.input("rows", {1, rows}, DType::kU32);
-  const heads::Hidden hidden = model.body().hidden(graph, {.batch = rows, .sequence = 1, .few_rows = true}, inputs);
+  const weights::Hidden hidden = model.body().hidden(graph, {.batch = rows, .sequence = 1, .few_rows = true}, inputs);
   SessionGraphs::Step step{.rows = rows, .index = 0, .ring = {}, .log_probs = model.head().log_probs(graph, hidden)};
   step.ring = graph.state(kRingState, {S * K, kRingWords, DType::kU32});
   graph.op("sample_tokens",

@@ -9,8 +9,8 @@
 namespace fabula::models {
 using namespace graph;
 
-Value BodyCall::parameter(std::string_view name) const {
-  return parameters.in(graph, std::string(family.prefix) + std::string(name));
+const ParameterSpec& BodyCall::spec(std::string_view name) const {
+  return parameters.find(std::string(family.prefix) + std::string(name));
 }
 
 namespace {
@@ -38,8 +38,8 @@ Value BodyCall::norm(Value x, std::string_view name) const {
   fail(ErrorCode::kInternal, "there is no norm {}", static_cast<int>(family.norm));
 }
 
-heads::Hidden BodyCall::pending_norm(Value x, std::string_view name) const {
-  heads::Hidden hidden(x);
+weights::Hidden BodyCall::pending_norm(Value x, std::string_view name) const {
+  weights::Hidden hidden(x);
   hidden.places = inputs.cached.value().places;
   hidden.norm = norm_code(family.norm);
   hidden.eps = config.layer_norm_epsilon;
@@ -61,8 +61,8 @@ Value BlockCall::parameter(std::string_view name) const {
   return body.parameter(full(name));
 }
 
-Value BlockCall::weight(std::string_view name) const {
-  return ops::cast_to(graph(), parameter(name), body.shape.dtype);
+std::unique_ptr<const weights::Matrix> BlockCall::matrix(std::string_view name) const {
+  return weights::matrix_of(body.spec(full(name)));
 }
 
 Rows BlockCall::norm(Value x, std::string_view name) const {
@@ -71,28 +71,19 @@ Rows BlockCall::norm(Value x, std::string_view name) const {
 }
 
 Value BlockCall::few_rows_linear(const Rows& x, const Linear& of, bool gelu) const {
-  const heads::Hidden read = x.norm.empty() ? heads::Hidden(x.x) : body.pending_norm(x.x, full(x.norm));
-  Attrs attrs{{"transpose_b", of.transposed ? 1.0 : 0.0}, {"activation", gelu ? 1.0 : 0.0}};
-  if (read.norm != 0) attrs.set("norm", double(read.norm)), attrs.set("eps", read.eps);
-  return graph().op1("row_product",
-                     {read.x,
-                      parameter(of.weight),
-                      {},
-                      of.bias.empty() ? Value{} : parameter(of.bias),
-                      of.residual,
-                      read.norm_weight,
-                      read.norm_bias,
-                      body.inputs.cached->places},
-                     attrs);
+  weights::Hidden read = x.norm.empty() ? weights::Hidden(x.x) : body.pending_norm(x.x, full(x.norm));
+  read.places = body.inputs.cached->places;
+  const Value bias = of.bias.empty() ? Value{} : parameter(of.bias);
+  return matrix(of.weight)->product(graph(), read, {.bias = bias, .residual = of.residual, .gelu = gelu});
 }
 
 Value BlockCall::linear(const Rows& x, const Linear& of) const {
   if (body.shape.few_rows) return few_rows_linear(x, of, false);
-  const Attrs layout{{"transpose_b", of.transposed ? 1.0 : 0.0}};
-  const Value w = weight(of.weight), bias = of.bias.empty() ? Value{} : parameter(of.bias);
+  const weights::Operand w = matrix(of.weight)->as_dense(graph(), body.shape.dtype);
+  const Value bias = of.bias.empty() ? Value{} : parameter(of.bias);
   const Value read = x.up ? graph().op1("gated_activation", {x.x, x.up}) : x.gelu ? graph().op1("gelu", {x.x}) : x.x;
   const bool drops = of.residual && body.shape.training && config().resid_dropout > 0;
-  const Value y = graph().op1("matmul", {read, w, bias, drops ? Value{} : of.residual}, layout);
+  const Value y = weights::product(graph(), read, w, {.bias = bias, .residual = drops ? Value{} : of.residual});
   if (!drops) return y;
   return body.dropout(y, of.residual, config().resid_dropout, 1 + 2 * static_cast<int>(layer) + of.site);
 }

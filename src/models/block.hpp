@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "models/body.hpp"
+#include "weights/matrix.hpp"
 
 // What a body's functions are given, and the parts that families share.
 namespace fabula::models {
@@ -16,11 +17,12 @@ struct BodyCall {
   const BodyShape& shape;
   const BodyInputs& inputs;  ///< of a step with the places that the body made
 
-  graph::Value parameter(std::string_view name) const;
+  const graph::ParameterSpec& spec(std::string_view name) const;
+  graph::Value parameter(std::string_view name) const { return graph::ParameterSet::value_of(graph, spec(name)); }
   /// The family's kind of norm with the parameters `name`.weight and, of a layer norm, `name`.bias.
   graph::Value norm(graph::Value x, std::string_view name) const;
   /// The same, left to the products that read it.
-  heads::Hidden pending_norm(graph::Value x, std::string_view name) const;
+  weights::Hidden pending_norm(graph::Value x, std::string_view name) const;
   /// residual + dropout(x). Sites are numbered: 0 the embedding, then two a layer; each draws from a stream of its own.
   graph::Value dropout(graph::Value x, graph::Value residual, double p, int site) const;
 };
@@ -37,7 +39,6 @@ struct Rows {
 struct Linear {
   std::string_view weight;
   std::string_view bias = {};  ///< empty: none
-  bool transposed = false;     ///< the weight is stored [out, in]
   graph::Value residual = {};
   int site = 0;  ///< with a residual: which of the layer's two dropouts
 };
@@ -58,8 +59,7 @@ struct BlockCall {
   graph::Graph& graph() const { return body.graph; }
   const ModelConfig& config() const { return body.config; }
   graph::Value parameter(std::string_view name) const;
-  /// The same as a product reads it: a copy in 16 bits where activations are.
-  graph::Value weight(std::string_view name) const;
+  std::unique_ptr<const weights::Matrix> matrix(std::string_view name) const;
 
   /// What a layer reads of x behind the norm `name`.
   Rows norm(graph::Value x, std::string_view name) const;

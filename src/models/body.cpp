@@ -5,6 +5,7 @@
 #include "models/block.hpp"
 #include "ops/attention.hpp"
 #include "ops/storage.hpp"
+#include "weights/matrix.hpp"
 
 namespace fabula::models {
 using namespace graph;
@@ -29,7 +30,8 @@ void check_supported(const ModelConfig& config, std::int64_t sequence, bool trai
          config.attn_dropout);
 }
 
-Body::Body(const ModelConfig& config, const Family& family) : config_(config), family_(&family) {
+Body::Body(const ModelConfig& config, const Family& family, weights::Format weights)
+    : config_(config), family_(&family) {
   SpecList specs(config_, parameters_);
   specs.prefix = family.prefix;
   family.first_parameters(specs);
@@ -39,6 +41,7 @@ Body::Body(const ModelConfig& config, const Family& family) : config_(config), f
   }
   specs.prefix = family.prefix;
   family.last_parameters(specs);
+  parameters_.change([&](ParameterSpec& spec) { weights::store_as(spec, weights); });
   ensure(token_embedding().name == std::string(family.prefix) + std::string(family.token_embedding),
          "the first parameter of {} is \"{}\"", family.name, token_embedding().name);
 }
@@ -48,7 +51,7 @@ std::vector<heads::NamedWords> Body::constants() const {
   return family_->constants(config_);
 }
 
-heads::Hidden Body::hidden(Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const {
+weights::Hidden Body::hidden(Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const {
   check_supported(config_, shape.sequence, shape.training);
   BodyInputs read = inputs;
   const BodyCall call{graph, config_, *family_, parameters_, shape, read};
@@ -67,8 +70,8 @@ Value Body::embedding(const BodyCall& call) const {
   const BodyInputs& inputs = call.inputs;
   Attrs stored;
   if (is_half(call.shape.dtype)) stored.set("out", double(storage_code(call.shape.dtype)));
-  const Value table = call.parameter(family_->token_embedding);
-  const Value x = call.graph.op1("embedding", {inputs.ids, table, inputs.order, inputs.segments}, stored);
+  const Value x = weights::matrix_of(token_embedding())
+                      ->rows(call.graph, {inputs.ids, inputs.order, inputs.segments}, call.shape.dtype);
   if (family_->position_table.empty()) return x;
   const Value positions = call.parameter(family_->position_table);
   if (!inputs.cached)
@@ -77,9 +80,10 @@ Value Body::embedding(const BodyCall& call) const {
 }
 
 Value Body::step_embedding(const BodyCall& call, CachedInputs& cached) const {
-  const Value table = call.parameter(family_->token_embedding);
+  const weights::Operand table = weights::matrix_of(token_embedding())->as_stored(call.graph);
   const Value positions = family_->position_table.empty() ? Value{} : call.parameter(family_->position_table);
-  const std::vector<Value> made = call.graph.op("embed_tokens", {cached.slots, cached.rows, table, {}, positions});
+  const std::vector<Value> made =
+      call.graph.op("embed_tokens", {cached.slots, cached.rows, table.values, table.scales, positions});
   cached.places = made[1];
   return made[0];
 }

@@ -4,8 +4,9 @@
 #include "formats/model_config.hpp"
 #include "graph/graph.hpp"
 #include "graph/parameters.hpp"
-#include "heads/hidden.hpp"
 #include "models/family.hpp"
+#include "weights/format.hpp"
+#include "weights/hidden.hpp"
 
 // Bodies: everything of a language model but its head. A body turns token ids into hidden states [N, D], N = B*T.
 namespace fabula::models {
@@ -51,7 +52,7 @@ void check_supported(const ModelConfig& config, std::int64_t sequence, bool trai
 /// A body of some family. Holds no parameter values, no memory and no device.
 class Body {
  public:
-  Body(const ModelConfig& config, const Family& family);
+  Body(const ModelConfig& config, const Family& family, weights::Format weights = weights::Format::kFp32);
 
   const Family& family() const { return *family_; }
   /// Its tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
@@ -62,7 +63,7 @@ class Body {
 
   /// Appends it to a graph; the hidden states [N, D] behind the last norm, which of few rows is left to who reads them.
   /// Throws as check_supported.
-  heads::Hidden hidden(graph::Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const;
+  weights::Hidden hidden(graph::Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const;
 
  private:
   graph::Value embedding(const BodyCall& call) const;

@@ -18,11 +18,25 @@ void SpecList::linear(std::string_view name, std::int64_t rows, std::int64_t col
   add({.name = std::string(name),
        .shape = {rows, cols},
        .is_linear = true,
+       .is_weight = true,
+       .init_std = config.initializer_range * scale});
+}
+
+void SpecList::conv1d(std::string_view name, std::int64_t rows, std::int64_t cols, double scale) {
+  add({.name = std::string(name),
+       .shape = {rows, cols},
+       .is_linear = true,
+       .is_weight = true,
+       .inputs_first = true,
        .init_std = config.initializer_range * scale});
 }
 
 void SpecList::table(std::string_view name, std::int64_t rows, graph::RowsOf of) {
-  add({.name = std::string(name), .shape = {rows, config.hidden}, .rows = of, .init_std = config.initializer_range});
+  add({.name = std::string(name),
+       .shape = {rows, config.hidden},
+       .is_weight = of == graph::RowsOf::kTokens,
+       .rows = of,
+       .init_std = config.initializer_range});
 }
 
 void SpecList::layer_norm(std::string_view name) {

@@ -29,7 +29,10 @@ class SpecList {
   /// [1, n], [n] in files.
   void vector(std::string_view name, std::int64_t n, graph::Init init);
   /// A matrix of a linear layer, whose fresh values have the standard deviation config.initializer_range times `scale`.
+  /// [outputs, inputs].
   void linear(std::string_view name, std::int64_t rows, std::int64_t cols, double scale = 1);
+  /// The same as [inputs, outputs].
+  void conv1d(std::string_view name, std::int64_t rows, std::int64_t cols, double scale = 1);
   /// A table with a row a token or a position.
   void table(std::string_view name, std::int64_t rows, graph::RowsOf of);
   /// weight and bias [D].

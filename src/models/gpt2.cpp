@@ -9,14 +9,14 @@ using graph::Value;
 void block_parameters(SpecList& specs) {
   const std::int64_t D = specs.config.hidden, F = specs.config.feed_forward();
   specs.layer_norm("ln_1");
-  specs.linear("attn.c_attn.weight", D, 3 * D);
+  specs.conv1d("attn.c_attn.weight", D, 3 * D);
   specs.vector("attn.c_attn.bias", 3 * D, Init::kZeros);
-  specs.linear("attn.c_proj.weight", D, D, specs.residual_scale());
+  specs.conv1d("attn.c_proj.weight", D, D, specs.residual_scale());
   specs.vector("attn.c_proj.bias", D, Init::kZeros);
   specs.layer_norm("ln_2");
-  specs.linear("mlp.c_fc.weight", D, F);
+  specs.conv1d("mlp.c_fc.weight", D, F);
   specs.vector("mlp.c_fc.bias", F, Init::kZeros);
-  specs.linear("mlp.c_proj.weight", F, D, specs.residual_scale());
+  specs.conv1d("mlp.c_proj.weight", F, D, specs.residual_scale());
   specs.vector("mlp.c_proj.bias", D, Init::kZeros);
 }
 

@@ -24,20 +24,16 @@ void block_parameters(SpecList& specs) {
 
 Value block(const BlockCall& call, Value x) {
   const Rows normed = call.norm(x, "ln_1");
-  const auto project = [&](const char* name) { return call.linear(normed, {.weight = name, .transposed = true}); };
+  const auto project = [&](const char* name) { return call.linear(normed, {.weight = name}); };
   const Value q = project("attn.attention.q_proj.weight"), k = project("attn.attention.k_proj.weight"),
               v = project("attn.attention.v_proj.weight");
   const bool local = call.config().attention(call.layer) == AttentionKind::kLocal;
   const Value mixed = call.attend({q, k, v}, {.window = local ? call.config().window_size : 0, .scaled = false});
-  x = call.linear(mixed, {.weight = "attn.attention.out_proj.weight",
-                          .bias = "attn.attention.out_proj.bias",
-                          .transposed = true,
-                          .residual = x,
-                          .site = 0});
-  const Rows inner = call.linear_gelu(call.norm(x, "ln_2"),
-                                      {.weight = "mlp.c_fc.weight", .bias = "mlp.c_fc.bias", .transposed = true});
-  return call.linear(
-      inner, {.weight = "mlp.c_proj.weight", .bias = "mlp.c_proj.bias", .transposed = true, .residual = x, .site = 1});
+  x = call.linear(
+      mixed,
+      {.weight = "attn.attention.out_proj.weight", .bias = "attn.attention.out_proj.bias", .residual = x, .site = 0});
+  const Rows inner = call.linear_gelu(call.norm(x, "ln_2"), {.weight = "mlp.c_fc.weight", .bias = "mlp.c_fc.bias"});
+  return call.linear(inner, {.weight = "mlp.c_proj.weight", .bias = "mlp.c_proj.bias", .residual = x, .site = 1});
 }
 
 }  // namespace

@@ -5,16 +5,18 @@
 
 namespace fabula::models {
 
-LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data, Precision precision)
-    : LanguageModel(config, family_of(config.family), head_data, precision) {}
+LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data, Precision precision,
+                             weights::Format weights)
+    : LanguageModel(config, family_of(config.family), head_data, precision, weights) {}
 
 LanguageModel::LanguageModel(ModelConfig config, const Family& family, const heads::HeadData& head_data,
-                             Precision precision)
+                             Precision precision, weights::Format weights)
     : config_(std::move(config)),
       precision_(precision),
-      body_(config_, family),
+      body_(config_, family, weights),
       head_(heads::make_head(config_, head_data, body_.token_embedding())),
       parameters_(body_.parameters().specs()) {
+  head_->store_as(weights);
   parameters_.insert(parameters_.end(), head_->parameters().specs().begin(), head_->parameters().specs().end());
 }
 

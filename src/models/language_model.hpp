@@ -13,12 +13,13 @@ namespace fabula::models {
 class LanguageModel {
  public:
   /// The config needs its vocab_size; `head_data` is what training starts from or, of a trained model, its token map.
-  /// Throws kInvalidArgument naming the field that does not fit.
+  /// Weights in fewer bits than fp32 are for graphs without gradients. Throws kInvalidArgument naming the field that
+  /// does not fit.
   explicit LanguageModel(ModelConfig config, const heads::HeadData& head_data = {},
-                         Precision precision = Precision::kFp32);
+                         Precision precision = Precision::kFp32, weights::Format weights = weights::Format::kFp32);
   /// The same with a body of this family, whatever the config says.
   LanguageModel(ModelConfig config, const Family& family, const heads::HeadData& head_data = {},
-                Precision precision = Precision::kFp32);
+                Precision precision = Precision::kFp32, weights::Format weights = weights::Format::kFp32);
 
   const ModelConfig& config() const { return config_; }
   const Body& body() const { return body_; }

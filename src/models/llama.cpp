@@ -29,9 +29,9 @@ void block_parameters(SpecList& specs) {
 }
 
 Value block(const BlockCall& call, Value x) {
-  const auto layer = [](std::string_view weight) { return Linear{.weight = weight, .transposed = true}; };
+  const auto layer = [](std::string_view weight) { return Linear{.weight = weight}; };
   const auto onto = [](std::string_view weight, Value residual, int site) {
-    return Linear{.weight = weight, .transposed = true, .residual = residual, .site = site};
+    return Linear{.weight = weight, .residual = residual, .site = site};
   };
   const Rows normed = call.norm(x, "input_layernorm");
   const Value q = call.linear(normed, layer("self_attn.q_proj.weight")),

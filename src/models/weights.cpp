@@ -7,6 +7,7 @@
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/philox.hpp"
+#include "weights/matrix.hpp"
 
 namespace fabula::models {
 
@@ -56,7 +57,7 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
     Philox random(seed, fnv1a(spec.name));
     if (spec.init == graph::Init::kNormal)
       for (float& v : values) v = static_cast<float>(random.normal() * spec.init_std);
-    runtime.upload(spec.name, spec.init == graph::Init::kValues ? *spec.values : values);
+    weights::matrix_of(spec)->upload(runtime, spec.init == graph::Init::kValues ? *spec.values : values);
   }
 }
 
@@ -68,7 +69,7 @@ void load_weights(graph::Runtime& runtime, const LanguageModel& model, const Mod
   for (const graph::ParameterSpec& spec : model.parameters()) {
     values.resize(static_cast<std::size_t>(spec.shape.count()));
     finder.read(spec.name, values);
-    runtime.upload(spec.name, values);
+    weights::matrix_of(spec)->upload(runtime, values);
   }
 }
 

@@ -9,7 +9,7 @@ namespace {
 void infer(InferCall& call) {
   const Shape ids = call.in(0), table = call.in(1);
   call.require(ids.rows == 1 && call.dtype(0) == DType::kU32, "ids are words [1, N]");
-  call.require(table.dtype == DType::kF32, "table is fp32");
+  call.require(is_float(table.dtype), "a table of floats");
   call.require(call.has_input(2) == call.has_input(3), "order and segments come together");
   if (call.has_input(2)) {
     call.require(call.in(2) == ids && call.dtype(2) == DType::kU32, "order is words [1, N]");

@@ -50,11 +50,18 @@ std::vector<OpCase> embedding_cases() {
   OpCase fp16 = sized("fp16_37x11x33", 37, 11, 33), bf16 = sized("bf16_70x20x12", 70, 20, 12);
   fp16.attrs = {{"out", 1}};
   bf16.attrs = {{"out", 2}};
+  // Of a table that is stored in 16 bits: for inference alone.
+  OpCase half_table = no_plan, bf16_table = no_plan;
+  half_table.name = "fp16_table", bf16_table.name = "bf16_table_to_fp16";
+  half_table.inputs[1].dtype = graph::DType::kF16, bf16_table.inputs[1].dtype = graph::DType::kBF16;
+  bf16_table.attrs = {{"out", 1}};
   return {sized("odd_37x11x33", 37, 11, 33),
           sized("one", 1, 1, 1),
           sized("frequent_300x3x5", 300, 3, 5),
           sized("wide_70x200x513", 70, 200, 513),
           no_plan,
+          half_table,
+          bf16_table,
           fp16,
           bf16};
 }

@@ -38,7 +38,7 @@ const Family kMixer = {
     .block =
         [](const BlockCall& call, Value x) {
           const Value mixed = call.graph().op1("gelu", {call.norm(x, "norm").x});
-          return call.linear(mixed, {.weight = "mix.weight", .bias = "mix.bias", .transposed = true, .residual = x});
+          return call.linear(mixed, {.weight = "mix.weight", .bias = "mix.bias", .residual = x});
         },
 };
 

@@ -53,7 +53,9 @@ INSTANTIATE_TEST_SUITE_P(
         Setting{"clip_scale", "chunks_4200x520", 256 * 1024}, Setting{"clip_scale", "no_clipping_five", 40 * 1024},
         Setting{"adamw", "five_tensors", 40 * 1024}, Setting{"scale_by", "odd_130x33", 64 * 144},
         Setting{"concat_rows", "blocks_130x70_and_201", 64 * 288},  // rows move from block to block
-        Setting{"slice_rows", "blocks_of_331x70", 64 * 288},
+        Setting{"slice_rows", "blocks_of_331x70", 64 * 288}, Setting{"expand", "wide_70x513", 64 * 2064},
+        Setting{"expand", "ids_100x300x77", 64 * 320},
+        Setting{"embed_tokens", "i8_6x5x130x77", 64 * 80},  // bytes and their scales
         Setting{"concat_columns", "blocks_131x70_and_130", 64 * 800}, Setting{"row_max", "130x225", 64 * 912},
         Setting{"cross_entropy", "counts_130x1100", 64 * 4400},
         Setting{"cross_entropy_backward", "counts_130x225", 64 * 912},

@@ -2,9 +2,9 @@
 #include "base/fail.hpp"
 #include "graph/graph.hpp"
 
-namespace fabula::heads {
+namespace fabula::weights {
 
-/// Hidden vectors [N, D] as the products of a head read them.
+/// Hidden vectors [N, D] as products read them.
 struct Hidden {
   graph::Value x;
   /// Given for few rows of slots ([1, 4 N], base/decode_slot.hpp): each product is one row_product.
@@ -28,4 +28,4 @@ struct Hidden {
   }
 };
 
-}  // namespace fabula::heads
+}  // namespace fabula::weights

@@ -1,0 +1,34 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// y = bytes times the scale of their block of 32; with ids y[n] = row ids[n] of the table, of which rows [row_begin, row_end) are bound:
+// an id outside the table gives a zero row, written by the launch that holds row 0.
+#include "grid.glsl"
+#include "values.glsl"
+#include "weights.glsl"
+layout(local_size_x = 128) in;
+layout(constant_id = 0) const uint kByIds = 0;
+WRITE_VALUES(0, Y, y)
+READ_WEIGHTS(1, Bytes, bytes)
+READ_VALUES(2, Scales, scales)
+layout(set = 0, binding = 3) readonly buffer Ids { uint ids[]; };  // without ids anything is bound
+layout(push_constant) uniform Push { uint rows, first, columns, row_begin, row_end, table_rows; };
+
+void main() {
+  uint i = linear_group() * 128 + gl_LocalInvocationID.x;
+  uint width = row_vec4s(columns, TYPE_OF(0));
+  uint n = i / width, c = i % width;
+  if (n >= rows) return;
+  uint row = n;
+  if (kByIds != 0) {
+    uint id = ids[first + n];
+    bool here = id >= row_begin && id < row_end;
+    if (!here && (id < table_rows || row_begin != 0)) return;
+    row = here ? id - row_begin : 0xFFFFFFFFu;
+  }
+  vec4 v = vec4(0);
+  if (row != 0xFFFFFFFFu && c < (columns + 3) / 4) {
+    uint scale = row * row_vec4s((columns + 31) / 32, TYPE_OF(2)) + c / 32;
+    v = bytes(row * weight_vec4s(columns, TYPE_OF(1)) + c) * scales(scale)[c / 8 % 4];
+  }
+  set_y(i, v);
+}
