@@ -10,7 +10,8 @@ layout(constant_id = 0) const uint kByIds = 0;
 WRITE_VALUES(0, Y, y)
 READ_WEIGHTS(1, Bytes, bytes)
 READ_VALUES(2, Scales, scales)
-layout(set = 0, binding = 3) readonly buffer Ids { uint ids[]; };  // without ids anything is bound
+layout(set = 0, binding = 3) readonly buffer Ids { uint ids[]; };
+layout(constant_id = 16 + 3) const uint kIdsType = 0;  // where there are none, any value is bound
 layout(push_constant) uniform Push { uint rows, first, columns, row_begin, row_end, table_rows; };
 
 void main() {
@@ -19,7 +20,7 @@ void main() {
   uint n = i / width, c = i % width;
   if (n >= rows) return;
   uint row = n;
-  if (kByIds != 0) {
+  if (kByIds != 0 && kIdsType == 0) {
     uint id = ids[first + n];
     bool here = id >= row_begin && id < row_end;
     if (!here && (id < table_rows || row_begin != 0)) return;
