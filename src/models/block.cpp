@@ -79,6 +79,7 @@ Value BlockCall::few_rows_linear(const Rows& x, const Linear& of, bool gelu) con
 
 Value BlockCall::linear(const Rows& x, const Linear& of) const {
   if (body.shape.few_rows) return few_rows_linear(x, of, false);
+  // First, so that a copy in another type stands where it always did among the nodes.
   const weights::Operand w = matrix(of.weight)->as_dense(graph(), body.shape.dtype);
   const Value bias = of.bias.empty() ? Value{} : parameter(of.bias);
   const Value read = x.up ? graph().op1("gated_activation", {x.x, x.up}) : x.gelu ? graph().op1("gelu", {x.x}) : x.x;

@@ -35,7 +35,8 @@ struct Rows {
   graph::Value up = {};  ///< given: silu(x) up is read
 };
 
-/// A linear layer with what stands around it: residual + dropout(x w + bias).
+/// A linear layer with what stands around it: residual + dropout(x w + bias). Which way the weight lies is said where
+/// it is declared (SpecList).
 struct Linear {
   std::string_view weight;
   std::string_view bias = {};  ///< empty: none
