@@ -15,10 +15,7 @@ class Dense final : public Matrix {
 
   void upload(graph::Runtime& runtime, std::span<const float> numbers) const override {
     const graph::DType dtype = spec().shape.dtype;
-    const auto too_large = [&](float v) { return std::isfinite(v) && std::abs(v) > graph::facts_of(dtype).largest; };
-    if (const auto at = std::find_if(numbers.begin(), numbers.end(), too_large); at != numbers.end())
-      fail(ErrorCode::kNumeric, "\"{}\" has the number {}, {} ends at {}: store the weights in another type",
-           spec().name, *at, to_string(dtype), graph::facts_of(dtype).largest);
+    if (graph::is_half(dtype)) check(numbers, dtype);
     runtime.upload(spec().name, numbers);
   }
 
@@ -29,6 +26,13 @@ class Dense final : public Matrix {
 
  private:
   graph::Value value(graph::Graph& graph) const { return graph::ParameterSet::value_of(graph, spec()); }
+
+  void check(std::span<const float> numbers, graph::DType dtype) const {
+    const auto too_large = [&](float v) { return std::isfinite(v) && std::abs(v) > graph::facts_of(dtype).largest; };
+    if (const auto at = std::find_if(numbers.begin(), numbers.end(), too_large); at != numbers.end())
+      fail(ErrorCode::kNumeric, "\"{}\" has the number {}, {} ends at {}: store the weights in another type",
+           spec().name, *at, to_string(dtype), graph::facts_of(dtype).largest);
+  }
 };
 
 }  // namespace
