@@ -124,10 +124,14 @@ CLI::Option* add_compile_flags(CLI::App* sub, CompileArgs& args, const char* hel
   return compile;
 }
 
-void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides) {
+void add_model_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides) {
   sub->add_option("config", config, "config.json, or a folder that has one")->required();
   sub->add_option("--set", overrides, "override a config key: --set train.learning_rate=1e-3 (repeatable)")
       ->allow_extra_args(false);
+}
+
+void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides) {
+  add_model_config_flags(sub, config, overrides);
   // Behind --set: callbacks run in the order of declaration, and these add to what --set has filled.
   sub->add_option_function<std::string>(
          "--precision", [&overrides](const std::string& value) { overrides.push_back("train.precision=" + value); },
@@ -149,6 +153,12 @@ void add_reading_flags(CLI::App* sub, text::TextOptions& options) {
 CLI::Option* add_format_flag(CLI::App* sub, std::string& format) {
   return sub->add_option("-o,--output", format, "a table as md, csv or json")
       ->check(CLI::IsMember({"md", "csv", "json"}))
+      ->capture_default_str();
+}
+
+void add_cache_flag(CLI::App* sub, std::string& cache) {
+  sub->add_option("--cache", cache, "what keys and values are kept in: fp32, fp16, bf16")
+      ->check(CLI::IsMember({"fp32", "fp16", "bf16"}))
       ->capture_default_str();
 }
 
@@ -239,6 +249,7 @@ struct AllArgs {
   BenchArgs bench_ops, bench_train;
   TuneArgs tune;
   BenchHeadsArgs bench_heads;
+  BenchDecodeArgs bench_decode;
 };
 
 void declare_text_commands(CommandLine& line, AllArgs& args) {
@@ -430,9 +441,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--context", args.generate.context, "positions that are kept; 0: as many as the model has")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
-  sub->add_option("--cache", args.generate.cache, "what keys and values are kept in: fp32, fp16, bf16")
-      ->check(CLI::IsMember({"fp32", "fp16", "bf16"}))
-      ->capture_default_str();
+  add_cache_flag(sub, args.generate.cache);
   sub->add_option("--slots", args.generate.slots, "texts computed side by side; 0: all, up to 32")
       ->check(CLI::Range(0, 64))
       ->capture_default_str();
@@ -472,6 +481,37 @@ void add_bench_heads_flags(CLI::App* sub, BenchHeadsArgs& args) {
       ->excludes(vocab);
   sub->add_option("--steps", args.options.steps, "measured steps, after two to warm up; 0: 5, 3 on a software device")
       ->check(CLI::Range(0, 10000));
+}
+
+void add_bench_decode_flags(CLI::App* sub, BenchDecodeArgs& args) {
+  add_model_config_flags(sub, args.config, args.overrides);
+  const auto list = [sub](const char* name, auto& values, const char* help) {
+    return sub->add_option(name, values, help)->delimiter(',')->allow_extra_args(false);
+  };
+  list("--vocab", args.options.vocabularies, "vocabularies: 50257,200000; missing: the config's")
+      ->check(CLI::Range(std::int64_t{2}, kMaxVocabulary));
+  list("--heads", args.options.heads,
+       "only heads whose names contain one of these, of all that bench heads has; missing: grouped, full tied, and one "
+       "of the config's own");
+  list("--slots", args.options.slots, "texts at once; what a step costs is told for the first number")
+      ->check(whole_number(1, 64, "1 to 64"))
+      ->capture_default_str();
+  list("--contexts", args.options.contexts,
+       "tokens that texts have when they are timed; missing: 64, four times as many each, and the model's")
+      ->check(positive());
+  sub->add_option("--prompt", args.options.prompt, "tokens of a prompt, as far as the context takes them")
+      ->check(whole_number(2, 1 << 20, "2 or more"))
+      ->capture_default_str();
+  sub->add_option("--repeats", args.options.repeats, "timed, after a warm-up; 0: 5, 3 on a software device")
+      ->check(CLI::Range(0, 10000));
+  add_cache_flag(sub, args.cache);
+  CLI::Option* profile = sub->add_flag("--profile", args.profile,
+                                       "where the time of one step goes: the config's head, the first of --slots and "
+                                       "--contexts");
+  sub->add_option("--by", args.by, "rows of the profile: kernel or op")
+      ->check(CLI::IsMember({"kernel", "op"}))
+      ->capture_default_str()
+      ->needs(profile);
 }
 
 void declare_device_commands(CommandLine& line, AllArgs& args) {
@@ -535,6 +575,12 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
                      bench_heads, kTrainingMemory);
   add_bench_heads_flags(sub, args.bench_heads);
   add_format(sub, args.bench_heads);
+  sub = line.command(*bench, "decode", "reading prompts and writing tokens: grouped beside full head, contexts, slots",
+                     args.bench_decode, bench_decode, kDecodingMemory);
+  add_bench_decode_flags(sub, args.bench_decode);
+  CLI::Option* json = sub->add_flag("--json", args.bench_decode.json, "as -o json");
+  add_format_flag(sub, args.bench_decode.format)->excludes(json);
+  add_device_flags(sub, args.bench_decode.device);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/decode_bench.hpp"
 #include "bench/head_bench.hpp"
 #include "infer/sampler.hpp"
 #include "text/text_file.hpp"
@@ -131,6 +132,9 @@ struct GenerateArgs {
 };
 int generate(const GenerateArgs& args);
 
+/// What --cache names.
+graph::DType cache_type(const std::string& name);
+
 /// What the tokenizer's file asks for and is not done to texts and prompts.
 void warn_of_tokenizer(const text::Tokenizer& tokenizer);
 
@@ -182,6 +186,17 @@ struct BenchHeadsArgs {
   vk::DeviceOptions device;
 };
 int bench_heads(const BenchHeadsArgs& args);
+
+struct BenchDecodeArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  bench::DecodeBenchOptions options;
+  std::string cache = "fp32", format = "md";
+  bool profile = false, json = false;
+  std::string by = "kernel";  ///< rows of the profile
+  vk::DeviceOptions device;
+};
+int bench_decode(const BenchDecodeArgs& args);
 
 /// A config for commands that read no text: a vocabulary that it leaves open is that of a tokenizer learned by default;
 /// a map file gives the head's sizes.

@@ -50,12 +50,6 @@ std::vector<std::string> prompts_of(const GenerateArgs& args) {
   return prompts;
 }
 
-graph::DType cache_type(const std::string& name) {
-  for (const graph::DType type : {graph::DType::kF16, graph::DType::kBF16})
-    if (name == to_string(type)) return type;
-  return graph::DType::kF32;
-}
-
 /// What a run shows: a single text as it comes, several one after another, JSON at the end.
 class Output {
  public:
@@ -159,6 +153,12 @@ void say_how_it_went(const infer::GenerateTimes& times, const Output& output, st
 }
 
 }  // namespace
+
+graph::DType cache_type(const std::string& name) {
+  for (const graph::DType type : {graph::DType::kF16, graph::DType::kBF16})
+    if (name == to_string(type)) return type;
+  return graph::DType::kF32;
+}
 
 int generate(const GenerateArgs& args) {
   infer::GenerateOptions options{.sampler = args.sampler, .max_tokens = args.max_tokens};

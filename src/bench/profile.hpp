@@ -15,4 +15,7 @@ struct ProfileOptions {
 /// runs alone here. Throws kUnsupported on a device without timestamps.
 Table profile_train(const vk::DeviceOptions& device, const RunConfig& config, const ProfileOptions& options);
 
+/// Throws kUnsupported where there can be no profile.
+void require_timestamps(const vk::Device& device);
+
 }  // namespace fabula::bench
