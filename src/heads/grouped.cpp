@@ -41,6 +41,7 @@ constexpr const char* kShortOrder = "head.shortlist_order";
 constexpr const char* kShortSegments = "head.shortlist_segments";
 constexpr const char* kStarts = "head.starts";    // [1, G + 1]: TokenGroups::starts
 constexpr const char* kEntries = "head.entries";  // [1, 2 V]: TokenGroups::entries
+constexpr const char* kMembers = "head.members";  // [1, 2 V]: tokens class by class, and the logits' column
 constexpr const char* kPlaces = "head.places";    // [1, 2 M]: g S + s and the logits' column, in map order
 }  // namespace
 
@@ -221,9 +222,7 @@ Value GroupedHead::log_probs(Graph& graph, const Hidden& h) const {
   const Graph::Scope scope(graph, "head");
   const std::int64_t V = tokens_.vocabulary(), M = tokens_.tail();
   const Value starts = graph.constant(kStarts, {1, tokens_.groups() + 1, DType::kU32});
-  const Value entries = graph.constant(kEntries, {1, 2 * V, DType::kU32});
-  const Value places = graph.constant(kPlaces, {1, 2 * M, DType::kU32});
-  const Value classes = graph.op1("log_softmax", {class_scores(graph, h, LossUse::kValue)});
+  const Value classes = class_scores(graph, h, LossUse::kValue);
   Value shared, scale, of_tokens;
   if (options_.modulation != HeadModulation::kPerGroup) {
     shared = shared_logits(graph, h);
@@ -232,19 +231,31 @@ Value GroupedHead::log_probs(Graph& graph, const Hidden& h) const {
   if (options_.modulation == HeadModulation::kLowRank)
     of_tokens = product(graph, h.with(low_rank_vector(graph, h)), parameters_.find(kUp));
   if (options_.modulation == HeadModulation::kPerGroup) of_tokens = product(graph, h, token_matrix());
-  const Value z = graph.op1("grouped_all_logits", {shared, scale, table(graph, kShift), of_tokens, places});
-  return graph.op1("grouped_log_softmax", {classes, z, starts, entries});
+  const Value shift = table(graph, kShift);
+  if (h.places) {
+    const Value members = graph.constant(kMembers, {1, 2 * V, DType::kU32});
+    return graph.op1("grouped_joint", {classes, shared, scale, shift, of_tokens, starts, members});
+  }
+  const Value places = graph.constant(kPlaces, {1, 2 * M, DType::kU32});
+  const Value z = graph.op1("grouped_all_logits", {shared, scale, shift, of_tokens, places});
+  const Value entries = graph.constant(kEntries, {1, 2 * V, DType::kU32});
+  return graph.op1("grouped_log_softmax", {graph.op1("log_softmax", {classes}), z, starts, entries});
 }
 
 std::vector<NamedWords> GroupedHead::constants() const {
-  NamedWords places{kPlaces, {}};
+  NamedWords places{kPlaces, {}}, members{kMembers, {}};
+  for (const std::uint32_t token : tokens_.map().shortlist) members.words.insert(members.words.end(), {token, 0});
   const auto S = static_cast<std::uint32_t>(tokens_.slots());
   for (std::size_t g = 0; g < tokens_.map().groups.size(); ++g) {
     std::uint32_t at = static_cast<std::uint32_t>(g) * S;
-    for (const std::uint32_t token : tokens_.map().groups[g])
-      places.words.insert(places.words.end(), {at++, tied_tokens() ? token : tokens_.order_of(token)});
+    for (const std::uint32_t token : tokens_.map().groups[g]) {
+      const std::uint32_t column = tied_tokens() ? token : tokens_.order_of(token);
+      places.words.insert(places.words.end(), {at++, column});
+      members.words.insert(members.words.end(), {token, column});
+    }
   }
-  std::vector<NamedWords> constants{{kStarts, tokens_.starts()}, {kEntries, tokens_.entries()}, std::move(places)};
+  std::vector<NamedWords> constants{
+      {kStarts, tokens_.starts()}, {kEntries, tokens_.entries()}, std::move(places), std::move(members)};
   if (options_.modulation != HeadModulation::kScaleShift)
     constants.push_back({kRows, tied_tokens() ? tokens_.slot_tokens() : tokens_.slot_orders()});
   if (!tied_shortlist()) return constants;
