@@ -111,19 +111,12 @@ vec4 value_part(Row row, uint head, uint d, uint j) {
   return stored(v_plain(row.v_word + j * row.v_step + head * HEAD, d));
 }
 
-// Elements [4i, 4i + 4) of what the cache is to hold of a row: keys, then values, then padding.
-vec4 cache_words(Row row, uint i) {
-  uint p = row.position, k_from = row.k_word + p * row.k_step, v_from = row.v_word + p * row.v_step;
-  uint width = kv_heads * HEAD;
-  if (HEAD % 4 == 0) {
-    uint head = i / HEAD_VECS, d = i % HEAD_VECS;
-    if (head < kv_heads) return k_turned(k_from + head * HEAD, d, p);
-    return head < 2 * kv_heads ? v_plain(v_from + (head - kv_heads) * HEAD, d) : vec4(0);
-  }
+// Elements [4i, 4i + 4) of what the cache is to hold of a row, with heads of an odd size: keys, then values, then padding.
+vec4 cache_words(Row row, uint k_from, uint v_from, uint i) {
   vec4 x = vec4(0);
   for (uint c = 0; c < 4; ++c) {
     uint column = 4 * i + c, head = column / HEAD, e = column % HEAD;
-    if (head < kv_heads) x[c] = k_turned(k_from + head * HEAD, e / 4, p)[e % 4];
+    if (head < kv_heads) x[c] = k_turned(k_from + head * HEAD, e / 4, row.position)[e % 4];
     else if (head < 2 * kv_heads) x[c] = v_plain(v_from + (head - kv_heads) * HEAD, e / 4)[e % 4];
   }
   return x;
@@ -133,8 +126,17 @@ vec4 cache_words(Row row, uint i) {
 void store_row(uint n, uint lane, uint count) {
   Row row = row_of(n);
   if (!row.bound) return;
-  uint to = cache_word_of(row, row.position) / 4, end = row.cache_step / 4;
-  for (uint i = lane; i < end; i += count) set_cache(to + i, cache_words(row, i));
+  uint p = row.position, to = cache_word_of(row, p) / 4, end = row.cache_step / 4, keys = kv_heads * HEAD_VECS;
+  uint k_from = row.k_word + p * row.k_step, v_from = row.v_word + p * row.v_step;
+  if (HEAD % 4 != 0) {
+    for (uint i = lane; i < end; i += count) set_cache(to + i, cache_words(row, k_from, v_from, i));
+    return;
+  }
+  for (uint i = lane; i < keys; i += count)
+    set_cache(to + i, k_turned(k_from + i / HEAD_VECS * HEAD, i % HEAD_VECS, p));
+  for (uint i = lane; i < keys; i += count)
+    set_cache(to + keys + i, v_plain(v_from + i / HEAD_VECS * HEAD, i % HEAD_VECS));
+  for (uint i = 2 * keys + lane; i < end; i += count) set_cache(to + i, vec4(0));
 }
 
 #ifdef ATTENDED
