@@ -27,15 +27,14 @@ void dispatch_part(LowerCall& call, const RowBlock& from, const RowBlock& to) {
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
   const bool by_ids = call.has_input(kIds);
   const Window bytes(call.input(kBytes), from.begin, from.end);
-  call.dispatch({.shader = "expand",
-                 .constants = {by_ids ? 1u : 0u},
-                 .bindings = {{call.output(), to.begin, to.end},
-                              bytes,
-                              {call.input(kScales), from.begin, from.end},
-                              by_ids ? Window(call.input(kIds)) : bytes},
-                 .groups = LowerCall::grid(ceil_div<std::int64_t>(to.size() * call.out().ld() / 4, 128))},
-                Push{u32(to.size()), u32(to.begin), u32(call.out().cols), u32(from.begin), u32(from.end),
-                     u32(call.in(kBytes).rows)});
+  const Window scales(call.input(kScales), from.begin, from.end);
+  call.dispatch(
+      {.shader = "expand",
+       .constants = {by_ids ? 1u : 0u},
+       .bindings = {{call.output(), to.begin, to.end}, bytes, scales, by_ids ? Window(call.input(kIds)) : scales},
+       .groups = LowerCall::grid(ceil_div<std::int64_t>(to.size() * call.out().ld() / 4, 128))},
+      Push{u32(to.size()), u32(to.begin), u32(call.out().cols), u32(from.begin), u32(from.end),
+           u32(call.in(kBytes).rows)});
 }
 
 void lower(LowerCall& call) {

@@ -149,10 +149,11 @@ TEST(Session, AStepIsFewLaunches) {
     const SessionGraphs graphs = add_session_graphs(workload, model, {});
     return workload.graphs()[graphs.steps.front().index].program.steps.size();
   };
-  for (const HeadKind head : {HeadKind::kFull, HeadKind::kGrouped}) {
+  // Around the blocks: embedding, products, log p, and two for a draw. The paper's head has two products.
+  for (const auto& [head, around] : {std::pair(HeadKind::kFull, 5u), std::pair(HeadKind::kGrouped, 6u)}) {
     const std::size_t one = launches(head, 1), three = launches(head, 3);
     EXPECT_LE((three - one) / 2, 6u);
-    EXPECT_LE(one - (three - one) / 2, 5u) << "around the blocks";
+    EXPECT_LE(one - (three - one) / 2, around);
   }
 }
 
