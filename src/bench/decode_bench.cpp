@@ -68,6 +68,10 @@ std::vector<std::int64_t> contexts_of(const RunConfig& config, const DecodeBench
   return contexts;
 }
 
+std::string slots_text(std::int64_t slots) {
+  return slots == 1 ? std::string("1 slot") : fmt::format("{} slots", slots);
+}
+
 std::string rate_text(double tokens, double seconds) {
   const double per_second = tokens / seconds;
   return fmt::format("{:.{}f}", per_second, per_second < 100 ? 1 : 0);
@@ -89,8 +93,7 @@ struct DecodeRow {
 
 std::vector<std::string> columns_for(const std::vector<std::int64_t>& slots) {
   std::vector<std::string> columns{"head", "vocabulary", "context", "prompt tokens/s", "first token ms"};
-  for (const std::int64_t n : slots)
-    columns.push_back(n == 1 ? std::string("tokens/s, 1 slot") : fmt::format("tokens/s, {} slots", n));
+  for (const std::int64_t n : slots) columns.push_back("tokens/s, " + slots_text(n));
   for (const char* name : {"dispatches", "barriers", "submissions", "MB/token", "% of copy"})
     columns.emplace_back(name);
   return columns;
@@ -136,8 +139,8 @@ class DecodeSubjectBench {
     for (std::size_t c = 0; c < contexts.size(); ++c) {
       const DecodeTime time = session.decode(contexts[c], repeats_);
       rows_[c].speeds.push_back(rate_text(static_cast<double>(slots), time.seconds));
-      info("{}, {} tokens, context {}, {} slots: {} tokens/s", subject_.name, subject_.config.model.vocab_size,
-           contexts[c], slots, rows_[c].speeds.back());
+      info("{}, {} tokens, context {}, {}: {} tokens/s", subject_.name, subject_.config.model.vocab_size, contexts[c],
+           slots_text(slots), rows_[c].speeds.back());
       if (first) describe_step(session, time, rows_[c]);
     }
   }
@@ -196,12 +199,12 @@ Table bench_decode(const vk::DeviceOptions& device_options, const RunConfig& con
       fmt::format("{:.1f} GB/s copied (read and written), measured now; medians of {}", 1e-9 * roof.bytes, repeats));
   table.notes.push_back(fmt::format(
       "prompt: {} tokens of one text, all but the last; first token: from such a prompt's begin until its first token "
-      "is drawn, {} slots in the session",
-      std::min(options.prompt, config.model.n_positions - 1), options.slots.front()));
+      "is drawn, {} in the session",
+      std::min(options.prompt, config.model.n_positions - 1), slots_text(options.slots.front())));
   table.notes.push_back(fmt::format(
       "tokens/s: of all slots together, while their texts grow to the context; dispatches, barriers and submissions a "
       "step, MB and % of copy: {} at once, bytes by the ops' counts",
-      options.slots.front() == 1 ? std::string("1 slot") : fmt::format("{} slots", options.slots.front())));
+      slots_text(options.slots.front())));
   for (const DecodeSubject& subject : subjects) {
     DecodeSubjectBench(*device, choices, subject, options, repeats, roof).measure(table);
     device->save_pipeline_cache();
@@ -238,10 +241,10 @@ Table profile_decode(const vk::DeviceOptions& device_options, const RunConfig& c
   table.notes.push_back(body_note(subject.config, options));
   add_roof_notes(table.notes, roof);
   table.notes.push_back(fmt::format(
-      "head {}, {} tokens, {} slots, context {}: kernels take {:.4f} ms of a step, each run alone; a step takes {:.4f} "
+      "head {}, {} tokens, {}, context {}: kernels take {:.4f} ms of a step, each run alone; a step takes {:.4f} "
       "ms, {:.2f} times as long",
-      subject.name, subject.config.model.vocab_size, slots, context, 1e3 * shares.seconds(), 1e3 * time.seconds,
-      time.seconds / shares.seconds()));
+      subject.name, subject.config.model.vocab_size, slots_text(slots), context, 1e3 * shares.seconds(),
+      1e3 * time.seconds, time.seconds / shares.seconds()));
   return table;
 }
 

@@ -22,6 +22,10 @@ std::string share_milliseconds(double seconds) {
   return seconds < 1e-3 ? fmt::format("{:.4f}", 1e3 * seconds) : fmt::format("{:.3f}", 1e3 * seconds);
 }
 
+std::string giga(double a_second) {
+  return fmt::format("{:.{}f}", 1e-9 * a_second, a_second < 1e10 ? 2 : 0);
+}
+
 }  // namespace
 
 KernelShares::KernelShares(const graph::Runtime& runtime, std::map<std::size_t, int> runs, bool by_op, CostOf cost_of)
@@ -91,8 +95,8 @@ std::vector<std::string> KernelShares::row_text(const RowName& name, const Share
           std::to_string(share.launches),
           share_milliseconds(time),
           fmt::format("{:.1f}", 100 * time / seconds()),
-          fmt::format("{:.0f}", 1e-9 * flops / time),
-          fmt::format("{:.0f}", 1e-9 * bytes / time),
+          giga(flops / time),
+          giga(bytes / time),
           fmt::format("{:.0f}", 100 * roof.seconds(flops, bytes) / time),
           roof.bound_by_memory(flops, bytes) ? "memory" : "arithmetic"};
 }
