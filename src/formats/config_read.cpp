@@ -58,11 +58,12 @@ class ConfigReader {
 
   ModelFamily read_family() const;
   void read_keys();
-  void read_key(const ConfigKey& key, const json& value);
+  void read_key(const ConfigKey& key, const json& value, const std::string& path);
   void read_attention();
   std::vector<AttentionKind> attention_list(const json& value, const std::string& path) const;
   std::vector<AttentionKind> attention_patterns(const json& value) const;
   void read_rope();
+  void read_rope_theta(const json& value);
   void set_dependent_defaults();
 
   json root_;
@@ -139,8 +140,7 @@ std::optional<std::int64_t> integer_of(const json& value) {
   return static_cast<std::int64_t>(number);
 }
 
-void ConfigReader::read_key(const ConfigKey& key, const json& value) {
-  const std::string path = key.path(family_);
+void ConfigReader::read_key(const ConfigKey& key, const json& value, const std::string& path) {
   if (const auto* integer = std::get_if<IntegerField>(&key.field)) {
     const bool is_null = value.is_null() && integer->null_value != nullptr;
     const auto number = is_null ? *integer->null_value : integer_of(value);
@@ -253,29 +253,36 @@ void ConfigReader::read_attention() {
 void ConfigReader::read_rope() {
   const auto it = root_.find("rope_parameters");
   if (!files_of(family_).rotary || it == root_.end() || it->is_null()) return;
-  constexpr const char* kExpected = "an object such as {\"rope_type\": \"default\", \"rope_theta\": 10000.0}";
-  if (!it->is_object()) fail_value("rope_parameters", *it, kExpected);
-  double& theta = config_.model.rope_theta;
+  if (!it->is_object())
+    fail_value("rope_parameters", *it, "an object such as {\"rope_type\": \"default\", \"rope_theta\": 10000.0}");
+  const auto refuse = [&](const std::string& key, const json& value) {
+    fail(ErrorCode::kUnsupported, "{} is {}; fabula has rotary positions of type \"default\", which are not scaled",
+         origin_.where("rope_parameters." + key), json_excerpt(value));
+  };
+  for (const char* key : {"rope_type", "type"})
+    if (it->contains(key) && (*it)[key] != "default") refuse(key, (*it)[key]);
   for (const auto& [key, value] : it->items()) {
-    const std::string path = "rope_parameters." + key;
-    if (key == "rope_theta") {
-      const double said = theta;
-      if (!value.is_number() || !(value.get<double>() >= 1 && value.get<double>() <= 1e12))
-        fail_value(path, value, "a number " + range_text(1, 1e12));
-      theta = value.get<double>();
-      if (!given_.contains("rope_theta") || said == theta) continue;
-      if (!origin_.overrides.contains("rope_theta"))
-        fail(ErrorCode::kInvalidArgument, "{}: rope_theta is {} and {} is {}; remove the one that is wrong",
-             origin_.source, said, path, theta);
-      theta = said;
-    } else if ((key == "rope_type" || key == "type") && value != "default") {
-      fail(ErrorCode::kUnsupported, "{} is {}; fabula has \"default\", rotary positions that are not scaled",
-           origin_.where(path), json_excerpt(value));
-    } else if (key != "rope_type" && key != "type" && !(key == "partial_rotary_factor" && value == 1)) {
-      fail(ErrorCode::kUnsupported, "{} is {}; rotary positions of that kind are not implemented", origin_.where(path),
-           json_excerpt(value));
-    }
+    const bool whole_head = key == "partial_rotary_factor" && value == 1;
+    if (key == "rope_theta")
+      read_rope_theta(value);
+    else if (key != "rope_type" && key != "type" && !whole_head)
+      refuse(key, value);
   }
+}
+
+// That of the object; one on the command line has the last word.
+void ConfigReader::read_rope_theta(const json& value) {
+  const double beside = config_.model.rope_theta;
+  const auto key = std::find_if(config_keys().begin(), config_keys().end(),
+                                [](const ConfigKey& k) { return k.is_called("rope_theta"); });
+  read_key(*key, value, "rope_parameters.rope_theta");
+  double& theta = config_.model.rope_theta;
+  if (!given_.contains("rope_theta") || beside == theta) return;
+  if (!origin_.overrides.contains("rope_theta"))
+    fail(ErrorCode::kInvalidArgument,
+         "{}: rope_theta is {}, rope_parameters.rope_theta is {}, and both mean the same; remove the one that is wrong",
+         origin_.source, beside, theta);
+  theta = beside;
 }
 
 // Defaults that depend on other keys.
@@ -309,7 +316,7 @@ void ConfigReader::read_keys() {
     if (value == object->end()) continue;
     given_.insert(key.path(family_));
     try {
-      read_key(key, *value);
+      read_key(key, *value, key.path(family_));
     } catch (const Error& error) {
       unknown.problems.push_back({error.code(), error.what()});
     }

@@ -93,10 +93,11 @@ TEST(LlamaConfig, RotaryPositionsInEitherSpelling) {
   EXPECT_EQ(theta(R"(, "rope_parameters": {"rope_theta": 300})"), 300);
   EXPECT_EQ(theta(parameters, {"rope_theta=700"}), 700);
   refuse(with("rope_parameters", {{"rope_theta", 10}}), {"rope_theta is 50000", "rope_parameters.rope_theta is 10"});
-  refuse(with("rope_parameters", {{"rope_type", "llama3"}, {"factor", 8}}), {"rope_parameters.", "c.json", "is"},
+  refuse(with("rope_parameters", {{"rope_type", "llama3"}, {"factor", 8}}),
+         {"c.json: rope_parameters.rope_type is \"llama3\"", "default"}, ErrorCode::kUnsupported);
+  refuse(with("rope_parameters", {{"rope_theta", 50000}, {"factor", 8}}), {"rope_parameters.factor is 8"},
          ErrorCode::kUnsupported);
-  refuse(with("rope_parameters", {{"rope_type", "yarn"}}), {"rope_parameters.rope_type is \"yarn\"", "default"},
-         ErrorCode::kUnsupported);
+  EXPECT_NO_THROW(read(with("rope_parameters", {{"type", "default"}, {"partial_rotary_factor", 1.0}})));
   refuse(with("rope_parameters", 3), {"rope_parameters is 3", "an object"});
   refuse(with("rope_parameters", {{"rope_theta", "x"}}), {"rope_parameters.rope_theta is \"x\"", "a number"});
   refuse(with("rope_scaling", {{"type", "linear"}, {"factor", 2.0}}), {"rope_scaling", "scaled rotary positions"},
