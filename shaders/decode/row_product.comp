@@ -46,8 +46,8 @@ const uint kHeld = 2;  // steps of K whose weights are under way at once
 
 #ifdef SUBGROUP
 uint self() { return gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID; }
-const uint kMostSubgroups = kSize / 4;
-shared vec4 partial[kMostSubgroups * kCols4 * kRows];
+layout(constant_id = 6) const uint kSubgroups = 4;
+shared vec4 partial[kSubgroups * kCols4 * kRows];
 #else
 uint self() { return gl_LocalInvocationID.x; }
 const uint kTogether = kRows < 4 ? kRows : 4;
@@ -204,7 +204,7 @@ void main() {
   barrier();
   for (uint i = me; i < kRows * kCols4; i += kSize) {
     vec4 total = partial[i];
-    for (uint s = 1; s < kSize / gl_SubgroupSize; ++s) total += partial[s * kRows * kCols4 + i];
+    for (uint s = 1; s < kSubgroups; ++s) total += partial[s * kRows * kCols4 + i];
     uint row = first + i / kCols4, c = col_begin + i % kCols4;
     if (row < rows && c < row_vec4s(cols, TYPE_OF(0))) store(row, c, total);
   }

@@ -133,6 +133,7 @@ void lower(LowerCall& call) {
   if (subgroup) {
     launch.shader += "_subgroup";
     launch.subgroup_size = subgroup_size;
+    launch.constants.push_back(kRowLocal / subgroup_size);
   }
   // Bytes and scales are cut alike: a row of the weight is a row of both.
   const std::vector<RowBlock> blocks = call.has_input(kScales)
