@@ -504,10 +504,12 @@ void add_bench_decode_flags(CLI::App* sub, BenchDecodeArgs& args) {
       ->capture_default_str();
   sub->add_option("--repeats", args.options.repeats, "timed, after a warm-up; 0: 5, 3 on a software device")
       ->check(CLI::Range(0, 10000));
+  list("--weights", args.weights, "what matrices are stored in, as generate's: fp32,fp16,int8; missing: fp32")
+      ->check(CLI::IsMember(std::vector<std::string>(weights::kFormatNames.begin(), weights::kFormatNames.end())));
   add_cache_flag(sub, args.cache);
   CLI::Option* profile = sub->add_flag("--profile", args.profile,
-                                       "where the time of one step goes: the config's head, the first of --slots and "
-                                       "--contexts");
+                                       "where the time of one step goes: the config's head, the first of --slots, "
+                                       "--contexts and --weights");
   sub->add_option("--by", args.by, "rows of the profile: kernel or op")
       ->check(CLI::IsMember({"kernel", "op"}))
       ->capture_default_str()

@@ -191,6 +191,7 @@ struct BenchDecodeArgs {
   std::string config;
   std::vector<std::string> overrides;
   bench::DecodeBenchOptions options;
+  std::vector<std::string> weights;  ///< empty: fp32
   std::string cache = "fp32", format = "md";
   bool profile = false, json = false;
   std::string by = "kernel";  ///< rows of the profile

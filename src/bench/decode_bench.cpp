@@ -12,6 +12,7 @@
 #include "bench/profile.hpp"
 #include "bench/roof.hpp"
 #include "graph/barriers.hpp"
+#include "infer/model_folder.hpp"
 #include "tuning/tuned_device.hpp"
 
 namespace fabula::bench {
@@ -24,8 +25,38 @@ constexpr const char* kSaved = "saved";
 struct DecodeSubject {
   std::string name;
   RunConfig config;
-  const infer::ModelFolder* saved = nullptr;
+  std::filesystem::path saved = {};  ///< empty: its weights are random
+  weights::Format weights = weights::Format::kFp32;
 };
+
+/// It, with a token map where it is a saved one.
+class DecodeModel {
+ public:
+  explicit DecodeModel(const DecodeSubject& subject) {
+    if (subject.saved.empty())
+      random_.emplace(subject.config.model, heads::HeadData{}, Precision::kFp32, subject.weights);
+    else
+      saved_.emplace(subject.saved, std::string(), subject.weights);
+  }
+  const models::LanguageModel& model() const { return random_ ? *random_ : saved_->model(); }
+  const infer::ModelFolder* saved() const { return saved_ ? &*saved_ : nullptr; }
+
+ private:
+  std::optional<models::LanguageModel> random_;
+  std::optional<infer::ModelFolder> saved_;
+};
+
+std::string format_text(weights::Format format) {
+  return std::string(weights::kFormatNames.at(static_cast<std::size_t>(format)));
+}
+
+/// Each in all weight formats.
+std::vector<DecodeSubject> in_formats(const std::vector<DecodeSubject>& subjects, const DecodeBenchOptions& options) {
+  std::vector<DecodeSubject> all;
+  for (const DecodeSubject& subject : subjects)
+    for (const weights::Format format : options.weights) all.push_back(subject), all.back().weights = format;
+  return all;
+}
 
 /// What is not asked for by name: decoding with a fused head is that with a full one.
 bool is_shown_by_default(const std::string& name) {
@@ -34,12 +65,12 @@ bool is_shown_by_default(const std::string& name) {
 
 std::vector<DecodeSubject> decode_subjects(const RunConfig& config, const DecodeBenchOptions& options) {
   std::vector<DecodeSubject> subjects;
-  if (options.saved != nullptr) subjects.push_back({kSaved, options.saved->config(), options.saved});
+  if (!options.saved.empty()) subjects.push_back({kSaved, infer::ModelFolder(options.saved).config(), options.saved});
   std::vector<std::int64_t> vocabularies = options.vocabularies;
   if (vocabularies.empty()) vocabularies.push_back(config.model.vocab_size);
   for (const std::int64_t vocabulary : vocabularies)
     for (HeadVariant& variant : head_variants(with_vocabulary(config, vocabulary)))
-      subjects.push_back({std::move(variant.name), std::move(variant.config), nullptr});
+      subjects.push_back({std::move(variant.name), std::move(variant.config)});
   std::vector<std::string> names;
   for (const DecodeSubject& subject : subjects)
     if (std::find(names.begin(), names.end(), subject.name) == names.end()) names.push_back(subject.name);
@@ -49,7 +80,7 @@ std::vector<DecodeSubject> decode_subjects(const RunConfig& config, const Decode
     return std::none_of(options.heads.begin(), options.heads.end(),
                         [&](const std::string& part) { return subject.name.find(part) != std::string::npos; });
   });
-  return subjects;
+  return in_formats(subjects, options);
 }
 
 std::vector<std::int64_t> contexts_of(const RunConfig& config, const DecodeBenchOptions& options) {
@@ -92,7 +123,7 @@ struct DecodeRow {
 };
 
 std::vector<std::string> columns_for(const std::vector<std::int64_t>& slots) {
-  std::vector<std::string> columns{"head", "vocabulary", "context", "prompt tokens/s", "first token ms"};
+  std::vector<std::string> columns{"head", "vocabulary", "weights", "context", "prompt tokens/s", "first token ms"};
   for (const std::int64_t n : slots) columns.push_back("tokens/s, " + slots_text(n));
   for (const char* name : {"dispatches", "barriers", "submissions", "MB/token", "% of copy"})
     columns.emplace_back(name);
@@ -124,10 +155,8 @@ class DecodeSubjectBench {
  private:
   void one_session(std::size_t number, const std::vector<std::int64_t>& contexts) {
     const std::int64_t slots = options_.slots[number];
-    std::optional<models::LanguageModel> random;
-    if (subject_.saved == nullptr) random.emplace(subject_.config.model);
-    DecodeSession session(device_, choices_, random ? *random : subject_.saved->model(), subject_.saved,
-                          {.slots = slots, .cache = options_.cache});
+    const DecodeModel model(subject_);
+    DecodeSession session(device_, choices_, model.model(), model.saved(), {.slots = slots, .cache = options_.cache});
     const bool first = number == 0;
     if (first) {
       const PromptTime prompt = session.prompt(std::min(options_.prompt, session.context() - 1), repeats_);
@@ -156,8 +185,12 @@ class DecodeSubjectBench {
   }
 
   std::vector<std::string> cells(const DecodeRow& row, std::int64_t context) const {
-    std::vector<std::string> cells{subject_.name, std::to_string(subject_.config.model.vocab_size),
-                                   std::to_string(context), row.prompt, row.first_token};
+    std::vector<std::string> cells{subject_.name,
+                                   std::to_string(subject_.config.model.vocab_size),
+                                   format_text(subject_.weights),
+                                   std::to_string(context),
+                                   row.prompt,
+                                   row.first_token};
     cells.insert(cells.end(), row.speeds.begin(), row.speeds.end());
     for (const std::string* cell : {&row.dispatches, &row.barriers, &row.submissions, &row.bytes, &row.roof})
       cells.push_back(*cell);
@@ -179,7 +212,7 @@ int repeats_on(const vk::Device& device, const DecodeBenchOptions& options) {
 }
 
 std::string body_note(const RunConfig& config, const DecodeBenchOptions& options) {
-  return fmt::format("{} layers, hidden {}, {} heads, {} positions; weights fp32, keys and values {}; drawn at {}",
+  return fmt::format("{} layers, hidden {}, {} heads, {} positions; keys and values {}; drawn at {}",
                      config.model.layers, config.model.hidden, config.model.heads, config.model.n_positions,
                      to_string(options.cache), infer::SamplerOptions().temperature);
 }
@@ -214,20 +247,19 @@ Table bench_decode(const vk::DeviceOptions& device_options, const RunConfig& con
 
 Table profile_decode(const vk::DeviceOptions& device_options, const RunConfig& config,
                      const DecodeBenchOptions& options, bool by_op) {
-  const bool own = options.heads.empty() && options.saved == nullptr;
-  const DecodeSubject subject = own ? DecodeSubject{"of the config", config} : decode_subjects(config, options).front();
+  const bool own = options.heads.empty() && options.saved.empty();
+  const DecodeSubject subject =
+      (own ? in_formats({{"of the config", config}}, options) : decode_subjects(config, options)).front();
   const std::int64_t context = contexts_of(subject.config, options).front(), slots = options.slots.front();
   const auto [device, choices] = tuning::open_tuned_device(device_options);
   require_timestamps(*device);
   const int repeats = repeats_on(*device, options);
   const Roof roof = measure_roof(*device);
-  std::optional<models::LanguageModel> random;
-  if (subject.saved == nullptr) random.emplace(subject.config.model);
-  const models::LanguageModel& model = random ? *random : subject.saved->model();
+  const DecodeModel model(subject);
   const infer::SessionOptions session_options{.slots = slots, .cache = options.cache};
   const DecodeTime time =
-      DecodeSession(*device, choices, model, subject.saved, session_options).decode(context, repeats);
-  DecodeSession session(*device, choices, model, subject.saved, session_options, true);
+      DecodeSession(*device, choices, model.model(), model.saved(), session_options).decode(context, repeats);
+  DecodeSession session(*device, choices, model.model(), model.saved(), session_options, true);
   KernelShares shares(session.runtime(), {{session.step_graph(), 1}}, by_op,
                       [&](const graph::Graph& graph, const graph::Node& node) {
                         return decode_cost(graph, node, static_cast<double>(context));
@@ -240,11 +272,12 @@ Table profile_decode(const vk::DeviceOptions& device_options, const RunConfig& c
   table.notes = machine_notes(*device, choices);
   table.notes.push_back(body_note(subject.config, options));
   add_roof_notes(table.notes, roof);
-  table.notes.push_back(fmt::format(
-      "head {}, {} tokens, {}, context {}: kernels take {:.4f} ms of a step, each run alone; a step takes {:.4f} "
-      "ms, {:.2f} times as long",
-      subject.name, subject.config.model.vocab_size, slots_text(slots), context, 1e3 * shares.seconds(),
-      1e3 * time.seconds, time.seconds / shares.seconds()));
+  table.notes.push_back(
+      fmt::format("head {}, {} tokens, weights {}, {}, context {}: kernels take {:.4f} ms of a step, each run alone; a "
+                  "step takes {:.4f} "
+                  "ms, {:.2f} times as long",
+                  subject.name, subject.config.model.vocab_size, format_text(subject.weights), slots_text(slots),
+                  context, 1e3 * shares.seconds(), 1e3 * time.seconds, time.seconds / shares.seconds()));
   return table;
 }
 

@@ -6,6 +6,7 @@
 #include "base/philox.hpp"
 #include "bench/table.hpp"
 #include "models/weights.hpp"
+#include "weights/matrix.hpp"
 
 namespace fabula::bench {
 namespace {
@@ -39,7 +40,7 @@ void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model)
     const double width = std::sqrt(12.0) * spec.init_std;  // of the uniform distribution with that deviation
     if (spec.init == graph::Init::kNormal)
       for (float& value : values) value = static_cast<float>(width * (random.uniform() - 0.5));
-    runtime.upload(spec.name, spec.init == graph::Init::kValues ? *spec.values : values);
+    weights::matrix_of(spec)->upload(runtime, spec.init == graph::Init::kValues ? *spec.values : values);
   }
 }
 

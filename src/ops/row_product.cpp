@@ -185,8 +185,10 @@ const OpDef row_product{
     .cost =
         [](const NodeView& node) {
           const Shape weight = node.in(kWeight);
-          return Cost{.flops = 2.0 * double(node.in(kX).rows) * double(weight.count()),
-                      .bytes = double(weight.bytes()) + double(node.in(kX).bytes()) + double(node.out().bytes())};
+          const double scales = node.has_input(kScales) ? double(node.in(kScales).bytes()) : 0;
+          return Cost{
+              .flops = 2.0 * double(node.in(kX).rows) * double(weight.count()),
+              .bytes = double(weight.bytes()) + scales + double(node.in(kX).bytes()) + double(node.out().bytes())};
         },
     .variants =
         [](const NodeView& node, const vk::DeviceProfile& profile) {

@@ -61,6 +61,21 @@ TEST(BenchDecode, VocabulariesHeadsAndCache) {
   EXPECT_NE(table["notes"].dump().find("keys and values fp16"), std::string::npos) << table["notes"];
 }
 
+TEST(BenchDecode, WeightFormats) {
+  const nlohmann::json table = fabula_ok(of_300({"--weights", "fp32,fp16,int8", "--heads", "full tied", "--slots", "1",
+                                                 "--contexts", "8", "--json"}))
+                                   .json();
+  std::vector<std::string> formats;
+  std::vector<double> bytes;
+  for (const nlohmann::json& row : table["rows"]) {
+    formats.push_back(row["weights"]);
+    bytes.push_back(row["MB/token"]);
+  }
+  ASSERT_EQ(formats, (std::vector<std::string>{"fp32", "fp16", "int8"}));
+  EXPECT_LT(bytes[1], 0.8 * bytes[0]);
+  EXPECT_LT(bytes[2], 0.8 * bytes[1]);  // of so small a model norms, places and log p are a good part
+}
+
 TEST(BenchDecode, ASavedModelComesFirst) {
   const Args saved{"bench", "decode", scene().finished_run(), "--repeats", "1", "--slots", "2", "--json"};
   const nlohmann::json table = fabula_ok(saved).json();
@@ -110,6 +125,7 @@ TEST(BenchDecode, BadInput) {
   refuse({"--heads", "gruoped"}, {"no head has \"gruoped\"", "grouped", "full tied"});
   refuse({"--by", "op"}, {"--profile"});
   refuse({"--cache", "fp8"}, {"--cache", "fp16"});
+  refuse({"--weights", "fp32,int4"}, {"--weights", "int8"});
   refuse({"--prompt", "1"}, {"--prompt"});
   refuse({"--json", "-o", "csv"}, {"--json"});
   refuse({"--set", "n_positions=4", "--set", "train.sequence_length=4"}, {"4 positions", "from 8 on"});
