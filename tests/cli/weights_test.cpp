@@ -35,7 +35,8 @@ TEST(Weights, GenerateAndScoreTakeThem) {
         fabula_ok({"generate", run, "--prompt", "Once upon a time", "--max-tokens", "20", "--weights", format});
     EXPECT_GT(text.out.size(), 20u);
   }
-  expect_refusal(fabula({"score", run, "--text", "Once", "--weights", "int4"}), 2, {"--weights", "int4", "int8"});
+  expect_refusal(fabula({"eval", run, "--data", scene().path("valid.tokens"), "--weights", "int4"}), 2,
+                 {"--weights", "int4", "int8"});
 }
 
 }  // namespace
