@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
         Setting{"grouped_log_softmax", "blocks_130x7_50x21", 64 * 4 * 1060},
         Setting{"grouped_joint", "blocks_130x7_50x21", 64 * 4 * 1060},
         Setting{"sample_tokens", "blocks_130x500", 64 * 4 * 500},  // rows and slots
-        Setting{"row_product", "rows_21x130x19", 64 * 80},         // K
+        Setting{"row_product", "long_2x5003x6", 64 * 1024},        // K
         Setting{"row_product", "i8_1x256x300_nt", 64 * 256}, Setting{"embed_tokens", "wide_8x8x300x513", 64 * 2064}),
     [](const auto& setting) { return std::string(setting.param.op) + "_" + setting.param.op_case; });
 
