@@ -57,16 +57,16 @@ TEST(Session, TakesPromptsOfEveryLength) {
 
 TEST(Session, ATextDoesNotDependOnItsNeighbours) {
   const ModelConfig config = config_of(ModelFamily::kGpt2, HeadKind::kGrouped);
-  Decoded alone(config, {}), company(config, {.slots = 32});
+  const std::size_t slots = test::thin() ? 8 : 32, count = test::thin() ? 14 : 50;
+  Decoded alone(config, {}), company(config, {.slots = static_cast<std::int64_t>(slots)});
   const auto options = [](std::size_t n) {
     return SequenceOptions{.sampler = {.temperature = 1, .seed = n},
                            .max_tokens = static_cast<std::int64_t>(3 + 7 * n % 23)};
   };
   const auto prompt = [](std::size_t n) { return random_ids(1 + 5 * n % 29, 100 + n); };
   std::map<std::size_t, std::vector<SessionToken>> together;  // by sequence
-  std::vector<std::size_t> sequence_of(32, 0);
+  std::vector<std::size_t> sequence_of(slots, 0);
   std::size_t next = 0;
-  const std::size_t count = 50;
   while (next < count || company.session().active() > 0) {
     // One or two begin at a time, so that they are all at different places.
     for (int i = 0; i < 2 && next < count; ++i)

@@ -226,14 +226,22 @@ TEST_P(EveryHead, ConstantsAreThoseThatTheGraphsDeclare) {
     EXPECT_TRUE(said.emplace(constant.name, constant.words.size()).second) << constant.name << " is said twice";
   }
   std::map<std::string, std::size_t> declared;
+  const auto note = [&](const Graph& graph) {
+    for (const graph::ValueInfo& info : graph.values())
+      if (info.role == graph::Role::kConstant) declared[info.name] = static_cast<std::size_t>(info.shape.count());
+  };
   for (const LossUse use : {LossUse::kValue, LossUse::kGradient}) {
     Graph graph(ops::op_table());
     const Value h = graph.parameter("h", {9, kHidden});
     head_->loss(graph, h, use, use == LossUse::kGradient ? graph.parameter("scale", {1, 4}) : Value{});
     head_->log_probs(graph, h);
-    for (const graph::ValueInfo& info : graph.values())
-      if (info.role == graph::Role::kConstant) declared[info.name] = static_cast<std::size_t>(info.shape.count());
+    note(graph);
   }
+  Graph step(ops::op_table());
+  Hidden few_rows(step.parameter("h", {2, kHidden}));
+  few_rows.places = step.input("places", {1, 8}, graph::DType::kU32);
+  head_->log_probs(step, few_rows);
+  note(step);
   EXPECT_EQ(said, declared);
   const std::vector<std::uint32_t> labels{3, 30, 11, 0, 28, 14, 13, 1, 2};
   for (const NamedWords& input : head_->batch_inputs(labels, LossUse::kGradient))
