@@ -56,33 +56,55 @@ uint lane_index() {
 uint sums_at(uint n, uint head, uint part) { return (((n - first_row) * heads + head) * splits + part) * (HEAD_VECS + 1); }
 #endif
 
+// Loads that are under way at once: of a key E vec4s an invocation, of so many keys U; of values VALUES.
+const uint KEY_VECS = (HEAD_VECS + C - 1) / C;
+const uint E = KEY_VECS < 8 ? KEY_VECS : 8;
+const uint MOST_U = 8 / E;
+const uint U = C < MOST_U ? C : MOST_U >= 8 ? 8 : MOST_U >= 4 ? 4 : MOST_U >= 2 ? 2 : 1;
+const uint VALUES = 4;
+
 // Scores of the keys [t0, t0 + LOCAL), masked outside [begin, end).
 void make_scores(Row row, uint kv_head, uint t0, uint begin, uint end) {
-  uint lane = lane_index();
-  for (uint pass = 0; pass < C; ++pass) {
-    uint key = pass * (LOCAL / C) + lane / C, j = t0 + key;
-    float s[QUERIES];
-    [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] = 0;
-    bool seen = j >= begin && j < end;
-    if (seen && j < row.run_begin) {
-      uint word = cache_word_of(row, j) + kv_head * HEAD;
-      for (uint d = lane % C; d < HEAD_VECS; d += C) {
-        vec4 k = cached_part(word, d);
-        [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] += dot(q_part[q * HEAD_VECS + d], k);
+  uint lane = lane_index(), part = lane % C, j0 = t0 + lane / C;
+  for (uint pass = 0; pass < C; pass += U) {
+    float s[U * QUERIES];
+    [[unroll]] for (uint i = 0; i < U * QUERIES; ++i) s[i] = 0;
+    for (uint e0 = 0; e0 < KEY_VECS; e0 += E) {
+      vec4 k[U * E];
+      [[unroll]] for (uint u = 0; u < U; ++u) {
+        uint j = j0 + (pass + u) * (LOCAL / C), word = cache_word_of(row, max(j, row.begin)) + kv_head * HEAD;
+        [[unroll]] for (uint e = 0; e < E; ++e) {
+          uint d = part + (e0 + e) * C;
+          k[u * E + e] = j >= begin && j < min(end, row.run_begin) && d < HEAD_VECS ? cached_part(word, d) : vec4(0);
+        }
       }
-    } else if (seen) {
-      for (uint d = lane % C; d < HEAD_VECS; d += C) {
-        vec4 k = key_part(row, kv_head, d, j);
-        [[unroll]] for (uint q = 0; q < QUERIES; ++q) s[q] += dot(q_part[q * HEAD_VECS + d], k);
+      [[unroll]] for (uint u = 0; u < U; ++u) {
+        uint j = j0 + (pass + u) * (LOCAL / C);
+        if (j < max(begin, row.run_begin) || j >= end) continue;
+        [[unroll]] for (uint e = 0; e < E; ++e) {
+          uint d = part + (e0 + e) * C;
+          if (d < HEAD_VECS) k[u * E + e] = key_part(row, kv_head, d, j);
+        }
+      }
+      [[unroll]] for (uint u = 0; u < U; ++u) {
+        [[unroll]] for (uint e = 0; e < E; ++e) {
+          uint d = min(part + (e0 + e) * C, HEAD_VECS - 1);
+          [[unroll]] for (uint q = 0; q < QUERIES; ++q)
+            s[u * QUERIES + q] += dot(q_part[q * HEAD_VECS + d], k[u * E + e]);
+        }
       }
     }
-    [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+    [[unroll]] for (uint u = 0; u < U; ++u) {
+      uint j = j0 + (pass + u) * (LOCAL / C);
+      [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+        float score = s[u * QUERIES + q];
 #ifdef SUBGROUP
-      if (C > 1) s[q] += subgroupShuffleXor(s[q], 1);  // no loop: not every compiler unrolls one that doubles
-      if (C > 2) s[q] += subgroupShuffleXor(s[q], 2);
-      if (C > 4) s[q] += subgroupShuffleXor(s[q], 4);
+        if (C > 1) score += subgroupShuffleXor(score, 1);  // no loop: not every compiler unrolls one that doubles
+        if (C > 2) score += subgroupShuffleXor(score, 2);
+        if (C > 4) score += subgroupShuffleXor(score, 4);
 #endif
-      if (lane % C == 0) scores[q * LOCAL + key] = seen ? s[q] : kMasked;
+        if (part == 0) scores[q * LOCAL + j - t0] = j >= begin && j < end ? score : kMasked;
+      }
     }
   }
 }
@@ -138,14 +160,21 @@ void main() {
         sum[q] *= shrink;
         acc[q] *= shrink;
       }
-      for (uint x = from; x < to; x += PARTS) {
-        vec4 v;
-        if (x < cached_to) v = cached_part(cache_word_of(row, t0 + x) + (kv_heads + kv_head) * HEAD, d);
-        else v = value_part(row, kv_head, d, t0 + x);
-        [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
-          float p = weight(scores[q * LOCAL + x] - top[q]);
-          sum[q] += p;
-          acc[q] = fma(vec4(p), v, acc[q]);
+      for (uint x0 = from; x0 < to; x0 += VALUES * PARTS) {
+        vec4 v[VALUES];
+        [[unroll]] for (uint i = 0; i < VALUES; ++i) {
+          uint x = x0 + i * PARTS;
+          v[i] = x < min(to, cached_to) ? cached_part(cache_word_of(row, t0 + x) + (kv_heads + kv_head) * HEAD, d) : vec4(0);
+        }
+        [[unroll]] for (uint i = 0; i < VALUES; ++i) {
+          uint x = x0 + i * PARTS;
+          if (x >= to) break;
+          if (x >= cached_to) v[i] = value_part(row, kv_head, d, t0 + x);
+          [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
+            float p = weight(scores[q * LOCAL + x] - top[q]);
+            sum[q] += p;
+            acc[q] = fma(vec4(p), v[i], acc[q]);
+          }
         }
       }
     }

@@ -144,7 +144,7 @@ void cut_splits(const CachedShape& shape, CachedKernel& kernel, std::int64_t spa
 /// For steps: a workgroup a row and some heads that share keys.
 CachedKernel row_kernel(const CachedShape& shape, const vk::DeviceProfile& profile, bool subgroup) {
   CachedKernel kernel;
-  constexpr std::int64_t kSpan = 256;
+  constexpr std::int64_t kSpan = 512;
   const std::int64_t shared_by = shape.heads / shape.kv_heads, queries = std::min(shared_by, kMostQueries);
   const std::uint32_t lanes = subgroup ? key_lanes(shape, profile) : 1;
   if (subgroup) kernel.subgroup_size = shuffling_size(profile, lanes, kLocal);
