@@ -129,15 +129,15 @@ class Output {
 };
 
 /// A cache that does not fit is said with how many slots would.
-graph::Runtime make_runtime(vk::Device& device, graph::Workload workload, const models::LanguageModel& model,
-                            const infer::SessionOptions& options) {
+graph::Runtime make_runtime(vk::Device& device, graph::Workload workload, std::int64_t slots) {
+  const double slot_mib = static_cast<double>(workload.report().caches) / static_cast<double>(slots) / (1 << 20);
   try {
     return graph::Runtime(device, std::move(workload));
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kOutOfMemory || options.slots == 1) throw;
+    if (error.code() != ErrorCode::kOutOfMemory || slots == 1) throw;
     fail(ErrorCode::kOutOfMemory,
          "{}\nA slot's keys and values take {:.1f} MiB, {} slots were asked for: try --slots {}", error.what(),
-         static_cast<double>(infer::cache_bytes_a_slot(model, options)) / (1 << 20), options.slots, options.slots / 2);
+         slot_mib, slots, slots / 2);
   }
 }
 
@@ -176,7 +176,7 @@ int generate(const GenerateArgs& args) {
   infer::SessionOptions session_options{.slots = args.slots, .context = args.context, .cache = cache_type(args.cache)};
   if (args.slots == 0) session_options.slots = std::min(static_cast<std::int64_t>(prompts.size()), kMostSlotsByDefault);
   infer::SessionGraphs graphs = infer::add_session_graphs(workload, folder.model(), session_options);
-  graph::Runtime runtime = make_runtime(*device, std::move(workload), folder.model(), session_options);
+  graph::Runtime runtime = make_runtime(*device, std::move(workload), session_options.slots);
   folder.load_weights(runtime);
   infer::Session session(runtime, std::move(graphs), folder.model(), folder.rows_without_token());
   infer::Generator generator(session, folder.tokenizer(), folder.model().head().vocabulary(), folder.start_id());

@@ -5,7 +5,6 @@
 
 #include "base/decode_slot.hpp"
 #include "base/fail.hpp"
-#include "models/block.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::infer {
@@ -102,18 +101,6 @@ SessionGraphs add_session_graphs(graph::Workload& workload, const models::Langua
   if (of.context > 1)
     for (const std::int64_t rows : prompt_lengths(of)) graphs.prompts.push_back(add_prompt(workload, model, of, rows));
   return graphs;
-}
-
-std::int64_t cache_bytes_a_slot(const models::LanguageModel& model, const SessionOptions& options) {
-  SessionOptions one = settled(model, options);
-  one.slots = 1;
-  std::int64_t bytes = 0;
-  const ModelConfig& config = model.config();
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    const bool local = config.attention(layer) == AttentionKind::kLocal;
-    bytes += models::cache_shape(config, local ? config.window_size : 0, cached_inputs(one)).shape.bytes();
-  }
-  return bytes;
 }
 
 Session::Session(graph::Runtime& runtime, SessionGraphs graphs, const models::LanguageModel& model,

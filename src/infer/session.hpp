@@ -41,10 +41,6 @@ struct SessionGraphs {
 /// Throws kInvalidArgument for options out of range, naming them.
 SessionGraphs add_session_graphs(graph::Workload& workload, const models::LanguageModel& model, SessionOptions options);
 
-/// How many slots of this session would fit if `free` bytes more than it takes without any were to be had; for the
-/// message where it does not fit.
-std::int64_t cache_bytes_a_slot(const models::LanguageModel& model, const SessionOptions& options);
-
 /// What a sequence ends with.
 enum class EndReason : std::uint8_t { kNone, kStopToken, kLength, kNumeric };
 
@@ -61,9 +57,9 @@ struct SessionToken {
 
 struct SequenceOptions {
   SamplerOptions sampler = {};
-  std::int64_t max_tokens = INT64_MAX;  ///< drawn ones; the context bounds it as well
+  std::int64_t max_tokens = INT64_MAX;       ///< drawn ones; the context bounds it as well
   std::vector<std::uint32_t> stop_ids = {};  ///< the sequence ends with any of these; at most kMostStops
-  std::int64_t top = 0;                 ///< SessionToken::top; at most kMostTopN
+  std::int64_t top = 0;                      ///< SessionToken::top; at most kMostTopN
 };
 
 class Session {
@@ -95,7 +91,7 @@ class Session {
 
  private:
   struct Slot {
-    bool active = false, touched_counts = false;
+    bool active = false;
     std::int64_t position = 0;  ///< of the token that the next step reads
     std::int64_t top = 0;
   };

@@ -104,6 +104,21 @@ Value BlockCall::angles() const {
   return graph().constant(kRotaryAngles, {config().n_positions, config().head_dim()});
 }
 
+namespace {
+/// A layer's cache: a row a position of a slot, keys and values side by side.
+struct CacheShape {
+  std::int64_t capacity = 0;  ///< positions of a slot
+  Shape shape = {};
+};
+CacheShape cache_shape(const ModelConfig& config, std::int64_t window, const CachedInputs& cached) {
+  CacheShape cache{.capacity = cached.context};
+  // A ring: no row of the longest prompt writes over what another one still reads.
+  if (window > 0) cache.capacity = std::min(cache.capacity, window + cached.longest_prompt);
+  cache.shape = {cached.slot_count * cache.capacity, 2 * config.key_value_heads() * config.head_dim(), cached.dtype};
+  return cache;
+}
+}  // namespace
+
 Value BlockCall::cached_attend(std::span<const Value> qkv, const Attention& attention) const {
   const CachedInputs& cached = *body.inputs.cached;
   const CacheShape cache = cache_shape(config(), attention.window, cached);
@@ -143,14 +158,6 @@ Value BlockCall::attend(std::initializer_list<Value> qkv, const Attention& atten
            {"window", double(attention.window)},
            {"scaled", attention.scaled ? 1.0 : 0.0}})
       .front();
-}
-
-CacheShape cache_shape(const ModelConfig& config, std::int64_t window, const CachedInputs& cached) {
-  CacheShape cache{.capacity = cached.context};
-  // A ring: no row of the longest prompt writes over what another one still reads.
-  if (window > 0) cache.capacity = std::min(cache.capacity, window + cached.longest_prompt);
-  cache.shape = {cached.slot_count * cache.capacity, 2 * config.key_value_heads() * config.head_dim(), cached.dtype};
-  return cache;
 }
 
 std::vector<float> rotary_angles(const ModelConfig& config) {

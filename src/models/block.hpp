@@ -80,13 +80,6 @@ struct BlockCall {
   graph::Value cached_attend(std::span<const graph::Value> qkv, const Attention& attention) const;
 };
 
-/// A layer's cache, the state kCachePrefix + its number: a row a position of a slot, keys and values side by side.
-struct CacheShape {
-  std::int64_t capacity = 0;  ///< positions of a slot
-  graph::Shape shape = {};
-};
-CacheShape cache_shape(const ModelConfig& config, std::int64_t window, const CachedInputs& cached);
-
 /// cos, then sin of the angles of every position, [positions, head size]: a constant of families with rotary positions.
 inline constexpr const char* kRotaryAngles = "rotary.angles";
 /// Computed in double: devices promise little for sin and cos.
