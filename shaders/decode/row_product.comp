@@ -52,7 +52,6 @@ shared vec4 partial[kSubgroups * kCols4 * kRows];
 uint self() { return gl_LocalInvocationID.x; }
 const uint kTogether = kRows < 4 ? kRows : 4;
 shared vec4 partial[kTogether * kSize];
-shared vec2 row_stats[kRows];
 #endif
 
 float across(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
@@ -64,25 +63,10 @@ float subgroup_total(float v) {
   for (uint reach = gl_SubgroupSize / 2; reach > 0; reach /= 2) v += subgroupShuffleXor(v, reach);
   return v;
 }
-// Each subgroup for itself: no barrier.
-void find_stats(uint first, uint x_width) {
-  uint vec4s = (x_columns + 3) / 4;
-  [[unroll]] for (uint r = 0; r < kRows; ++r) {
-    uint base = min(first + r, rows - 1) * x_width;
-    float mean = 0;
-    if (kNorm == 1) {
-      vec4 sum = vec4(0);
-      for (uint c = gl_SubgroupInvocationID; c < vec4s; c += gl_SubgroupSize) sum += x(base + c);
-      mean = subgroup_total(across(sum)) / float(x_columns);
-    }
-    vec4 square = vec4(0);
-    for (uint c = gl_SubgroupInvocationID; c < vec4s; c += gl_SubgroupSize) {
-      vec4 centred = within_columns(x(base + c) - mean, c, x_columns);
-      square += centred * centred;
-    }
-    stats[r] = vec2(mean, inversesqrt(subgroup_total(across(square)) / float(x_columns) + eps));
-  }
-}
+// Each subgroup finds a row's statistics for itself: no barrier.
+uint stat_lane() { return gl_SubgroupInvocationID; }
+uint stat_lanes() { return gl_SubgroupSize; }
+float stat_total(float v) { return subgroup_total(v); }
 #else
 float group_total(float v) {
   uint me = self();
@@ -96,6 +80,10 @@ float group_total(float v) {
   barrier();
   return total;
 }
+uint stat_lane() { return self(); }
+uint stat_lanes() { return kSize; }
+float stat_total(float v) { return group_total(v); }
+#endif
 void find_stats(uint first, uint x_width) {
   uint vec4s = (x_columns + 3) / 4;
   [[unroll]] for (uint r = 0; r < kRows; ++r) {
@@ -103,18 +91,17 @@ void find_stats(uint first, uint x_width) {
     float mean = 0;
     if (kNorm == 1) {
       vec4 sum = vec4(0);
-      for (uint c = self(); c < vec4s; c += kSize) sum += x(base + c);
-      mean = group_total(across(sum)) / float(x_columns);
+      for (uint c = stat_lane(); c < vec4s; c += stat_lanes()) sum += x(base + c);
+      mean = stat_total(across(sum)) / float(x_columns);
     }
     vec4 square = vec4(0);
-    for (uint c = self(); c < vec4s; c += kSize) {
+    for (uint c = stat_lane(); c < vec4s; c += stat_lanes()) {
       vec4 centred = within_columns(x(base + c) - mean, c, x_columns);
       square += centred * centred;
     }
-    stats[r] = vec2(mean, inversesqrt(group_total(across(square)) / float(x_columns) + eps));
+    stats[r] = vec2(mean, inversesqrt(stat_total(across(square)) / float(x_columns) + eps));
   }
 }
-#endif
 
 // Steps 4 k4 .. 4 k4 + 3 of K for four columns: one vec4 over the columns for each step.
 void load_weights(uint k4, uint col4, out vec4 w[4]) {
