@@ -5,8 +5,8 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
-// y[R,N] = gelu(norm(x) w + bias) + residual for a few rows: every weight is read once for kRows rows. A workgroup takes kCols4 times 4
-// columns and divides K among kSize / kCols4 invocations a column. A row's sums go in one order, whatever other rows there are.
+// y[R,N] = gelu(norm(x) w + bias) + residual for a few rows: every weight is read once for kRows rows, 16 bytes at a time. A workgroup
+// has kCols columns of lanes, and kSize / kCols lanes of a column share K. A row's sums go in one order, whatever other rows there are.
 //   nn  weight [K,N]     nt  weight [N,K]
 //! variant row_product_nn
 //! variant row_product_nt ALONG_K=1
@@ -19,14 +19,14 @@
 #include "weights.glsl"
 layout(constant_id = 0) const uint kSize = 128;
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const uint kCols4 = 4;
+layout(constant_id = 1) const uint kCols = 4;
 layout(constant_id = 2) const uint kRows = 1;
 layout(constant_id = 3) const uint kNorm = 0;  // of x: 1 layer norm, 2 RMS norm
 layout(constant_id = 4) const uint kGelu = 0;
 layout(constant_id = 5) const uint kScaled = 0;  // the weight's bytes have a scale each 32 along K
 MODIFY_VALUES(0, Y, y)
 READ_VALUES(1, X, x)
-READ_WEIGHTS(2, Weight, weight)
+READ_WEIGHT_WORDS(2, Weight, weight)
 READ_VALUES(3, Scales, scales)
 READ_VALUES(4, Bias, bias)
 READ_VALUES(5, Beside, beside)  // the residual, or the norm's weight
@@ -41,17 +41,34 @@ layout(push_constant) uniform Push {
   uint continues, ends;  // it adds to what y holds; its sum is whole
   float eps;
 };
-const uint kParts = kSize / kCols4;
-const uint kHeld = 2;  // steps of K whose weights are under way at once
+// A lane's share of a step: of four rows of the weight 16 bytes each.
+const uint kVec4s = kType2 == kFp32 ? 1 : kType2 == kI8 ? 4 : 2;  // in 16 bytes
+#ifdef ALONG_K
+const uint kStep = kVec4s, kWide = 1;  // vec4s of x; vec4s of y
+#else
+const uint kStep = 1, kWide = kVec4s;
+#endif
+const uint kParts = kSize / kCols, kSums = kRows * kWide;
+layout(constant_id = 7) const uint kHeld = 2;  // steps whose weights are under way at once
 
 #ifdef SUBGROUP
 uint self() { return gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID; }
-layout(constant_id = 6) const uint kSubgroups = 4;
-shared vec4 partial[kSubgroups * kCols4 * kRows];
+layout(constant_id = 6) const uint kShares = 4;  // sums of a column that subgroups make
+shared vec4 partial[kShares * kSums * kCols];
 #else
 uint self() { return gl_LocalInvocationID.x; }
-const uint kTogether = kRows < 4 ? kRows : 4;
+const uint kTogether = kSums < 4 ? kSums : 4;
 shared vec4 partial[kTogether * kSize];
+#endif
+// Lanes of a column lie beside each other where K does in memory, else lanes of one part of K do.
+#ifdef ALONG_K
+uint column_of(uint lane) { return lane / kParts; }
+uint part_of(uint lane) { return lane % kParts; }
+uint lane_of(uint column, uint part) { return column * kParts + part; }
+#else
+uint column_of(uint lane) { return lane % kCols; }
+uint part_of(uint lane) { return lane / kCols; }
+uint lane_of(uint column, uint part) { return part * kCols + column; }
 #endif
 
 float across(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
@@ -103,28 +120,32 @@ void find_stats(uint first, uint x_width) {
   }
 }
 
-// Steps 4 k4 .. 4 k4 + 3 of K for four columns: one vec4 over the columns for each step.
-void load_weights(uint k4, uint col4, out vec4 w[4]) {
+struct Weights {
+  uvec4 words[4];
+  vec4 scales;
+};
+uint steps() { return (depth + 4 * kStep - 1) / (4 * kStep); }
+Weights load_weights(uint step, uint column) {
+  Weights w;
 #ifdef ALONG_K
-  uint width = weight_vec4s(depth, TYPE_OF(2));
-  vec4 row[4];
+  uint width = weight_vec4s(depth, TYPE_OF(2)) / kVec4s;
   [[unroll]] for (uint j = 0; j < 4; ++j) {
-    uint n = min(4 * col4 + j, cols - 1);
-    row[j] = weight(n * width + k4);
+    uint n = min(4 * column + j, cols - 1);
+    w.words[j] = weight[n * width + step];
     if (kScaled != 0) {
-      uint block = k4 / 8, scales_width = row_vec4s((depth + 31) / 32, TYPE_OF(3));
-      row[j] *= scales(n * scales_width + block / 4)[block % 4];
+      uint block = step / 2, scales_width = row_vec4s((depth + 31) / 32, TYPE_OF(3));
+      w.scales[j] = scales(n * scales_width + block / 4)[block % 4];
     }
   }
-  [[unroll]] for (uint j = 0; j < 4; ++j) w[j] = vec4(row[0][j], row[1][j], row[2][j], row[3][j]);
 #else
-  uint width = weight_vec4s(cols, TYPE_OF(2));
-  [[unroll]] for (uint j = 0; j < 4; ++j) w[j] = weight(min(4 * k4 + j, depth - 1) * width + col4);
+  uint width = weight_vec4s(cols, TYPE_OF(2)) / kVec4s;
+  [[unroll]] for (uint j = 0; j < 4; ++j) w.words[j] = weight[min(4 * step + j, depth - 1) * width + min(column, width - 1)];
 #endif
+  return w;
 }
 
 vec4 load_x(uint row, uint k4, vec2 stat, uint x_width) {
-  uint c = first_k4 + k4;
+  uint c = min(first_k4 + k4, x_width - 1);
   vec4 v = x(row * x_width + c);
   if (kNorm == 0) return within_columns(v, k4, depth);
   v = (v - stat.x) * stat.y * beside(c);
@@ -147,69 +168,105 @@ void store(uint row, uint col4, vec4 sum) {
   set_y(at, within_columns(sum, col4, cols));
 }
 
+void add_products(uint first, uint step, Weights w, uint x_width, inout vec4 sum[kSums]) {
+#ifdef ALONG_K
+  vec4 part[kRows];
+  if (kScaled != 0) {
+    [[unroll]] for (uint r = 0; r < kRows; ++r) part[r] = vec4(0);
+  }
+  [[unroll]] for (uint e = 0; e < kStep; ++e) {
+    vec4 weights[4];
+    [[unroll]] for (uint j = 0; j < 4; ++j) weights[j] = weight_part(w.words[j], e);
+    [[unroll]] for (uint r = 0; r < kRows; ++r) {
+      vec4 v = load_x(min(first + r, rows - 1), step * kStep + e, stats[r], x_width);
+      vec4 s = kScaled != 0 ? part[r] : sum[r];
+      [[unroll]] for (uint j = 0; j < 4; ++j)
+        s[j] = fma(v.w, weights[j].w, fma(v.z, weights[j].z, fma(v.y, weights[j].y, fma(v.x, weights[j].x, s[j]))));
+      if (kScaled != 0) part[r] = s;
+      else sum[r] = s;
+    }
+  }
+  if (kScaled != 0) {
+    [[unroll]] for (uint r = 0; r < kRows; ++r) sum[r] = fma(part[r], w.scales, sum[r]);
+  }
+#else
+  [[unroll]] for (uint r = 0; r < kRows; ++r) {
+    vec4 v = load_x(min(first + r, rows - 1), step, stats[r], x_width);
+    [[unroll]] for (uint j = 0; j < 4; ++j) {
+      [[unroll]] for (uint e = 0; e < kWide; ++e)
+        sum[r * kWide + e] = fma(vec4(v[j]), weight_part(w.words[j], e), sum[r * kWide + e]);
+    }
+  }
+#endif
+}
+
+// Sum `which` of a lane of `column` belongs to one row and one vec4 of y.
+void store_sum(uint first, uint column, uint which, vec4 total) {
+  uint row = first + which / kWide, col4 = column * kWide + which % kWide;
+  if (row < rows && col4 < row_vec4s(cols, TYPE_OF(0))) store(row, col4, total);
+}
+
 void main() {
-  uint col_groups = (row_vec4s(cols, TYPE_OF(0)) + kCols4 - 1) / kCols4;
+  const uint group_cols4 = kCols * kWide;
+  uint col_groups = (row_vec4s(cols, TYPE_OF(0)) + group_cols4 - 1) / group_cols4;
   uint group = linear_group();
   uint first = group / col_groups * kRows;
-  uint col_begin = group % col_groups * kCols4;
+  uint first_column = group % col_groups * kCols;
   if (first >= rows) return;
-  uint me = self();
-  uint col4 = col_begin + me % kCols4, part = me / kCols4;
-  uint in_col4 = min(col4, (cols - 1) / 4);
-  uint x_width = row_vec4s(x_columns, TYPE_OF(1)), depth4 = (depth + 3) / 4;
+  uint me = self(), column = first_column + column_of(me), part = part_of(me);
+  uint x_width = row_vec4s(x_columns, TYPE_OF(1)), last = steps() - 1;
   bool any = false;
   [[unroll]] for (uint r = 0; r < kRows; ++r) any = any || is_live(first + r);
 
-  vec4 sum[kRows];
-  [[unroll]] for (uint r = 0; r < kRows; ++r) sum[r] = vec4(0);
+  vec4 sum[kSums];
+  [[unroll]] for (uint i = 0; i < kSums; ++i) sum[i] = vec4(0);
   if (any) {
-    vec4 w[kHeld][4];
-    [[unroll]] for (uint h = 0; h < kHeld; ++h) load_weights(min(part + h * kParts, depth4 - 1), in_col4, w[h]);
+    Weights w[kHeld];
+    [[unroll]] for (uint h = 0; h < kHeld; ++h) w[h] = load_weights(min(part + h * kParts, last), column);
     if (kNorm != 0) find_stats(first, x_width);
-    for (uint k = part; k < depth4; k += kHeld * kParts) {
-      if (k != part) {
-        [[unroll]] for (uint h = 0; h < kHeld; ++h) load_weights(min(k + h * kParts, depth4 - 1), in_col4, w[h]);
+    for (uint step = part; step <= last; step += kHeld * kParts) {
+      if (step != part) {
+        [[unroll]] for (uint h = 0; h < kHeld; ++h) w[h] = load_weights(min(step + h * kParts, last), column);
       }
-      [[unroll]] for (uint h = 0; h < kHeld; ++h) {
-        uint k4 = k + h * kParts;
-        if (k4 >= depth4) break;
-        [[unroll]] for (uint r = 0; r < kRows; ++r) {
-          vec4 v = load_x(min(first + r, rows - 1), k4, stats[r], x_width);
-          [[unroll]] for (uint j = 0; j < 4; ++j) sum[r] = fma(vec4(v[j]), w[h][j], sum[r]);
-        }
-      }
+      [[unroll]] for (uint h = 0; h < kHeld; ++h)
+        if (step + h * kParts <= last) add_products(first, step + h * kParts, w[h], x_width, sum);
     }
   }
 
 #ifdef SUBGROUP
-  [[unroll]] for (uint r = 0; r < kRows; ++r)
-    for (uint reach = gl_SubgroupSize / 2; reach >= kCols4; reach /= 2) sum[r] += subgroupShuffleXor(sum[r], reach);
-  if (gl_SubgroupInvocationID < kCols4) {
-    [[unroll]] for (uint r = 0; r < kRows; ++r)
-      partial[(gl_SubgroupID * kRows + r) * kCols4 + gl_SubgroupInvocationID] = sum[r];
+#ifdef ALONG_K
+  uint from = min(kParts, gl_SubgroupSize) / 2, least = 1;
+  bool leads = gl_SubgroupInvocationID % min(kParts, gl_SubgroupSize) == 0;
+  uint share = part / gl_SubgroupSize;
+#else
+  uint from = gl_SubgroupSize / 2, least = kCols;
+  bool leads = gl_SubgroupInvocationID < kCols;
+  uint share = gl_SubgroupID;
+#endif
+  [[unroll]] for (uint i = 0; i < kSums; ++i)
+    for (uint reach = from; reach >= least; reach /= 2) sum[i] += subgroupShuffleXor(sum[i], reach);
+  if (leads) {
+    [[unroll]] for (uint i = 0; i < kSums; ++i) partial[(share * kSums + i) * kCols + column_of(me)] = sum[i];
   }
   barrier();
-  for (uint i = me; i < kRows * kCols4; i += kSize) {
+  for (uint i = me; i < kSums * kCols; i += kSize) {
     vec4 total = partial[i];
-    for (uint s = 1; s < kSubgroups; ++s) total += partial[s * kRows * kCols4 + i];
-    uint row = first + i / kCols4, c = col_begin + i % kCols4;
-    if (row < rows && c < row_vec4s(cols, TYPE_OF(0))) store(row, c, total);
+    for (uint s = 1; s < kShares; ++s) total += partial[s * kSums * kCols + i];
+    store_sum(first, first_column + i % kCols, i / kCols, total);
   }
 #else
-  [[unroll]] for (uint begin = 0; begin < kRows; begin += kTogether) {
-    [[unroll]] for (uint r = 0; r < kTogether; ++r) partial[r * kSize + me] = sum[begin + r];
+  [[unroll]] for (uint begin = 0; begin < kSums; begin += kTogether) {
+    [[unroll]] for (uint i = 0; i < kTogether; ++i) partial[i * kSize + me] = sum[begin + i];
     barrier();
     for (uint reach = kParts / 2; reach > 0; reach /= 2) {
       if (part < reach) {
-        [[unroll]] for (uint r = 0; r < kTogether; ++r)
-          partial[r * kSize + me] += partial[r * kSize + me + reach * kCols4];
+        uint other = lane_of(column_of(me), part + reach);
+        [[unroll]] for (uint i = 0; i < kTogether; ++i) partial[i * kSize + me] += partial[i * kSize + other];
       }
       barrier();
     }
-    for (uint i = me; i < kTogether * kCols4; i += kSize) {
-      uint row = first + begin + i / kCols4, c = col_begin + i % kCols4;
-      if (row < rows && c < row_vec4s(cols, TYPE_OF(0))) store(row, c, partial[i / kCols4 * kSize + i % kCols4]);
-    }
+    for (uint i = me; i < kTogether * kCols; i += kSize)
+      store_sum(first, first_column + i % kCols, begin + i / kCols, partial[i / kCols * kSize + lane_of(i % kCols, 0)]);
     barrier();
   }
 #endif

@@ -18,3 +18,14 @@ uint weight_vec4s(uint columns, uint type) { return type == kI8 ? (columns + 15)
     if (kReadsBytes##b != 0 && kType##b == kI8) return unpack_i8(name##_bytes[i]);                          \
     return unpack_values(name##_packed[i], kType##b);                                \
   }
+
+// The same, 16 bytes at a time: uvec4 name[], and vec4 name_part(uvec4 words, uint e), the e-th of those that 16 bytes hold.
+#define READ_WEIGHT_WORDS(b, Name, name)                                    \
+  layout(constant_id = 16 + b) const uint kType##b = 0;                     \
+  layout(constant_id = 32 + b) const uint kReadsBytes##b = 1;               \
+  layout(set = 0, binding = b) readonly buffer Name { uvec4 name[]; };      \
+  vec4 name##_part(uvec4 words, uint e) {                                   \
+    if (kType##b == kFp32) return uintBitsToFloat(words);                   \
+    if (kReadsBytes##b != 0 && kType##b == kI8) return unpack_i8(words[e]); \
+    return unpack_values(e == 0 ? words.xy : words.zw, kType##b);           \
+  }

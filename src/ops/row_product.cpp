@@ -60,15 +60,36 @@ struct Push {
   float eps;
 };
 
-/// Vec4s of columns that a workgroup takes: few where that many workgroups would be too few to keep a GPU busy. Depends
-/// on the matrix alone, so that a row's sums do.
-std::uint32_t columns_a_group(std::int64_t cols, std::int64_t depth) {
-  constexpr std::int64_t kBusy = 64;
-  const std::int64_t most = std::clamp<std::int64_t>(cols / 4 / kBusy, 2, 8);
-  std::uint32_t columns = std::bit_floor(static_cast<std::uint32_t>(most));
+/// How a matrix is cut into workgroups. Depends on it and the device alone, so that a row's sums do.
+struct RowCut {
+  std::uint32_t local = kRowLocal;  ///< invocations of a workgroup
+  std::uint32_t columns = 1;        ///< that they stand in: of 4 rows of w [N,K], or of 16 bytes of rows of w [K,N]
+  std::uint32_t held = 1;           ///< steps of K whose weights an invocation reads at once
+  std::uint32_t parts() const { return local / columns; }
+};
+
+/// vec4s in 16 bytes of a matrix.
+std::int64_t vec4s_of(const Shape& weight) {
+  return static_cast<std::int64_t>(sizeof(float)) / element_bytes(weight.dtype);
+}
+
+RowCut row_cut(const Shape& weight, bool nt, const vk::DeviceProfile& profile) {
+  constexpr std::uint32_t kMostColumns = 32, kMostLocal = 512;
+  const std::int64_t unit = 4 * vec4s_of(weight), steps = ceil_div(nt ? weight.cols : weight.rows, nt ? unit : 4);
+  RowCut cut;
+  if (!nt) {
+    // Rows of w are read 32 bytes at a time at least, and 64 where there still are workgroups enough.
+    constexpr std::int64_t kBusy = 256;
+    cut.columns = weight.cols / unit >= 4 * kBusy ? 4 : 2;
+    // A large GPU reads a matrix as quickly as memory allows if nearly all of it is under way at once.
+    const bool large = profile.device_class == vk::DeviceClass::kDiscrete;
+    const std::uint32_t most = std::min(kMostLocal, profile.limits.max_invocations);
+    while (large && 2 * cut.local <= most && cut.parts() < steps) cut.local *= 2;
+  }
   // Of a short K more columns: no invocation is to be idle.
-  while (columns < 32 && kRowLocal / columns > ceil_div<std::int64_t>(depth, 4)) columns *= 2;
-  return columns;
+  while (cut.columns < kMostColumns && cut.parts() > steps) cut.columns *= 2;
+  cut.held = 2 * cut.parts() <= steps ? 2 : 1;
+  return cut;
 }
 
 std::uint32_t rows_a_group(std::int64_t rows) {
@@ -123,18 +144,22 @@ void lower(LowerCall& call) {
   const bool nt = along_k(call.attrs()), subgroup = call.variant() == "subgroup";
   const RowNorm norm = norm_of(call.attrs());
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
-  const std::uint32_t subgroup_size = subgroup ? shuffling_size(call.profile(), 4, kRowLocal) : kRowLocal;
-  const std::uint32_t columns = std::min(columns_a_group(y.cols, x.cols), subgroup_size);
   const std::uint32_t rows = rows_a_group(x.rows);
+  RowCut cut = row_cut(weight, nt, call.profile());
+  const std::uint32_t subgroup_size = subgroup ? shuffling_size(call.profile(), 4, cut.local) : 0;
+  if (subgroup && !nt) cut.columns = std::min(cut.columns, subgroup_size);
+  const std::int64_t group_vec4s = cut.columns * (nt ? 1 : vec4s_of(weight));
   const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };
   Launch launch{.shader = nt ? "row_product_nt" : "row_product_nn",
-                .constants = {kRowLocal, columns, rows, static_cast<std::uint32_t>(norm),
+                .constants = {cut.local, cut.columns, rows, static_cast<std::uint32_t>(norm),
                               u32(call.attrs().integer_or("activation", 0)), call.has_input(kScales) ? 1u : 0u}};
+  std::uint32_t shares = 1;  // sums of a column that subgroups leave to be added up
   if (subgroup) {
     launch.shader += "_subgroup";
     launch.subgroup_size = subgroup_size;
-    launch.constants.push_back(kRowLocal / subgroup_size);
+    shares = nt ? std::max(cut.parts() / subgroup_size, 1u) : cut.local / subgroup_size;
   }
+  launch.constants.insert(launch.constants.end(), {shares, cut.held});
   // Bytes and scales are cut alike: a row of the weight is a row of both.
   const std::vector<RowBlock> blocks = call.has_input(kScales)
                                            ? call.row_blocks({call.input(kWeight), call.input(kScales)})
@@ -143,7 +168,7 @@ void lower(LowerCall& call) {
     const bool first = block.begin == 0, last = block.end == weight.rows;
     const std::int64_t cols = nt ? block.size() : y.cols, depth = nt ? x.cols : block.size();
     // What lies behind a block's last column belongs to the next block, which writes its padding as well.
-    const std::int64_t groups = ceil_div<std::int64_t>(Shape{1, cols, y.dtype}.ld() / 4, columns);
+    const std::int64_t groups = ceil_div<std::int64_t>(Shape{1, cols, y.dtype}.ld() / 4, group_vec4s);
     launch.bindings = {call.output(),
                        call.input(kX),
                        {call.input(kWeight), block.begin, block.end},
