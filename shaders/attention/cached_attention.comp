@@ -29,7 +29,7 @@ MODIFY_VALUES(3, Cache, cache)
 layout(set = 0, binding = 4) readonly buffer Places { uint places[]; };
 READ_VALUES(5, Angles, angle_words)
 #ifdef SPLIT
-layout(set = 0, binding = 6) writeonly buffer Sums { vec4 sums[]; };  // [row, head, split]: maximum and sum, then the head
+layout(set = 0, binding = 6) writeonly buffer SplitSums { vec4 sums[]; };  // [row, head, split]: maximum and sum, then the head
 #else
 #define ATTENDED
 WRITE_VALUES(6, Out, attended)
@@ -61,7 +61,15 @@ const uint KEY_VECS = (HEAD_VECS + C - 1) / C;
 const uint E = KEY_VECS < 8 ? KEY_VECS : 8;
 const uint MOST_U = 8 / E;
 const uint U = C < MOST_U ? C : MOST_U >= 8 ? 8 : MOST_U >= 4 ? 4 : MOST_U >= 2 ? 2 : 1;
-const uint VALUES = 4;
+const uint VALUES = HEAD_VECS < 8 ? HEAD_VECS : 8;
+
+// Columns of the cached values at x0, x0 + PARTS, ... of the tile that begins at t0; zero from `to` on.
+void load_values(Row row, uint kv_head, uint d, uint t0, uint x0, uint to, out vec4 v[VALUES]) {
+  [[unroll]] for (uint i = 0; i < VALUES; ++i) {
+    uint x = x0 + i * PARTS;
+    v[i] = x < to ? cached_part(cache_word_of(row, t0 + x) + (kv_heads + kv_head) * HEAD, d) : vec4(0);
+  }
+}
 
 // Scores of the keys [t0, t0 + LOCAL), masked outside [begin, end).
 void make_scores(Row row, uint kv_head, uint t0, uint begin, uint end) {
@@ -109,6 +117,30 @@ void make_scores(Row row, uint kv_head, uint t0, uint begin, uint end) {
   }
 }
 
+// What some keys add up to: the largest score, the sum of the weights below it, and of the values times those.
+struct Sums {
+  float top, sum;
+  vec4 acc;
+};
+// Parts whose sums go through shared memory: one a subgroup, where the lanes of a part fill it evenly, else all.
+uint parts_left() {
+#ifdef SUBGROUP
+  if (HEAD_VECS < gl_SubgroupSize && gl_SubgroupSize % HEAD_VECS == 0) return LOCAL / gl_SubgroupSize;
+#endif
+  return PARTS;
+}
+Sums joined_in_subgroup(Sums own) {
+#ifdef SUBGROUP
+  if (parts_left() == PARTS) return own;
+  for (uint reach = HEAD_VECS; reach < gl_SubgroupSize; reach *= 2) {
+    Sums other = Sums(subgroupShuffleXor(own.top, reach), subgroupShuffleXor(own.sum, reach), subgroupShuffleXor(own.acc, reach));
+    float high = max(own.top, other.top), share = weight(own.top - high), other_share = weight(other.top - high);
+    own = Sums(high, own.sum * share + other.sum * other_share, own.acc * share + other.acc * other_share);
+  }
+#endif
+  return own;
+}
+
 void main() {
   uint group = linear_group(), lane = lane_index();
   if (group >= groups) {
@@ -144,12 +176,14 @@ void main() {
     acc[q] = vec4(0);
   }
   for (uint t0 = begin / LOCAL * LOCAL; t0 < end; t0 += LOCAL) {
+    uint from = max(begin, t0) - t0, to = min(end - t0, LOCAL), cached_to = clamp(row.run_begin, t0, t0 + to) - t0;
+    from = part + (max(from, part) - part + PARTS - 1) / PARTS * PARTS;
+    vec4 v[VALUES];
+    if (part < PARTS) load_values(row, kv_head, d, t0, from, cached_to, v);  // under way while scores are made
     barrier();
     make_scores(row, kv_head, t0, begin, end);
     barrier();
     if (part < PARTS) {
-      uint from = max(begin, t0) - t0, to = min(end - t0, LOCAL), cached_to = clamp(row.run_begin, t0, t0 + to) - t0;
-      from = part + (max(from, part) - part + PARTS - 1) / PARTS * PARTS;
       float high[QUERIES];
       [[unroll]] for (uint q = 0; q < QUERIES; ++q) high[q] = top[q];
       for (uint x = from; x < to; x += PARTS)
@@ -161,11 +195,7 @@ void main() {
         acc[q] *= shrink;
       }
       for (uint x0 = from; x0 < to; x0 += VALUES * PARTS) {
-        vec4 v[VALUES];
-        [[unroll]] for (uint i = 0; i < VALUES; ++i) {
-          uint x = x0 + i * PARTS;
-          v[i] = x < min(to, cached_to) ? cached_part(cache_word_of(row, t0 + x) + (kv_heads + kv_head) * HEAD, d) : vec4(0);
-        }
+        if (x0 != from) load_values(row, kv_head, d, t0, x0, cached_to, v);
         [[unroll]] for (uint i = 0; i < VALUES; ++i) {
           uint x = x0 + i * PARTS;
           if (x >= to) break;
@@ -182,22 +212,31 @@ void main() {
 
   [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
     barrier();
-    part_sums[lane] = acc[q];
-    if (d == 0 && part < PARTS) part_stats[part] = vec2(top[q], sum[q]);
+    Sums own = joined_in_subgroup(Sums(top[q], sum[q], acc[q]));
+    uint parts = parts_left(), at = lane / HEAD_VECS;
+    bool tells = part < PARTS;
+#ifdef SUBGROUP
+    if (parts < PARTS) {
+      tells = gl_SubgroupInvocationID < HEAD_VECS;
+      at = gl_SubgroupID;
+    }
+#endif
+    if (tells) part_sums[at * HEAD_VECS + d] = own.acc;
+    if (tells && d == 0) part_stats[at] = vec2(own.top, own.sum);
     barrier();
     if (part > 0 || q >= queries) continue;
     float high = kNoMaximum, total = 0;
     vec4 attended_sum = vec4(0);
-    for (uint x = 0; x < PARTS; ++x) high = max(high, part_stats[x].x);
-    for (uint x = 0; x < PARTS; ++x) {
+    for (uint x = 0; x < parts; ++x) high = max(high, part_stats[x].x);
+    for (uint x = 0; x < parts; ++x) {
       float share = weight(part_stats[x].x - high);
       total = fma(part_stats[x].y, share, total);
       attended_sum = fma(part_sums[x * HEAD_VECS + d], vec4(share), attended_sum);
     }
 #ifdef SPLIT
-    uint at = sums_at(n, first_head + q, split);
-    if (d == 0) sums[at] = vec4(high, total, 0, 0);
-    sums[at + 1 + d] = attended_sum;
+    uint at_split = sums_at(n, first_head + q, split);
+    if (d == 0) sums[at_split] = vec4(high, total, 0, 0);
+    sums[at_split + 1 + d] = attended_sum;
 #else
     write_row(n, first_head + q, d, attended_sum / total);
 #endif

@@ -48,8 +48,11 @@ const uint kStep = kVec4s, kWide = 1;  // vec4s of x; vec4s of y
 #else
 const uint kStep = 1, kWide = kVec4s;
 #endif
-const uint kParts = kSize / kCols, kSums = kRows * kWide;
+const uint kParts = kSize / kCols, kSums = kRows * kWide, kOfStep = kRows * kStep;
 layout(constant_id = 7) const uint kHeld = 2;  // steps whose weights are under way at once
+layout(constant_id = 8) const uint kTurns = 1;  // columns that a workgroup goes through one after the other
+layout(constant_id = 9) const uint kKept = 0;   // steps of x, all, that an invocation keeps meanwhile; 0: it reads them again
+const uint kKeptVec4s = kKept > 0 ? kKept * kOfStep : 1;
 
 #ifdef SUBGROUP
 uint self() { return gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID; }
@@ -80,7 +83,8 @@ float subgroup_total(float v) {
   for (uint reach = gl_SubgroupSize / 2; reach > 0; reach /= 2) v += subgroupShuffleXor(v, reach);
   return v;
 }
-// Each subgroup finds a row's statistics for itself: no barrier.
+// A subgroup finds a row's statistics: of a single row each does so for itself, with no barrier.
+shared vec2 shared_stats[kRows];
 uint stat_lane() { return gl_SubgroupInvocationID; }
 uint stat_lanes() { return gl_SubgroupSize; }
 float stat_total(float v) { return subgroup_total(v); }
@@ -101,23 +105,35 @@ uint stat_lane() { return self(); }
 uint stat_lanes() { return kSize; }
 float stat_total(float v) { return group_total(v); }
 #endif
-void find_stats(uint first, uint x_width) {
-  uint vec4s = (x_columns + 3) / 4;
-  [[unroll]] for (uint r = 0; r < kRows; ++r) {
-    uint base = min(first + r, rows - 1) * x_width;
-    float mean = 0;
-    if (kNorm == 1) {
-      vec4 sum = vec4(0);
-      for (uint c = stat_lane(); c < vec4s; c += stat_lanes()) sum += x(base + c);
-      mean = stat_total(across(sum)) / float(x_columns);
-    }
-    vec4 square = vec4(0);
-    for (uint c = stat_lane(); c < vec4s; c += stat_lanes()) {
-      vec4 centred = within_columns(x(base + c) - mean, c, x_columns);
-      square += centred * centred;
-    }
-    stats[r] = vec2(mean, inversesqrt(stat_total(across(square)) / float(x_columns) + eps));
+vec2 stats_of(uint row, uint x_width) {
+  uint vec4s = (x_columns + 3) / 4, base = row * x_width;
+  float mean = 0;
+  if (kNorm == 1) {
+    vec4 sum = vec4(0);
+    for (uint c = stat_lane(); c < vec4s; c += stat_lanes()) sum += x(base + c);
+    mean = stat_total(across(sum)) / float(x_columns);
   }
+  vec4 square = vec4(0);
+  for (uint c = stat_lane(); c < vec4s; c += stat_lanes()) {
+    vec4 centred = within_columns(x(base + c) - mean, c, x_columns);
+    square += centred * centred;
+  }
+  return vec2(mean, inversesqrt(stat_total(across(square)) / float(x_columns) + eps));
+}
+// Every invocation must call it.
+void find_stats(uint first, uint x_width) {
+#ifdef SUBGROUP
+  if (kRows > 1) {
+    for (uint r = gl_SubgroupID; r < kRows; r += gl_NumSubgroups) {
+      vec2 of_row = stats_of(min(first + r, rows - 1), x_width);
+      if (gl_SubgroupInvocationID == 0) shared_stats[r] = of_row;
+    }
+    barrier();
+    [[unroll]] for (uint r = 0; r < kRows; ++r) stats[r] = shared_stats[r];
+    return;
+  }
+#endif
+  [[unroll]] for (uint r = 0; r < kRows; ++r) stats[r] = stats_of(min(first + r, rows - 1), x_width);
 }
 
 struct Weights {
@@ -168,33 +184,34 @@ void store(uint row, uint col4, vec4 sum) {
   set_y(at, within_columns(sum, col4, cols));
 }
 
-void add_products(uint first, uint step, Weights w, uint x_width, inout vec4 sum[kSums]) {
+// x of a step: kStep vec4s of each row.
+void load_step(uint first, uint step, uint x_width, out vec4 v[kOfStep]) {
+  [[unroll]] for (uint e = 0; e < kStep; ++e) {
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+      v[e * kRows + r] = load_x(min(first + r, rows - 1), step * kStep + e, stats[r], x_width);
+  }
+}
+
+void add_products(Weights w, vec4 v[kOfStep], inout vec4 sum[kSums]) {
 #ifdef ALONG_K
   vec4 part[kRows];
-  if (kScaled != 0) {
-    [[unroll]] for (uint r = 0; r < kRows; ++r) part[r] = vec4(0);
-  }
+  [[unroll]] for (uint r = 0; r < kRows; ++r) part[r] = kScaled != 0 ? vec4(0) : sum[r];
   [[unroll]] for (uint e = 0; e < kStep; ++e) {
     vec4 weights[4];
     [[unroll]] for (uint j = 0; j < 4; ++j) weights[j] = weight_part(w.words[j], e);
     [[unroll]] for (uint r = 0; r < kRows; ++r) {
-      vec4 v = load_x(min(first + r, rows - 1), step * kStep + e, stats[r], x_width);
-      vec4 s = kScaled != 0 ? part[r] : sum[r];
+      vec4 x = v[e * kRows + r];
       [[unroll]] for (uint j = 0; j < 4; ++j)
-        s[j] = fma(v.w, weights[j].w, fma(v.z, weights[j].z, fma(v.y, weights[j].y, fma(v.x, weights[j].x, s[j]))));
-      if (kScaled != 0) part[r] = s;
-      else sum[r] = s;
+        part[r][j] = fma(x.w, weights[j].w,
+                         fma(x.z, weights[j].z, fma(x.y, weights[j].y, fma(x.x, weights[j].x, part[r][j]))));
     }
   }
-  if (kScaled != 0) {
-    [[unroll]] for (uint r = 0; r < kRows; ++r) sum[r] = fma(part[r], w.scales, sum[r]);
-  }
+  [[unroll]] for (uint r = 0; r < kRows; ++r) sum[r] = kScaled != 0 ? fma(part[r], w.scales, sum[r]) : part[r];
 #else
   [[unroll]] for (uint r = 0; r < kRows; ++r) {
-    vec4 v = load_x(min(first + r, rows - 1), step, stats[r], x_width);
     [[unroll]] for (uint j = 0; j < 4; ++j) {
       [[unroll]] for (uint e = 0; e < kWide; ++e)
-        sum[r * kWide + e] = fma(vec4(v[j]), weight_part(w.words[j], e), sum[r * kWide + e]);
+        sum[r * kWide + e] = fma(vec4(v[r][j]), weight_part(w.words[j], e), sum[r * kWide + e]);
     }
   }
 #endif
@@ -206,54 +223,49 @@ void store_sum(uint first, uint column, uint which, vec4 total) {
   if (row < rows && col4 < row_vec4s(cols, TYPE_OF(0))) store(row, col4, total);
 }
 
-void main() {
-  const uint group_cols4 = kCols * kWide;
-  uint col_groups = (row_vec4s(cols, TYPE_OF(0)) + group_cols4 - 1) / group_cols4;
-  uint group = linear_group();
-  uint first = group / col_groups * kRows;
-  uint first_column = group % col_groups * kCols;
-  if (first >= rows) return;
-  uint me = self(), column = first_column + column_of(me), part = part_of(me);
-  uint x_width = row_vec4s(x_columns, TYPE_OF(1)), last = steps() - 1;
-  bool any = false;
-  [[unroll]] for (uint r = 0; r < kRows; ++r) any = any || is_live(first + r);
-
-  vec4 sum[kSums];
-  [[unroll]] for (uint i = 0; i < kSums; ++i) sum[i] = vec4(0);
-  if (any) {
-    Weights w[kHeld];
-    [[unroll]] for (uint h = 0; h < kHeld; ++h) w[h] = load_weights(min(part + h * kParts, last), column);
-    if (kNorm != 0) find_stats(first, x_width);
-    for (uint step = part; step <= last; step += kHeld * kParts) {
-      if (step != part) {
-        [[unroll]] for (uint h = 0; h < kHeld; ++h) w[h] = load_weights(min(step + h * kParts, last), column);
+// Adds up the lanes' sums of a column; every lane must call it.
+void join_lanes(uint first, uint first_column, uint turn, vec4 sum[kSums]) {
+  uint me = self(), part = part_of(me);
+#ifdef SUBGROUP
+  // Lanes whose numbers differ by `reach` add their sums; as long as there are several, each goes on with half of them.
+#ifdef ALONG_K
+  uint reach = min(kParts, gl_SubgroupSize) / 2, least = 1, share = part / gl_SubgroupSize;
+#else
+  uint reach = gl_SubgroupSize / 2, least = kCols, share = gl_SubgroupID;
+#endif
+  uint which = 0, count = kSums;
+  [[unroll]] for (uint half_of = kSums / 2; half_of > 0; half_of /= 2) {
+    if (reach >= least) {
+      bool upper = (gl_SubgroupInvocationID & reach) != 0;
+      [[unroll]] for (uint i = 0; i < half_of; ++i) {
+        vec4 given = upper ? sum[i] : sum[i + half_of];
+        sum[i] = (upper ? sum[i + half_of] : sum[i]) + subgroupShuffleXor(given, reach);
       }
-      [[unroll]] for (uint h = 0; h < kHeld; ++h)
-        if (step + h * kParts <= last) add_products(first, step + h * kParts, w[h], x_width, sum);
+      if (upper) which += half_of;
+      count = half_of;
+      reach /= 2;
     }
   }
-
-#ifdef SUBGROUP
-#ifdef ALONG_K
-  uint from = min(kParts, gl_SubgroupSize) / 2, least = 1;
-  bool leads = gl_SubgroupInvocationID % min(kParts, gl_SubgroupSize) == 0;
-  uint share = part / gl_SubgroupSize;
-#else
-  uint from = gl_SubgroupSize / 2, least = kCols;
-  bool leads = gl_SubgroupInvocationID < kCols;
-  uint share = gl_SubgroupID;
-#endif
-  [[unroll]] for (uint i = 0; i < kSums; ++i)
-    for (uint reach = from; reach >= least; reach /= 2) sum[i] += subgroupShuffleXor(sum[i], reach);
-  if (leads) {
-    [[unroll]] for (uint i = 0; i < kSums; ++i) partial[(share * kSums + i) * kCols + column_of(me)] = sum[i];
+  bool leads = true;
+  for (; reach >= least; reach /= 2) {
+    sum[0] += subgroupShuffleXor(sum[0], reach);
+    leads = leads && (gl_SubgroupInvocationID & reach) == 0;
   }
+  if (leads) {
+    [[unroll]] for (uint i = 0; i < kSums; ++i) {
+      if (i >= count) continue;
+      if (kShares == 1) store_sum(first, first_column + column_of(me), which + i, sum[i]);
+      else partial[(share * kSums + which + i) * kCols + column_of(me)] = sum[i];
+    }
+  }
+  if (kShares == 1) return;
   barrier();
   for (uint i = me; i < kSums * kCols; i += kSize) {
     vec4 total = partial[i];
     for (uint s = 1; s < kShares; ++s) total += partial[s * kSums * kCols + i];
     store_sum(first, first_column + i % kCols, i / kCols, total);
   }
+  if (turn + 1 < kTurns) barrier();
 #else
   [[unroll]] for (uint begin = 0; begin < kSums; begin += kTogether) {
     [[unroll]] for (uint i = 0; i < kTogether; ++i) partial[i * kSize + me] = sum[begin + i];
@@ -270,4 +282,61 @@ void main() {
     barrier();
   }
 #endif
+}
+
+void main() {
+  const uint group_cols4 = kTurns * kCols * kWide;
+  uint col_groups = (row_vec4s(cols, TYPE_OF(0)) + group_cols4 - 1) / group_cols4;
+  uint group = linear_group();
+  uint first = group / col_groups * kRows;
+  uint first_column = group % col_groups * kTurns * kCols;
+  if (first >= rows) return;
+  uint column = first_column + column_of(self()), part = part_of(self());
+  uint x_width = row_vec4s(x_columns, TYPE_OF(1)), last = steps() - 1;
+  bool any = false;
+  [[unroll]] for (uint r = 0; r < kRows; ++r) any = any || is_live(first + r);
+
+  vec4 kept[kKeptVec4s], v[kOfStep];
+  Weights w[kHeld];
+  for (uint turn = 0; turn < kTurns; ++turn) {
+    vec4 sum[kSums];
+    [[unroll]] for (uint i = 0; i < kSums; ++i) sum[i] = vec4(0);
+    if (any) {
+      [[unroll]] for (uint h = 0; h < kHeld; ++h) w[h] = load_weights(min(part + h * kParts, last), column);
+      if (turn == 0) {
+        if (kNorm != 0) find_stats(first, x_width);
+        if (kKept > 0) {
+          [[unroll]] for (uint s = 0; s < kKept; ++s) {
+            load_step(first, part + s * kParts, x_width, v);
+            [[unroll]] for (uint i = 0; i < kOfStep; ++i) kept[s * kOfStep + i] = v[i];
+          }
+        }
+      }
+      if (kKept > 0) {
+        [[unroll]] for (uint s = 0; s < kKept; s += kHeld) {
+          if (s > 0) {
+            [[unroll]] for (uint h = 0; h < kHeld; ++h) w[h] = load_weights(min(part + (s + h) * kParts, last), column);
+          }
+          [[unroll]] for (uint h = 0; h < kHeld; ++h) {
+            if (s + h >= kKept) break;
+            [[unroll]] for (uint i = 0; i < kOfStep; ++i) v[i] = kept[(s + h) * kOfStep + i];
+            add_products(w[h], v, sum);
+          }
+        }
+      } else {
+        for (uint step = part; step <= last; step += kHeld * kParts) {
+          if (step != part) {
+            [[unroll]] for (uint h = 0; h < kHeld; ++h) w[h] = load_weights(min(step + h * kParts, last), column);
+          }
+          [[unroll]] for (uint h = 0; h < kHeld; ++h) {
+            if (step + h * kParts > last) break;
+            load_step(first, step + h * kParts, x_width, v);
+            add_products(w[h], v, sum);
+          }
+        }
+      }
+    }
+    join_lanes(first, first_column + turn * kCols, turn, sum);
+    column += kCols;
+  }
 }

@@ -1,5 +1,6 @@
 // Softmax statistics of a row that kLanes invocations of a workgroup walk together, each taking every kLanes-th vec4.
-// A workgroup holds gl_WorkGroupSize.x / kLanes rows; both are powers of two, and the workgroup has at most 128 invocations.
+// A workgroup holds gl_WorkGroupSize.x / kLanes rows; both are powers of two.
+layout(constant_id = 0) const uint kWidth = 128;
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint kLanes = 1;
 
@@ -47,8 +48,8 @@ void note_beaten(inout RowStats stats, vec4 x, bvec4 real, uint first, float lab
   stats.beaten |= wins.x | wins.y | wins.z | wins.w;
 }
 
-shared vec2 lane_sums[128];
-shared uvec2 lane_bits[128];
+shared vec2 lane_sums[kWidth];
+shared uvec2 lane_bits[kWidth];
 
 // Joins the lanes of a row, in a fixed order; every invocation of the workgroup must call it. All lanes get the result.
 RowStats join_lanes(RowStats stats) {

@@ -49,6 +49,7 @@ class DecodeSession {
  private:
   void start(std::size_t slot, std::int64_t tokens);
   void stop_all();
+  void warm_up();
 
   infer::SessionGraphs graphs_;
   graph::Runtime runtime_;

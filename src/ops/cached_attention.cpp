@@ -117,6 +117,16 @@ struct CachedKernel {
 };
 
 constexpr std::uint32_t kLocal = 128;
+/// Invocations of a step's workgroup, and positions of its tiles: on a large GPU many, so that a row's keys are all under
+/// way at once.
+std::uint32_t row_local(const CachedShape& shape, const vk::DeviceProfile& profile) {
+  constexpr std::uint32_t kMost = 512, kShared = 20 << 10;
+  std::uint32_t local = kLocal;
+  if (!is_large_gpu(profile) || shared_memory(profile) < kShared) return local;
+  const std::uint32_t most = std::min({kMost, profile.limits.max_invocations, profile.limits.max_workgroup_size[0]});
+  while (2 * local <= most && local < shape.window) local *= 2;
+  return local;
+}
 constexpr std::int64_t kMostQueries = 4;  ///< heads that a workgroup of a step takes of those which share keys
 constexpr std::size_t kLanes = 2;  ///< the constant of a chunk's kernel that says how many invocations share a row
 
@@ -125,10 +135,10 @@ std::int64_t texels_of(const vk::DeviceProfile& profile) {
 }
 
 /// Invocations of a subgroup that share a key, which is the more read at once.
-std::uint32_t key_lanes(const CachedShape& shape, const vk::DeviceProfile& profile) {
+std::uint32_t key_lanes(const CachedShape& shape, std::uint32_t local, const vk::DeviceProfile& profile) {
   constexpr std::uint32_t kMost = 8;
   std::uint32_t lanes = std::min(kMost, std::bit_floor(static_cast<std::uint32_t>(ceil_div(shape.head_size, 4l))));
-  while (lanes > 1 && shuffling_size(profile, lanes, kLocal) == 0) lanes /= 2;
+  while (lanes > 1 && shuffling_size(profile, lanes, local) == 0) lanes /= 2;
   return lanes;
 }
 
@@ -136,7 +146,7 @@ std::uint32_t key_lanes(const CachedShape& shape, const vk::DeviceProfile& profi
 /// what the cache holds, never from how many rows there are.
 void cut_splits(const CachedShape& shape, CachedKernel& kernel, std::int64_t span) {
   constexpr std::int64_t kMostSplits = 32;
-  kernel.span = std::max(span, round_up(ceil_div(shape.window, kMostSplits), static_cast<std::int64_t>(kLocal)));
+  kernel.span = std::max(span, round_up(ceil_div(shape.window, kMostSplits), std::int64_t{kernel.constants.front()}));
   kernel.splits = ceil_div(shape.window, kernel.span);
   if (kernel.splits > 1 && shape.positions > shape.window) kernel.splits += 1;  // a window begins anywhere in a span
 }
@@ -146,9 +156,9 @@ CachedKernel row_kernel(const CachedShape& shape, const vk::DeviceProfile& profi
   CachedKernel kernel;
   constexpr std::int64_t kSpan = 512;
   const std::int64_t shared_by = shape.heads / shape.kv_heads, queries = std::min(shared_by, kMostQueries);
-  const std::uint32_t lanes = subgroup ? key_lanes(shape, profile) : 1;
-  if (subgroup) kernel.subgroup_size = shuffling_size(profile, lanes, kLocal);
-  kernel.constants = {kLocal, word(shape.head_size), shape.rotated, word(queries), lanes};
+  const std::uint32_t local = row_local(shape, profile), lanes = subgroup ? key_lanes(shape, local, profile) : 1;
+  if (subgroup) kernel.subgroup_size = shuffling_size(profile, lanes, local);
+  kernel.constants = {local, word(shape.head_size), shape.rotated, word(queries), lanes};
   kernel.run_groups = shape.run * shape.kv_heads * ceil_div(shared_by, queries);
   cut_splits(shape, kernel, kSpan);
   // Heads of odd sizes share words; the second kernel writes whole words, and the padding.
@@ -334,7 +344,7 @@ std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile&
   const bool software = profile.device_class == vk::DeviceClass::kSoftware;
   const bool can_shuffle = shape.is_chunk() ? shuffling_size(profile, 4, kLocal) > 0 &&
                                                   chunk_kernel(shape, profile, true).constants[kLanes] > 1
-                                            : key_lanes(shape, profile) > 1;
+                                            : key_lanes(shape, row_local(shape, profile), profile) > 1;
   std::vector<std::string> list;
   if (texel_can(node, shape, profile)) list.emplace_back("texel");
   if (can_shuffle && !software) list.emplace_back("subgroup");

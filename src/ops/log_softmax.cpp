@@ -1,7 +1,32 @@
+#include "base/ceil_div.hpp"
+#include "ops/registers.hpp"
 #include "ops/row_lanes.hpp"
 
 namespace fabula::ops {
 using namespace graph;
+
+namespace {
+/// How workgroups go through rows. Where there are few, and long, several of a large GPU share one, each of which finds
+/// its sum: a second launch would take longer.
+struct RowWalk {
+  RowLanes lanes = {};
+  std::uint32_t ahead = 1;   ///< vec4s that an invocation reads at once
+  std::uint32_t shares = 1;  ///< workgroups that share a row
+};
+
+RowWalk row_walk(const Shape& x, std::string_view variant, const vk::DeviceProfile& profile) {
+  RowWalk walk{.lanes = row_lanes(x.cols, variant)};
+  constexpr std::int64_t kLong = 4096, kBusy = 128, kLeastShare = 512;
+  if (variant == kRowByInvocation || profile.device_class == vk::DeviceClass::kSoftware) return walk;
+  walk.ahead = 8;
+  if (x.cols < kLong || !is_large_gpu(profile)) return walk;
+  const vk::Limits& limits = profile.limits;
+  walk.lanes.width = std::bit_floor(std::min({512u, limits.max_invocations, limits.max_workgroup_size[0]}));
+  walk.lanes.lanes = walk.lanes.width;
+  walk.shares = static_cast<std::uint32_t>(std::clamp<std::int64_t>(kBusy / x.rows, 1, x.cols / kLeastShare));
+  return walk;
+}
+}  // namespace
 
 extern const OpDef log_softmax;
 const OpDef log_softmax{
@@ -11,14 +36,16 @@ const OpDef log_softmax{
     .infer = [](InferCall& call) { call.output(call.in(0)); },
     .lower =
         [](LowerCall& call) {
-          const RowLanes lanes = row_lanes(call.in(0).cols, call.variant());
+          const Shape x = call.in(0);
+          const RowWalk walk = row_walk(x, call.variant(), call.profile());
           for (const RowBlock& block : call.row_blocks({call.input(0), call.output()})) {
-            const std::array<std::uint32_t, 2> push{std::uint32_t(block.size()), std::uint32_t(call.in(0).cols)};
+            const std::array<std::uint32_t, 3> push{std::uint32_t(block.size()), std::uint32_t(x.cols), walk.shares};
+            const std::int64_t groups = ceil_div<std::int64_t>(block.size(), walk.lanes.width / walk.lanes.lanes);
             call.dispatch(Launch{.shader = "log_softmax",
-                                 .constants = lanes.constants(),
+                                 .constants = {walk.lanes.width, walk.lanes.lanes, walk.ahead},
                                  .bindings = {Window(call.input(0), block.begin, block.end),
                                               Window(call.output(), block.begin, block.end)},
-                                 .groups = lanes.groups(block.size())},
+                                 .groups = LowerCall::grid(groups * walk.shares)},
                           push);
           }
         },
@@ -28,7 +55,6 @@ const OpDef log_softmax{
         },
     .variants = [](const NodeView& node,
                    const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
-    .in_place = {{0, 0}},
 };
 
 }  // namespace fabula::ops

@@ -16,6 +16,7 @@ enum RowNorm : std::int64_t { kNoNorm, kLayerNorm, kRmsNorm };
 
 constexpr std::int64_t kScaleBlock = 32;  ///< bytes along K that share a scale, as in GGUF's Q8_0
 constexpr std::uint32_t kRowLocal = 128;  ///< invocations of a workgroup
+constexpr std::uint32_t kLeastLanes = 4;  ///< of a subgroup that adds up sums
 
 RowNorm norm_of(const Attrs& attrs) {
   return static_cast<RowNorm>(attrs.integer_or("norm", kNoNorm));
@@ -60,12 +61,22 @@ struct Push {
   float eps;
 };
 
-/// How a matrix is cut into workgroups. Depends on it and the device alone, so that a row's sums do.
+/// How a matrix is cut into workgroups. Depends on it and the device alone, so that a row's sums do; turns and rows alone
+/// depend on how many rows there are.
 struct RowCut {
   std::uint32_t local = kRowLocal;  ///< invocations of a workgroup
   std::uint32_t columns = 1;        ///< that they stand in: of 4 rows of w [N,K], or of 16 bytes of rows of w [K,N]
   std::uint32_t held = 1;           ///< steps of K whose weights an invocation reads at once
+  std::uint32_t subgroup_size = 0;  ///< 0: sums go through shared memory alone
+  std::uint32_t rows = 1;           ///< of x and y that a workgroup takes
+  std::uint32_t turns = 1;          ///< columns that it goes through one after the other
+  std::uint32_t kept = 0;           ///< steps of x, all, that an invocation keeps meanwhile; 0: it reads them again
   std::uint32_t parts() const { return local / columns; }
+  /// Sums of a column that subgroups leave to be added up.
+  std::uint32_t shares(bool nt) const {
+    if (subgroup_size == 0) return 1;
+    return nt ? std::max(parts() / subgroup_size, 1u) : local / subgroup_size;
+  }
 };
 
 /// vec4s in 16 bytes of a matrix.
@@ -73,27 +84,43 @@ std::int64_t vec4s_of(const Shape& weight) {
   return static_cast<std::int64_t>(sizeof(float)) / element_bytes(weight.dtype);
 }
 
-RowCut row_cut(const Shape& weight, bool nt, const vk::DeviceProfile& profile) {
-  constexpr std::uint32_t kMostColumns = 32, kMostLocal = 512;
-  const std::int64_t unit = 4 * vec4s_of(weight), steps = ceil_div(nt ? weight.cols : weight.rows, nt ? unit : 4);
-  RowCut cut;
-  if (!nt) {
-    // Rows of w are read 32 bytes at a time at least, and 64 where there still are workgroups enough.
-    constexpr std::int64_t kBusy = 256;
-    cut.columns = weight.cols / unit >= 4 * kBusy ? 4 : 2;
-    // A large GPU reads a matrix as quickly as memory allows if nearly all of it is under way at once.
-    const bool large = profile.device_class == vk::DeviceClass::kDiscrete;
-    const std::uint32_t most = std::min(kMostLocal, profile.limits.max_invocations);
-    while (large && 2 * cut.local <= most && cut.parts() < steps) cut.local *= 2;
-  }
-  // Of a short K more columns: no invocation is to be idle.
-  while (cut.columns < kMostColumns && cut.parts() > steps) cut.columns *= 2;
-  cut.held = 2 * cut.parts() <= steps ? 2 : 1;
-  return cut;
+/// Invocations of a large GPU's workgroup: it reads a matrix as quickly as memory allows if nearly all of it is under way
+/// at once.
+std::uint32_t large_local(std::uint32_t columns, std::int64_t steps, const vk::DeviceProfile& profile) {
+  const vk::Limits& limits = profile.limits;
+  const std::uint32_t most = std::min({512u, limits.max_invocations, limits.max_workgroup_size[0]});
+  std::uint32_t local = kRowLocal;
+  while (2 * local <= most && local / columns < steps && shuffling_size(profile, kLeastLanes, 2 * local) > 0) local *= 2;
+  return local;
 }
 
-std::uint32_t rows_a_group(std::int64_t rows) {
-  return std::min(std::bit_ceil(static_cast<std::uint32_t>(rows)), 8u);
+RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& profile) {
+  constexpr std::uint32_t kMostColumns = 32, kMostRows = 8;
+  const Shape weight = node.in(kWeight);
+  const bool nt = along_k(node.attrs());
+  const std::int64_t vec4s = vec4s_of(weight), steps = ceil_div(nt ? weight.cols : weight.rows, nt ? 4 * vec4s : 4);
+  const std::int64_t all_columns = ceil_div(nt ? weight.rows : weight.cols, nt ? 4 : 4 * vec4s);
+  RowCut cut;
+  // Rows of w [K,N] are read 32 bytes at a time at least, and 64 where there still are workgroups enough.
+  if (!nt) cut.columns = all_columns >= 1024 ? 4 : 2;
+  if (subgroup && !nt && is_large_gpu(profile)) cut.local = large_local(cut.columns, steps, profile);
+  // Of a short K more columns: no invocation is to be idle.
+  while (cut.columns < kMostColumns && cut.parts() > steps) cut.columns *= 2;
+  if (subgroup) cut.subgroup_size = shuffling_size(profile, kLeastLanes, cut.local);
+  if (subgroup && !nt) cut.columns = std::min(cut.columns, cut.subgroup_size);
+  cut.held = 2 * cut.parts() <= steps ? 2 : 1;
+
+  const std::int64_t sums = nt ? 1 : vec4s;  // vec4s that an invocation adds up for a row
+  cut.rows = std::min(std::bit_ceil(static_cast<std::uint32_t>(node.in(kX).rows)), kMostRows);
+  while (cut.rows > 1 && 16ull * cut.shares(nt) * cut.columns * cut.rows * sums > shared_memory(profile)) cut.rows /= 2;
+
+  // The columns beside need the same statistics and the same x, which is kept where that is little.
+  constexpr std::int64_t kMostKept = 8, kEnough = 1 << 17, kMostTurns = 8;  // vec4s; invocations
+  const std::int64_t groups = ceil_div<std::int64_t>(node.in(kX).rows, cut.rows) * all_columns / cut.columns;
+  const std::int64_t kept = ceil_div<std::int64_t>(steps, cut.parts());
+  cut.turns = static_cast<std::uint32_t>(std::clamp<std::int64_t>(groups * cut.local / kEnough, 1, kMostTurns));
+  if (cut.turns > 1 && kept * (nt ? vec4s : 1) * cut.rows <= kMostKept) cut.kept = static_cast<std::uint32_t>(kept);
+  return cut;
 }
 
 /// The texel kernel reads fp32 alone, a matrix [K,N] in one piece.
@@ -112,7 +139,7 @@ void lower_texel(LowerCall& call) {
   const Shape x = call.in(kX), weight = call.in(kWeight), y = call.out();
   const bool nt = along_k(call.attrs());
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
-  const std::uint32_t lanes = texel_lanes(call, call.profile()), rows = std::min(rows_a_group(x.rows), 4u);
+  const std::uint32_t lanes = texel_lanes(call, call.profile()), rows = std::min(std::bit_ceil(u32(x.rows)), 4u);
   const std::uint32_t cols4 = y.cols >= 512 ? 2 : 1, norm = u32(norm_of(call.attrs()));
   const std::uint32_t beside =
       (call.has_input(kBias) ? 1 : 0) | (call.has_input(kResidual) ? 2 : 0) | (call.has_input(kNormBias) ? 4 : 0);
@@ -144,22 +171,16 @@ void lower(LowerCall& call) {
   const bool nt = along_k(call.attrs()), subgroup = call.variant() == "subgroup";
   const RowNorm norm = norm_of(call.attrs());
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
-  const std::uint32_t rows = rows_a_group(x.rows);
-  RowCut cut = row_cut(weight, nt, call.profile());
-  const std::uint32_t subgroup_size = subgroup ? shuffling_size(call.profile(), 4, cut.local) : 0;
-  if (subgroup && !nt) cut.columns = std::min(cut.columns, subgroup_size);
-  const std::int64_t group_vec4s = cut.columns * (nt ? 1 : vec4s_of(weight));
+  const RowCut cut = row_cut(call, subgroup, call.profile());
+  const std::int64_t group_vec4s = cut.turns * cut.columns * (nt ? 1 : vec4s_of(weight));
   const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };
-  Launch launch{.shader = nt ? "row_product_nt" : "row_product_nn",
-                .constants = {cut.local, cut.columns, rows, static_cast<std::uint32_t>(norm),
-                              u32(call.attrs().integer_or("activation", 0)), call.has_input(kScales) ? 1u : 0u}};
-  std::uint32_t shares = 1;  // sums of a column that subgroups leave to be added up
-  if (subgroup) {
-    launch.shader += "_subgroup";
-    launch.subgroup_size = subgroup_size;
-    shares = nt ? std::max(cut.parts() / subgroup_size, 1u) : cut.local / subgroup_size;
-  }
-  launch.constants.insert(launch.constants.end(), {shares, cut.held});
+  Launch launch{
+      .shader = nt ? "row_product_nt" : "row_product_nn",
+      .constants = {cut.local, cut.columns, cut.rows, static_cast<std::uint32_t>(norm),
+                    u32(call.attrs().integer_or("activation", 0)), call.has_input(kScales) ? 1u : 0u, cut.shares(nt),
+                    cut.held, cut.turns, cut.kept},
+      .subgroup_size = cut.subgroup_size};
+  if (subgroup) launch.shader += "_subgroup";
   // Bytes and scales are cut alike: a row of the weight is a row of both.
   const std::vector<RowBlock> blocks = call.has_input(kScales)
                                            ? call.row_blocks({call.input(kWeight), call.input(kScales)})
@@ -177,7 +198,7 @@ void lower(LowerCall& call) {
                        call.has_input(kResidual) ? call.input(kResidual) : given(kNormWeight),
                        given(kNormBias),
                        given(kPlaces)};
-    launch.groups = LowerCall::grid(groups * ceil_div<std::int64_t>(x.rows, rows));
+    launch.groups = LowerCall::grid(groups * ceil_div<std::int64_t>(x.rows, cut.rows));
     call.dispatch(launch, Push{.rows = u32(x.rows),
                                .cols = u32(cols),
                                .depth = u32(depth),
@@ -219,7 +240,7 @@ const OpDef row_product{
         [](const NodeView& node, const vk::DeviceProfile& profile) {
           const bool software = profile.device_class == vk::DeviceClass::kSoftware;
           std::vector<std::string> variants{"baseline"};
-          if (shuffling_size(profile, 4, kRowLocal) > 0)
+          if (shuffling_size(profile, kLeastLanes, kRowLocal) > 0)
             variants.insert(software ? variants.end() : variants.begin(), "subgroup");
           if (software && texel_lanes(node, profile) > 0) variants.insert(variants.begin(), "texel");
           return variants;

@@ -116,6 +116,10 @@ std::vector<OpCase> row_product_cases() {
       sized("bf16_weight_4x37x41_nt", 4, 37, 41, true, {.weight = DType::kBF16}),
       sized("i8_1x256x300_nt", 1, 256, 300, true, {.bias = true, .norm = 1, .weight = DType::kI8}),
       sized("i8_odd_3x77x13_nt", 3, 77, 13, true, {.residual = true, .weight = DType::kI8}),
+      // So many columns that a workgroup goes through several, one after the other.
+      sized("turns_1x40x70001_nt", 1, 40, 70001, true, {.places = true, .norm = 1}),
+      sized("turns_9x24x20003", 9, 24, 20003, false, {.bias = true, .norm = 2}),
+      sized("turns_8x200x36001_nt", 8, 200, 36001, true, {.norm = 1, .weight = DType::kI8}),
       sized("long_2x3000x9_nt", 2, 3000, 9, true),
       sized("long_2x5003x6", 2, 5003, 6, false, {.norm = 1}),
   };
