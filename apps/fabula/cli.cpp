@@ -231,6 +231,12 @@ void add_weights_flag(CLI::App* sub, std::string& weights) {
       ->capture_default_str();
 }
 
+void add_precision_flag(CLI::App* sub, std::string& precision) {
+  sub->add_option("--precision", precision, "what activations are stored in: fp32, bf16 or fp16")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+      ->capture_default_str();
+}
+
 struct AllArgs {
   DevicesArgs devices;
   CorpusArgs corpus;
@@ -371,6 +377,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--data", args.eval.data, "token file or text")->required();
   add_end_token_flag(sub, args.eval.end_token);
   add_weights_flag(sub, args.eval.weights);
+  add_precision_flag(sub, args.eval.precision);
   add_reading_flags(sub, args.eval.reading);
   sub->add_option("--batch-size", args.eval.batch_size, "sequences at once; 0: as in training")
       ->check(CLI::Range(0, 65536))
@@ -398,6 +405,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   source->require_option(1);
   add_end_token_flag(sub, args.score.end_token);
   add_weights_flag(sub, args.score.weights);
+  add_precision_flag(sub, args.score.precision);
   add_reading_flags(sub, args.score.reading);
   sub->add_flag("--json", args.score.json, "as JSON");
   add_device_flags(sub, args.score.device);

@@ -167,7 +167,7 @@ int generate(const GenerateArgs& args) {
   options.slide = args.at_context_end == "slide";
   options.top = args.top;
   infer::validate(options.sampler);
-  const infer::ModelFolder folder(args.run, args.end_token, weights::parse_format(args.weights));
+  const infer::ModelFolder folder(args.run, args.end_token, {.weights = weights::parse_format(args.weights)});
   warn_of_tokenizer(folder.tokenizer());
   options.stop_ids = folder.stop_ids();
   std::vector<std::string> prompts = prompts_of(args);

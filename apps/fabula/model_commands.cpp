@@ -68,7 +68,7 @@ class EvaluationRun {
  public:
   explicit EvaluationRun(const EvalArgs& args)
       : args_(args),
-        folder_(args.run, args.end_token, weights::parse_format(args.weights)),
+        folder_(args.run, args.end_token, {weights::parse_format(args.weights), parse_precision(args.precision)}),
         unused_(folder_.rows_without_token()),
         data_(args.data, folder_, args.reading),
         batch_(batch_size()),
@@ -246,7 +246,7 @@ class ScoreOutput {
 }  // namespace
 
 int score(const ScoreArgs& args) {
-  const infer::ModelFolder folder(args.run, args.end_token, weights::parse_format(args.weights));
+  const infer::ModelFolder folder(args.run, args.end_token, {weights::parse_format(args.weights), parse_precision(args.precision)});
   warn_of_tokenizer(folder.tokenizer());
   const std::string text = args.file.empty() ? args.text : text_of_file(args.file, args.reading);
   const auto [device, choices] = tuning::open_tuned_device(args.device);

@@ -36,7 +36,7 @@ class DecodeModel {
     if (subject.saved.empty())
       random_.emplace(subject.config.model, heads::HeadData{}, Precision::kFp32, subject.weights);
     else
-      saved_.emplace(subject.saved, std::string(), subject.weights);
+      saved_.emplace(subject.saved, std::string(), infer::ModelStorage{.weights = subject.weights});
   }
   const models::LanguageModel& model() const { return random_ ? *random_ : saved_->model(); }
   const infer::ModelFolder* saved() const { return saved_ ? &*saved_ : nullptr; }

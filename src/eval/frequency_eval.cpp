@@ -34,7 +34,9 @@ Graph body_graph(const models::LanguageModel& model, std::int64_t batch, std::in
   Graph graph(ops::op_table());
   models::BodyInputs inputs;
   inputs.ids = graph.input("ids", {1, batch * sequence}, DType::kU32);
-  graph.store_as_state(model.body().hidden(graph, {batch, sequence, false}, inputs), kHidden);
+  Value hidden = model.body().hidden(graph, {batch, sequence, false, model.dtype()}, inputs);
+  if (graph::is_half(model.dtype())) hidden = graph.op1("cast", {hidden}, {{"out", 0}});
+  graph.store_as_state(hidden, kHidden);
   return graph;
 }
 

@@ -271,6 +271,12 @@ std::string_view modulation_name(HeadModulation modulation) {
 std::string_view group_map_name(GroupMap map) {
   return kMaps[static_cast<std::size_t>(map)];
 }
+Precision parse_precision(std::string_view name) {
+  const auto found = std::find(std::begin(kPrecisions), std::end(kPrecisions), name);
+  if (found == std::end(kPrecisions)) fail(ErrorCode::kInvalidArgument, "\"{}\" is no precision", name);
+  return static_cast<Precision>(found - std::begin(kPrecisions));
+}
+
 std::string_view precision_name(Precision precision) {
   return kPrecisions[static_cast<std::size_t>(precision)];
 }

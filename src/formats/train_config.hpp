@@ -44,5 +44,6 @@ struct TrainConfig {
 
 std::string_view recompute_name(Recompute recompute);  ///< "auto", "none", "block"
 std::string_view precision_name(Precision precision);  ///< "fp32", "bf16", "fp16"
+Precision parse_precision(std::string_view name);      ///< one of those; throws kInvalidArgument
 
 }  // namespace fabula

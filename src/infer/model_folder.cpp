@@ -25,7 +25,7 @@ fs::path existing(const fs::path& folder, const char* name, const char* what) {
 
 }  // namespace
 
-ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, weights::Format weights) : path_(path) {
+ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, const ModelStorage& storage) : path_(path) {
   if (!fs::is_directory(path))
     fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder",
          path.string());
@@ -41,7 +41,7 @@ ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, wei
     head.map_source = map.string();
   }
   if (!head.map && heads::needs_map(config_.model.head)) existing(path, kTokenMapFile, "which token is in which group");
-  model_ = std::make_unique<models::LanguageModel>(config_.model, head, Precision::kFp32, weights);
+  model_ = std::make_unique<models::LanguageModel>(config_.model, head, storage.precision, storage.weights);
 }
 
 std::vector<std::uint32_t> ModelFolder::rows_without_token() const {

@@ -15,6 +15,12 @@
 
 namespace fabula::infer {
 
+/// What a model is stored in on the device.
+struct ModelStorage {
+  weights::Format weights = weights::Format::kFp32;
+  Precision precision = Precision::kFp32;  ///< of activations, where losses are computed
+};
+
 /// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo, Llama). Read only; safe beside a
 /// trainer.
 class ModelFolder {
@@ -23,9 +29,8 @@ class ModelFolder {
   /// that ends a document; empty: as the folder's files say. A tokenizer with more tokens than the model is taken with
   /// a warning, unless what ends a document is one of them; check_ids finds the texts that have them. Throws kNotFound
   /// naming what is missing, kFormat, kUnsupported, kInvalidArgument for an end token that the tokenizer does not have.
-  /// `weights`: what they are stored in on the device.
   explicit ModelFolder(const std::filesystem::path& path, const std::string& end_token = {},
-                       weights::Format weights = weights::Format::kFp32);
+                       const ModelStorage& storage = {});
 
   const RunConfig& config() const { return config_; }
   const models::LanguageModel& model() const { return *model_; }

@@ -8,8 +8,9 @@
 namespace fabula::cli_test {
 namespace {
 
-double perplexity(const std::string& run, const std::string& format) {
-  return fabula_ok({"eval", run, "--data", scene().path("valid.tokens"), "--weights", format, "--json"})
+double perplexity(const std::string& run, const std::string& format, const std::string& precision = "fp32") {
+  return fabula_ok({"eval", run, "--data", scene().path("valid.tokens"), "--weights", format, "--precision", precision,
+                    "--json"})
       .json()["perplexity"];
 }
 
@@ -20,15 +21,21 @@ TEST(Weights, InFewerBitsPredictAsWell) {
   EXPECT_LE(off("fp16"), 0.0005);
   EXPECT_LE(off("bf16"), 0.005);
   EXPECT_LE(off("int8"), 0.003);
+  const double half = perplexity(run, "fp32", "fp16");
+  EXPECT_NE(half, exact);
+  EXPECT_LE(std::abs(half / exact - 1), 0.002);
+  EXPECT_LE(std::abs(perplexity(run, "int8", "bf16") / exact - 1), 0.02);
 }
 
 TEST(Weights, GenerateAndScoreTakeThem) {
   const std::string& run = scene().finished_run();
-  const auto log_p = [&](const std::string& format) {
-    return fabula_ok({"score", run, "--text", "Once upon a time", "--weights", format, "--json"})
+  const auto log_p = [&](const std::string& format, const std::string& precision = "fp32") {
+    return fabula_ok({"score", run, "--text", "Once upon a time", "--weights", format, "--precision", precision, "--json"})
         .json()["log_p"]
         .get<double>();
   };
+  EXPECT_NE(log_p("fp32", "fp16"), log_p("fp32"));
+  EXPECT_NEAR(log_p("fp32", "fp16"), log_p("fp32"), 0.1);
   for (const std::string format : {"fp16", "bf16", "int8"}) {
     EXPECT_NEAR(log_p(format), log_p("fp32"), 0.2) << format;
     const Result text =
