@@ -246,7 +246,8 @@ class ScoreOutput {
 }  // namespace
 
 int score(const ScoreArgs& args) {
-  const infer::ModelFolder folder(args.run, args.end_token, {weights::parse_format(args.weights), parse_precision(args.precision)});
+  const infer::ModelFolder folder(args.run, args.end_token,
+                                  {weights::parse_format(args.weights), parse_precision(args.precision)});
   warn_of_tokenizer(folder.tokenizer());
   const std::string text = args.file.empty() ? args.text : text_of_file(args.file, args.reading);
   const auto [device, choices] = tuning::open_tuned_device(args.device);
