@@ -25,7 +25,8 @@ fs::path existing(const fs::path& folder, const char* name, const char* what) {
 
 }  // namespace
 
-ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, const ModelStorage& storage) : path_(path) {
+ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, const ModelStorage& storage)
+    : path_(path) {
   if (!fs::is_directory(path))
     fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder",
          path.string());

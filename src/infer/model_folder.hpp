@@ -21,8 +21,8 @@ struct ModelStorage {
   Precision precision = Precision::kFp32;  ///< of activations, where losses are computed
 };
 
-/// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo, Llama). Read only; safe beside a
-/// trainer.
+/// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo, Llama). Read only; safe
+/// beside a trainer.
 class ModelFolder {
  public:
   /// Reads config and tokenizer (tokenizer.json, else vocab.json with merges.txt). `end_token` is the text of the token

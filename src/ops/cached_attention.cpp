@@ -117,8 +117,8 @@ struct CachedKernel {
 };
 
 constexpr std::uint32_t kLocal = 128;
-/// Invocations of a step's workgroup, and positions of its tiles: on a large GPU many, so that a row's keys are all under
-/// way at once.
+/// Invocations of a step's workgroup, and positions of its tiles: on a large GPU many, so that a row's keys are all
+/// under way at once.
 std::uint32_t row_local(const CachedShape& shape, const vk::DeviceProfile& profile) {
   constexpr std::uint32_t kMost = 512, kShared = 20 << 10;
   std::uint32_t local = kLocal;

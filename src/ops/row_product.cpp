@@ -61,8 +61,8 @@ struct Push {
   float eps;
 };
 
-/// How a matrix is cut into workgroups. Depends on it and the device alone, so that a row's sums do; turns and rows alone
-/// depend on how many rows there are.
+/// How a matrix is cut into workgroups. Depends on it and the device alone, so that a row's sums do; turns and rows
+/// alone depend on how many rows there are.
 struct RowCut {
   std::uint32_t local = kRowLocal;  ///< invocations of a workgroup
   std::uint32_t columns = 1;        ///< that they stand in: of 4 rows of w [N,K], or of 16 bytes of rows of w [K,N]
@@ -84,13 +84,14 @@ std::int64_t vec4s_of(const Shape& weight) {
   return static_cast<std::int64_t>(sizeof(float)) / element_bytes(weight.dtype);
 }
 
-/// Invocations of a large GPU's workgroup: it reads a matrix as quickly as memory allows if nearly all of it is under way
-/// at once.
+/// Invocations of a large GPU's workgroup: it reads a matrix as quickly as memory allows if nearly all of it is under
+/// way at once.
 std::uint32_t large_local(std::uint32_t columns, std::int64_t steps, const vk::DeviceProfile& profile) {
   const vk::Limits& limits = profile.limits;
   const std::uint32_t most = std::min({512u, limits.max_invocations, limits.max_workgroup_size[0]});
   std::uint32_t local = kRowLocal;
-  while (2 * local <= most && local / columns < steps && shuffling_size(profile, kLeastLanes, 2 * local) > 0) local *= 2;
+  while (2 * local <= most && local / columns < steps && shuffling_size(profile, kLeastLanes, 2 * local) > 0)
+    local *= 2;
   return local;
 }
 
@@ -174,12 +175,11 @@ void lower(LowerCall& call) {
   const RowCut cut = row_cut(call, subgroup, call.profile());
   const std::int64_t group_vec4s = cut.turns * cut.columns * (nt ? 1 : vec4s_of(weight));
   const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };
-  Launch launch{
-      .shader = nt ? "row_product_nt" : "row_product_nn",
-      .constants = {cut.local, cut.columns, cut.rows, static_cast<std::uint32_t>(norm),
-                    u32(call.attrs().integer_or("activation", 0)), call.has_input(kScales) ? 1u : 0u, cut.shares(nt),
-                    cut.held, cut.turns, cut.kept},
-      .subgroup_size = cut.subgroup_size};
+  Launch launch{.shader = nt ? "row_product_nt" : "row_product_nn",
+                .constants = {cut.local, cut.columns, cut.rows, static_cast<std::uint32_t>(norm),
+                              u32(call.attrs().integer_or("activation", 0)), call.has_input(kScales) ? 1u : 0u,
+                              cut.shares(nt), cut.held, cut.turns, cut.kept},
+                .subgroup_size = cut.subgroup_size};
   if (subgroup) launch.shader += "_subgroup";
   // Bytes and scales are cut alike: a row of the weight is a row of both.
   const std::vector<RowBlock> blocks = call.has_input(kScales)

@@ -30,7 +30,8 @@ TEST(Weights, InFewerBitsPredictAsWell) {
 TEST(Weights, GenerateAndScoreTakeThem) {
   const std::string& run = scene().finished_run();
   const auto log_p = [&](const std::string& format, const std::string& precision = "fp32") {
-    return fabula_ok({"score", run, "--text", "Once upon a time", "--weights", format, "--precision", precision, "--json"})
+    return fabula_ok(
+               {"score", run, "--text", "Once upon a time", "--weights", format, "--precision", precision, "--json"})
         .json()["log_p"]
         .get<double>();
   };
