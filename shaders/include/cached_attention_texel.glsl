@@ -5,26 +5,19 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #include "grid.glsl"
 #include "values.glsl"
+#include "texel_values.glsl"
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD = 32;
 layout(constant_id = 2) const bool ROTATED = false;
 layout(constant_id = 3) const uint UNIT = 1;  // vec4s of a head read at once: 2 of 16-bit ones, where a head's begin at a texel
 const uint LANES = gl_WorkGroupSize.x;
 
-// fp16 by hand: a software driver's own unpacking takes a call a number. Subnormal numbers count as zero there.
-vec4 unpack_texel(uvec2 w, uint type) {
-  if (type == kBf16) return unpack_bf16(w);
-  uvec4 bits = uvec4(w.x & 0xFFFFu, w.x >> 16, w.y & 0xFFFFu, w.y >> 16), magnitude = bits & 0x7FFFu;
-  uvec4 number = floatBitsToUint(uintBitsToFloat(magnitude << 13) * uintBitsToFloat(0x77800000u));  // 2^112
-  number |= uvec4(greaterThanEqual(magnitude, uvec4(0x7C00u))) * 0x7F800000u;
-  return uintBitsToFloat(number | (bits & 0x8000u) << 16);
-}
 #define READ_TEXELS(b, name)                                                                         \
   layout(constant_id = 16 + b) const uint kType##b = 0;                                              \
-  layout(set = 0, binding = b) uniform samplerBuffer name##_texels;                                  \
+  layout(set = 0, binding = b) uniform usamplerBuffer name##_texels;                                 \
   vec4 name(uint i) {                                                                                \
-    if (TYPE_OF(b) == kFp32) return texelFetch(name##_texels, int(i));                               \
-    uvec4 two = floatBitsToUint(texelFetch(name##_texels, int(i / 2)));                              \
+    if (TYPE_OF(b) == kFp32) return uintBitsToFloat(texelFetch(name##_texels, int(i)));              \
+    uvec4 two = texelFetch(name##_texels, int(i / 2));                                               \
     return unpack_texel(i % 2 == 0 ? two.xy : two.zw, TYPE_OF(b));                                   \
   }
 READ_TEXELS(0, q_words)
@@ -45,7 +38,7 @@ void cache_unit(uint word, uint unit, out vec4 x[UNIT]) {
     x[0] = cache(word / 4 + unit);
     return;
   }
-  uvec4 two = floatBitsToUint(texelFetch(cache_texels, int(word / 8 + unit)));
+  uvec4 two = texelFetch(cache_texels, int(word / 8 + unit));
   x[0] = unpack_texel(two.xy, TYPE_OF(3));
   x[UNIT - 1] = unpack_texel(two.zw, TYPE_OF(3));
 }

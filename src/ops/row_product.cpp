@@ -124,15 +124,23 @@ RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& pro
   return cut;
 }
 
-/// The texel kernel reads fp32 alone, a matrix [K,N] in one piece.
+/// Bytes and scales are cut alike: a row of the weight is a row of both.
+std::vector<RowBlock> weight_blocks(const LowerCall& call, std::int64_t most_rows = -1) {
+  if (!call.has_input(kScales)) return call.row_blocks({call.input(kWeight)}, most_rows);
+  return call.row_blocks({call.input(kWeight), call.input(kScales)}, most_rows);
+}
+
+/// The texel kernel reads and writes fp32, and a weight of any type, [K,N] in one piece.
 std::uint32_t texel_lanes(const NodeView& node, const vk::DeviceProfile& profile) {
   constexpr std::uint32_t kLeast = 4, kMost = 32;
   for (const std::size_t i : {kX, kWeight, kResidual})
-    if (node.has_input(i) && (node.in(i).dtype != DType::kF32 || texel_rows(node.in(i), profile) <= 0)) return 0;
+    if (node.has_input(i) && texel_rows(node.in(i), profile) <= 0) return 0;
+  const bool floats = node.in(kX).dtype == DType::kF32 && node.out().dtype == DType::kF32;
+  const bool wide_scales = node.has_input(kScales) && !is_half(node.in(kScales).dtype);
   const Shape weight = node.in(kWeight);
   const bool whole = weight.rows <= texel_rows(weight, profile) &&
                      static_cast<std::uint64_t>(weight.bytes()) <= profile.limits.max_storage_range;
-  if (!profile.features.texel_float4 || node.out().dtype != DType::kF32 || !(whole || along_k(node.attrs()))) return 0;
+  if (!profile.features.texel_float4 || !floats || wide_scales || !(whole || along_k(node.attrs()))) return 0;
   return shuffling_size(profile, kLeast, kMost);
 }
 
@@ -140,29 +148,34 @@ void lower_texel(LowerCall& call) {
   const Shape x = call.in(kX), weight = call.in(kWeight), y = call.out();
   const bool nt = along_k(call.attrs());
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
-  const std::uint32_t lanes = texel_lanes(call, call.profile()), rows = std::min(std::bit_ceil(u32(x.rows)), 4u);
-  const std::uint32_t cols4 = y.cols >= 512 ? 2 : 1, norm = u32(norm_of(call.attrs()));
+  const std::uint32_t lanes = texel_lanes(call, call.profile()), norm = u32(norm_of(call.attrs()));
+  // What a lane does in a step is code: no more of it than drivers compile in a second.
+  const std::int64_t vec4s = vec4s_of(weight);
+  const std::uint32_t rows = std::min(std::bit_ceil(u32(x.rows)), 4u), columns = y.cols >= 512 && vec4s == 1 ? 2 : 1;
   const std::uint32_t beside =
       (call.has_input(kBias) ? 1 : 0) | (call.has_input(kResidual) ? 2 : 0) | (call.has_input(kNormBias) ? 4 : 0);
   const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };
-  for (const RowBlock& block : call.row_blocks({call.input(kWeight)}, texel_rows(weight, call.profile()))) {
-    const std::int64_t cols = nt ? block.size() : y.cols;
-    const std::int64_t groups = ceil_div<std::int64_t>(cols, 4 * std::int64_t{lanes * cols4});
-    call.dispatch({.shader = nt ? "row_product_texel_nt" : "row_product_texel_nn",
-                   .constants = {lanes, cols4, rows, norm, u32(call.attrs().integer_or("activation", 0)), beside},
-                   .subgroup_size = lanes,
-                   .bindings = {call.output(),
-                                call.input(kX),
-                                {call.input(kWeight), block.begin, block.end},
-                                given(kBias),
-                                call.has_input(kResidual) ? call.input(kResidual) : given(kNormWeight),
-                                given(kNormBias),
-                                given(kPlaces)},
-                   .groups = LowerCall::grid(groups * ceil_div<std::int64_t>(x.rows, rows))},
-                  std::array<std::uint32_t, 7>{
-                      u32(x.rows), u32(cols), u32(x.cols), call.has_input(kPlaces), u32(y.ld() / 4),
-                      nt ? u32(block.begin / 4) : 0,
-                      std::bit_cast<std::uint32_t>(static_cast<float>(norm == kNoNorm ? 0 : call.attrs().get("eps")))});
+  for (const RowBlock& block : weight_blocks(call, texel_rows(weight, call.profile()))) {
+    const std::int64_t cols = nt ? block.size() : y.cols,
+                       group_vec4s = std::int64_t{lanes} * columns * (nt ? 1 : vec4s);
+    const std::int64_t groups = ceil_div(cols, 4 * group_vec4s);
+    call.dispatch(
+        {.shader = nt ? "row_product_texel_nt" : "row_product_texel_nn",
+         .constants = {lanes, columns, rows, norm, u32(call.attrs().integer_or("activation", 0)), beside},
+         .subgroup_size = lanes,
+         .bindings = {call.output(),
+                      call.input(kX),
+                      {call.input(kWeight), block.begin, block.end},
+                      given(kBias),
+                      call.has_input(kResidual) ? call.input(kResidual) : given(kNormWeight),
+                      given(kNormBias),
+                      call.has_input(kScales) ? Window(call.input(kScales), block.begin, block.end) : call.input(kX),
+                      given(kPlaces)},
+         .groups = LowerCall::grid(groups * ceil_div<std::int64_t>(x.rows, rows))},
+        std::array<std::uint32_t, 7>{
+            u32(x.rows), u32(cols), u32(x.cols), call.has_input(kPlaces), u32(y.ld() / 4),
+            nt ? u32(block.begin / 4) : 0,
+            std::bit_cast<std::uint32_t>(static_cast<float>(norm == kNoNorm ? 0 : call.attrs().get("eps")))});
   }
 }
 
@@ -181,11 +194,7 @@ void lower(LowerCall& call) {
                               cut.shares(nt), cut.held, cut.turns, cut.kept},
                 .subgroup_size = cut.subgroup_size};
   if (subgroup) launch.shader += "_subgroup";
-  // Bytes and scales are cut alike: a row of the weight is a row of both.
-  const std::vector<RowBlock> blocks = call.has_input(kScales)
-                                           ? call.row_blocks({call.input(kWeight), call.input(kScales)})
-                                           : call.row_blocks({call.input(kWeight)});
-  for (const RowBlock& block : blocks) {
+  for (const RowBlock& block : weight_blocks(call)) {
     const bool first = block.begin == 0, last = block.end == weight.rows;
     const std::int64_t cols = nt ? block.size() : y.cols, depth = nt ? x.cols : block.size();
     // What lies behind a block's last column belongs to the next block, which writes its padding as well.

@@ -131,7 +131,7 @@ void CommandList::Impl::check_dispatch(const DispatchCall& call) const {
   }
   for (std::size_t i = 0; i < call.bindings.size(); ++i) {
     const BufferRange& range = call.bindings[i];
-    const bool texel = interface.slots[i].kind == BindingKind::kTexel;
+    const bool texel = interface.slots[i].kind != BindingKind::kStorage;
     const std::string what = fmt::format("dispatch \"{}\" ({}) binding {}", call.label, shader, i);
     check_range(range, what);
     ensure(range.offset % limits.storage_alignment == 0, "{}: offset {} is no multiple of {}", what, range.offset,
@@ -144,12 +144,12 @@ void CommandList::Impl::check_dispatch(const DispatchCall& call) const {
   }
 }
 
-VkBufferView CommandList::Impl::view(const BufferRange& range) {
-  auto& slot = views[{range.buffer->impl()->id, range.offset, range.size}];
+VkBufferView CommandList::Impl::view(const BufferRange& range, BindingKind kind) {
+  auto& slot = views[{range.buffer->impl()->id, range.offset, range.size, kind}];
   if (!slot) {
     VkBufferViewCreateInfo info{VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO};
     info.buffer = range.buffer->impl()->buffer.get();
-    info.format = VK_FORMAT_R32G32B32A32_SFLOAT;
+    info.format = kind == BindingKind::kTexelWords ? VK_FORMAT_R32G32B32A32_UINT : VK_FORMAT_R32G32B32A32_SFLOAT;
     info.offset = range.offset;
     info.range = range.size;
     VkBufferView made = VK_NULL_HANDLE;
@@ -201,8 +201,8 @@ VkDescriptorSet CommandList::Impl::descriptor_set(const Pipeline& pipeline, cons
     write.dstSet = set;
     write.dstBinding = static_cast<std::uint32_t>(i);
     write.descriptorCount = 1;
-    if (pipeline.interface().slots[i].kind == BindingKind::kTexel) {
-      texels[i] = view(range);
+    if (const BindingKind kind = pipeline.interface().slots[i].kind; kind != BindingKind::kStorage) {
+      texels[i] = view(range, kind);
       write.descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
       write.pTexelBufferView = &texels[i];
     } else {

@@ -20,7 +20,7 @@ struct CommandList::Impl {
   CommandPoolHandle pool;
   std::vector<Segment> segments;
   std::vector<DescriptorPoolHandle> descriptor_pools;
-  std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>, BufferViewHandle>
+  std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, BindingKind>, BufferViewHandle>
       views;  ///< by buffer id, offset, size
   HazardTracker hazards;
   std::vector<std::string> labels;  ///< by command
@@ -31,7 +31,7 @@ struct CommandList::Impl {
   void end_command();
   void check_range(const BufferRange& range, const std::string& what) const;
   void check_dispatch(const DispatchCall& call) const;
-  VkBufferView view(const BufferRange& range);
+  VkBufferView view(const BufferRange& range, BindingKind kind);
   VkDescriptorSet descriptor_set(const Pipeline& pipeline, const DispatchCall& call);
   void close_segment();
   std::uint64_t tick_mask() const;  ///< of the bits that timestamps count in

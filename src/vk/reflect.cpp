@@ -240,9 +240,10 @@ std::optional<ShaderInterface::Slot> slot_of(const SpirvModule& module, const Sp
       ensure(image.op == kOpTypeImage && part(image.operands, 1) == kDimBuffer && part(image.operands, 5) == kSampled,
              "of images only uniform texel buffers (samplerBuffer or textureBuffer) are supported");
       const SpirvModule::Type& element = module.type(part(image.operands, 0));
-      ensure(element.op == kOpTypeFloat && part(element.operands, 0) == 32,
-             "a texel buffer's element must be a 32-bit float");
-      return ShaderInterface::Slot{BindingKind::kTexel, Access::kRead};
+      const bool words = element.op == kOpTypeInt && part(element.operands, 1) == 0;
+      ensure((words || element.op == kOpTypeFloat) && part(element.operands, 0) == 32,
+             "a texel buffer's element must be a 32-bit float or unsigned word");
+      return ShaderInterface::Slot{words ? BindingKind::kTexelWords : BindingKind::kTexel, Access::kRead};
     }
     default:
       return std::nullopt;

@@ -6,7 +6,11 @@
 namespace fabula::vk {
 
 enum class Access : std::uint8_t { kRead, kWrite, kReadWrite };
-enum class BindingKind : std::uint8_t { kStorage, kTexel };  ///< storage buffer | RGBA32F uniform texel buffer
+enum class BindingKind : std::uint8_t {
+  kStorage,
+  kTexel,       ///< uniform texel buffer, RGBA32F
+  kTexelWords,  ///< the same, RGBA32UI: drivers may lose bits of floats that are none
+};
 
 /// What a compiled shader says of itself (from its SPIR-V).
 struct ShaderInterface {

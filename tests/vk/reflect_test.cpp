@@ -31,6 +31,7 @@ TEST(Reflect, BindingsPushConstantsAndConstants) {
   ASSERT_EQ(texel.slots.size(), 2u);
   EXPECT_EQ(texel.slots[0].kind, BindingKind::kTexel);
   EXPECT_EQ(texel.slots[0].access, Access::kRead);
+  EXPECT_EQ(reflect(words_of("row_product_texel_nn")).slots.at(2).kind, BindingKind::kTexelWords);
 }
 
 TEST(Reflect, WorkgroupAndSharedMemoryFollowTheConstants) {
