@@ -96,7 +96,8 @@ std::uint32_t large_local(std::uint32_t columns, std::int64_t steps, const vk::D
 }
 
 RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& profile) {
-  constexpr std::uint32_t kMostColumns = 32, kMostRows = 8;
+  constexpr std::uint32_t kMostColumns = 32;
+  constexpr std::int64_t kMostRows = 8;
   const Shape weight = node.in(kWeight);
   const bool nt = along_k(node.attrs());
   const std::int64_t vec4s = vec4s_of(weight), steps = ceil_div(nt ? weight.cols : weight.rows, nt ? 4 * vec4s : 4);
@@ -112,7 +113,9 @@ RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& pro
   cut.held = 2 * cut.parts() <= steps ? 2 : 1;
 
   const std::int64_t sums = nt ? 1 : vec4s;  // vec4s that an invocation adds up for a row
-  cut.rows = std::min(std::bit_ceil(static_cast<std::uint32_t>(node.in(kX).rows)), kMostRows);
+  // An invocation holds x of a step for each: 8 vec4s at most, or small register files overflow.
+  const auto most_rows = static_cast<std::uint32_t>(kMostRows / (nt ? vec4s : 1));
+  cut.rows = std::min(std::bit_ceil(static_cast<std::uint32_t>(node.in(kX).rows)), most_rows);
   while (cut.rows > 1 && 16ull * cut.shares(nt) * cut.columns * cut.rows * sums > shared_memory(profile)) cut.rows /= 2;
 
   // The columns beside need the same statistics and the same x, which is kept where that is little.
