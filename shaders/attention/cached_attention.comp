@@ -61,7 +61,8 @@ const uint KEY_VECS = (HEAD_VECS + C - 1) / C;
 const uint E = KEY_VECS < 8 ? KEY_VECS : 8;
 const uint MOST_U = 8 / E;
 const uint U = C < MOST_U ? C : MOST_U >= 8 ? 8 : MOST_U >= 4 ? 4 : MOST_U >= 2 ? 2 : 1;
-const uint VALUES = HEAD_VECS < 8 ? HEAD_VECS : 8;
+const uint MOST_VALUES = QUERIES > 1 ? 4 : 8;  // registers hold sums of every query besides
+const uint VALUES = HEAD_VECS < MOST_VALUES ? HEAD_VECS : MOST_VALUES;
 
 // Columns of the cached values at x0, x0 + PARTS, ... of the tile that begins at t0; zero from `to` on.
 void load_values(Row row, uint kv_head, uint d, uint t0, uint x0, uint to, out vec4 v[VALUES]) {
