@@ -161,7 +161,7 @@ Weights load_weights(uint step, uint column) {
 }
 
 vec4 load_x(uint row, uint k4, vec2 stat, uint x_width) {
-  uint c = min(first_k4 + k4, x_width - 1);
+  uint c = min(first_k4 + k4, (x_columns + 3) / 4 - 1);
   vec4 v = x(row * x_width + c);
   if (kNorm == 0) return within_columns(v, k4, depth);
   v = (v - stat.x) * stat.y * beside(c);

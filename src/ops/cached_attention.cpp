@@ -120,7 +120,7 @@ constexpr std::uint32_t kLocal = 128;
 /// Invocations of a step's workgroup, and positions of its tiles: on a large GPU many, so that a row's keys are all
 /// under way at once.
 std::uint32_t row_local(const CachedShape& shape, const vk::DeviceProfile& profile) {
-  constexpr std::uint32_t kMost = 512, kShared = 20 << 10;
+  constexpr std::uint32_t kMost = 512, kShared = 21 << 10;
   std::uint32_t local = kLocal;
   if (!is_large_gpu(profile) || shared_memory(profile) < kShared) return local;
   const std::uint32_t most = std::min({kMost, profile.limits.max_invocations, profile.limits.max_workgroup_size[0]});

@@ -16,14 +16,15 @@ struct RowWalk {
 
 RowWalk row_walk(const Shape& x, std::string_view variant, const vk::DeviceProfile& profile) {
   RowWalk walk{.lanes = row_lanes(x.cols, variant)};
-  constexpr std::int64_t kLong = 4096, kBusy = 128, kLeastShare = 512;
+  constexpr std::int64_t kLong = 4096, kBusy = 128;
   if (variant == kRowByInvocation || profile.device_class == vk::DeviceClass::kSoftware) return walk;
   walk.ahead = 8;
   if (x.cols < kLong || !is_large_gpu(profile)) return walk;
   const vk::Limits& limits = profile.limits;
   walk.lanes.width = std::bit_floor(std::min({512u, limits.max_invocations, limits.max_workgroup_size[0]}));
   walk.lanes.lanes = walk.lanes.width;
-  walk.shares = static_cast<std::uint32_t>(std::clamp<std::int64_t>(kBusy / x.rows, 1, x.cols / kLeastShare));
+  walk.shares = static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(kBusy / x.rows, 1, ceil_div<std::int64_t>(x.cols, 4 * walk.lanes.width)));
   return walk;
 }
 }  // namespace

@@ -116,7 +116,9 @@ RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& pro
   // An invocation holds x of a step for each: 8 vec4s at most, or small register files overflow.
   const auto most_rows = static_cast<std::uint32_t>(kMostRows / (nt ? vec4s : 1));
   cut.rows = std::min(std::bit_ceil(static_cast<std::uint32_t>(node.in(kX).rows)), most_rows);
-  while (cut.rows > 1 && 16ull * cut.shares(nt) * cut.columns * cut.rows * sums > shared_memory(profile)) cut.rows /= 2;
+  const std::uint64_t row_bytes =
+      16ull * cut.shares(nt) * cut.columns * sums + 8;  // of shared memory: sums, statistics
+  while (cut.rows > 1 && row_bytes * cut.rows > shared_memory(profile)) cut.rows /= 2;
 
   // The columns beside need the same statistics and the same x, which is kept where that is little.
   constexpr std::int64_t kMostKept = 8, kEnough = 1 << 17, kMostTurns = 8;  // vec4s; invocations

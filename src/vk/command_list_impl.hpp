@@ -21,7 +21,7 @@ struct CommandList::Impl {
   std::vector<Segment> segments;
   std::vector<DescriptorPoolHandle> descriptor_pools;
   std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, BindingKind>, BufferViewHandle>
-      views;  ///< by buffer id, offset, size
+      views;  ///< by buffer id, offset, size and what a texel holds
   HazardTracker hazards;
   std::vector<std::string> labels;  ///< by command
   std::size_t barriers = 0;         ///< recorded between commands
