@@ -6,6 +6,7 @@
 #include "base/fail.hpp"
 #include "models/loss_graph.hpp"
 #include "ops/op_table.hpp"
+#include "ops/storage.hpp"
 
 namespace fabula::eval {
 using graph::DType;
@@ -34,9 +35,8 @@ Graph body_graph(const models::LanguageModel& model, std::int64_t batch, std::in
   Graph graph(ops::op_table());
   models::BodyInputs inputs;
   inputs.ids = graph.input("ids", {1, batch * sequence}, DType::kU32);
-  Value hidden = model.body().hidden(graph, {batch, sequence, false, model.dtype()}, inputs);
-  if (graph::is_half(model.dtype())) hidden = graph.op1("cast", {hidden}, {{"out", 0}});
-  graph.store_as_state(hidden, kHidden);
+  const Value hidden = model.body().hidden(graph, {batch, sequence, false, model.dtype()}, inputs);
+  graph.store_as_state(ops::cast_to(graph, hidden, DType::kF32), kHidden);
   return graph;
 }
 
