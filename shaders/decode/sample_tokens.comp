@@ -1,24 +1,24 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// Draws a row's token from what sample_tokens_chunks found and writes it to slot, counts and ring. A workgroup a row.
+// Draws a row's token and writes it to slot, counts and ring. A workgroup looks at a chunk of the row; the one that is through last
+// draws by what all have found.
 // Every question - which octave, which part of it, which chunk, which token - is asked in one way: tokens are counted or weighed into
 // kBins bins, and the bin is found in which a running sum reaches what is wanted.
-#define SLOTS_ACCESS
-#define COUNTS_ACCESS
-#define CHUNKS_ACCESS readonly
 #include "grid.glsl"
 #include "numbers.glsl"
 #include "philox.glsl"
 #include "decode_slot.glsl"
 #include "token_lanes.glsl"
 #include "token_scores.glsl"
+#include "token_chunks.glsl"
 layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // [S * K, kRingWords]
 // A look at each of several tokens is an iteration of a loop. Where there are so many that it would near the drivers' limit, there is
 // none, and much more code.
 layout(constant_id = 1) const bool kByBits = true;
 const uint kBinBits = 10, kBins = 1u << kBinBits;
 shared uint bin_count[kBins], bin_low[kBins], bin_high[kBins];
+shared uint arrived_before;
 shared uint found_bin, found_count, found_low, found_high;  // kBins: the sum falls short; what lies before the bin
 
 // Tokens by depth below the likeliest: octaves, then parts of one. Drawn are those with depth < cut_depth, and of depth == cut_depth
@@ -366,9 +366,20 @@ uint reason_after(uint token, uint position) {
   return position + 1 >= slot_word(kSlotEnd) ? kReasonLength : kReasonNone;
 }
 
+// Whether all other workgroups of the row are through, whose words this one then sees: the slot counts them.
+bool is_last() {
+  memoryBarrierBuffer();
+  barrier();
+  if (lane() == 0) arrived_before = atomicAdd(slots[slot_base + kSlotArrived / 4][kSlotArrived % 4], 1);
+  barrier();
+  memoryBarrierBuffer();
+  return arrived_before == chunk_count - 1;
+}
+
 void main() {
-  if (!open_row(linear_group())) return;
-  factor = uintBitsToFloat(chunk_words[chunk_base(0) + 1].z);
+  if (!open_row(linear_group() / chunk_count)) return;
+  look_at_chunk(linear_group() % chunk_count);
+  if (!is_last()) return;
   uvec2 best = uvec2(0u, kNone);
   for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, chunk_best(i).xy);
   best = best_of_lanes(best);
@@ -386,6 +397,7 @@ void main() {
   for (uint i = kRingVisited + 1 + lane(); i < kRingWords; i += kSize)
     if (i < kRingTop || i >= kRingTop + 2 * top_n) ring[ring_base + i] = 0;
   if (lane() != 0) return;
+  set_slot_word(kSlotArrived, 0);
   ring[ring_base + kRingToken] = token;
   ring[ring_base + kRingLogProb] = token == kNoToken ? 0u : own_log_p(token);
   ring[ring_base + kRingPosition] = position;

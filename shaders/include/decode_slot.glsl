@@ -26,6 +26,8 @@ WORD kSlotTopN = 14;        // how many of the likeliest tokens are told, up to 
 WORD kSlotReason = 15;      // kReasonNone or why the text is over
 WORD kSlotStops = 16;       // kMostStops tokens, kNoToken behind the last
 
+WORD kSlotArrived = 24;     // workgroups of sample_tokens that are through with a row; 0 between passes
+
 WORD kMostStops = 8;
 WORD kMostTopN = 20;
 WORD kNoToken = 0xFFFFFFFFu;

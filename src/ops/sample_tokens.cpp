@@ -10,14 +10,10 @@ enum SampleInput : std::size_t { kLogProbs, kSlots, kCounts, kBias, kPlaces, kRi
 
 constexpr std::int64_t kChunkWords = 4 * 34;  // as the shaders lay them out
 
-/// Variants by how many invocations draw a row's token.
+/// Variants by how many invocations look at a chunk, and draw.
 constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide";
 std::uint32_t invocations(std::string_view variant) {
   return variant == kNarrow ? 8 : variant == kPlain ? 128 : 512;
-}
-/// And those that look at a chunk.
-std::uint32_t chunk_invocations(std::string_view variant) {
-  return variant == kNarrow ? 8 : 128;
 }
 
 std::int64_t chunks_of(std::int64_t vocabulary) {
@@ -55,19 +51,15 @@ void lower_sample_tokens(LowerCall& call) {
                                               std::uint32_t(std::countr_zero(std::uint64_t(draw_chunk(V)))),
                                               std::uint32_t(chunks_of(V)),
                                               std::uint32_t(K)};
-      Launch launch{.shader = "sample_tokens_chunks",
-                    .constants = {chunk_invocations(call.variant())},
-                    .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
-                                 Window(call.input(kCounts), slots.begin, slots.end),
-                                 Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
-                                 Window(call.scratch(0), rows.begin, rows.end)},
-                    .groups = LowerCall::grid(rows.size() * chunks_of(V))};
-      call.dispatch(launch, push);
-      launch.shader = "sample_tokens";
-      launch.constants = {invocations(call.variant()), few_enough(V, call.variant())};
-      launch.bindings.emplace_back(call.input(kRing));
-      launch.groups = LowerCall::grid(rows.size());
-      call.dispatch(launch, push);
+      call.dispatch(
+          Launch{.shader = "sample_tokens",
+                 .constants = {invocations(call.variant()), few_enough(V, call.variant())},
+                 .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
+                              Window(call.input(kCounts), slots.begin, slots.end),
+                              Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
+                              Window(call.scratch(0), rows.begin, rows.end), call.input(kRing)},
+                 .groups = LowerCall::grid(rows.size() * chunks_of(V))},
+          push);
     }
 }
 

@@ -1,16 +1,6 @@
-#version 450
-#extension GL_GOOGLE_include_directive : require
-// What sample_tokens needs to know of each chunk of a row: its likeliest token, the sum of its weights and, where only the likeliest
+// What is known of each chunk of a row before its token is drawn: the likeliest token, the sum of weights and, where only the likeliest
 // tokens may be drawn, how many there are and what they weigh in each octave below.
-// A workgroup a chunk.
-#define SLOTS_ACCESS readonly
-#define COUNTS_ACCESS readonly
-#define CHUNKS_ACCESS writeonly
-#include "grid.glsl"
-#include "numbers.glsl"
-#include "decode_slot.glsl"
-#include "token_lanes.glsl"
-#include "token_scores.glsl"
+// A workgroup looks at a chunk. Needs token_scores.glsl.
 shared uint sum_low, sum_high;
 shared uint octave_low[kOctaves], octave_high[kOctaves];
 
@@ -19,9 +9,9 @@ void add_to_octave(uint octave, uint mantissa) {
   atomicAdd(octave_high[octave], 256u + uint(before + mantissa < before));
 }
 
-void main() {
-  uint me = lane(), chunk = linear_group() % chunk_count;
-  if (!open_row(linear_group() / chunk_count)) return;
+// Writes the chunk's words, by several invocations: what reads them waits for all of them. Leaves `factor` set.
+void look_at_chunk(uint chunk) {
+  uint me = lane();
   uint begin = chunk << (chunk_bits - 2), end = min(begin + (1u << (chunk_bits - 2)), (tokens + 3) / 4);
   uint words = (row * chunk_count + chunk) * kChunkVec4s;
 
