@@ -1,8 +1,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// Draws a row's token and writes it to slot, counts and ring. A workgroup looks at a chunk of the row; the one that is through last
-// draws by what all have found.
+// Draws a row's token and writes it to slot, counts and ring. Workgroups look at a chunk each, another one draws by what they have
+// found: in a launch of its own, a workgroup a row, or, in one launch, that of a row's workgroups which is through last.
 // Every question - which octave, which part of it, which chunk, which token - is asked in one way: tokens are counted or weighed into
 // kBins bins, and the bin is found in which a running sum reaches what is wanted.
 #include "grid.glsl"
@@ -16,6 +16,8 @@ layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // [S * K,
 // A look at each of several tokens is an iteration of a loop. Where there are so many that it would near the drivers' limit, there is
 // none, and much more code.
 layout(constant_id = 1) const bool kByBits = true;
+layout(constant_id = 2) const bool kLooks = true;
+layout(constant_id = 3) const bool kDraws = true;
 const uint kBinBits = 10, kBins = 1u << kBinBits;
 shared uint bin_count[kBins], bin_low[kBins], bin_high[kBins];
 shared uint arrived_before;
@@ -377,9 +379,10 @@ bool is_last() {
 }
 
 void main() {
-  if (!open_row(linear_group() / chunk_count)) return;
-  look_at_chunk(linear_group() % chunk_count);
-  if (!is_last()) return;
+  if (!open_row(kLooks ? linear_group() / chunk_count : linear_group())) return;
+  if (kLooks) look_at_chunk(linear_group() % chunk_count);
+  if (!kDraws || (kLooks && !is_last())) return;
+  if (!kLooks) factor = uintBitsToFloat(chunk_words[chunk_base(0) + 1].z);
   uvec2 best = uvec2(0u, kNone);
   for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, chunk_best(i).xy);
   best = best_of_lanes(best);
@@ -397,7 +400,7 @@ void main() {
   for (uint i = kRingVisited + 1 + lane(); i < kRingWords; i += kSize)
     if (i < kRingTop || i >= kRingTop + 2 * top_n) ring[ring_base + i] = 0;
   if (lane() != 0) return;
-  set_slot_word(kSlotArrived, 0);
+  if (kLooks) set_slot_word(kSlotArrived, 0);
   ring[ring_base + kRingToken] = token;
   ring[ring_base + kRingLogProb] = token == kNoToken ? 0u : own_log_p(token);
   ring[ring_base + kRingPosition] = position;

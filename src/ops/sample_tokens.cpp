@@ -10,11 +10,17 @@ enum SampleInput : std::size_t { kLogProbs, kSlots, kCounts, kBias, kPlaces, kRi
 
 constexpr std::int64_t kChunkWords = 4 * 34;  // as the shaders lay them out
 
-/// Variants by how many invocations look at a chunk, and draw.
+/// Variants by how many invocations draw a row's token.
 constexpr std::string_view kNarrow = "narrow", kPlain = "plain", kWide = "wide";
 std::uint32_t invocations(std::string_view variant) {
   return variant == kNarrow ? 8 : variant == kPlain ? 128 : 512;
 }
+/// And those that look at a chunk for another launch to draw by.
+std::uint32_t chunk_invocations(std::string_view variant) {
+  return variant == kNarrow ? 8 : 128;
+}
+/// Up to so many rows are looked at and drawn for by one launch, whose workgroups are as large as a draw wants them.
+constexpr std::int64_t kFewRows = 4;
 
 std::int64_t chunks_of(std::int64_t vocabulary) {
   return (vocabulary - 1) / draw_chunk(vocabulary) + 1;
@@ -51,15 +57,22 @@ void lower_sample_tokens(LowerCall& call) {
                                               std::uint32_t(std::countr_zero(std::uint64_t(draw_chunk(V)))),
                                               std::uint32_t(chunks_of(V)),
                                               std::uint32_t(K)};
-      call.dispatch(
-          Launch{.shader = "sample_tokens",
-                 .constants = {invocations(call.variant()), few_enough(V, call.variant())},
-                 .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
-                              Window(call.input(kCounts), slots.begin, slots.end),
-                              Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
-                              Window(call.scratch(0), rows.begin, rows.end), call.input(kRing)},
-                 .groups = LowerCall::grid(rows.size() * chunks_of(V))},
-          push);
+      const auto launch = [&](std::uint32_t size, bool looks, bool draws) {
+        call.dispatch(Launch{.shader = "sample_tokens",
+                             .constants = {size, few_enough(V, call.variant()), looks, draws},
+                             .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
+                                          Window(call.input(kCounts), slots.begin, slots.end),
+                                          Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
+                                          Window(call.scratch(0), rows.begin, rows.end), call.input(kRing)},
+                             .groups = LowerCall::grid(rows.size() * (looks ? chunks_of(V) : 1))},
+                      push);
+      };
+      if (rows.size() <= kFewRows) {
+        launch(invocations(call.variant()), true, true);
+      } else {
+        launch(chunk_invocations(call.variant()), true, false);
+        launch(invocations(call.variant()), false, true);
+      }
     }
 }
 

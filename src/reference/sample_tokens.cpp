@@ -260,6 +260,7 @@ std::vector<OpCase> sample_tokens_cases() {
       sampling("others_6x1027", 1027, {counted, biased, told, absent, at_end, told_all}),
       sampling("chunk_7x1024", 1024, all),
       sampling("chunks_7x5003", 5003, all),
+      sampling("few_4x5003", 5003, {told, kHot, kMixed, absent}),
       sampling("flat_7x3001", 3001, all, 0.01),
       sampling("steep_7x2050", 2050, all, 60),
       sampling("extreme_10x1500", 1500, extreme),
