@@ -29,37 +29,29 @@ uvec2 best_of_lanes(uvec2 best) {
   uint me = lane();
   lane_pairs[me] = best;
   barrier();
-  for (uint some = kSize; some > 1;) {
-    uint quarter = max(some / 4, 1);
-    if (me < quarter)
-      for (uint other = me + quarter; other < some; other += quarter) lane_pairs[me] = better(lane_pairs[me], lane_pairs[other]);
-    some = quarter;
+  for (uint reach = kSize / 2; reach > 0; reach /= 2) {
+    if (me < reach) lane_pairs[me] = better(lane_pairs[me], lane_pairs[me + reach]);
     barrier();
   }
   return lane_pairs[0];
 }
 
-// The sum of `own` over the lanes before this one, and of all in `total`: within runs of lanes, then over the runs.
-const uint kRun = kSize < 64 ? 4 : 16;
+// The sum of `own` over the lanes before this one, and of all in `total`.
 uvec3 sum_before(uvec3 own, out uvec3 total) {
-  uint me = lane(), run = me / kRun;
-  lane_counts[me] = own.x;
-  lane_pairs[me] = own.yz;
+  uvec3 sum = own;
+  uint me = lane();
+  lane_counts[me] = sum.x;
+  lane_pairs[me] = sum.yz;
   barrier();
-  uvec3 before = uvec3(0);
-  for (uint i = run * kRun; i < me; ++i) before = plus(before, uvec3(lane_counts[i], lane_pairs[i]));
-  barrier();
-  if (me % kRun == kRun - 1) {
-    uvec3 whole = plus(before, own);
-    lane_counts[run] = whole.x;
-    lane_pairs[run] = whole.yz;
+  for (uint reach = 1; reach < kSize; reach *= 2) {
+    uvec3 left = uvec3(0);
+    if (me >= reach) left = uvec3(lane_counts[me - reach], lane_pairs[me - reach]);
+    barrier();
+    sum = plus(sum, left);
+    lane_counts[me] = sum.x;
+    lane_pairs[me] = sum.yz;
+    barrier();
   }
-  barrier();
-  uvec3 runs_before = uvec3(0);
-  total = uvec3(0);
-  for (uint i = 0; i < kSize / kRun; ++i) {
-    if (i == run) runs_before = total;
-    total = plus(total, uvec3(lane_counts[i], lane_pairs[i]));
-  }
-  return plus(runs_before, before);
+  total = uvec3(lane_counts[kSize - 1], lane_pairs[kSize - 1]);
+  return uvec3(sum.x - own.x, minus(sum.yz, own.yz));
 }
