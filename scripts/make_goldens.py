@@ -135,14 +135,25 @@ def embedding(config):
     return "model.embed_tokens.weight" if is_llama(config) else "transformer.wte.weight"
 
 
-def body(w, config, ids):
+def embedded(w, model, ids):
+    """Token embeddings, and with class_input the first level's vectors of the tokens' groups."""
+    x = w[embedding(model.config)][ids]
+    if model.config["head"].get("class_input"):
+        vectors = w["lm_head.group.weight" if model.kind == "grouped" else "lm_head.head.weight"]
+        vectors = vectors[len(vectors) - len(model.tokens.groups):]  # behind those of shortlist tokens, which add none
+        in_group = model.tokens.class_of[ids] >= len(model.tokens.shortlist)
+        x = x + vectors[model.tokens.group[ids]] * in_group.unsqueeze(-1)
+    return x
+
+
+def body(w, model, ids):
+    config, x = model.config, embedded(w, model, ids)
     if is_llama(config):
-        x = w["model.embed_tokens.weight"][ids]
         for layer in range(config["num_hidden_layers"]):
             x = llama_block(w, f"model.layers.{layer}.", x, config, layer)
         return rms_norm(x, w["model.norm.weight"], config["rms_norm_eps"])
     gpt2 = config["model_type"] == "gpt2"
-    x = w["transformer.wte.weight"][ids] + w["transformer.wpe.weight"][: ids.shape[1]]
+    x = x + w["transformer.wpe.weight"][: ids.shape[1]]
     for layer in range(config["n_layer" if gpt2 else "num_layers"]):
         x = (gpt2_block if gpt2 else gpt_neo_block)(w, f"transformer.h.{layer}.", x, config, layer)
     return layer_norm(x, w["transformer.ln_f.weight"], w["transformer.ln_f.bias"], config["layer_norm_epsilon"])
@@ -263,7 +274,7 @@ class Model:
         self.map_is_file = sizes is not None
 
     def log_probs(self, w, ids):
-        h = body(w, self.config, ids)
+        h = body(w, self, ids)
         if self.kind == "adaptive":
             return adaptive_head(w, self.config).log_prob(h.flatten(0, 1))[:, self.tokens.rank].view(*ids.shape, -1)
         return grouped_head(w, self.config, self.tokens, h) if self.tokens else full_head(w, self.config, h)
@@ -271,7 +282,7 @@ class Model:
     def loss(self, w, ids, labels):
         counted = labels != IGNORED
         if self.kind == "adaptive":
-            h = body(w, self.config, ids)
+            h = body(w, self, ids)
             return adaptive_head(w, self.config)(h[counted], self.tokens.rank[labels[counted]]).loss
         return -token_log_probs(self.log_probs(w, ids), labels).sum() / counted.sum()
 
@@ -514,9 +525,9 @@ def grouped(modulation, token_map, sizes, slots, **more):
             "groups": len(sizes) - 1, "group_size": slots, **more}
 
 
-def adaptive(sizes, div_value, bias):
+def adaptive(sizes, div_value, bias, **more):
     cutoffs = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
-    return {"kind": "adaptive", "bias": bias, "cutoffs": cutoffs, "div_value": div_value}
+    return {"kind": "adaptive", "bias": bias, "cutoffs": cutoffs, "div_value": div_value, **more}
 
 
 # Sizes of the shortlist and of the groups or clusters. A group of one token has nothing to choose within it.
@@ -556,6 +567,15 @@ FIXTURES = {
     "llama_full_untied": (  # heads of another size than D / H, halves of which are no number of vec4s
         Model(llama(36, 6, 2, 2, 52, 23, FULL, False, head_dim=10, rope_theta=500.0)), 23, 15),
     "llama_grouped": (Model(llama(24, 3, 3, 2, 32, 24, GROUPED, False)), 24, 16),
+    "gpt2_class_input": (
+        Model(gpt2(20, 2, 2, 32, 23, grouped("scale_shift", "frequency", PER_GROUP, 13, class_input=True), False),
+              PER_GROUP), 23, 17),
+    "llama_class_input_tied_shortlist": (
+        Model(llama(24, 3, 3, 2, 32, 24, grouped("per_group", "random", TIED, 11, class_input=True), True), TIED),
+        24, 18),
+    "gpt_neo_class_input_adaptive": (
+        Model(gpt_neo(20, 2, ["local"], 6, 36, 24, adaptive(ADAPTIVE, 3, True, class_input=True), False), ADAPTIVE),
+        24, 19),
 }
 
 

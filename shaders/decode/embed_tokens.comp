@@ -26,7 +26,7 @@ void main() {
   bool live = slot < slot_count && slots[slot * kSlotWords + kSlotLive] != 0;
   uint token = live ? slots[slot * kSlotWords + kSlotToken] : 0;
   uint position = live ? slots[slot * kSlotWords + kSlotPosition] : 0;
-  if (c == 0 && row_begin == 0) places[r] = uvec4(slot, position, uint(live), 0);
+  if (c == 0 && row_begin == 0) places[r] = uvec4(slot, position, uint(live), live ? token : kNoToken);
   bool here = live && token >= row_begin && token < row_end;
   if (!here && (live && token < vocabulary || row_begin != 0)) return;
   vec4 v = vec4(0);

@@ -47,6 +47,7 @@ WORD kPlaceWords = 4;
 WORD kPlaceSlot = 0;
 WORD kPlacePosition = 1;
 WORD kPlaceLive = 2;  // 0: the row is nobody's
+WORD kPlaceToken = 3;  // of a step: its token, kNoToken where the row is nobody's
 
 // counts [S, V]: how often a token was generated, and whether it is in the prompt.
 WORD kInPrompt = 0x80000000u;

@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "models/loss_graph.hpp"
+#include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 #include "ops/storage.hpp"
 
@@ -33,8 +34,7 @@ std::int64_t chunk_rows(const vk::Limits& limits, std::int64_t N, std::int64_t V
 
 Graph body_graph(const models::LanguageModel& model, std::int64_t batch, std::int64_t sequence) {
   Graph graph(ops::op_table());
-  models::BodyInputs inputs;
-  inputs.ids = graph.input("ids", {1, batch * sequence}, DType::kU32);
+  const models::BodyInputs inputs = models::token_inputs(graph, model, batch * sequence, heads::LossUse::kValue);
   const Value hidden = model.body().hidden(graph, {batch, sequence, false, model.dtype()}, inputs);
   graph.store_as_state(ops::cast_to(graph, hidden, DType::kF32), kHidden);
   return graph;
@@ -92,7 +92,7 @@ LabelEvaluation::LabelEvaluation(graph::Runtime& runtime, const LabelGraphs& gra
 }
 
 void LabelEvaluation::run(const text::Batch& batch, const std::function<void(const LabelResult&)>& visit) {
-  runtime_.set_input(graphs_.body, "ids", batch.ids);
+  models::set_inputs(runtime_, graphs_.body, models::token_words(model_, batch.ids, heads::LossUse::kValue));
   runtime_.submit({graphs_.body});
   for (Chunk& chunk : chunks_of(batch, static_cast<std::size_t>(graphs_.rows))) run_head(std::move(chunk), visit);
 }

@@ -164,6 +164,9 @@ const ConfigKey kKeys[] = {
      "K: so many most frequent tokens are classes of the first level themselves.", kOfGrouped},
     {"head", same("prototypes"), IntegerField{FABULA_AT(Int, model.head.prototypes), 1, 64},
      "Vectors a group; its score is the log-sum-exp over them.", kOfGrouped},
+    {"head", same("class_input"), BooleanField{FABULA_AT(bool, model.head.class_input)},
+     "Whether the first level's vector of a token's group (adaptive: cluster) is added to its input embedding.",
+     [](const HeadConfig& head) { return head.has_map(); }},
     {"head", same("map"), FABULA_CHOICE(GroupMap, model.head.map, kMaps),
      "Which tokens share a group: `id_ranges`, consecutive ids; `frequency`, groups of about equal probability; "
      "`clustered`, tokens with like neighbours in the training data; `random`; `file`, as `map_file` says.",

@@ -22,6 +22,7 @@ struct HeadConfig {
   std::int64_t rank = 32;       ///< r of HeadModulation::kLowRank
   std::int64_t shortlist = 0;   ///< K, the most frequent tokens, which are classes of the first level themselves
   std::int64_t prototypes = 1;  ///< c, vectors a group; its score is the log-sum-exp over them
+  bool class_input = false;     ///< a group's (or cluster's) vector is added to its tokens' input embeddings
   GroupMap map = GroupMap::kIdRanges;
   std::string map_file = {};               ///< of GroupMap::kFile
   std::int64_t group_size = 0;             ///< S, the most tokens of a group; 0: ceil(sqrt(V - K))

@@ -80,6 +80,12 @@ struct Validator {
       fail(ErrorCode::kInvalidArgument, "{}: head.bias is false, a grouped head always has biases; leave the key out",
            source);
     }
+    if (head.class_input && head.prototypes > 1) {
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.class_input is true and head.prototypes is {}; with several vectors a group there is none to add "
+           "to the input: choose one of the two",
+           source, head.prototypes);
+    }
     if (head.modulation == HeadModulation::kLowRank && head.rank > model().hidden) {
       fail(ErrorCode::kInvalidArgument, "{}: head.rank is {}, {} is {}; choose 1 to {}", source, head.rank,
            key("n_embd"), model().hidden, model().hidden);

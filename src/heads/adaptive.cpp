@@ -53,6 +53,7 @@ AdaptiveHead::AdaptiveHead(TokenGroups tokens, Options options)
     }
     first += n;
   }
+  if (options_.class_input) input_classes_ = {&parameters_.find(kHeadWeight), tokens_.input_rows(tokens_.shortlist())};
   options_.counts = {};
 }
 
@@ -60,7 +61,8 @@ std::string AdaptiveHead::describe() const {
   std::string cutoffs;
   std::int64_t begin = tokens_.shortlist();
   for (std::size_t i = 0; i < clusters(); begin += size(i++)) cutoffs += fmt::format(" {}", begin);
-  return fmt::format("{}, cutoffs{}{}", head_kind_name(kind()), cutoffs, options_.bias ? ", bias" : "");
+  return fmt::format("{}, cutoffs{}{}{}", head_kind_name(kind()), cutoffs, options_.bias ? ", bias" : "",
+                     options_.class_input ? ", class vectors at the input" : "");
 }
 std::int64_t AdaptiveHead::logits() const {
   return tokens_.vocabulary() + static_cast<std::int64_t>(clusters());  // all clusters; training leaves out most

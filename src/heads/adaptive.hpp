@@ -13,7 +13,8 @@ class AdaptiveHead final : public Head {
   struct Options {
     std::int64_t hidden = 0;                     ///< D
     std::vector<std::int64_t> projections = {};  ///< numbers that D is projected to, by cluster
-    bool bias = false;                           ///< on every level; torch's class has the first's alone
+    bool class_input = false;  ///< clusters' vectors are added to the input embeddings of their tokens
+    bool bias = false;         ///< on every level; torch's class has the first's alone
     std::span<const std::uint64_t> counts = {};  ///< of tokens, for biases to start from; empty: zeros
     double init_std = 0.02;
   };

@@ -49,7 +49,12 @@ GroupedHead::GroupedHead(TokenGroups tokens, Options options)
     : tokens_(std::move(tokens)), options_(std::move(options)) {
   if (options_.hidden < 1)
     fail(ErrorCode::kInvalidArgument, "grouped head: hidden size {} must be at least 1", options_.hidden);
+  if (options_.class_input && options_.prototypes > 1)
+    fail(ErrorCode::kInvalidArgument, "grouped head: of {} prototypes a group none can be added to the input",
+         options_.prototypes);
   declare_parameters();
+  if (options_.class_input)
+    input_classes_ = {&parameters_.find(kGroupWeight), tokens_.input_rows(tied_shortlist() ? 0 : tokens_.shortlist())};
   options_.counts = {};
 }
 
@@ -99,6 +104,7 @@ std::string GroupedHead::describe() const {
   if (tokens_.shortlist() > 0) text += fmt::format(", shortlist {}", tokens_.shortlist());
   text += fmt::format(", {} groups of {}, {}", tokens_.groups(), tokens_.slots(), options_.map);
   if (options_.prototypes > 1) text += fmt::format(", {} prototypes", options_.prototypes);
+  if (options_.class_input) text += ", class vectors at the input";
   return text + (options_.tied ? ", tied" : "");
 }
 std::int64_t GroupedHead::logits() const {

@@ -18,6 +18,7 @@ class GroupedHead final : public Head {
     HeadModulation modulation = HeadModulation::kScaleShift;
     std::int64_t rank = 32;       ///< r
     std::int64_t prototypes = 1;  ///< c
+    bool class_input = false;     ///< groups' vectors are added to the input embeddings of their tokens
     bool tied = false;
     graph::ParameterSpec embedding = {};         ///< the token embedding, for a tied head
     std::string_view map = {};                   ///< how the map was made, for the description

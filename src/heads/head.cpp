@@ -35,6 +35,7 @@ std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& da
                                .modulation = config.head.modulation,
                                .rank = config.head.rank,
                                .prototypes = config.head.prototypes,
+                               .class_input = config.head.class_input,
                                .tied = config.tie_word_embeddings,
                                .embedding = embedding,
                                .map = group_map_name(config.head.map),
@@ -46,8 +47,10 @@ std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& da
 std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& data) {
   TokenGroups tokens(data.map ? *data.map : consecutive_map(config), config.vocab_size, 0, data.map_source);
   const std::vector<ModelConfig::Cluster> clusters = config.clusters();
-  AdaptiveHead::Options options{
-      .hidden = config.hidden, .bias = config.head.bias, .init_std = config.initializer_range};
+  AdaptiveHead::Options options{.hidden = config.hidden,
+                                .class_input = config.head.class_input,
+                                .bias = config.head.bias,
+                                .init_std = config.initializer_range};
   bool fits = static_cast<std::size_t>(tokens.groups()) == clusters.size();
   for (std::size_t i = 0; fits && i < clusters.size(); ++i) {
     options.projections.push_back(clusters[i].projection);

@@ -48,6 +48,13 @@ struct HeadData {
   std::string map_source = "the group map";  ///< what messages call it: its file
 };
 
+/// Vectors of a first level that are added to the input embeddings of their class's tokens, which makes a class as
+/// visible where it is read as where it is told.
+struct InputClasses {
+  const graph::ParameterSpec* vectors = nullptr;  ///< [C, D], one of the head's
+  std::vector<std::uint32_t> rows;                ///< [V], by token: a row of them; C or more: none
+};
+
 /// A vocabulary head: from hidden vectors to a distribution over V tokens. It holds no parameter values, no memory and
 /// no device.
 class Head {
@@ -72,6 +79,9 @@ class Head {
   /// The map of a two-level head, else null.
   virtual const TokenMap* token_map() const { return nullptr; }
 
+  /// What it adds to tokens' input embeddings; null for most heads.
+  const InputClasses* input_classes() const { return input_classes_ ? &*input_classes_ : nullptr; }
+
   /// Appends the loss of h [N, D]. Declares the inputs that batch_inputs fills and some of the constants. `scale` [1,
   /// 4] is given for LossUse::kGradient: its first word is the weight of every position that counts.
   virtual HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale = {}) const = 0;
@@ -88,6 +98,7 @@ class Head {
 
  protected:
   graph::ParameterSet parameters_;
+  std::optional<InputClasses> input_classes_;
 };
 
 /// The head that a config asks for. `embedding` is the token embedding, which a tied head multiplies with. Throws

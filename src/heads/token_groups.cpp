@@ -42,6 +42,13 @@ GroupTarget TokenGroups::target(std::uint32_t label) const {
   return {.group = group, .slot = slot_[label], .slots = static_cast<std::uint32_t>(map_.groups[group].size())};
 }
 
+std::vector<std::uint32_t> TokenGroups::input_rows(std::int64_t first) const {
+  std::vector<std::uint32_t> rows(class_.size(), kNone);
+  for (std::size_t g = 0; g < map_.groups.size(); ++g)
+    for (const std::uint32_t token : map_.groups[g]) rows[token] = static_cast<std::uint32_t>(first) + std::uint32_t(g);
+  return rows;
+}
+
 std::uint32_t TokenGroups::token(std::int64_t g, std::int64_t s) const {
   const auto& group = map_.groups.at(static_cast<std::size_t>(g));
   return s < static_cast<std::int64_t>(group.size()) ? group[static_cast<std::size_t>(s)] : kNone;

@@ -34,6 +34,8 @@ class TokenGroups {
   GroupTarget target(std::uint32_t label) const;
   /// The class of a label; kIgnoredLabel of kIgnoredLabel.
   std::uint32_t class_of(std::uint32_t label) const { return label == kIgnoredLabel ? label : class_.at(label); }
+  /// Of heads with vectors of classes at the input, by token: `first` + its group, kNone of a shortlist token.
+  std::vector<std::uint32_t> input_rows(std::int64_t first) const;
   /// A token's number in map order; kNone for a shortlist token.
   std::uint32_t order_of(std::uint32_t token) const { return order_.at(token); }
   /// The token in slot s of group g, or kNone.

@@ -5,6 +5,8 @@
 
 #include "base/decode_slot.hpp"
 #include "base/fail.hpp"
+#include "models/loss_graph.hpp"
+#include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::infer {
@@ -62,6 +64,7 @@ SessionGraphs::Step add_step(graph::Workload& workload, const models::LanguageMo
   inputs.cached = cached_inputs(options);
   inputs.cached->slots = graph.state(kSlotsState, {S, kSlotWords, DType::kU32});
   inputs.cached->rows = graph.input("rows", {1, rows}, DType::kU32);
+  inputs.classes = models::step_classes(graph, model);
   const weights::Hidden hidden = model.body().hidden(graph, {.batch = rows, .sequence = 1, .few_rows = true}, inputs);
   SessionGraphs::Step step{.rows = rows, .index = 0, .ring = {}, .log_probs = model.head().log_probs(graph, hidden)};
   step.ring = graph.state(kRingState, {S * K, kRingWords, DType::kU32});
@@ -78,9 +81,8 @@ SessionGraphs::Step add_step(graph::Workload& workload, const models::LanguageMo
 SessionGraphs::Prompt add_prompt(graph::Workload& workload, const models::LanguageModel& model,
                                  const SessionOptions& options, std::int64_t rows) {
   Graph graph(ops::op_table());
-  models::BodyInputs inputs;
+  models::BodyInputs inputs = models::token_inputs(graph, model, rows, heads::LossUse::kValue);
   inputs.cached = cached_inputs(options);
-  inputs.ids = graph.input("ids", {1, rows}, DType::kU32);
   inputs.cached->places = graph.input("places", {1, kPlaceWords * rows}, DType::kU32);
   inputs.cached->positions = graph.input("positions", {1, rows}, DType::kU32);
   model.body().hidden(graph, {.batch = 1, .sequence = rows, .few_rows = rows <= kFewRows}, inputs);
@@ -201,7 +203,7 @@ void Session::run_prompt(std::size_t slot, std::span<const std::uint32_t> ids) {
       const std::uint32_t place[kPlaceWords] = {static_cast<std::uint32_t>(slot), positions[i], 1, 0};
       std::copy_n(place, kPlaceWords, places.begin() + static_cast<std::ptrdiff_t>(kPlaceWords * i));
     }
-    runtime_.set_input(prompt->index, "ids", std::span<const std::uint32_t>(tokens));
+    models::set_inputs(runtime_, prompt->index, models::token_words(model_, tokens, heads::LossUse::kValue));
     runtime_.set_input(prompt->index, "places", std::span<const std::uint32_t>(places));
     if (model_.body().family().position_table.size() > 0)
       runtime_.set_input(prompt->index, "positions", std::span<const std::uint32_t>(positions));

@@ -56,6 +56,7 @@ weights::Hidden Body::hidden(Graph& graph, const BodyShape& shape, const BodyInp
   BodyInputs read = inputs;
   const BodyCall call{graph, config_, *family_, parameters_, shape, read};
   Value x = inputs.cached && inputs.cached->slots ? step_embedding(call, *read.cached) : embedding(call);
+  if (inputs.classes) x = with_class(call, x);
   if (shape.training && config_.embd_dropout > 0) x = call.dropout(x, {}, config_.embd_dropout, 0);
   for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
     const Graph::Scope scope(graph, fmt::format("h.{}", layer));
@@ -77,6 +78,17 @@ Value Body::embedding(const BodyCall& call) const {
   if (!inputs.cached)
     return call.graph.op1("add_position", {x, positions}, {{"sequence", double(call.shape.sequence)}});
   return call.graph.op1("add", {x, call.graph.op1("embedding", {inputs.cached->positions, positions}, stored)});
+}
+
+Value Body::with_class(const BodyCall& call, Value x) const {
+  const ClassInputs& classes = *call.inputs.classes;
+  const auto vectors = weights::matrix_of(classes.vectors);
+  if (!classes.row_of)
+    return call.graph.op1(
+        "add", {x, vectors->rows(call.graph, {classes.rows, classes.order, classes.segments}, call.shape.dtype)});
+  const weights::Operand table = vectors->as_stored(call.graph);
+  return call.graph.op1("add_class_vectors",
+                        {x, call.inputs.cached->places, classes.row_of, table.values, table.scales});
 }
 
 Value Body::step_embedding(const BodyCall& call, CachedInputs& cached) const {

@@ -35,12 +35,21 @@ struct CachedInputs {
   graph::DType dtype = graph::DType::kF32;  ///< what keys and values are stored in
 };
 
+/// Vectors that are added to the embeddings of tokens by their class (heads::InputClasses).
+struct ClassInputs {
+  graph::ParameterSpec vectors = {};       ///< [C, D]
+  graph::Value rows = {};                  ///< [1, N]: the row of each position's token, C or more: none; not of a step
+  graph::Value order = {}, segments = {};  ///< as BodyInputs' of rows
+  graph::Value row_of = {};                ///< constant [1, V]: the row of each token; of a step
+};
+
 /// What a body reads. `order` and `segments` (base/segments.hpp, keyed by token id) are needed where gradients are;
 /// `seed` [1, 4] (key lo, key hi, step lo, step hi) where dropout is.
 struct BodyInputs {
   graph::Value ids;  ///< [1, N]
   graph::Value order, segments;
   graph::Value seed;
+  std::optional<ClassInputs> classes = {};
   std::optional<CachedInputs> cached = {};
 };
 
@@ -67,6 +76,7 @@ class Body {
 
  private:
   graph::Value embedding(const BodyCall& call) const;
+  graph::Value with_class(const BodyCall& call, graph::Value x) const;
   graph::Value step_embedding(const BodyCall& call, CachedInputs& cached) const;
 
   ModelConfig config_;

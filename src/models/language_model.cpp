@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "models/token_inputs.hpp"
+
 namespace fabula::models {
 
 LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data, Precision precision,
@@ -42,6 +44,8 @@ std::vector<graph::ParameterSpec> LanguageModel::trained_parameters() const {
 std::vector<heads::NamedWords> LanguageModel::constants() const {
   std::vector<heads::NamedWords> constants = body_.constants(), of_head = head_->constants();
   std::move(of_head.begin(), of_head.end(), std::back_inserter(constants));
+  std::vector<heads::NamedWords> of_steps = step_constants(*head_);
+  std::move(of_steps.begin(), of_steps.end(), std::back_inserter(constants));
   return constants;
 }
 

@@ -1,24 +1,16 @@
 #include "models/loss_graph.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/fail.hpp"
-#include "base/segments.hpp"
+#include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::models {
 using namespace graph;
 
 namespace {
-
-BodyInputs body_inputs(Graph& graph, const LanguageModel& model, std::int64_t N, bool training) {
-  BodyInputs inputs;
-  inputs.ids = graph.input("ids", {1, N}, DType::kU32);
-  if (!training) return inputs;
-  inputs.order = graph.input("order", {1, N}, DType::kU32);
-  inputs.segments = graph.input("segments", {1, SegmentCapacity{N, model.config().vocab_size}.words()}, DType::kU32);
-  if (model.config().embd_dropout > 0 || model.config().resid_dropout > 0)
-    inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
-  return inputs;
-}
 
 /// Sums a [1, N] value and keeps the sum; absent for an absent value.
 Value kept_sum(Graph& graph, Value positions) {
@@ -41,7 +33,7 @@ LossGraph gradient_graph(const LanguageModel& model, std::int64_t batch, std::in
   LossGraph result{Graph(ops::op_table()), {}};
   Graph& graph = result.graph;
   LossValues& values = result.values;
-  const BodyInputs inputs = body_inputs(graph, model, batch * sequence, true);
+  const BodyInputs inputs = token_inputs(graph, model, batch * sequence, heads::LossUse::kGradient);
   const Value hidden = model.body().hidden(graph, {batch, sequence, true, model.dtype()}, inputs);
   {
     Graph::Scope scope(graph, "loss");
@@ -79,7 +71,7 @@ LossGraph evaluation_graph(const LanguageModel& model, std::int64_t batch, std::
   LossGraph result{Graph(ops::op_table()), {}};
   Graph& graph = result.graph;
   LossValues& values = result.values;
-  const BodyInputs inputs = body_inputs(graph, model, batch * sequence, false);
+  const BodyInputs inputs = token_inputs(graph, model, batch * sequence, heads::LossUse::kValue);
   const Value hidden = model.body().hidden(graph, {batch, sequence, false, model.dtype()}, inputs);
   Graph::Scope scope(graph, "loss");
   values.per_position = model.head().loss(graph, hidden, heads::LossUse::kValue);
@@ -99,18 +91,10 @@ PlannedLoss add_loss_graph(Workload& workload, std::string name, LossGraph loss)
 BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids,
                        std::span<const std::uint32_t> labels, heads::LossUse use) {
   BatchWords words;
-  for (std::size_t n = 0; n < ids.size(); ++n)
-    if (ids[n] >= model.config().vocab_size)
-      fail(ErrorCode::kInvalidArgument, "token id {} at position {} of the batch, the model has {} tokens", ids[n], n,
-           model.config().vocab_size);
   for (std::uint32_t label : labels) words.counted += label != kIgnoredLabel;
   words.inputs = model.head().batch_inputs(labels, use);
-  words.inputs.push_back({"ids", {ids.begin(), ids.end()}});
-  if (use == heads::LossUse::kGradient) {
-    SegmentPlan plan = plan_segments(ids, model.config().vocab_size);
-    words.inputs.push_back({"order", std::move(plan.order)});
-    words.inputs.push_back({"segments", std::move(plan.segments)});
-  }
+  std::vector<heads::NamedWords> of_tokens = token_words(model, ids, use);
+  std::move(of_tokens.begin(), of_tokens.end(), std::back_inserter(words.inputs));
   return words;
 }
 

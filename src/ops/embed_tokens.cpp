@@ -51,7 +51,7 @@ const OpDef embed_tokens{
     .name = "embed_tokens",
     .formula =
         "x[r] = table[token] + positions[position] of the slot rows[r], zero where its text is over; places "
-        "[1, 4 R] = {slot, position, live, 0}; bytes times the scale of their block of 32",
+        "[1, 4 R] = {slot, position, live, token}; bytes times the scale of their block of 32",
     .inputs = {"slots", "rows", "table", "scales?", "positions?"},
     .attrs = {"out"},
     .infer = infer,

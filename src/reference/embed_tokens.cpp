@@ -27,7 +27,7 @@ void embed_tokens(RefCall<T>& call) {
     const std::uint32_t* words = slots.u.data() + static_cast<std::size_t>(slot) * kSlotWords;
     const bool live = slot < slots.shape.rows && words[kSlotLive] != 0;
     const std::uint32_t token = live ? words[kSlotToken] : 0, position = live ? words[kSlotPosition] : 0;
-    const std::uint32_t place[kPlaceWords] = {slot, position, live, 0};
+    const std::uint32_t place[kPlaceWords] = {slot, position, live, live ? token : kNoToken};
     std::copy_n(place, kPlaceWords, places.u.begin() + r * kPlaceWords);
     if (!live) continue;
     for (std::int64_t c = 0; c < x.shape.cols; ++c) {

@@ -5,6 +5,8 @@
 #include "base/hash.hpp"
 #include "graph/models.hpp"
 #include "infer/session.hpp"
+#include "models/loss_graph.hpp"
+#include "models/token_inputs.hpp"
 #include "models/weights.hpp"
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
@@ -25,6 +27,11 @@ inline ModelConfig config_of(ModelFamily family, HeadKind head,
   return config;
 }
 
+inline ModelConfig with_class_input(ModelConfig config) {
+  config.head.class_input = true;
+  return config;
+}
+
 inline std::vector<std::uint32_t> random_ids(std::size_t count, std::uint64_t seed, std::int64_t vocabulary = 143) {
   Philox random(seed);
   std::vector<std::uint32_t> ids;
@@ -41,8 +48,7 @@ class Decoded {
     graph::Workload workload(test::device().profile());
     SessionGraphs graphs = add_session_graphs(workload, model_, options);
     graph::Graph graph(ops::op_table());
-    models::BodyInputs inputs;
-    inputs.ids = graph.input("ids", {1, whole_}, graph::DType::kU32);
+    const models::BodyInputs inputs = models::token_inputs(graph, model_, whole_, heads::LossUse::kValue);
     log_probs_ = model_.head().log_probs(graph, model_.body().hidden(graph, {1, whole_, false}, inputs));
     graph.keep(log_probs_);
     index_ = workload.add("whole", std::move(graph));
@@ -63,7 +69,7 @@ class Decoded {
   std::vector<std::vector<float>> whole(std::vector<std::uint32_t> ids) {
     const std::size_t n = ids.size();
     ids.resize(static_cast<std::size_t>(whole_), 0);
-    runtime_->set_input(index_, "ids", std::span<const std::uint32_t>(ids));
+    models::set_inputs(*runtime_, index_, models::token_words(model_, ids, heads::LossUse::kValue));
     runtime_->submit({index_});
     const std::vector<float> all = runtime_->read(index_, log_probs_);
     std::vector<std::vector<float>> rows;
@@ -107,6 +113,9 @@ inline std::vector<Kind> kinds() {
           {"gpt_neo_low_rank", config_of(F::kGptNeo, H::kGrouped, M::kLowRank)},
           {"gpt2_per_group", config_of(F::kGpt2, H::kGrouped, M::kPerGroup)},
           {"gpt2_adaptive", config_of(F::kGpt2, H::kAdaptive)},
+          {"gpt2_class_input", with_class_input(config_of(F::kGpt2, H::kGrouped))},
+          {"llama_class_input_per_group", with_class_input(config_of(F::kLlama, H::kGrouped, M::kPerGroup))},
+          {"gpt_neo_class_input_adaptive", with_class_input(config_of(F::kGptNeo, H::kAdaptive))},
           {"llama_full", config_of(F::kLlama, H::kFull)},
           {"llama_grouped", config_of(F::kLlama, H::kGrouped)}};
 }

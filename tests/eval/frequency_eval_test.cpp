@@ -37,6 +37,7 @@ const Kind kKinds[] = {
     {"per_group_tied_shortlist",
      {.kind = HeadKind::kGrouped, .modulation = HeadModulation::kPerGroup, .shortlist = 11, .group_size = 20},
      true},
+    {"class_input", {.kind = HeadKind::kGrouped, .shortlist = 7, .class_input = true}},
     {"adaptive", {.kind = HeadKind::kAdaptive, .bias = true, .cutoffs = {12, 60}}}};
 
 class LabelEvaluationTest : public testing::TestWithParam<Kind> {

@@ -257,6 +257,8 @@ TEST(Config, HeadsAreCheckedWhole) {
   refuse(R"("kind": "grouped", "map": "file")", {"head.map is file", "map_file"});
   refuse(R"("kind": "grouped", "map_file": "x.json")", {"head.map is id_ranges", "map_file"});
   refuse(R"("kind": "grouped", "prototypes": 0)", {"head.prototypes is 0", "1 to 64"});
+  refuse(R"("kind": "grouped", "prototypes": 2, "class_input": true)",
+         {"head.class_input is true", "head.prototypes is 2"});
   refuse(R"("kind": "grouped", "map": "random", "group_size": 10, "groups": 9)", {"head.groups 9", "10 to 100"});
   refuse(R"("kind": "grouped", "group_size": 10, "groups": 11)",
          {"head.groups 11", "leaves groups empty", "must be 10"});
@@ -291,7 +293,8 @@ TEST(Config, HeadsSurviveWritingAndLeaveOutWhatMeansNothingToThem) {
   for (const char* head :
        {R"("kind": "fused", "bias": true)", R"("kind": "adaptive", "cutoffs": [7, 30], "div_value": 2)",
         R"("kind": "grouped", "modulation": "low_rank", "rank": 3, "shortlist": 5)",
-        R"("kind": "grouped", "modulation": "per_group", "map": "clustered", "prototypes": 2)"}) {
+        R"("kind": "grouped", "modulation": "per_group", "map": "clustered", "prototypes": 2)",
+        R"("kind": "grouped", "map": "clustered", "class_input": true)"}) {
     const RunConfig config = parse_config(
         std::string(R"({"model_type": "gpt2", "vocab_size": 100, "n_embd": 8, "n_head": 2, "head": {)") + head + "}}",
         "c");

@@ -7,6 +7,7 @@
 #include "golden/fixture.hpp"
 #include "golden/machine.hpp"
 #include "models/loss_graph.hpp"
+#include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
 #include "train/apply_graph.hpp"
@@ -92,7 +93,8 @@ class GoldenRun {
 
   /// Log-probabilities of every token at the last position of each sequence of the first batch.
   std::vector<double> last_log_probs() {
-    machine_->set_input(kDecode, "ids", fixture_.words("ids", 0));
+    for (const heads::NamedWords& input : models::token_words(model_, fixture_.words("ids", 0), heads::LossUse::kValue))
+      machine_->set_input(kDecode, input.name, input.words);
     machine_->run(kDecode);
     const std::vector<double> all = machine_->read(kDecode, log_probs_);
     const std::int64_t v = model_.config().vocab_size;
@@ -110,8 +112,8 @@ class GoldenRun {
   Graph decode_graph() {
     Graph graph(ops::op_table());
     const models::BodyShape shape{fixture_.batch(), fixture_.sequence(), false};
-    models::BodyInputs inputs;
-    inputs.ids = graph.input("ids", {1, shape.batch * shape.sequence}, graph::DType::kU32);
+    const models::BodyInputs inputs =
+        models::token_inputs(graph, model_, shape.batch * shape.sequence, heads::LossUse::kValue);
     log_probs_ = model_.head().log_probs(graph, model_.body().hidden(graph, shape, inputs));
     graph.keep(log_probs_);
     return graph;
@@ -206,7 +208,8 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                                          "gpt_neo_low_rank", "gpt2_per_group_shortlist",
                                          "gpt_neo_per_group_tied_shortlist", "gpt2_shortlist_prototypes",
                                          "gpt_neo_adaptive", "gpt2_adaptive_bias", "llama_full_tied",
-                                         "llama_full_untied", "llama_grouped"),
+                                         "llama_full_untied", "llama_grouped", "gpt2_class_input",
+                                         "llama_class_input_tied_shortlist", "gpt_neo_class_input_adaptive"),
                          [](const auto& fixture) { return std::string(fixture.param); });
 
 }  // namespace

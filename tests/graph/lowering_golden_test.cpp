@@ -42,6 +42,8 @@ constexpr NamedConfig kConfigs[] = {
      "head": {"kind": "grouped", "modulation": "per_group", "shortlist": 9, "group_size": 21}})"},
     {"gpt2_per_group_tied", R"({"model_type": "gpt2", "tie_word_embeddings": true,
      "head": {"kind": "grouped", "modulation": "per_group", "shortlist": 9, "group_size": 21}})"},
+    {"gpt2_class_input", R"({"model_type": "gpt2", "tie_word_embeddings": true,
+     "head": {"kind": "grouped", "modulation": "per_group", "shortlist": 9, "group_size": 21, "class_input": true}})"},
     {"gpt2_adaptive_bias", R"({"model_type": "gpt2", "head": {"kind": "adaptive", "bias": true}})"},
     {"gpt_neo_full", R"({"model_type": "gpt_neo", "window_size": 7, "head": {"kind": "full"}})"},
     {"gpt_neo_fused_dropout", R"({"model_type": "gpt_neo", "window_size": 7, "embed_dropout": 0.1,

@@ -387,6 +387,38 @@ TEST(Heads, SayWhatTheyAreAndHowManyLogitsTheyTake) {
   EXPECT_EQ(head_of(adaptive)->logits(), kVocabulary + 2);
 }
 
+// Rows of the first level's vectors that the input takes: groups stand behind the shortlist, whose tokens take none and
+// which has no rows where it is tied.
+TEST(Heads, SayWhichVectorsTheInputTakes) {
+  EXPECT_EQ(make(kKinds[0])->input_classes(), nullptr);
+  ModelConfig model = config(HeadKind::kGrouped, false, true, 8);
+  model.head.shortlist = 5;
+  EXPECT_EQ(head_of(model)->input_classes(), nullptr);
+  model.head.class_input = true;
+  for (const bool tied : {false, true}) {
+    model.tie_word_embeddings = tied;
+    const auto head = head_of(model);
+    const InputClasses* classes = head->input_classes();
+    ASSERT_NE(classes, nullptr);
+    EXPECT_EQ(classes->vectors, &head->parameters().find("lm_head.group.weight"));
+    EXPECT_EQ(classes->vectors->shape.rows, tied ? 4 : 9);
+    ASSERT_EQ(classes->rows.size(), kVocabulary);
+    for (std::uint32_t v = 0; v < kVocabulary; ++v)
+      EXPECT_EQ(classes->rows[v], v < 5 ? TokenGroups::kNone : (tied ? 0 : 5) + (v - 5) / 8) << v;
+    EXPECT_NE(head->describe().find("class vectors at the input"), std::string::npos);
+  }
+  ModelConfig adaptive = config(HeadKind::kAdaptive);
+  adaptive.head.cutoffs = {3, 9};
+  adaptive.head.class_input = true;
+  const auto head = head_of(adaptive);
+  const std::vector<std::uint32_t>& rows = head->input_classes()->rows;
+  EXPECT_EQ(std::vector(rows.begin(), rows.begin() + 4),
+            (std::vector{TokenGroups::kNone, TokenGroups::kNone, TokenGroups::kNone, 3u}));
+  EXPECT_EQ(rows.back(), 4u);
+  model.head.prototypes = 2;
+  expect_error(ErrorCode::kInvalidArgument, {"2 prototypes", "input"}, [&] { head_of(model); });
+}
+
 TEST(Heads, ATokenBeyondTheVocabularyIsRefusedByPosition) {
   for (const HeadKind kind : {HeadKind::kFull, HeadKind::kGrouped}) {
     const auto head = head_of(config(kind));

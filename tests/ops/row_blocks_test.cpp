@@ -56,6 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
         Setting{"slice_rows", "blocks_of_331x70", 64 * 288}, Setting{"expand", "wide_70x513", 64 * 2064},
         Setting{"expand", "ids_100x300x77", 64 * 320},
         Setting{"embed_tokens", "i8_6x5x130x77", 64 * 80},  // bytes and their scales
+        Setting{"add_class_vectors", "wide_8x300x224x513", 64 * 2064},
         Setting{"concat_columns", "blocks_131x70_and_130", 64 * 800}, Setting{"row_max", "130x225", 64 * 912},
         Setting{"cross_entropy", "counts_130x1100", 64 * 4400},
         Setting{"cross_entropy_backward", "counts_130x225", 64 * 912},
