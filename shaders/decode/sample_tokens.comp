@@ -1,26 +1,34 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// Draws a row's token and writes it to slot, counts and ring. Workgroups look at a chunk each, another one draws by what they have
-// found: in a launch of its own, a workgroup a row, or, in one launch, that of a row's workgroups which is through last.
+//! variant sample_tokens
+//! variant sample_tokens_whole WHOLE=1
+// Draws a row's token by what is known of its chunks, and writes it to slot, counts and ring. A workgroup a row, behind
+// sample_tokens_chunks; or, WHOLE, a workgroup a chunk, of which the one that is through last draws.
 // Every question - which octave, which part of it, which chunk, which token - is asked in one way: tokens are counted or weighed into
 // kBins bins, and the bin is found in which a running sum reaches what is wanted.
+#define SLOTS_ACCESS
+#define COUNTS_ACCESS
+#ifdef WHOLE
+#define CHUNKS_ACCESS coherent
+#else
+#define CHUNKS_ACCESS readonly
+#endif
 #include "grid.glsl"
 #include "numbers.glsl"
 #include "philox.glsl"
 #include "decode_slot.glsl"
 #include "token_lanes.glsl"
 #include "token_scores.glsl"
+#ifdef WHOLE
 #include "token_chunks.glsl"
+#endif
 layout(set = 0, binding = 6) writeonly buffer Ring { uint ring[]; };  // [S * K, kRingWords]
 // A look at each of several tokens is an iteration of a loop. Where there are so many that it would near the drivers' limit, there is
 // none, and much more code.
 layout(constant_id = 1) const bool kByBits = true;
-layout(constant_id = 2) const bool kLooks = true;
-layout(constant_id = 3) const bool kDraws = true;
 const uint kBinBits = 10, kBins = 1u << kBinBits;
 shared uint bin_count[kBins], bin_low[kBins], bin_high[kBins];
-shared uint arrived_before;
 shared uint found_bin, found_count, found_low, found_high;  // kBins: the sum falls short; what lies before the bin
 
 // Tokens by depth below the likeliest: octaves, then parts of one. Drawn are those with depth < cut_depth, and of depth == cut_depth
@@ -368,6 +376,8 @@ uint reason_after(uint token, uint position) {
   return position + 1 >= slot_word(kSlotEnd) ? kReasonLength : kReasonNone;
 }
 
+#ifdef WHOLE
+shared uint arrived_before;
 // Whether all other workgroups of the row are through, whose words this one then sees: the slot counts them.
 bool is_last() {
   memoryBarrierBuffer();
@@ -377,12 +387,17 @@ bool is_last() {
   memoryBarrierBuffer();
   return arrived_before == chunk_count - 1;
 }
+#endif
 
 void main() {
-  if (!open_row(kLooks ? linear_group() / chunk_count : linear_group())) return;
-  if (kLooks) look_at_chunk(linear_group() % chunk_count);
-  if (!kDraws || (kLooks && !is_last())) return;
-  if (!kLooks) factor = uintBitsToFloat(chunk_words[chunk_base(0) + 1].z);
+#ifdef WHOLE
+  if (!open_row(linear_group() / chunk_count)) return;
+  look_at_chunk(linear_group() % chunk_count);
+  if (!is_last()) return;
+#else
+  if (!open_row(linear_group())) return;
+  factor = uintBitsToFloat(chunk_words[chunk_base(0) + 1].z);
+#endif
   uvec2 best = uvec2(0u, kNone);
   for (uint i = lane(); i < chunk_count; i += kSize) best = better(best, chunk_best(i).xy);
   best = best_of_lanes(best);
@@ -400,7 +415,9 @@ void main() {
   for (uint i = kRingVisited + 1 + lane(); i < kRingWords; i += kSize)
     if (i < kRingTop || i >= kRingTop + 2 * top_n) ring[ring_base + i] = 0;
   if (lane() != 0) return;
-  if (kLooks) set_slot_word(kSlotArrived, 0);
+#ifdef WHOLE
+  set_slot_word(kSlotArrived, 0);
+#endif
   ring[ring_base + kRingToken] = token;
   ring[ring_base + kRingLogProb] = token == kNoToken ? 0u : own_log_p(token);
   ring[ring_base + kRingPosition] = position;

@@ -1,12 +1,13 @@
 // The scores that tokens are drawn by (src/reference/token_weights.hpp): whole numbers, the same on every device. Before they become
 // whole, floats are only multiplied and added, and `precise` keeps a compiler from joining the two.
-// A workgroup serves one row of log-probabilities. Needs numbers.glsl, decode_slot.glsl and token_lanes.glsl.
+// A workgroup serves one row of log-probabilities. Needs numbers.glsl, decode_slot.glsl and token_lanes.glsl; SLOTS_ACCESS, COUNTS_ACCESS
+// and CHUNKS_ACCESS say how the buffers are used.
 layout(set = 0, binding = 0) readonly buffer LogProbs { vec4 log_probs[]; };      // rows of this call, [rows, V]
-layout(set = 0, binding = 1) buffer Slots { uvec4 slots[]; };        // [S, kSlotWords]
-layout(set = 0, binding = 2) buffer Counts { uvec4 counts[]; };     // slots of this call, [.., V]
+layout(set = 0, binding = 1) SLOTS_ACCESS buffer Slots { uvec4 slots[]; };        // [S, kSlotWords]
+layout(set = 0, binding = 2) COUNTS_ACCESS buffer Counts { uvec4 counts[]; };     // slots of this call, [.., V]
 layout(set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };               // slots of this call, [.., V]
 layout(set = 0, binding = 4) readonly buffer Places { uvec4 places[]; };          // [1, kPlaceWords * R]
-layout(set = 0, binding = 5) coherent buffer Chunks { uvec4 chunk_words[]; };  // rows of this call, [rows, chunks * kChunkWords]
+layout(set = 0, binding = 5) CHUNKS_ACCESS buffer Chunks { uvec4 chunk_words[]; };  // rows of this call, [rows, chunks * kChunkWords]
 layout(push_constant) uniform Push {
   uint rows;          // of this call
   uint first_row;     // of this call

@@ -4,7 +4,7 @@
 
 #include "base/fail.hpp"
 #include "base/philox.hpp"
-#include "models/loss_graph.hpp"
+#include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::bench {

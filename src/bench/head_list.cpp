@@ -37,6 +37,7 @@ class List {
   }
   void adaptive() {
     HeadConfig head = fresh(HeadKind::kAdaptive);
+    head.class_input = base_.model.head.class_input;
     if (base_.model.head.kind == HeadKind::kAdaptive) {
       head.cutoffs = base_.model.head.cutoffs;
       head.div_value = base_.model.head.div_value;
@@ -52,6 +53,7 @@ class List {
     head.shortlist = shortlist;
     head.map = map;
     head.prototypes = base_.model.head.prototypes;
+    head.class_input = base_.model.head.class_input;
     if (base_.model.head.group_size <= base_.model.vocab_size - shortlist)
       head.group_size = base_.model.head.group_size;
     add(std::move(name), std::move(head), tied);

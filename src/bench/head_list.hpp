@@ -16,7 +16,7 @@ inline constexpr const char *kFullTied = "full tied", *kFusedTied = "fused tied"
 inline constexpr const char* kGrouped = "grouped";  ///< the paper's: scale_shift over ranges of ids
 
 /// The heads that comparisons go through, the body and the training the same. Of the base's head they take what fits
-/// them: group_size, prototypes, bias_init, cutoffs and div_value. A head of the base's own that is none of them comes
+/// them: group_size, prototypes, class_input, bias_init, cutoffs and div_value. A head of the base's own that is none of them comes
 /// first, as "configured". The shortlist has 512 tokens, at most a quarter of the vocabulary; the rank is at most D.
 /// What a vocabulary is too small for is left out. The base needs its vocab_size.
 std::vector<HeadVariant> head_variants(const RunConfig& base);

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/fail.hpp"
-#include "models/loss_graph.hpp"
 #include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 #include "ops/storage.hpp"

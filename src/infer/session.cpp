@@ -5,7 +5,6 @@
 
 #include "base/decode_slot.hpp"
 #include "base/fail.hpp"
-#include "models/loss_graph.hpp"
 #include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 

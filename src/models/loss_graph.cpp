@@ -98,11 +98,6 @@ BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t
   return words;
 }
 
-void set_inputs(Runtime& runtime, std::size_t graph, std::span<const heads::NamedWords> inputs) {
-  for (const heads::NamedWords& input : inputs)
-    runtime.set_input(graph, input.name, std::span<const std::uint32_t>(input.words));
-}
-
 void set_batch(Runtime& runtime, std::size_t graph, const BatchWords& words) {
   set_inputs(runtime, graph, words.inputs);
 }

@@ -57,7 +57,6 @@ struct BatchWords {
 /// `ids` and `labels` [N]. Throws kInvalidArgument naming the position for an id or label beyond the vocabulary.
 BatchWords batch_words(const LanguageModel& model, std::span<const std::uint32_t> ids,
                        std::span<const std::uint32_t> labels, heads::LossUse use);
-void set_inputs(graph::Runtime& runtime, std::size_t graph, std::span<const heads::NamedWords> inputs);
 void set_batch(graph::Runtime& runtime, std::size_t graph, const BatchWords& words);
 
 }  // namespace fabula::models

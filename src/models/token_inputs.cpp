@@ -81,4 +81,9 @@ std::vector<heads::NamedWords> step_constants(const heads::Head& head) {
   return {};
 }
 
+void set_inputs(Runtime& runtime, std::size_t graph, std::span<const heads::NamedWords> inputs) {
+  for (const heads::NamedWords& input : inputs)
+    runtime.set_input(graph, input.name, std::span<const std::uint32_t>(input.words));
+}
+
 }  // namespace fabula::models

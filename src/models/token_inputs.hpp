@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "graph/runtime.hpp"
 #include "models/language_model.hpp"
 
 // What a graph reads of its tokens, and the words of them.
@@ -13,6 +14,7 @@ BodyInputs token_inputs(graph::Graph& graph, const LanguageModel& model, std::in
 /// For N = ids.size(). Throws kInvalidArgument naming the position for an id beyond the vocabulary.
 std::vector<heads::NamedWords> token_words(const LanguageModel& model, std::span<const std::uint32_t> ids,
                                            heads::LossUse use);
+void set_inputs(graph::Runtime& runtime, std::size_t graph, std::span<const heads::NamedWords> inputs);
 
 /// What a step reads of its tokens beside their slots: the constant of step_constants, or nothing.
 std::optional<ClassInputs> step_classes(graph::Graph& graph, const LanguageModel& model);

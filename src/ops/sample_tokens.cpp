@@ -57,22 +57,22 @@ void lower_sample_tokens(LowerCall& call) {
                                               std::uint32_t(std::countr_zero(std::uint64_t(draw_chunk(V)))),
                                               std::uint32_t(chunks_of(V)),
                                               std::uint32_t(K)};
-      const auto launch = [&](std::uint32_t size, bool looks, bool draws) {
-        call.dispatch(Launch{.shader = "sample_tokens",
-                             .constants = {size, few_enough(V, call.variant()), looks, draws},
-                             .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
-                                          Window(call.input(kCounts), slots.begin, slots.end),
-                                          Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
-                                          Window(call.scratch(0), rows.begin, rows.end), call.input(kRing)},
-                             .groups = LowerCall::grid(rows.size() * (looks ? chunks_of(V) : 1))},
-                      push);
-      };
-      if (rows.size() <= kFewRows) {
-        launch(invocations(call.variant()), true, true);
-      } else {
-        launch(chunk_invocations(call.variant()), true, false);
-        launch(invocations(call.variant()), false, true);
+      Launch launch{.shader = "sample_tokens_chunks",
+                    .constants = {chunk_invocations(call.variant())},
+                    .bindings = {Window(call.input(kLogProbs), rows.begin, rows.end), call.input(kSlots),
+                                 Window(call.input(kCounts), slots.begin, slots.end),
+                                 Window(call.input(kBias), slots.begin, slots.end), call.input(kPlaces),
+                                 Window(call.scratch(0), rows.begin, rows.end)},
+                    .groups = LowerCall::grid(rows.size() * chunks_of(V))};
+      const bool whole = rows.size() <= kFewRows;
+      if (!whole) {
+        call.dispatch(launch, push);
+        launch.groups = LowerCall::grid(rows.size());
       }
+      launch.shader = whole ? "sample_tokens_whole" : "sample_tokens";
+      launch.constants = {invocations(call.variant()), few_enough(V, call.variant())};
+      launch.bindings.emplace_back(call.input(kRing));
+      call.dispatch(launch, push);
     }
 }
 

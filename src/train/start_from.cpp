@@ -185,6 +185,7 @@ void StartFrom::warn_of_other_meaning(const ModelConfig& model) const {
     if (source.layers == model.layers) is.model.attention_layers = model.attention_layers;
   }
   is.model.window_size = model.window_size;
+  is.model.head.class_input = model.head.class_input;
   if (const std::string differences = config_differences(was, is); !differences.empty())
     warn("the weights of {} were trained with other settings ({}): they start the model, and compute something else",
          folder_.string(), differences);

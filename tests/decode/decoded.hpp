@@ -5,7 +5,6 @@
 #include "base/hash.hpp"
 #include "graph/models.hpp"
 #include "infer/session.hpp"
-#include "models/loss_graph.hpp"
 #include "models/token_inputs.hpp"
 #include "models/weights.hpp"
 #include "ops/op_table.hpp"

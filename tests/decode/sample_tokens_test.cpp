@@ -51,8 +51,10 @@ class SampledRows {
     runtime_.submit({0});
     runtime_.download("slots", slots);
     std::vector<std::uint32_t> tokens;
-    for (std::size_t r = 0; r < static_cast<std::size_t>(rows_); ++r)
+    for (std::size_t r = 0; r < static_cast<std::size_t>(rows_); ++r) {
       tokens.push_back(slots[r * kSlotWords + kSlotToken]);
+      EXPECT_EQ(slots[r * kSlotWords + kSlotArrived], 0u) << "the next pass counts from here";
+    }
     return tokens;
   }
 

@@ -9,6 +9,7 @@
 #include "base/segments.hpp"
 #include "golden/machine.hpp"
 #include "models/loss_graph.hpp"
+#include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 #include "support/device_main.hpp"
 #include "train/apply_graph.hpp"
@@ -33,6 +34,10 @@ models::LanguageModel small_model(ModelFamily family) {
   config.layers = 2;
   config.heads = 2;
   if (family == ModelFamily::kLlama) config.kv_heads = 1;
+  if (family == ModelFamily::kGptNeo) {
+    config.tie_word_embeddings = false;
+    config.head = {.kind = HeadKind::kGrouped, .bias = true, .shortlist = 9, .class_input = true};
+  }
   config.embd_dropout = 0.1;
   config.attn_dropout = 0;
   config.resid_dropout = 0.1;
@@ -84,11 +89,7 @@ class Step {
   Graph gradients(DType dtype) {
     Graph graph(ops::op_table());
     const std::int64_t N = kBatch * kSequence;
-    models::BodyInputs inputs;
-    inputs.ids = graph.input("ids", {1, N}, DType::kU32);
-    inputs.order = graph.input("order", {1, N}, DType::kU32);
-    inputs.segments = graph.input("segments", {1, SegmentCapacity{N, model_.config().vocab_size}.words()}, DType::kU32);
-    inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
+    const models::BodyInputs inputs = models::token_inputs(graph, model_, N, heads::LossUse::kGradient);
     const Value hidden =
         model_.body().hidden(graph, {.batch = kBatch, .sequence = kSequence, .training = true, .dtype = dtype}, inputs);
     const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
