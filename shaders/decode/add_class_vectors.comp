@@ -7,13 +7,11 @@
 #include "weights.glsl"
 #include "decode_slot.glsl"
 layout(local_size_x = 128) in;
-layout(constant_id = 0) const uint kScaled = 0;  // the table's bytes have a scale each 32
 WRITE_VALUES(0, Y, y)
 READ_VALUES(1, X, x)
 layout(set = 0, binding = 2) readonly buffer Places { uint places[]; };
 layout(set = 0, binding = 3) readonly buffer RowOf { uint row_of[]; };
-READ_WEIGHTS(4, Table, table)
-READ_VALUES(5, Scales, scales)
+#include "stored_table.glsl"
 layout(push_constant) uniform Push { uint rows, columns, row_begin, row_end, table_rows, vocabulary; };
 
 void main() {
@@ -26,11 +24,6 @@ void main() {
   bool here = row >= row_begin && row < row_end;
   if (!here && (row < table_rows || row_begin != 0)) return;
   vec4 v = x(i);
-  if (here && c < (columns + 3) / 4) {
-    row -= row_begin;
-    vec4 added = table(row * weight_vec4s(columns, TYPE_OF(4)) + c);
-    if (kScaled != 0) added *= scales(row * row_vec4s((columns + 31) / 32, TYPE_OF(5)) + c / 32)[c / 8 % 4];
-    v += added;
-  }
+  if (here && c < (columns + 3) / 4) v += table_row(row - row_begin, columns, c);
   set_y(i, v);
 }

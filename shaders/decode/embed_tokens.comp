@@ -7,13 +7,11 @@
 #include "weights.glsl"
 #include "decode_slot.glsl"
 layout(local_size_x = 128) in;
-layout(constant_id = 0) const uint kScaled = 0;  // the table's bytes have a scale each 32
 WRITE_VALUES(0, X, x)
 layout(set = 0, binding = 1) writeonly buffer Places { uvec4 places[]; };
 layout(set = 0, binding = 2) readonly buffer Slots { uint slots[]; };
 layout(set = 0, binding = 3) readonly buffer Rows { uint slot_of_row[]; };
-READ_WEIGHTS(4, Table, table)
-READ_VALUES(5, Scales, scales)
+#include "stored_table.glsl"
 READ_VALUES(6, Positions, positions)
 layout(push_constant) uniform Push { uint rows, columns, slot_count, row_begin, row_end, vocabulary, has_positions; };
 
@@ -30,11 +28,7 @@ void main() {
   bool here = live && token >= row_begin && token < row_end;
   if (!here && (live && token < vocabulary || row_begin != 0)) return;
   vec4 v = vec4(0);
-  if (here && c < (columns + 3) / 4) {
-    uint row = token - row_begin;
-    v = table(row * weight_vec4s(columns, TYPE_OF(4)) + c);
-    if (kScaled != 0) v *= scales(row * row_vec4s((columns + 31) / 32, TYPE_OF(5)) + c / 32)[c / 8 % 4];
-  }
+  if (here && c < (columns + 3) / 4) v = table_row(token - row_begin, columns, c);
   if (live && has_positions != 0 && c < (columns + 3) / 4) v += positions(position * row_vec4s(columns, TYPE_OF(6)) + c);
   set_x(i, v);
 }

@@ -25,7 +25,6 @@ WORD kSlotFlags = 13;       // kUsesCounts, kUsesBias
 WORD kSlotTopN = 14;        // how many of the likeliest tokens are told, up to kMostTopN
 WORD kSlotReason = 15;      // kReasonNone or why the text is over
 WORD kSlotStops = 16;       // kMostStops tokens, kNoToken behind the last
-
 WORD kSlotArrived = 24;     // workgroups of sample_tokens that are through with a row; 0 between passes
 
 WORD kMostStops = 8;
@@ -46,7 +45,7 @@ WORD kReasonNumeric = 3;  // no token had a finite log-probability
 WORD kPlaceWords = 4;
 WORD kPlaceSlot = 0;
 WORD kPlacePosition = 1;
-WORD kPlaceLive = 2;  // 0: the row is nobody's
+WORD kPlaceLive = 2;   // 0: the row is nobody's
 WORD kPlaceToken = 3;  // of a step: its token, kNoToken where the row is nobody's
 
 // counts [S, V]: how often a token was generated, and whether it is in the prompt.

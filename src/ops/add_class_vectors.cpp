@@ -1,6 +1,6 @@
 #include "base/ceil_div.hpp"
 #include "base/decode_slot.hpp"
-#include "graph/op.hpp"
+#include "ops/stored_table.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -13,32 +13,22 @@ void infer(InferCall& call) {
   call.require(is_float(x.dtype), "x of floats");
   call.require(call.in(kPlaces) == Shape{1, kPlaceWords * x.rows, DType::kU32}, "places are words [1, 4 R]");
   call.require(call.in(kRowOf).rows == 1 && call.dtype(kRowOf) == DType::kU32, "row_of is words [1, V]");
-  const bool bytes = call.dtype(kTable) == DType::kI8;
-  call.require((bytes || is_float(table.dtype)) && table.cols == x.cols,
-               "a table [C, D] of floats or signed bytes, D the columns of x");
-  call.require(bytes == call.has_input(kTableScales), "scales with a table of bytes, and there alone");
-  if (bytes)
-    call.require(call.in(kTableScales) == Shape{table.rows, ceil_div<std::int64_t>(table.cols, 32)} &&
-                     is_float(call.dtype(kTableScales)),
-                 "scales [C, D / 32]");
+  call.require(table.cols == x.cols, "a table [C, D], D the columns of x");
+  require_stored_table(call, kTable, kTableScales);
   call.output(x);
 }
 
 void lower(LowerCall& call) {
   const Shape x = call.in(kX);
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
-  const bool scaled = call.has_input(kTableScales);
-  const std::vector<RowBlock> blocks =
-      scaled ? call.row_blocks({call.input(kTable), call.input(kTableScales)}) : call.row_blocks({call.input(kTable)});
-  for (const RowBlock& block : blocks) {
-    const Window part(call.input(kTable), block.begin, block.end);
-    call.dispatch({.shader = "add_class_vectors",
-                   .constants = {scaled ? 1u : 0u},
-                   .bindings = {call.output(), call.input(kX), call.input(kPlaces), call.input(kRowOf), part,
-                                scaled ? Window(call.input(kTableScales), block.begin, block.end) : part},
-                   .groups = LowerCall::grid(ceil_div<std::int64_t>(x.rows * x.ld() / 4, 128))},
-                  std::array<std::uint32_t, 6>{u32(x.rows), u32(x.cols), u32(block.begin), u32(block.end),
-                                               u32(call.in(kTable).rows), u32(call.in(kRowOf).cols)});
+  for (const TablePart& part : table_parts(call, kTable, kTableScales)) {
+    call.dispatch(
+        {.shader = "add_class_vectors",
+         .constants = {call.has_input(kTableScales) ? 1u : 0u},
+         .bindings = {call.output(), call.input(kX), call.input(kPlaces), call.input(kRowOf), part.table, part.scales},
+         .groups = LowerCall::grid(ceil_div<std::int64_t>(x.rows * x.ld() / 4, 128))},
+        std::array<std::uint32_t, 6>{u32(x.rows), u32(x.cols), u32(part.rows.begin), u32(part.rows.end),
+                                     u32(call.in(kTable).rows), u32(call.in(kRowOf).cols)});
   }
 }
 }  // namespace
@@ -48,8 +38,7 @@ const OpDef add_class_vectors{
     .name = "add_class_vectors",
     .formula =
         "y[r] = x[r] + table[row_of[token]], the token that places [1, 4 R] name for row r; x[r] where there is no "
-        "such "
-        "row or token; bytes times the scale of their block of 32 (for decoding: no gradient)",
+        "such row or token; bytes times the scale of their block of 32 (for decoding: no gradient)",
     .inputs = {"x", "places", "row_of", "table", "scales?"},
     .infer = infer,
     .lower = lower,

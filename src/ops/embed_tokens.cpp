@@ -1,6 +1,7 @@
 #include "base/ceil_div.hpp"
 #include "base/decode_slot.hpp"
 #include "ops/storage.hpp"
+#include "ops/stored_table.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -12,13 +13,7 @@ void infer(InferCall& call) {
   const Shape slots = call.in(kSlots), rows = call.in(kSlotOfRow), table = call.in(kTable);
   call.require(slots.cols == kSlotWords && call.dtype(kSlots) == DType::kU32, "slots are words [S, 32]");
   call.require(rows.rows == 1 && call.dtype(kSlotOfRow) == DType::kU32, "rows are words [1, R]");
-  const bool bytes = call.dtype(kTable) == DType::kI8;
-  call.require(bytes || is_float(call.dtype(kTable)), "a table of floats or of signed bytes");
-  call.require(bytes == call.has_input(kTableScales), "scales with a table of bytes, and there alone");
-  if (bytes)
-    call.require(call.in(kTableScales) == Shape{table.rows, ceil_div<std::int64_t>(table.cols, 32)} &&
-                     is_float(call.dtype(kTableScales)),
-                 "scales [V, D / 32]");
+  require_stored_table(call, kTable, kTableScales);
   if (call.has_input(kPositionTable))
     call.require(call.in(kPositionTable).cols == table.cols && is_float(call.dtype(kPositionTable)),
                  "a table of positions [T, D]");
@@ -29,19 +24,16 @@ void infer(InferCall& call) {
 void lower(LowerCall& call) {
   const Shape table = call.in(kTable), x = call.out();
   const auto u32 = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
-  const bool scaled = call.has_input(kTableScales);
-  const std::vector<RowBlock> blocks =
-      scaled ? call.row_blocks({call.input(kTable), call.input(kTableScales)}) : call.row_blocks({call.input(kTable)});
-  for (const RowBlock& block : blocks) {
-    const Window part(call.input(kTable), block.begin, block.end);
-    call.dispatch({.shader = "embed_tokens",
-                   .constants = {scaled ? 1u : 0u},
-                   .bindings = {call.output(0), call.output(1), call.input(kSlots), call.input(kSlotOfRow), part,
-                                scaled ? Window(call.input(kTableScales), block.begin, block.end) : part,
-                                call.has_input(kPositionTable) ? Window(call.input(kPositionTable)) : call.output(0)},
-                   .groups = LowerCall::grid(ceil_div<std::int64_t>(x.rows * x.ld() / 4, 128))},
-                  std::array<std::uint32_t, 7>{u32(x.rows), u32(x.cols), u32(call.in(kSlots).rows), u32(block.begin),
-                                               u32(block.end), u32(table.rows), call.has_input(kPositionTable)});
+  for (const TablePart& part : table_parts(call, kTable, kTableScales)) {
+    call.dispatch(
+        {.shader = "embed_tokens",
+         .constants = {call.has_input(kTableScales) ? 1u : 0u},
+         .bindings = {call.output(0), call.output(1), call.input(kSlots), call.input(kSlotOfRow), part.table,
+                      part.scales,
+                      call.has_input(kPositionTable) ? Window(call.input(kPositionTable)) : call.output(0)},
+         .groups = LowerCall::grid(ceil_div<std::int64_t>(x.rows * x.ld() / 4, 128))},
+        std::array<std::uint32_t, 7>{u32(x.rows), u32(x.cols), u32(call.in(kSlots).rows), u32(part.rows.begin),
+                                     u32(part.rows.end), u32(table.rows), call.has_input(kPositionTable)});
   }
 }
 }  // namespace

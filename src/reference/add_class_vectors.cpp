@@ -1,5 +1,5 @@
 #include "base/decode_slot.hpp"
-#include "graph/reference.hpp"
+#include "reference/stored_table.hpp"
 
 namespace fabula::reference {
 using graph::DType;
@@ -19,14 +19,7 @@ void add_class_vectors(RefCall<T>& call) {
     const std::uint32_t token = places[static_cast<std::size_t>(r) * kPlaceWords + kPlaceToken];
     const std::int64_t row = token < row_of.size() ? row_of[token] : table.shape.rows;
     for (std::int64_t c = 0; c < x.shape.cols; ++c) {
-      double added = 0;
-      if (row < table.shape.rows) {
-        if (table.shape.dtype == DType::kI8)
-          added = static_cast<std::int32_t>(table.u[static_cast<std::size_t>(row * table.shape.cols + c)]) *
-                  static_cast<double>(call.in[kScales]->at(row, c / 32));
-        else
-          added = static_cast<double>(table.at(row, c));
-      }
+      const double added = row < table.shape.rows ? stored_entry(table, call.in[kScales], row, c) : 0;
       y.at(r, c) = static_cast<T>(static_cast<double>(x.at(r, c)) + added);
     }
   }

@@ -1,5 +1,5 @@
 #include "base/decode_slot.hpp"
-#include "graph/reference.hpp"
+#include "reference/stored_table.hpp"
 
 namespace fabula::reference {
 using graph::DType;
@@ -8,14 +8,6 @@ using graph::RefCall;
 
 namespace {
 enum Input : std::size_t { kSlots, kRows, kTable, kScales, kPositions };
-
-template <class T>
-double table_entry(const RefCall<T>& call, std::int64_t row, std::int64_t col) {
-  const auto& table = *call.in[kTable];
-  if (table.shape.dtype != DType::kI8) return table.at(row, col);
-  const auto byte = static_cast<std::int32_t>(table.u[static_cast<std::size_t>(row * table.shape.cols + col)]);
-  return byte * static_cast<double>(call.in[kScales]->at(row, col / 32));
-}
 }  // namespace
 
 template <class T>
@@ -31,7 +23,8 @@ void embed_tokens(RefCall<T>& call) {
     std::copy_n(place, kPlaceWords, places.u.begin() + r * kPlaceWords);
     if (!live) continue;
     for (std::int64_t c = 0; c < x.shape.cols; ++c) {
-      const double v = token < call.in[kTable]->shape.rows ? table_entry(call, token, c) : 0.0;
+      const double v =
+          token < call.in[kTable]->shape.rows ? stored_entry(*call.in[kTable], call.in[kScales], token, c) : 0.0;
       const double p = call.in[kPositions] ? static_cast<double>(call.in[kPositions]->at(position, c)) : 0.0;
       x.at(r, c) = static_cast<T>(v + p);
     }

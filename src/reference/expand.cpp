@@ -1,4 +1,4 @@
-#include "graph/reference.hpp"
+#include "reference/stored_table.hpp"
 
 namespace fabula::reference {
 using graph::DType;
@@ -11,14 +11,12 @@ enum Input : std::size_t { kTable, kScales, kIds };
 
 template <class T>
 void expand(RefCall<T>& call) {
-  const auto &table = *call.in[kTable], &scales = *call.in[kScales];
+  const auto& table = *call.in[kTable];
   auto& y = *call.out[0];
   for (std::int64_t n = 0; n < y.shape.rows; ++n) {
     const std::int64_t row = call.in[kIds] ? std::int64_t{call.in[kIds]->u[static_cast<std::size_t>(n)]} : n;
-    for (std::int64_t c = 0; c < y.shape.cols && row < table.shape.rows; ++c) {
-      const auto byte = static_cast<std::int32_t>(table.u[static_cast<std::size_t>(row * table.shape.cols + c)]);
-      y.at(n, c) = static_cast<T>(byte * static_cast<double>(scales.at(row, c / 32)));
-    }
+    for (std::int64_t c = 0; c < y.shape.cols && row < table.shape.rows; ++c)
+      y.at(n, c) = static_cast<T>(stored_entry(table, call.in[kScales], row, c));
   }
 }
 template void expand<float>(RefCall<float>&);

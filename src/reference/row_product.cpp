@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "graph/reference.hpp"
 #include "reference/gelu.hpp"
+#include "reference/stored_table.hpp"
 
 namespace fabula::reference {
 using graph::DType;
@@ -39,9 +39,7 @@ double weight_of(const RefCall<T>& call, std::int64_t k, std::int64_t n) {
   const RefTensor<T>& weight = *call.in[kWeight];
   const bool along_k = call.attrs.integer_or("transpose_b", 0) != 0;
   const std::int64_t row = along_k ? n : k, col = along_k ? k : n;
-  if (weight.shape.dtype != DType::kI8) return weight.at(row, col);
-  const auto byte = static_cast<std::int32_t>(weight.u[static_cast<std::size_t>(row * weight.shape.cols + col)]);
-  return byte * static_cast<double>(call.in[kScales]->at(row, col / 32));
+  return stored_entry(weight, call.in[kScales], row, col);
 }
 }  // namespace
 

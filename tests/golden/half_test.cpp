@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "base/philox.hpp"
-#include "base/segments.hpp"
 #include "golden/machine.hpp"
 #include "models/loss_graph.hpp"
 #include "models/token_inputs.hpp"

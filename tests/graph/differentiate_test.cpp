@@ -5,7 +5,7 @@
 #include "base/segments.hpp"
 #include "graph/memory_plan.hpp"
 #include "graph/models.hpp"
-#include "models/body.hpp"
+#include "models/token_inputs.hpp"
 #include "ops/op_table.hpp"
 
 namespace fabula::test {
@@ -136,12 +136,7 @@ struct Differentiated {
   std::size_t forward_nodes = 0;
 
   Differentiated(const models::LanguageModel& model, const graph::DifferentiateOptions& options) {
-    models::BodyInputs inputs;
-    inputs.ids = graph.input("ids", {1, kPositions}, DType::kU32);
-    inputs.order = graph.input("order", {1, kPositions}, DType::kU32);
-    inputs.segments =
-        graph.input("segments", {1, SegmentCapacity{kPositions, model.config().vocab_size}.words()}, DType::kU32);
-    inputs.seed = graph.input("seed", {1, 4}, DType::kU32);
+    const models::BodyInputs inputs = models::token_inputs(graph, model, kPositions, heads::LossUse::kGradient);
     const Value hidden = model.body().hidden(graph, {kBatch, kPositions / kBatch, true}, inputs);
     const Value scale = graph.input("loss_scale", {1, 4}, DType::kF32);
     const Value loss = model.head().loss(graph, hidden, heads::LossUse::kGradient, scale).loss;
