@@ -40,9 +40,11 @@ class GroupedHead final : public Head {
  private:
   struct SlotLoss {
     graph::Value loss, correct;
+    graph::Value mean = {};  ///< where the op gives it with its gradient
   };
   bool tied_shortlist() const { return options_.tied && tokens_.shortlist() > 0; }
   bool tied_tokens() const { return options_.tied && options_.modulation == HeadModulation::kPerGroup; }
+  bool shares_slots() const { return options_.modulation != HeadModulation::kPerGroup; }
   bool has_plan(LossUse use) const {
     return use == LossUse::kGradient || options_.modulation != HeadModulation::kScaleShift;
   }
@@ -52,7 +54,8 @@ class GroupedHead final : public Head {
   graph::Value low_rank_vector(graph::Graph& graph, const Hidden& h) const;            ///< R h [N, r]
   const graph::ParameterSpec& token_matrix() const;                 ///< per_group: [M, D] in map order, or [V, D] tied
   graph::Value table(graph::Graph& graph, const char* name) const;  ///< a parameter [G, S]
-  SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use) const;
+  SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const;
+  GroupPlanLayout plan_layout(std::int64_t positions) const;
 
   TokenGroups tokens_;
   Options options_;
