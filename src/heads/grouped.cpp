@@ -102,7 +102,9 @@ std::string GroupedHead::describe() const {
   std::string text = fmt::format("{} {}", head_kind_name(kind()), modulation_name(options_.modulation));
   if (options_.modulation == HeadModulation::kLowRank) text += fmt::format(" {}", options_.rank);
   if (tokens_.shortlist() > 0) text += fmt::format(", shortlist {}", tokens_.shortlist());
-  text += fmt::format(", {} groups of {}, {}", tokens_.groups(), tokens_.slots(), options_.map);
+  text += fmt::format(", {} groups of {}{}, {}", tokens_.groups(), options_.by_mass ? "up to " : "", tokens_.slots(),
+                      options_.map);
+  if (options_.by_mass) text += ", by mass";
   if (options_.prototypes > 1) text += fmt::format(", {} prototypes", options_.prototypes);
   if (options_.class_input) text += ", class vectors at the input";
   return text + (options_.tied ? ", tied" : "");
@@ -110,6 +112,12 @@ std::string GroupedHead::describe() const {
 std::int64_t GroupedHead::logits() const {
   const std::int64_t rank = options_.modulation == HeadModulation::kLowRank ? options_.rank : 0;
   return tokens_.shortlist() + tokens_.groups() * options_.prototypes + tokens_.slots() + rank;
+}
+
+std::optional<double> GroupedHead::mean_logits() const {
+  if (shares_slots()) return static_cast<double>(logits());
+  const std::optional<double> slots = tokens_.mean_slots();
+  return slots ? std::optional(static_cast<double>(logits() - tokens_.slots()) + *slots) : std::nullopt;
 }
 
 Value GroupedHead::class_scores(Graph& graph, const Hidden& h, LossUse use) const {

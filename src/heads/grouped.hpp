@@ -21,6 +21,7 @@ class GroupedHead final : public Head {
     bool class_input = false;     ///< groups' vectors are added to the input embeddings of their tokens
     bool tied = false;
     graph::ParameterSpec embedding = {};         ///< the token embedding, for a tied head
+    bool by_mass = false;                        ///< sizes of groups follow probability, for the description
     std::string_view map = {};                   ///< how the map was made, for the description
     std::span<const std::uint64_t> counts = {};  ///< of tokens, for biases to start from; empty: zeros
     double init_std = 0.02;
@@ -32,6 +33,7 @@ class GroupedHead final : public Head {
   const TokenMap* token_map() const override { return &tokens_.map(); }
   std::string describe() const override;
   std::int64_t logits() const override;
+  std::optional<double> mean_logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;

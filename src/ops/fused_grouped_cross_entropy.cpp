@@ -132,9 +132,10 @@ const OpDef fused_grouped_cross_entropy{
         [](const NodeView& node) {
           const GroupedSize size = size_of(node);
           const double passes = has_gradient(node) ? 3 : 1;
-          return Cost{.flops = passes * size.flops(),
-                      .bytes = passes * (double(node.in(kX).bytes()) + double(node.in(kWeight).bytes()) +
-                                         8.0 * double(size.positions) * double(size.slots))};
+          const double of_group = std::min(double(size.slots), double(size.weight_rows) / double(size.groups));
+          const double logits = double(size.positions) * of_group;
+          return Cost{.flops = passes * 2 * logits * double(size.depth),
+                      .bytes = passes * (double(node.in(kX).bytes()) + double(node.in(kWeight).bytes()) + 8 * logits)};
         },
     .variants =
         [](const NodeView& node, const vk::DeviceProfile& profile) {
