@@ -262,6 +262,14 @@ TEST(Config, HeadsAreCheckedWhole) {
   refuse(R"("kind": "grouped", "map": "random", "group_size": 10, "groups": 9)", {"head.groups 9", "10 to 100"});
   refuse(R"("kind": "grouped", "group_size": 10, "groups": 11)",
          {"head.groups 11", "leaves groups empty", "must be 10"});
+  refuse(R"("kind": "grouped", "group_sizes": "mass", "map": "clustered")",
+         {"head.group_sizes is mass", "scale_shift", "per_group"});
+  refuse(R"("kind": "grouped", "modulation": "per_group", "group_sizes": "mass")",
+         {"head.group_sizes is mass", "head.map id_ranges", "clustered or random"});
+  refuse(R"("kind": "grouped", "modulation": "per_group", "map": "random", "group_sizes": "mass", "groups": 101)",
+         {"head.groups is 101", "1 to 100"});
+  refuse(R"("kind": "grouped", "modulation": "per_group", "map": "random", "group_sizes": "mass", "group_size": 7)",
+         {"head.group_size is 7", "leave it out"});
   refuse(R"("kind": "adaptive", "cutoffs": [10, 100])", {"head.cutoffs end at 100", "99 at most"});
   refuse(R"("kind": "adaptive", "cutoffs": [10, 10])", {"head.cutoffs", "rising"});
   refuse(R"("kind": "adaptive", "cutoffs": 10)", {"head.cutoffs is 10", "list"});
@@ -278,7 +286,7 @@ TEST(Config, LimitsOfGroupedProductsNameTheKeys) {
         vocabulary, head, train);
   };
   expect_refused(config(600'000, R"("modulation": "per_group", "group_size": 300000)"),
-                 {"head.group_size is 300000", "per_group", "262144"});
+                 {"head.group_size is 300000", "per_group", "131072"});
   EXPECT_NO_THROW(parse_config(config(600'000, R"("group_size": 300000)"), "c"));
   expect_refused(config(50257, R"("modulation": "low_rank", "map": "random", "group_size": 50257, "groups": 700)"),
                  {"head.groups 700", "head.group_size 50257", "33554432", "more equal"});
@@ -294,6 +302,7 @@ TEST(Config, HeadsSurviveWritingAndLeaveOutWhatMeansNothingToThem) {
        {R"("kind": "fused", "bias": true)", R"("kind": "adaptive", "cutoffs": [7, 30], "div_value": 2)",
         R"("kind": "grouped", "modulation": "low_rank", "rank": 3, "shortlist": 5)",
         R"("kind": "grouped", "modulation": "per_group", "map": "clustered", "prototypes": 2)",
+        R"("kind": "grouped", "modulation": "per_group", "map": "clustered", "group_sizes": "mass", "groups": 9)",
         R"("kind": "grouped", "map": "clustered", "class_input": true)"}) {
     const RunConfig config = parse_config(
         std::string(R"({"model_type": "gpt2", "vocab_size": 100, "n_embd": 8, "n_head": 2, "head": {)") + head + "}}",

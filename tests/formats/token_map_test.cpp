@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <random>
 
 #include "base/file_io.hpp"
@@ -24,6 +26,10 @@ TEST(TokenMap, WhatIsWrittenReadsBack) {
   TempDir dir;
   write_token_map(dir / kTokenMapFile, some_map(), 8);
   EXPECT_EQ(read_token_map(dir / kTokenMapFile, 8), some_map());
+  TokenMap shared = some_map();
+  shared.shares = {0.1, 0, 1.0 / 3};
+  write_token_map(dir / kTokenMapFile, shared, 8);
+  EXPECT_EQ(read_token_map(dir / kTokenMapFile, 8), shared);
   const TokenMap plain{{}, {{0}}};
   write_token_map(dir / kTokenMapFile, plain, 1);
   EXPECT_EQ(read_token_map(dir / kTokenMapFile, 1), plain);
@@ -51,6 +57,58 @@ TEST(TokenMap, EveryTokenHasOnePlace) {
   expect_bad(map, {"3 of the 8 tokens are in no group: 4, 6, 7"});
   expect_bad({{}, {{0}}}, {"7 of the 8 tokens are in no group: 1, 2, 3, 4, 5, .."});
   expect_bad({{0, 1, 2, 3, 4, 5, 6, 7}, {}}, {"all 8 tokens are in the shortlist"});
+}
+
+TEST(TokenMap, SharesArePartsOfOneOfEachGroup) {
+  const auto parse = [](const std::string& shares) {
+    return [=] {
+      parse_token_map(R"({"vocab_size": 2, "shortlist": [], "groups": [[0], [1]], "shares": )" + shares + "}", 2, "m");
+    };
+  };
+  EXPECT_NO_THROW(parse("[0.5, 0]")());
+  expect_error(ErrorCode::kFormat, {"m", "1 shares of 2 groups"}, parse("[0.5]"));
+  expect_error(ErrorCode::kFormat, {"\"shares\"[1]", "no part of 1"}, parse("[0.5, 1.5]"));
+  expect_error(ErrorCode::kFormat, {"\"shares\"[0]", "no part of 1"}, parse("[\"a\", 0]"));
+  expect_error(ErrorCode::kFormat, {"\"shares\" must be a list"}, parse("3"));
+}
+
+TEST(MassBands, HoldGroupsOfEqualMassByZipfsLaw) {
+  for (const auto& [shortlist, vocabulary, groups] :
+       {std::array<std::int64_t, 3>{330, 50257, 110}, {0, 50257, 113}, {0, 300, 9}, {1024, 50257, 220}}) {
+    const std::vector<SizeBand> bands = mass_bands(shortlist, vocabulary, groups);
+    ASSERT_EQ(bands.size(), 3u);
+    std::int64_t rank = shortlist, all = 0;
+    for (const SizeBand& band : bands) {
+      double mass = 0;
+      for (std::int64_t r = rank; r < rank + band.tokens; ++r) mass += 1 / (double(r) + 3.2);
+      const double whole = std::log((double(vocabulary) + 2.7) / (double(shortlist) + 2.7));
+      EXPECT_NEAR(mass / double(band.groups), whole / double(groups), 0.02 * whole / double(groups));
+      EXPECT_LE(double(band.slots), std::ceil(1.25 * double(band.tokens) / double(band.groups)));
+      EXPECT_GE(band.slots * band.groups, band.tokens);
+      rank += band.tokens;
+      all += band.groups;
+    }
+    EXPECT_EQ(rank, vocabulary);
+    EXPECT_EQ(all, groups);
+  }
+}
+
+TEST(MassBands, HaveNoEmptyGroup) {
+  for (std::int64_t vocabulary = 1; vocabulary < 40; ++vocabulary) {
+    for (std::int64_t shortlist = 0; shortlist < vocabulary; ++shortlist) {
+      for (std::int64_t groups = 1; groups <= vocabulary - shortlist; ++groups) {
+        std::int64_t tokens = 0, all = 0;
+        for (const SizeBand& band : mass_bands(shortlist, vocabulary, groups)) {
+          EXPECT_GE(band.tokens, band.groups);
+          EXPECT_GE(band.slots * band.groups, band.tokens);
+          tokens += band.tokens;
+          all += band.groups;
+        }
+        ASSERT_EQ(tokens, vocabulary - shortlist);
+        ASSERT_EQ(all, groups);
+      }
+    }
+  }
 }
 
 TEST(TokenMap, DamageIsNamed) {

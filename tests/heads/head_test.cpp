@@ -110,6 +110,7 @@ struct Kind {
   HeadModulation modulation = HeadModulation::kScaleShift;
   std::int64_t shortlist = 0, prototypes = 1;
   bool scattered = false;
+  bool by_mass = false;
 };
 constexpr HeadKind kGrouped = HeadKind::kGrouped;
 constexpr HeadModulation kLowRank = HeadModulation::kLowRank, kPerGroup = HeadModulation::kPerGroup;
@@ -132,6 +133,8 @@ const Kind kKinds[] = {{"full", HeadKind::kFull},
                        {"per_group_shortlist_map", kGrouped, false, true, 8, kPerGroup, 3, 2, true},
                        {"per_group_tied", kGrouped, true, true, 7, kPerGroup, 0, 1, true},
                        {"per_group_tied_shortlist", kGrouped, true, true, 7, kPerGroup, 6, 1, true},
+                       {"per_group_by_mass", kGrouped, false, true, 0, kPerGroup, 0, 1, false, true},
+                       {"per_group_tied_by_mass", kGrouped, true, true, 0, kPerGroup, 4, 1, false, true},
                        {"adaptive", HeadKind::kAdaptive, false, false, 0, HeadModulation::kScaleShift, 0, 1, true},
                        {"adaptive_bias", HeadKind::kAdaptive, false, true, 0, HeadModulation::kScaleShift, 0, 1, true}};
 
@@ -141,6 +144,11 @@ std::unique_ptr<Head> make(const Kind& kind, std::vector<std::uint64_t> counts =
   model.head.rank = 2;
   model.head.shortlist = kind.shortlist;
   model.head.prototypes = kind.prototypes;
+  if (kind.by_mass) {
+    model.head.map = GroupMap::kRandom;
+    model.head.group_sizes = GroupSizes::kMass;
+    model.head.groups = 6;
+  }
   HeadData data{.map = {}, .counts = std::move(counts)};
   if (kind.scattered && kind.kind == HeadKind::kAdaptive) {
     model.head.cutoffs = {5, 11};

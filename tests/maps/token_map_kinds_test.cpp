@@ -20,6 +20,11 @@ Counts zipf_counts(std::size_t vocabulary) {
   return counts;
 }
 
+/// A map without its shares.
+TokenMap lists(const TokenMap& map) {
+  return {map.shortlist, map.groups};
+}
+
 std::uint64_t mass(const std::vector<std::uint32_t>& tokens, const Counts& counts) {
   return std::accumulate(tokens.begin(), tokens.end(), std::uint64_t{0},
                          [&](std::uint64_t sum, std::uint32_t token) { return sum + counts[token]; });
@@ -45,9 +50,9 @@ TEST(TokenCounts, OfAFile) {
 TEST(TokenMapKinds, IdRanges) {
   const Counts counts = {1, 9, 1, 1, 8, 1, 1, 1, 1, 9};
   const TokenMap all = build_token_map({}, counts);
-  EXPECT_EQ(all, (TokenMap{{}, {{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}}));
+  EXPECT_EQ(lists(all), (TokenMap{{}, {{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}}));
   const TokenMap beyond = build_token_map({.shortlist = 3, .slots = 5}, counts);
-  EXPECT_EQ(beyond, (TokenMap{{1, 9, 4}, {{0, 2, 3, 5, 6}, {7, 8}}}));
+  EXPECT_EQ(lists(beyond), (TokenMap{{1, 9, 4}, {{0, 2, 3, 5, 6}, {7, 8}}}));
   EXPECT_DOUBLE_EQ(shortlist_mass(beyond, counts), 26.0 / 33);
   EXPECT_EQ(shortlist_mass(beyond, Counts(10)), 0);
 }
@@ -104,10 +109,47 @@ TEST(TokenMapKinds, RandomFollowsTheSeed) {
   EXPECT_EQ(test::largest_group(many), 4u);
 }
 
+TEST(TokenMapKinds, SharesAreWhatTheTextGivesToEachGroup) {
+  const TokenMap map = build_token_map({.shortlist = 1, .slots = 2}, Counts{1, 9, 2, 4, 0});
+  EXPECT_EQ(map.shortlist, (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(map.shares, (std::vector<double>{3.0 / 16, 4.0 / 16}));
+  EXPECT_EQ(build_token_map({.slots = 3}, Counts(5)).shares, (std::vector<double>{0, 0})) << "of an empty text";
+}
+
+TEST(TokenMapKinds, GroupsByMassAreSmallWhereTokensAreFrequent) {
+  const Counts counts = zipf_counts(5000);
+  const MapOptions options{.kind = GroupMap::kRandom, .shortlist = 50, .groups = 40, .sizes = GroupSizes::kMass};
+  const TokenMap map = build_token_map(options, counts);
+  check_token_map(map, 5000, "map");
+  const std::vector<SizeBand> bands = mass_bands(50, 5000, 40);
+  auto group = map.groups.begin();
+  std::uint64_t rarest_before = counts[map.shortlist.back()];
+  for (const SizeBand& band : bands) {
+    std::uint64_t rarest = rarest_before, most = 0;
+    for (std::int64_t g = 0; g < band.groups; ++g, ++group) {
+      EXPECT_LE(std::int64_t(group->size()), band.slots);
+      for (const std::uint32_t token : *group) {
+        rarest = std::min(rarest, counts[token]);
+        most = std::max(most, counts[token]);
+      }
+    }
+    EXPECT_LE(most, rarest_before) << "a token of another band";
+    rarest_before = rarest;
+  }
+  EXPECT_EQ(resolve_map_options(options, 5000).slots, bands.back().slots);
+  EXPECT_EQ(resolve_map_options({.kind = GroupMap::kRandom, .sizes = GroupSizes::kMass}, 5000).groups, 36);
+  const auto refuse = [&](const MapOptions& bad, const std::vector<std::string>& parts) {
+    expect_error(ErrorCode::kInvalidArgument, parts, [&] { build_token_map(bad, counts); });
+  };
+  refuse({.sizes = GroupSizes::kMass}, {"group_sizes is mass", "id_ranges", "clustered or random"});
+  refuse({.kind = GroupMap::kRandom, .groups = 5001, .sizes = GroupSizes::kMass}, {"groups is 5001", "1 to 5000"});
+  refuse({.kind = GroupMap::kRandom, .slots = 7, .sizes = GroupSizes::kMass}, {"group_size is 7", "follows"});
+}
+
 TEST(TokenMapKinds, SmallestSizes) {
   const Counts counts = {3, 5, 4};
   for (const GroupMap kind : {GroupMap::kIdRanges, GroupMap::kFrequency, GroupMap::kRandom}) {
-    EXPECT_EQ(build_token_map({.kind = kind, .shortlist = 2}, counts), (TokenMap{{1, 2}, {{0}}}));
+    EXPECT_EQ(lists(build_token_map({.kind = kind, .shortlist = 2}, counts)), (TokenMap{{1, 2}, {{0}}}));
     const TokenMap singles = build_token_map({.kind = kind, .slots = 1}, counts);
     check_token_map(singles, 3, "map");
     EXPECT_EQ(singles.groups.size(), 3u);
@@ -115,7 +157,7 @@ TEST(TokenMapKinds, SmallestSizes) {
     check_token_map(whole, 3, "map");
     EXPECT_EQ(whole.groups.size(), 1u);
   }
-  EXPECT_EQ(build_token_map({}, Counts{7}), (TokenMap{{}, {{0}}}));
+  EXPECT_EQ(lists(build_token_map({}, Counts{7})), (TokenMap{{}, {{0}}}));
 }
 
 TEST(TokenMapKinds, SizesThatCannotBe) {
@@ -138,9 +180,9 @@ TEST(TokenMapKinds, SizesThatCannotBe) {
 TEST(TokenMapKinds, FrequencyClusters) {
   const Counts counts = {1, 5, 2, 5, 0, 3};
   const std::int64_t cutoffs[] = {2, 3};
-  EXPECT_EQ(frequency_clusters(counts, cutoffs), (TokenMap{{1, 3}, {{5}, {2, 0, 4}}}));
+  EXPECT_EQ(lists(frequency_clusters(counts, cutoffs)), (TokenMap{{1, 3}, {{5}, {2, 0, 4}}}));
   const std::int64_t one[] = {5};
-  EXPECT_EQ(frequency_clusters(counts, one), (TokenMap{{1, 3, 5, 2, 0}, {{4}}}));
+  EXPECT_EQ(lists(frequency_clusters(counts, one)), (TokenMap{{1, 3, 5, 2, 0}, {{4}}}));
   const auto refuse = [&](const std::vector<std::int64_t>& bad, const std::vector<std::string>& parts) {
     expect_error(ErrorCode::kInvalidArgument, parts, [&] { frequency_clusters(counts, bad); });
   };
