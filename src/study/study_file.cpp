@@ -233,7 +233,7 @@ Study parse_study(std::string_view json_text, const fs::path& path, const fs::pa
   study.name = path.stem().string();
   study.title = reader.text("title", study.name);
   if (!reader.find("config")) reader.refuse("config is missing: name the config that the rows differ from");
-  study.config = path.parent_path() / reader.text("config");
+  study.config = (path.parent_path() / reader.text("config")).lexically_normal();
   const json no_data = json::object();
   const json* files = reader.find("data");
   const ObjectReader data_reader(files ? *files : no_data, source + ": data", kDataKeys);

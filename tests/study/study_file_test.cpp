@@ -33,7 +33,7 @@ TEST(StudyFile, IsRead) {
   const Study study = parse(kStudy);
   EXPECT_EQ(study.name, "heads");
   EXPECT_EQ(study.title, "Heads");
-  EXPECT_EQ(study.config, "studies/../c.json");
+  EXPECT_EQ(study.config, "c.json");
   EXPECT_EQ(study.train, "studies/d/t.tokens");
   EXPECT_EQ(study.valid, "studies/valid.tokens");
   EXPECT_EQ(study.tokenizer, "studies/gpt2.json");
