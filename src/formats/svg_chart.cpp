@@ -260,13 +260,7 @@ class ScatterWriter : Plot {
     add("</figcaption>");
     open_svg(scatter_.title);
     write_axes(scatter_.x_label, false, false);
-    add("<path class=\"front\" d=\"");
-    bool first = true;
-    for (const ScatterPoint& point : pareto_front(scatter_)) {
-      add("{}{:.1f} {:.1f}", first ? "M" : "L", px(point.x), py(point.y));
-      first = false;
-    }
-    add("\"/>");
+    write_front();
     for (const ScatterPoint& point : points_) taken_.push_back(box_at(px(point.x) - 4, py(point.y) - 4, 8));
     for (const ScatterPoint& point : points_) write_point(point);
     add("</svg></figure>\n");
@@ -278,7 +272,8 @@ class ScatterWriter : Plot {
   }
 
  private:
-  static constexpr double kLabelHeight = 11, kLetter = 5.8;  // of a label, about
+  static constexpr double kLabelHeight = 11, kLetter = 6.4;  // of a label, about
+  static constexpr double kPiece = 6;                        // of the front, that labels keep away from
   struct Box {
     double left, top, right, bottom;
     bool meets(const Box& other) const {
@@ -287,14 +282,33 @@ class ScatterWriter : Plot {
   };
   static Box box_at(double left, double top, double width) { return {left, top, left + width, top + kLabelHeight}; }
 
+  void write_front() {
+    const std::vector<ScatterPoint> front = pareto_front(scatter_);
+    add("<path class=\"front\" d=\"");
+    for (std::size_t i = 0; i < front.size(); ++i) {
+      const double x = px(front[i].x), y = py(front[i].y);
+      add("{}{:.1f} {:.1f}", i == 0 ? "M" : "L", x, y);
+      if (i == 0) continue;
+      const double from_x = px(front[i - 1].x), from_y = py(front[i - 1].y);
+      const int pieces = 1 + static_cast<int>(std::hypot(x - from_x, y - from_y) / kPiece);
+      for (int piece = 0; piece <= pieces; ++piece) {
+        const double part = static_cast<double>(piece) / pieces;
+        taken_.push_back({from_x + part * (x - from_x) - 1, from_y + part * (y - from_y) - 1,
+                          from_x + part * (x - from_x) + 1, from_y + part * (y - from_y) + 1});
+      }
+    }
+    add("\"/>");
+  }
+
   // Beside the point, where nothing else is; else to its right.
   Box place_label(double x, double y, double width) {
-    const Box wanted[] = {box_at(x + 7, y - 6, width),          box_at(x - 7 - width, y - 6, width),
-                          box_at(x - width / 2, y - 18, width), box_at(x - width / 2, y + 7, width),
-                          box_at(x + 5, y - 17, width),         box_at(x + 5, y + 6, width),
-                          box_at(x - 5 - width, y - 17, width), box_at(x - 5 - width, y + 6, width)};
+    const Box wanted[] = {box_at(x + 5, y - 17, width),         box_at(x + 7, y - 6, width),
+                          box_at(x + 5, y + 6, width),          box_at(x - 5 - width, y - 17, width),
+                          box_at(x - 7 - width, y - 6, width),  box_at(x - 5 - width, y + 6, width),
+                          box_at(x - width / 2, y - 18, width), box_at(x - width / 2, y + 7, width)};
     for (const Box& box : wanted) {
-      const bool inside = box.left >= kLeft && box.right <= kWidth && box.top >= 0 && box.bottom <= kHeight - kBottom;
+      const bool inside =
+          box.left >= kLeft && box.right <= kWidth - kRight && box.top >= 0 && box.bottom <= kHeight - kBottom;
       if (inside && std::none_of(taken_.begin(), taken_.end(), [&](const Box& other) { return box.meets(other); }))
         return box;
     }

@@ -155,7 +155,8 @@ CellResult parse_cell_result(std::string_view json_text, std::string_view source
   if (seconds.size() != r.curve.size())
     fail(ErrorCode::kFormat, "{}: the curve has {} points, and seconds for {}", source, r.curve.size(), seconds.size());
   for (std::size_t i = 0; i < seconds.size(); ++i) r.curve[i].seconds = seconds[i];
-  r.config = reader.at("config").dump(2);
+  reader.at("config");
+  r.config = ordered_json::parse(json_text)["config"].dump(2);  // in the order of config_json
   return r;
 }
 

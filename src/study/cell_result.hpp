@@ -50,7 +50,7 @@ struct CellResult {
   std::vector<BandResult> bands;
   std::vector<CurvePoint> curve;
   std::int64_t parameters = 0, head_parameters = 0, logits = 0;
-  std::uint64_t peak_bytes = 0;  ///< device memory while training
+  std::uint64_t peak_bytes = 0;  ///< device memory of training
   CellTimings timings;
   std::string device, driver, program;
 

@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kMaxDigestBytes = 1024;
+
 /// What has changed since a result was made, as far as its config tells.
 std::string what_differs(const CellResult& result, const Cell& cell, const std::string& source) {
   const RunConfig then = parse_config(result.config, source, {}, ConfigNotes::kSilent);
@@ -54,21 +56,27 @@ Comparison::Comparison(CompareOptions options)
   read_results();
 }
 
+// Nothing that is there may be of other settings than the study's now: a table would not be of one study.
 void Comparison::read_results() {
   const fs::path folder = options_.out / "results";
-  if (!fs::exists(folder)) return;
-  remove_litter(folder);
+  if (fs::exists(folder)) remove_litter(folder);
   for (const Cell& cell : cells_) {
     const fs::path file = result_file(cell);
-    if (!fs::exists(file)) continue;
-    CellResult result = read_cell_result(file);
-    if (result.digest != cell.digest || result.cell != cell.name)
+    const auto refuse = [&](const fs::path& path, const std::string& differences) {
       fail(ErrorCode::kInvalidArgument,
            "{}: it is of another study than row \"{}\" of {} is now ({}); move it away to have the row trained again, "
            "or "
            "name another folder with --out",
-           file.string(), cell.row->name, study_.file.string(), what_differs(result, cell, file.string()));
-    results_.emplace(cell.name, std::move(result));
+           path.string(), cell.row->name, study_.file.string(), differences);
+    };
+    if (fs::exists(file)) {
+      CellResult result = read_cell_result(file);
+      if (result.digest != cell.digest || result.cell != cell.name)
+        refuse(file, what_differs(result, cell, file.string()));
+      results_.emplace(cell.name, std::move(result));
+    } else if (fs::exists(digest_file(cell)) && read_file(digest_file(cell), kMaxDigestBytes) != cell.digest) {
+      refuse(run_folder(cell), "its config, the data or a row that it needs");
+    }
   }
 }
 

@@ -58,6 +58,8 @@ class Comparison {
   enum class Progress { kFinished, kStopped };
 
   void read_results();
+  /// Cell::digest of the run that is under way, beside its own files.
+  std::filesystem::path digest_file(const Cell& cell) const { return run_folder(cell) / "cell.digest"; }
   std::filesystem::path result_file(const Cell& cell) const { return options_.out / "results" / (cell.name + ".json"); }
   Progress run_cell(const Cell& cell);
   Progress train_and_evaluate(const Cell& cell, CellResult& result);
@@ -71,6 +73,7 @@ class Comparison {
   std::filesystem::path map_file(const Cell& source, const ModelConfig& config) const;
   void make_maps(const Cell& source, const std::filesystem::path& model) const;
   std::filesystem::path steps_file(const StudyRow& row) const { return options_.out / "steps" / (row.name + ".json"); }
+  std::string row_digest(const StudyRow& row) const;
   std::optional<std::int64_t> found_steps(const StudyRow& row) const;
   bool find_steps(const Cell& cell);
   double measure_step(const Cell& cell);

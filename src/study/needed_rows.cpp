@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.hpp"
+#include "base/checksum.hpp"
 #include "base/fail.hpp"
 #include "base/median.hpp"
 #include "formats/config_io.hpp"
@@ -55,7 +56,6 @@ void Comparison::make_maps(const Cell& source, const fs::path& model) const {
     if (!map_of || map_of->row != source.row->name || cell.seed != source.seed) continue;
     if (map_of->learning_rate.value_or(source.learning_rate) != source.learning_rate) continue;
     const fs::path file = map_file(source, cell.config.model);
-    if (fs::exists(file)) continue;
     if (!vectors) vectors = train::model_vectors(model, *data_.train, data_.counts);
     const maps::MapOptions options{.kind = GroupMap::kClustered,
                                    .shortlist = cell.config.model.head.shortlist,
@@ -84,14 +84,25 @@ void Comparison::require_map(const Cell& cell) const {
       file.string(), result_file(source).string());
 }
 
+std::string Comparison::row_digest(const StudyRow& row) const {
+  std::string digests;
+  for (const Cell& cell : cells_)
+    if (cell.row == &row) digests += cell.digest;
+  return checksum_text(checksum(digests));
+}
+
 std::optional<std::int64_t> Comparison::found_steps(const StudyRow& row) const {
   const fs::path file = steps_file(row);
   if (row.time_of.empty() || !fs::exists(file)) return std::nullopt;
   const nlohmann::json json = parse_json(read_file(file, kMaxStepsBytes), file.string());
-  const auto steps = json.is_object() ? json.find("steps") : json.end();
-  if (!json.is_object() || steps == json.end() || !steps->is_number_integer() || *steps < 1)
-    fail(ErrorCode::kFormat, "{}: \"steps\" is missing, or no number of steps", file.string());
-  return steps->get<std::int64_t>();
+  try {
+    const auto steps = json.at("steps").get<std::int64_t>();
+    if (json.at("digest").get<std::string>() == row_digest(row) && steps > 0) return steps;
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::kFormat, "{}: {}", file.string(), json_message(error.what()));
+  }
+  fail(ErrorCode::kInvalidArgument, "{}: it is of another study than row \"{}\" of {} is now; move it away",
+       file.string(), row.name, study_.file.string());
 }
 
 // Steps that the row makes in the time of the other one, found once for all of its cells. False: a stop was asked for.
@@ -119,8 +130,8 @@ bool Comparison::find_steps(const Cell& cell) {
   if (steps < 1)
     fail(ErrorCode::kInvalidArgument, "time_of: a step takes {:.3g} s, \"{}\" trains for {:.3g} s in all", own,
          row.time_of, wanted);
-  const nlohmann::ordered_json json{
-      {"steps", steps}, {"time_of", row.time_of}, {"seconds", wanted}, {"seconds_per_step", own}, {"device", here}};
+  const nlohmann::ordered_json json{{"steps", steps},          {"time_of", row.time_of}, {"seconds", wanted},
+                                    {"seconds_per_step", own}, {"device", here},         {"digest", row_digest(row)}};
   ensure_directory(steps_file(row).parent_path());
   write_file_atomically(steps_file(row), dump_json(json, 2) + "\n");
   return true;

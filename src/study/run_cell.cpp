@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/median.hpp"
 #include "eval/frequency_eval.hpp"
@@ -73,6 +74,7 @@ Comparison::Progress Comparison::train_and_evaluate(const Cell& cell, CellResult
   {
     train::RunFolder folder(run_folder(cell));
     folder.check_usable(true);
+    write_file_atomically(digest_file(cell), cell.digest);
     train::settle_vocabulary(config, *data_.tokenizer);
     const train::DataSet data = train::open_data(data_options(config), config, folder.path());
     train::TrainOptions options;
@@ -81,11 +83,12 @@ Comparison::Progress Comparison::train_and_evaluate(const Cell& cell, CellResult
     options.stop_requested = stop_requested_;
     train::Trainer trainer(*opened.device, config, data, folder, options);
     opened.device->save_pipeline_cache();
+    result.peak_bytes =
+        opened.device->allocated();  // all but what a save is copied through, which a resumed run may lack
     const train::TrainOutcome outcome = trainer.run();
     if (outcome.interrupted) return Progress::kStopped;
     result.steps = outcome.steps;
     result.tokens = folder.read_state().tokens_seen;
-    result.peak_bytes = opened.device->peak_allocated();
   }
   note_training(cell, run_folder(cell), result);
   if (!evaluate(cell, opened, result)) return Progress::kStopped;

@@ -10,7 +10,7 @@
 namespace fabula::study {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 using test::expect_error;
 
 constexpr const char* kRates = R"(, "learning_rates": [1e-3, 1e-2])";
@@ -181,6 +181,13 @@ TEST_F(StudyScene, WhatIsFinishedMustBeOfTheSameStudy) {
   expect_error(ErrorCode::kInvalidArgument,
                {"out/results/fused_lr0.001_seed1.json", "row \"fused\"", "train.batch_size was 4, is 3", "--out"},
                [&] { compare("out"); });
+  // A run that is under way is not gone on with under other settings either.
+  int asked = 0;
+  EXPECT_TRUE(compare(options("begun", {"fused"}), [&] { return ++asked > 5; }).stopped);
+  expect_error(ErrorCode::kInvalidArgument, {"begun/runs/fused_lr0.001_seed1", "another study"}, [&] {
+    write_study(kTwoHeads);
+    compare("begun");
+  });
   write_study(kTwoHeads);
   std::filesystem::copy(path("valid.tokens"), path("train.tokens"), std::filesystem::copy_options::overwrite_existing);
   expect_error(ErrorCode::kInvalidArgument, {"fused_lr0.001_seed1.json", "the data", "are others"},

@@ -67,15 +67,15 @@ class StudyScene : public testing::Test {
     return compare(options(out, rows));
   }
 
-  /// OUT/study.json but for what a clock says.
-  nlohmann::json table(const std::string& out) const {
-    nlohmann::json json = nlohmann::json::parse(read(out + "/study.json"));
+  /// OUT/study.json, the order of its keys included, but for what a clock says.
+  nlohmann::ordered_json table(const std::string& out) const {
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(read(out + "/study.json"));
     for (const char* list : {"rows", "cells"})
-      for (nlohmann::json& entry : json[list]) {
+      for (nlohmann::ordered_json& entry : json[list]) {
         EXPECT_EQ(entry.erase("timings"), 1u);
         // A map's file lies in the study's folder.
         if (entry.contains("set"))
-          for (nlohmann::json& text : entry["set"])
+          for (nlohmann::ordered_json& text : entry["set"])
             if (text.get<std::string>().starts_with("head.map_file=")) text = "head.map_file";
       }
     return json;
