@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "expect_error.hpp"
+#include "formats/config_io.hpp"
 
 namespace fabula::study {
 namespace {
@@ -50,6 +51,20 @@ TEST(StudyFile, IsRead) {
   EXPECT_EQ(study.row("fused").overrides.back(), "train.precision=fp32");  // has the last word
   EXPECT_EQ(study.row("same-time").time_of, "mapped");
   EXPECT_EQ(study.row("same-time").learning_rates, (std::vector<double>{5e-4}));
+}
+
+TEST(StudyFile, ThoseOfTheRepositoryAreValid) {
+  const std::filesystem::path source = FABULA_SOURCE_DIR;
+  int rows = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source / "configs" / "studies")) {
+    const Study study = read_study(entry.path());
+    for (const StudyRow& row : study.rows) {
+      const RunConfig config = load_config(study.config, row.overrides, ConfigNotes::kSilent);
+      EXPECT_GT(config.train.steps, 0) << row.name;
+      ++rows;
+    }
+  }
+  EXPECT_GE(rows, 11);
 }
 
 TEST(StudyFile, AFolderOfDataOverridesWhereFilesLie) {
