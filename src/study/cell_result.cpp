@@ -79,7 +79,8 @@ ordered_json cell_result_json(const CellResult& r) {
                     {"token_in_group_accuracy", number(r.token_in_group_accuracy)},
                     {"parameters", r.parameters},
                     {"head_parameters", r.head_parameters},
-                    {"logits", r.logits},
+                    {"logits", number(r.logits)},
+                    {"most_logits", r.most_logits},
                     {"peak_bytes", r.peak_bytes},
                     {"device", r.device},
                     {"driver", r.driver},
@@ -126,7 +127,8 @@ CellResult parse_cell_result(std::string_view json_text, std::string_view source
   reader.read_number("token_in_group_accuracy", r.token_in_group_accuracy);
   reader.read("parameters", r.parameters);
   reader.read("head_parameters", r.head_parameters);
-  reader.read("logits", r.logits);
+  reader.read_number("logits", r.logits);
+  reader.read("most_logits", r.most_logits);
   reader.read("peak_bytes", r.peak_bytes);
   reader.read("device", r.device);
   reader.read("driver", r.driver);

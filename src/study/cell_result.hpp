@@ -49,7 +49,9 @@ struct CellResult {
   double loss = kNoNumber, token_accuracy = kNoNumber, group_accuracy = kNoNumber, token_in_group_accuracy = kNoNumber;
   std::vector<BandResult> bands;
   std::vector<CurvePoint> curve;
-  std::int64_t parameters = 0, head_parameters = 0, logits = 0;
+  std::int64_t parameters = 0, head_parameters = 0;
+  double logits = kNoNumber;  ///< of a position, in the mean over the training text; NaN: not known
+  std::int64_t most_logits = 0;
   std::uint64_t peak_bytes = 0;  ///< device memory of training
   CellTimings timings;
   std::string device, driver, program;

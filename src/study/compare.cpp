@@ -90,6 +90,8 @@ std::vector<std::string> Comparison::overrides(const Cell& cell) const {
                                       [&](const std::string& name) { return results_.contains(name); });
   if (cell.row->map_of && has_source) {
     replace("head.map", "file");
+    // A file has its own sizes.
+    if (cell.config.model.head.group_sizes != GroupSizes::kEqual) replace("head.group_sizes", "equal");
     replace("head.map_file", map_file(map_source(cell), cell.config.model).string());
   }
   if (const auto steps = found_steps(*cell.row)) replace("train.steps", std::to_string(*steps));

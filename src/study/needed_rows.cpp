@@ -44,8 +44,8 @@ const Cell& Comparison::map_source(const Cell& cell) const {
 /// By what the map is made from: rows of the same sizes share it.
 fs::path Comparison::map_file(const Cell& source, const ModelConfig& config) const {
   return options_.out / "maps" /
-         fmt::format("{}_shortlist{}_groups{}x{}.json", source.name, config.head.shortlist, config.groups(),
-                     config.slots());
+         fmt::format("{}_shortlist{}_{}_groups{}x{}.json", source.name, config.head.shortlist,
+                     group_sizes_name(config.head.group_sizes), config.groups(), config.slots());
 }
 
 // The maps of a model that other cells may take, while its weights are there.
@@ -61,6 +61,7 @@ void Comparison::make_maps(const Cell& source, const fs::path& model) const {
                                    .shortlist = cell.config.model.head.shortlist,
                                    .groups = cell.config.model.groups(),
                                    .slots = cell.config.model.slots(),
+                                   .sizes = cell.config.model.head.group_sizes,
                                    .seed = static_cast<std::uint64_t>(cell.seed)};
     ensure_directory(file.parent_path());
     write_token_map(file, maps::clustered_map(options, data_.counts, *vectors), cell.config.model.vocab_size);

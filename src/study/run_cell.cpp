@@ -33,8 +33,8 @@ train::DataOptions Comparison::data_options(const RunConfig& config) {
   // Making a map takes longer than some runs, and those of a row with the same seed have the same.
   const HeadConfig& head = config.model.head;
   if (head.kind != HeadKind::kGrouped || head.map == GroupMap::kFile || !heads::needs_map(head)) return options;
-  const std::string key = fmt::format("{} {} {} {} {}", group_map_name(head.map), head.shortlist, config.model.groups(),
-                                      config.model.slots(), config.train.seed);
+  const std::string key = fmt::format("{} {} {} {} {} {}", group_map_name(head.map), group_sizes_name(head.group_sizes),
+                                      head.shortlist, config.model.groups(), config.model.slots(), config.train.seed);
   auto found = maps_.find(key);
   if (found == maps_.end())
     found =
@@ -139,7 +139,8 @@ bool Comparison::evaluate(const Cell& cell, const tuning::OpenedDevice& opened, 
   result.head = model.head().describe();
   result.parameters = model.parameter_count();
   result.head_parameters = model.head().parameters().count();
-  result.logits = model.head().logits();
+  result.logits = model.head().mean_logits().value_or(kNoNumber);
+  result.most_logits = model.head().logits();
   return true;
 }
 

@@ -104,8 +104,8 @@ class PageWriter {
     plots += plot("Perplexity and parameters", "parameters",
                   [](const RowSummary& row) { return static_cast<double>(row.cells.front()->parameters); });
     plots += plot(
-        "Perplexity and logits", "logits of a position",
-        [](const RowSummary& row) { return static_cast<double>(row.cells.front()->logits); }, false, true);
+        "Perplexity and logits", "logits of a position, in the mean",
+        [](const RowSummary& row) { return row.cells.front()->logits; }, false, true);
     plots += plot(
         "Perplexity and speed", "tokens/s while training", [](const RowSummary& row) { return row.tokens_per_second; },
         true);

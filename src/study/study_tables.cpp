@@ -48,10 +48,11 @@ double relative(const RowSummary& row, const RowSummary* reference) {
 }
 
 Table rows_table(const Study& study, const std::vector<RowSummary>& rows) {
-  Table table{{"row", "head", "learning rate", "seeds", "steps", "perplexity", "least", "most",
-               "% of " + study.reference, "logits", "M parameters", "M of the head", "peak MiB", "tokens/s", "seconds"},
-              {},
-              {}};
+  Table table{
+      {"row", "head", "learning rate", "seeds", "steps", "perplexity", "least", "most", "% of " + study.reference,
+       "logits", "most logits", "M parameters", "M of the head", "peak MiB", "tokens/s", "seconds"},
+      {},
+      {}};
   const bool grouped =
       std::any_of(study.rows.begin(), study.rows.end(), [](const auto& row) { return !row.group.empty(); });
   if (grouped) table.columns.insert(table.columns.begin() + 1, "group");
@@ -71,7 +72,8 @@ Table rows_table(const Study& study, const std::vector<RowSummary>& rows) {
         cell(row.perplexity.low, 3),
         cell(row.perplexity.high, 3),
         std::isfinite(part) && row.row->name != study.reference ? fmt::format("{:+.1f}", 100 * part) : "",
-        known ? thousands(static_cast<double>(first.logits)) : "-",
+        thousands(first.logits),
+        known ? thousands(static_cast<double>(first.most_logits)) : "-",
         known ? millions(first.parameters) : "-",
         known ? millions(first.head_parameters) : "-",
         known ? mib_text(first.peak_bytes) : "-",
@@ -157,6 +159,7 @@ std::string csv(const std::vector<const CellResult*>& results) {
                "group_accuracy",
                "token_in_group_accuracy",
                "logits",
+               "most_logits",
                "parameters",
                "head_parameters",
                "peak_bytes",
@@ -211,7 +214,8 @@ std::string json_text(const Study& study, const StudyTables& tables, const std::
       const CellResult& first = *row.cells.front();
       entry.update({{"head", first.head},
                     {"steps", first.steps},
-                    {"logits", first.logits},
+                    {"logits", number(first.logits)},
+                    {"most_logits", first.most_logits},
                     {"parameters", first.parameters},
                     {"head_parameters", first.head_parameters},
                     {"peak_bytes", first.peak_bytes}});

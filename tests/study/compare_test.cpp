@@ -15,7 +15,8 @@ using test::expect_error;
 
 constexpr const char* kRates = R"(, "learning_rates": [1e-3, 1e-2])";
 constexpr const char* kTwoHeads =
-    R"({"name": "mapped", "set": {"head.modulation": "per_group", "head.shortlist": 10}, "map_of": "fused"},
+    R"({"name": "mapped", "map_of": "fused",
+        "set": {"head.modulation": "per_group", "head.shortlist": 10, "head.group_sizes": "mass"}},
        {"name": "fused", "set": {"head.kind": "fused", "head.bias": true}})";
 
 TEST_F(StudyScene, StoppedAnywhereItGivesTheSameTable) {

@@ -59,7 +59,9 @@ TEST(StudyFile, ThoseOfTheRepositoryAreValid) {
   for (const auto& entry : std::filesystem::directory_iterator(source / "configs" / "studies")) {
     const Study study = read_study(entry.path());
     for (const StudyRow& row : study.rows) {
-      const RunConfig config = load_config(study.config, row.overrides, ConfigNotes::kSilent);
+      std::vector<std::string> overrides = row.overrides;
+      if (row.map_of) overrides.emplace_back("head.map=clustered");
+      const RunConfig config = load_config(study.config, overrides, ConfigNotes::kSilent);
       EXPECT_GT(config.train.steps, 0) << row.name;
       ++rows;
     }
