@@ -67,7 +67,7 @@ int compare(const CompareArgs& args) {
            (args.time_limit > 0 && std::chrono::duration<double>(Clock::now() - start).count() >= args.time_limit);
   });
   if (outcome.stopped) {
-    info("stopped {}: {} of {} runs are finished, the one under way is saved. Continue with:\n  {}",
+    info("stopped {}: {} of {} runs are finished, what is under way is saved. Continue with:\n  {}",
          signals.requested() ? "as asked" : "at the time limit", outcome.finished, outcome.cells,
          compare_command(args));
     return signals.requested() ? 130 : 0;

@@ -104,6 +104,10 @@ void Comparison::check_rows() const {
   for (const Cell* cell : selected_) {
     if (is_finished(*cell) || !checked.insert(cell->row->name).second) continue;
     if (!opened) opened.emplace(tuning::open_tuned_device(options_.device));
+    const bool has_trained_here = std::any_of(results_.begin(), results_.end(), [&](const auto& entry) {
+      return entry.second.row == cell->row->name && entry.second.device == opened->device->profile().name;
+    });
+    if (has_trained_here) continue;
     try {
       RunConfig config = cell->config;
       heads::HeadData head;
