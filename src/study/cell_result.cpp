@@ -16,10 +16,6 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t kMaxResultBytes = 16u << 20;
 
-ordered_json number(double value) {
-  return std::isfinite(value) ? ordered_json(value) : ordered_json();
-}
-
 // Values by key; one that is missing or of another kind is an error.
 class ResultReader {
  public:
@@ -72,14 +68,14 @@ ordered_json cell_result_json(const CellResult& r) {
                     {"steps", r.steps},
                     {"tokens", r.tokens},
                     {"positions", r.positions},
-                    {"loss", number(r.loss)},
-                    {"perplexity", number(r.perplexity())},
-                    {"token_accuracy", number(r.token_accuracy)},
-                    {"group_accuracy", number(r.group_accuracy)},
-                    {"token_in_group_accuracy", number(r.token_in_group_accuracy)},
+                    {"loss", json_number(r.loss)},
+                    {"perplexity", json_number(r.perplexity())},
+                    {"token_accuracy", json_number(r.token_accuracy)},
+                    {"group_accuracy", json_number(r.group_accuracy)},
+                    {"token_in_group_accuracy", json_number(r.token_in_group_accuracy)},
                     {"parameters", r.parameters},
                     {"head_parameters", r.head_parameters},
-                    {"logits", number(r.logits)},
+                    {"logits", json_number(r.logits)},
                     {"most_logits", r.most_logits},
                     {"peak_bytes", r.peak_bytes},
                     {"device", r.device},
@@ -90,12 +86,12 @@ ordered_json cell_result_json(const CellResult& r) {
     json["bands"].push_back({{"band", band.band},
                              {"tokens", band.tokens},
                              {"positions", band.positions},
-                             {"loss", number(band.loss)},
-                             {"token_accuracy", number(band.token_accuracy)}});
+                             {"loss", json_number(band.loss)},
+                             {"token_accuracy", json_number(band.token_accuracy)}});
   json["curve"] = ordered_json::array();
   ordered_json seconds = ordered_json::array();
   for (const CurvePoint& point : r.curve) {
-    json["curve"].push_back({{"step", point.step}, {"loss", number(point.loss)}});
+    json["curve"].push_back({{"step", point.step}, {"loss", json_number(point.loss)}});
     seconds.push_back(point.seconds);
   }
   json["timings"] = {{"tokens_per_second", r.timings.tokens_per_second},

@@ -32,9 +32,6 @@ std::string millions(std::int64_t count) {
 std::string mib_text(std::uint64_t bytes) {
   return fmt::format("{:.1f}", mib(bytes));
 }
-ordered_json number(double value) {
-  return std::isfinite(value) ? ordered_json(value) : ordered_json();
-}
 
 const RowSummary* reference_of(const Study& study, const std::vector<RowSummary>& rows) {
   for (const RowSummary& row : rows)
@@ -172,10 +169,10 @@ std::string csv(const std::vector<const CellResult*>& results) {
               {},
               {}};
   for (const CellResult* result : results) {
-    const ordered_json json = cell_result_json(*result);
+    const ordered_json entry = cell_result_json(*result);
     std::vector<std::string> line;
     for (const std::string& column : table.columns) {
-      const ordered_json& value = json.contains(column) ? json[column] : json["timings"][column];
+      const ordered_json& value = entry.contains(column) ? entry[column] : entry["timings"][column];
       line.push_back(value.is_null() ? "" : value.is_string() ? value.get<std::string>() : dump_json(value));
     }
     table.rows.push_back(std::move(line));
@@ -196,9 +193,9 @@ std::string csv(const std::vector<const CellResult*>& results) {
 
 std::string json_text(const Study& study, const StudyTables& tables, const std::vector<const CellResult*>& results,
                       const std::vector<RowSummary>& rows) {
-  ordered_json json{{"study", study.name}, {"title", study.title}, {"reference", study.reference}};
-  json["notes"] = tables.notes;
-  json["rows"] = ordered_json::array();
+  ordered_json root{{"study", study.name}, {"title", study.title}, {"reference", study.reference}};
+  root["notes"] = tables.notes;
+  root["rows"] = ordered_json::array();
   const RowSummary* reference = reference_of(study, rows);
   for (const RowSummary& row : rows) {
     ordered_json entry{{"row", row.row->name},
@@ -206,15 +203,15 @@ std::string json_text(const Study& study, const StudyTables& tables, const std::
                        {"learning_rate", row.learning_rate},
                        {"seeds", row.cells.size()},
                        {"diverged", row.diverged},
-                       {"perplexity", number(row.perplexity.mean)},
-                       {"least", number(row.perplexity.low)},
-                       {"most", number(row.perplexity.high)},
-                       {"relative", number(relative(row, reference))}};
+                       {"perplexity", json_number(row.perplexity.mean)},
+                       {"least", json_number(row.perplexity.low)},
+                       {"most", json_number(row.perplexity.high)},
+                       {"relative", json_number(relative(row, reference))}};
     if (!row.cells.empty()) {
       const CellResult& first = *row.cells.front();
       entry.update({{"head", first.head},
                     {"steps", first.steps},
-                    {"logits", number(first.logits)},
+                    {"logits", json_number(first.logits)},
                     {"most_logits", first.most_logits},
                     {"parameters", first.parameters},
                     {"head_parameters", first.head_parameters},
@@ -224,16 +221,17 @@ std::string json_text(const Study& study, const StudyTables& tables, const std::
         const BandMeans means = band_means(row, i);
         entry["bands"].push_back({{"band", first.bands[i].band},
                                   {"positions", first.bands[i].positions},
-                                  {"loss", number(means.loss)},
-                                  {"token_accuracy", number(means.accuracy)}});
+                                  {"loss", json_number(means.loss)},
+                                  {"token_accuracy", json_number(means.accuracy)}});
       }
     }
-    entry["timings"] = {{"tokens_per_second", number(row.tokens_per_second)}, {"seconds", number(row.seconds)}};
-    json["rows"].push_back(std::move(entry));
+    entry["timings"] = {{"tokens_per_second", json_number(row.tokens_per_second)},
+                        {"seconds", json_number(row.seconds)}};
+    root["rows"].push_back(std::move(entry));
   }
-  json["cells"] = ordered_json::array();
-  for (const CellResult* result : results) json["cells"].push_back(cell_result_json(*result));
-  return dump_json(json, 2) + "\n";
+  root["cells"] = ordered_json::array();
+  for (const CellResult* result : results) root["cells"].push_back(cell_result_json(*result));
+  return dump_json(root, 2) + "\n";
 }
 
 std::string markdown(const Study& study, const StudyTables& tables) {
