@@ -1,7 +1,7 @@
 #include "base/terminal.hpp"
-#include "bench/table.hpp"
 #include "commands.hpp"
 #include "formats/model_tensors.hpp"
+#include "formats/table.hpp"
 
 namespace fabula::app {
 
@@ -13,9 +13,9 @@ int bench_decode(const BenchDecodeArgs& args) {
   for (const std::string& name : args.weights) options.weights.push_back(weights::parse_format(name));
   const bool as_it_is = args.overrides.empty() && options.vocabularies.empty();
   if (as_it_is && !any_weights_in(args.config).empty()) options.saved = args.config;
-  const bench::Table table = args.profile ? bench::profile_decode(args.device, config, options, args.by == "op")
-                                          : bench::bench_decode(args.device, config, options);
-  print("{}", bench::print(table, args.json ? "json" : args.format));
+  const Table table = args.profile ? bench::profile_decode(args.device, config, options, args.by == "op")
+                                   : bench::bench_decode(args.device, config, options);
+  print("{}", table_text(table, args.json ? "json" : args.format));
   return 0;
 }
 

@@ -247,6 +247,7 @@ struct AllArgs {
   DataGroupsArgs data_groups;
   PlanArgs plan;
   TrainArgs train;
+  CompareArgs compare;
   EvalArgs eval;
   ScoreArgs score;
   GenerateArgs generate;
@@ -372,6 +373,29 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str();
   sub->add_flag("--json", args.train.json, "the outcome as JSON on stdout");
   add_device_flags(sub, args.train.device);
+}
+
+void declare_compare_command(CommandLine& line, CompareArgs& args) {
+  CLI::App* sub = line.command(
+      line.app(), "compare", "train and evaluate the rows of a study, and compare them; the same command continues it",
+      args, compare, kTrainingMemory);
+  sub->add_option("study", args.study, "study file: a config, its data, and rows that differ (docs/compare.md)")
+      ->required();
+  sub->add_option("--out", args.out, "folder of the study's results")->required();
+  sub->add_option("--data", args.data,
+                  "folder with the study's token files and tokenizer; missing: where the study file says");
+  sub->add_option("--row", args.rows, "only these rows, and those that they need: fused,full (repeatable)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  sub->add_option("--time-limit", args.time_limit,
+                  "stop after so long, the run under way saved: 600, 90s, 10m, 2h; missing: when all is done")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}))
+      ->check(CLI::Range(1.0, 1e9));
+  sub->add_flag("--keep-weights", args.keep_weights, "keep the weights of finished runs, in OUT/weights");
+  CLI::Option* list =
+      sub->add_flag("--list", args.list, "only show what is finished, and the command that trains each run alone");
+  sub->add_flag("--table", args.table, "only write the tables of what is finished")->excludes(list);
+  add_device_flags(sub, args.device);
 }
 
 void declare_model_commands(CommandLine& line, AllArgs& args) {
@@ -603,6 +627,7 @@ int run_command_line(int argc, char** argv) {
   AllArgs args;
   CommandLine line;
   declare_training_commands(line, args);
+  declare_compare_command(line, args.compare);
   declare_model_commands(line, args);
   declare_text_commands(line, args);
   declare_device_commands(line, args);

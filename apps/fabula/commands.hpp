@@ -97,6 +97,22 @@ struct TrainArgs {
 };
 int train(const TrainArgs& args);
 
+/// The command line that runs it, as a POSIX shell takes it; `resume`: what follows --resume, empty: nothing.
+std::string train_command(const TrainArgs& args, const std::string& resume);
+/// A word as a POSIX shell takes it.
+std::string quoted(const std::string& word);
+/// The command line of `add_device_flags`, each with a space before it; empty: the defaults.
+std::string device_flags(const vk::DeviceOptions& device);
+
+struct CompareArgs {
+  std::string study, data, out;
+  std::vector<std::string> rows;
+  double time_limit = 0;  ///< seconds; 0: none
+  bool keep_weights = false, list = false, table = false;
+  vk::DeviceOptions device;
+};
+int compare(const CompareArgs& args);
+
 struct EvalArgs {
   std::string run, data, end_token;
   text::TextOptions reading;

@@ -213,10 +213,10 @@ int check(const CheckArgs& args) {
 
 int bench_ops(const BenchArgs& args) {
   const std::unique_ptr<vk::Device> device = vk::Device::open(args.device);
-  bench::Table table =
+  Table table =
       bench::bench_ops(*device, {.filter = args.filter, .seconds = args.seconds, .all_variants = args.all_variants});
   table.notes = bench::machine_notes(*device);
-  print("{}", bench::print(table, args.format));
+  print("{}", table_text(table, args.format));
   return 0;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "formats/json_access.hpp"
 
 namespace fabula::app {
 
@@ -9,7 +10,7 @@ using Json = nlohmann::ordered_json;
 
 /// A number for JSON, null where there is none.
 inline Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
+  return json_number(value);
 }
 
 /// Bytes that are not UTF-8 show as U+FFFD in JSON.

@@ -11,12 +11,11 @@
 #include "base/terminal.hpp"
 #include "commands.hpp"
 #include "formats/json_access.hpp"
-#include "formats/parameter_finder.hpp"
 #include "formats/token_map.hpp"
 #include "maps/build_token_map.hpp"
 #include "maps/token_counts.hpp"
-#include "models/family.hpp"
 #include "text/tokenizer_files.hpp"
+#include "train/model_vectors.hpp"
 
 namespace fabula::app {
 namespace {
@@ -27,31 +26,6 @@ GroupMap map_kind(const std::string& name) {
   for (const GroupMap kind : {GroupMap::kIdRanges, GroupMap::kFrequency, GroupMap::kClustered, GroupMap::kRandom})
     if (group_map_name(kind) == name) return kind;
   fail(ErrorCode::kInvalidArgument, "--map is \"{}\"; there are id_ranges, frequency, clustered, random", name);
-}
-
-maps::TokenVectors model_vectors(const std::filesystem::path& folder, const text::TokenFile& tokens,
-                                 std::span<const std::uint64_t> counts) {
-  const ModelTensors weights = ModelTensors::open(folder);
-  std::vector<TensorSpec> tables;  // under each family's name, since the folder need have no config
-  for (const ModelFamily family : kModelFamilies) {
-    const models::Family& of = models::family_of(family);
-    tables.push_back(
-        {.name = fmt::format("{}{}", of.prefix, of.token_embedding), .bare_name = std::string(of.token_embedding)});
-  }
-  const ParameterFinder finder(weights, tables);
-  std::string name = tables.front().name;  // that messages speak of where there is none
-  for (const TensorSpec& table : tables)
-    if (const std::string* found = finder.name_of(table.name)) name = *found;
-  const SafetensorsFile& file = weights.file_of(name);
-  const TensorInfo& info = file.info(name);
-  if (info.shape.size() != 2 || info.shape[1] < 1 || info.shape[0] != std::int64_t{tokens.vocab_size()}) {
-    fail(ErrorCode::kInvalidArgument,
-         "{}: {} is {}; a row for each of the {} tokens of {} is expected; take the model of the same tokenizer",
-         file.path().string(), name, shape_text(info.shape), tokens.vocab_size(), tokens.path().string());
-  }
-  std::vector<float> table(static_cast<std::size_t>(info.elements));
-  file.read_f32(name, table);
-  return maps::embedding_vectors(table, info.shape[1], counts, file.path().string());
 }
 
 /// What a map is like over a text.
@@ -118,9 +92,10 @@ int data_groups(const DataGroupsArgs& args) {
   }
   maps::resolve_map_options(options, tokens.vocab_size());
   const std::vector<std::uint64_t> counts = maps::token_counts(tokens);
-  const TokenMap map = args.embeddings.empty()
-                           ? maps::build_token_map(options, tokens, counts)
-                           : maps::clustered_map(options, counts, model_vectors(args.embeddings, tokens, counts));
+  const TokenMap map =
+      args.embeddings.empty()
+          ? maps::build_token_map(options, tokens, counts)
+          : maps::clustered_map(options, counts, train::model_vectors(args.embeddings, tokens, counts));
   write_token_map(args.out, map, tokens.vocab_size());
 
   const Summary summary = summarise(map, counts);

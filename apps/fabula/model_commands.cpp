@@ -157,21 +157,14 @@ int EvaluationRun::by_frequency() {
   const std::string& counted = args_.counts.empty() ? args_.data : args_.counts;
   std::vector<std::uint64_t> counts = maps::token_counts(
       args_.counts.empty() ? data_.file() : EvaluationText(args_.counts, folder_, args_.reading).file());
-  counts.resize(static_cast<std::size_t>(model().config().vocab_size));  // a model may have more than its tokenizer
-  eval::FrequencyTable table(counts, model().config().vocab_size);
   const auto [device, choices] = tuning::open_tuned_device(args_.device);
-  graph::Workload workload({device->profile(), choices});
-  const eval::LabelGraphs graphs =
-      eval::add_label_graphs(workload, model(), batch_, sequence_, eval::kLogProbBytes, unused_);
-  graph::Runtime runtime(*device, std::move(workload));
-  folder_.load_weights(runtime);
   watch_signals();
-  eval::evaluate_labels(
-      runtime, graphs, model(), source_, batches(), [&](const eval::LabelResult& result) { table.add(result); },
+  const eval::FrequencyEvaluation evaluation = eval::evaluate_by_frequency(
+      *device, {device->profile(), choices}, folder_, source_, batch_, sequence_, std::move(counts), batches(),
       [&](std::uint64_t done, std::uint64_t total) { return show_progress(done, total); });
   log_progress({});
   if (stopped()) return 130;
-  const FrequencyReport report{table, graphs.has_groups(), counted, args_.counts.empty(), unused_.size()};
+  const FrequencyReport report{evaluation.table, evaluation.has_groups, counted, args_.counts.empty(), unused_.size()};
   print("{}", args_.json ? frequency_json(report) : frequency_text(report));
   return 0;
 }

@@ -203,7 +203,7 @@ int plan(const PlanArgs& args) {
   const vk::DeviceInfo& device = opened->info();
   const graph::Target target{device.profile, choices};
   if (args.compare_heads) {
-    print("{}", bench::print(bench::compare_heads(device, choices, config), args.json ? "json" : args.format));
+    print("{}", table_text(bench::compare_heads(device, choices, config), args.json ? "json" : args.format));
     return 0;
   }
   if (args.fit) return print_fit(device, target, config, args.json);

@@ -17,9 +17,7 @@
 #include "tuning/tuned_device.hpp"
 
 namespace fabula::app {
-namespace {
 
-/// A word as a POSIX shell takes it.
 std::string quoted(const std::string& word) {
   const bool plain = !word.empty() && word.find_first_not_of(
                                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%") ==
@@ -30,32 +28,47 @@ std::string quoted(const std::string& word) {
   return result + "'";
 }
 
-std::string resume_command(const TrainArgs& args, const char* resume = "auto") {
+namespace {
+
+/// Adds a flag unless its value is the default.
+void add_flag(std::string& command, const char* name, const std::string& value, const std::string& otherwise = {}) {
+  if (value != otherwise) command += fmt::format(" {} {}", name, quoted(value));
+}
+
+}  // namespace
+
+std::string device_flags(const vk::DeviceOptions& device) {
+  std::string command;
+  add_flag(command, "--device", device.device);
+  add_flag(command, "--limits", device.limits, vk::DeviceOptions().limits);
+  add_flag(command, "--memory", std::to_string(device.memory), "0");
+  add_flag(command, "--cache-dir", device.cache_dir);
+  if (device.validate) command += " --validate";
+  return command;
+}
+
+std::string train_command(const TrainArgs& args, const std::string& resume) {
   const TrainArgs defaults;
   std::string command = "fabula train " + quoted(args.config);
-  const auto flag = [&](const char* name, const std::string& value, const std::string& otherwise = {}) {
-    if (value != otherwise) command += fmt::format(" {} {}", name, quoted(value));
-  };
-  for (const std::string& text : args.overrides) flag("--set", text);
-  flag("--data", args.data);
-  flag("--valid", args.valid);
-  if (args.valid_fraction > 0) flag("--valid-fraction", fmt::format("{}", args.valid_fraction));
+  for (const std::string& text : args.overrides) add_flag(command, "--set", text);
+  add_flag(command, "--data", args.data);
+  add_flag(command, "--valid", args.valid);
+  if (args.valid_fraction > 0) add_flag(command, "--valid-fraction", fmt::format("{}", args.valid_fraction));
   if (args.reading.keep_line_ends) command += " --keep-line-ends";
   if (args.reading.bytes) command += " --bytes";
-  flag("--tokenizer", args.tokenizer);
-  flag("--end-token", args.end_token);
-  flag("--corpus-seed", std::to_string(args.corpus_seed), std::to_string(defaults.corpus_seed));
-  flag("--corpus-stories", std::to_string(args.corpus_stories), std::to_string(defaults.corpus_stories));
+  add_flag(command, "--tokenizer", args.tokenizer);
+  add_flag(command, "--end-token", args.end_token);
+  add_flag(command, "--corpus-seed", std::to_string(args.corpus_seed), std::to_string(defaults.corpus_seed));
+  add_flag(command, "--corpus-stories", std::to_string(args.corpus_stories), std::to_string(defaults.corpus_stories));
   if (args.overfit_batch) command += " --overfit-batch";
-  flag("--device", args.device.device);
-  flag("--limits", args.device.limits, defaults.device.limits);
-  flag("--memory", std::to_string(args.device.memory), "0");
-  flag("--cache-dir", args.device.cache_dir);
-  if (args.device.validate) command += " --validate";
-  flag("--from", args.from);
-  flag("--out", args.out);
-  return command + " --resume " + resume;
+  command += device_flags(args.device);
+  add_flag(command, "--from", args.from);
+  add_flag(command, "--out", args.out);
+  add_flag(command, "--resume", resume);
+  return command;
 }
+
+namespace {
 
 /// The same with a rate to try after this one has led to numbers that are none: the last checkpoint's, where that is
 /// lower, or a third.
@@ -66,7 +79,7 @@ std::string lower_rate_command(TrainArgs args, const RunConfig& config, const tr
       rate = before;
   std::erase_if(args.overrides, [](const std::string& text) { return text.starts_with("train.learning_rate="); });
   args.overrides.push_back(fmt::format("train.learning_rate={:.3g}", rate));
-  return resume_command(args, args.resume == "force" ? "force" : "auto");
+  return train_command(args, args.resume == "force" ? "force" : "auto");
 }
 
 }  // namespace
@@ -129,7 +142,7 @@ int train(const TrainArgs& args) {
   }
   if (outcome.interrupted) {
     info("stopped after step {} of {}; the run is saved. Continue with:\n  {}", outcome.step, outcome.steps,
-         resume_command(args));
+         train_command(args, "auto"));
     return 130;
   }
   info("done: {} steps. Curves and samples: {}", outcome.steps, (folder.path() / "report.html").string());
@@ -148,10 +161,10 @@ int verify_run(const std::string& run) {
 int bench_train(const BenchArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter, .tokens = args.tokens};
-  const bench::Table table =
-      args.profile ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})
-                   : bench::bench_train(args.device, config, options);
-  print("{}", bench::print(table, args.format));
+  const Table table = args.profile
+                          ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})
+                          : bench::bench_train(args.device, config, options);
+  print("{}", table_text(table, args.format));
   return 0;
 }
 
@@ -170,7 +183,7 @@ int tune(const TuneArgs& args) {
   tuning::add_to_tune_file(path, result.file);
   device->save_pipeline_cache();
   result.table.notes.push_back("kept in " + path.string());
-  print("{}", bench::print(result.table, args.format));
+  print("{}", table_text(result.table, args.format));
   if (args.format == "md") print("\n{}\n", result.gain);
   return 0;
 }
@@ -179,7 +192,7 @@ int bench_heads(const BenchHeadsArgs& args) {
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   bench::HeadBenchOptions options = args.options;
   options.tokens.assign(args.tokens.begin(), args.tokens.end());
-  print("{}", bench::print(bench::bench_heads(args.device, config, options), args.format));
+  print("{}", table_text(bench::bench_heads(args.device, config, options), args.format));
   return 0;
 }
 

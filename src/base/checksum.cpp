@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstring>
 
+#include "base/mapped_file.hpp"
+
 namespace fabula {
 namespace {
 
@@ -75,6 +77,11 @@ std::uint64_t checksum(std::span<const std::byte> bytes) {
   Checksum sum;
   sum.add(bytes);
   return sum.value();
+}
+
+std::uint64_t file_checksum(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return file.checked([&] { return checksum(file.bytes()); });
 }
 
 std::string checksum_text(std::uint64_t value) {

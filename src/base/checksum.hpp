@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,9 @@ std::uint64_t checksum(std::span<const std::byte> bytes);
 inline std::uint64_t checksum(std::string_view text) {
   return checksum(std::as_bytes(std::span(text)));
 }
+
+/// Of a whole file. Errors: those of MappedFile.
+std::uint64_t file_checksum(const std::filesystem::path& path);
 
 /// 16 hexadecimal digits, as XXH64 is written, xxhsum's too.
 std::string checksum_text(std::uint64_t value);

@@ -4,9 +4,9 @@
 #include <chrono>
 
 #include "base/fail.hpp"
+#include "base/median.hpp"
 #include "base/philox.hpp"
 #include "bench/step_bench.hpp"
-#include "bench/table.hpp"
 
 namespace fabula::bench {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/table.hpp"
 #include "formats/run_config.hpp"
+#include "formats/table.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::bench {

@@ -2,9 +2,9 @@
 #include <cstdint>
 #include <string>
 
-#include "bench/table.hpp"
 #include "fabula/error.hpp"
 #include "formats/run_config.hpp"
+#include "formats/table.hpp"
 #include "train/trainer.hpp"
 
 namespace fabula::bench {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "base/median.hpp"
 
 namespace fabula::bench {
 namespace {

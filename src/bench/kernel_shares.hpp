@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "bench/roof.hpp"
-#include "bench/table.hpp"
+#include "formats/table.hpp"
 #include "graph/runtime.hpp"
 
 namespace fabula::bench {

@@ -8,9 +8,13 @@
 
 namespace fabula::bench {
 
+std::string program_text() {
+  return "fabula " FABULA_VERSION " (" FABULA_COMMIT ")";
+}
+
 std::vector<std::string> machine_notes(const vk::Device& device, const KernelChoices& choices) {
   std::vector<std::string> notes{fmt::format("device: {} ({})", device.profile().name, device.info().driver),
-                                 "processor: " + processor_text(), "fabula " FABULA_VERSION " (" FABULA_COMMIT ")"};
+                                 "processor: " + processor_text(), program_text()};
   if (!choices.empty())
     notes.push_back(fmt::format("kernels: {} choices as fabula tune measured them", choices.size()));
   return notes;

@@ -8,6 +8,9 @@
 
 namespace fabula::bench {
 
+/// "fabula 0.1.0 (commit 6b88f789f2)".
+std::string program_text();
+
 /// What a figure means nothing without: device, driver, processor and the fabula version, a line each; and of how many
 /// kernels the choice was measured.
 std::vector<std::string> machine_notes(const vk::Device& device, const KernelChoices& choices = {});

@@ -10,6 +10,7 @@
 #include "base/fail.hpp"
 #include "base/group_plan.hpp"
 #include "base/log.hpp"
+#include "base/median.hpp"
 #include "graph/runtime.hpp"
 #include "ops/op_table.hpp"
 

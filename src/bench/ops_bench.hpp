@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "bench/table.hpp"
+#include "formats/table.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::bench {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "base/log.hpp"
+#include "base/median.hpp"
 #include "base/philox.hpp"
-#include "bench/table.hpp"
 #include "models/weights.hpp"
 #include "weights/matrix.hpp"
 

@@ -2,8 +2,8 @@
 #include <filesystem>
 #include <string>
 
-#include "bench/table.hpp"
 #include "formats/run_config.hpp"
+#include "formats/table.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::bench {

@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "base/median.hpp"
 #include "bench/machine.hpp"
 #include "bench/step_bench.hpp"
 #include "eval/evaluate.hpp"

@@ -1,6 +1,6 @@
 #pragma once
-#include "bench/table.hpp"
 #include "formats/run_config.hpp"
+#include "formats/table.hpp"
 #include "formats/tune_file.hpp"
 #include "vk/device.hpp"
 

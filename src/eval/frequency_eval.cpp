@@ -172,4 +172,23 @@ Evaluation evaluate(graph::Runtime& runtime, const LabelGraphs& graphs, const mo
           .has_groups = has_groups};
 }
 
+FrequencyEvaluation evaluate_by_frequency(vk::Device& device, const graph::Target& target,
+                                          const infer::ModelFolder& folder, const text::BatchSource& source,
+                                          std::int64_t batch, std::int64_t sequence, std::vector<std::uint64_t> counts,
+                                          std::uint64_t batches,
+                                          const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
+  const models::LanguageModel& model = folder.model();
+  counts.resize(static_cast<std::size_t>(model.config().vocab_size));  // a model may have more than its tokenizer
+  FrequencyEvaluation result{FrequencyTable(counts, model.config().vocab_size)};
+  graph::Workload workload(target);
+  const LabelGraphs graphs =
+      add_label_graphs(workload, model, batch, sequence, kLogProbBytes, folder.rows_without_token());
+  result.has_groups = graphs.has_groups();
+  graph::Runtime runtime(device, std::move(workload));
+  folder.load_weights(runtime);
+  evaluate_labels(
+      runtime, graphs, model, source, batches, [&](const LabelResult& label) { result.table.add(label); }, progress);
+  return result;
+}
+
 }  // namespace fabula::eval

@@ -5,6 +5,7 @@
 #include "eval/evaluate.hpp"
 #include "eval/frequency_table.hpp"
 #include "graph/runtime.hpp"
+#include "infer/model_folder.hpp"
 #include "models/language_model.hpp"
 #include "text/batches.hpp"
 
@@ -66,5 +67,18 @@ void evaluate_labels(graph::Runtime& runtime, const LabelGraphs& graphs, const m
 Evaluation evaluate(graph::Runtime& runtime, const LabelGraphs& graphs, const models::LanguageModel& model,
                     const text::BatchSource& source, std::uint64_t batches = 0,
                     const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
+
+/// A model's results over a text, by the frequency of the label.
+struct FrequencyEvaluation {
+  FrequencyTable table;
+  bool has_groups = false;  ///< a two-level head
+};
+
+/// The same of a model folder on a device. `counts`: how often each token occurs in some text; tokens that the model
+/// has beyond them count 0.
+FrequencyEvaluation evaluate_by_frequency(
+    vk::Device& device, const graph::Target& target, const infer::ModelFolder& folder, const text::BatchSource& source,
+    std::int64_t batch, std::int64_t sequence, std::vector<std::uint64_t> counts, std::uint64_t batches = 0,
+    const std::function<bool(std::uint64_t done, std::uint64_t total)>& progress = {});
 
 }  // namespace fabula::eval

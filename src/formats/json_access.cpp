@@ -1,5 +1,6 @@
 #include "formats/json_access.hpp"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace fabula {
@@ -19,6 +20,10 @@ std::string json_excerpt(const json& value) {
   std::string text = dump(value, -1);
   if (text.size() > kMost) text.replace(kMost, text.npos, "...");
   return text;
+}
+
+nlohmann::ordered_json json_number(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
 }
 
 std::string dump_json(const json& value, int indent) {

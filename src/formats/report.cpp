@@ -24,54 +24,6 @@ constexpr std::size_t kSamplesOpen = 2;  // the latest ones are shown unfolded
 constexpr std::size_t kMaxSamples = 60;
 constexpr std::string_view kStepMark = "<meta name=\"fabula-step\" content=\"";
 
-constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--page:#f6f5f2;--card:#fff;--ink:#1d2127;--soft:#636b76;--line:#e3e1db;--accent:#0f6b5c;
---series-0:#2563c9;--series-1:#d4660a;--series-2:#0f8a6d;--series-3:#8b46c1}
-@media(prefers-color-scheme:dark){:root{--page:#14171b;--card:#1c2026;--ink:#e7e9ec;--soft:#98a1ad;--line:#2d333b;--accent:#5cc9b2;
---series-0:#79a9ff;--series-1:#f5a35c;--series-2:#5fd0b0;--series-3:#c79bf2}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","DejaVu Sans",sans-serif}
-main{max-width:1180px;margin:0 auto;padding:32px 20px 56px}
-header p{margin:4px 0 0;color:var(--soft)}
-.brand{font-size:.78rem;letter-spacing:.12em;text-transform:uppercase;color:var(--accent);font-weight:600}
-h1{font-size:1.9rem;line-height:1.2;margin:2px 0 0;letter-spacing:-.015em;overflow-wrap:anywhere}
-h2{font-size:1.15rem;margin:40px 0 14px}
-h3{font-size:.95rem;margin:0;font-weight:600}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:24px 0 0;padding:0;list-style:none}
-.tiles li,.chart,.story,.facts,details.config{background:var(--card);border:1px solid var(--line);border-radius:10px}
-.tiles li{padding:12px 16px}
-.tiles span{display:block;font-size:.78rem;color:var(--soft)}
-.tiles b{display:block;white-space:nowrap;font-size:1.4rem;line-height:1.3;font-weight:600;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
-.tiles small{font-size:.78rem;color:var(--soft)}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:14px}
-.chart{margin:0;padding:14px 16px 8px;min-width:0}
-.chart figcaption{display:flex;flex-wrap:wrap;gap:2px 16px;align-items:baseline;justify-content:space-between}
-.chart figcaption p{flex-basis:100%;margin:0;font-size:.8rem;color:var(--soft)}
-.legend{display:flex;flex-wrap:wrap;gap:2px 14px;margin:0;padding:0;list-style:none;font-size:.8rem;color:var(--soft)}
-.legend b{color:var(--ink);font-weight:600;font-variant-numeric:tabular-nums}
-.legend i{display:inline-block;width:12px;height:3px;border-radius:2px;margin-right:6px;vertical-align:middle;background:var(--c)}
-.c0{--c:var(--series-0)}.c1{--c:var(--series-1)}.c2{--c:var(--series-2)}.c3{--c:var(--series-3)}
-svg{display:block;width:100%;height:auto;margin-top:6px;overflow:visible}
-svg text{font-size:12px;fill:var(--soft);font-variant-numeric:tabular-nums}
-svg .y{text-anchor:end}svg .x{text-anchor:middle}
-.grid{stroke:var(--line);stroke-width:1}.axis{stroke:var(--soft);stroke-opacity:.6;stroke-width:1}
-.line{fill:none;stroke:var(--c);stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}
-.band{fill:var(--c);fill-opacity:.16;stroke:none}
-.dot{fill:var(--c);stroke:var(--card);stroke-width:1}.hover{fill:transparent}.hover:hover{fill:var(--c)}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:0 28px;margin:0;padding:10px 18px}
-.facts div{display:flex;gap:14px;justify-content:space-between;padding:6px 0;font-size:.9rem;min-width:0}
-.facts dt{color:var(--soft);flex-shrink:0}.facts dd{margin:0;text-align:right;overflow-wrap:anywhere;min-width:0}
-.story{margin:0 0 12px;padding:0}
-.story summary,details.config summary{cursor:pointer;padding:10px 18px;font-size:.85rem;color:var(--soft)}
-.story summary b{color:var(--ink);margin-right:8px}
-.story blockquote{margin:0;padding:2px 18px 16px;max-width:75ch;font:1.04rem/1.65 Georgia,"Times New Roman","DejaVu Serif",serif;white-space:pre-wrap;overflow-wrap:anywhere}
-.story em{font-style:normal;color:var(--accent)}
-details.config{margin-top:12px}
-pre{margin:0;padding:0 18px 16px;font:.8rem/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;overflow-x:auto}
-.none{color:var(--soft)}
-@media print{body{background:#fff}.chart,.story{break-inside:avoid}}
-)";
-
 using Points = std::vector<ChartPoint>;
 
 // Of the finite values; NaN when there is none.
@@ -89,19 +41,13 @@ class ReportWriter {
   explicit ReportWriter(const RunSummary& summary) : summary_(summary) {}
 
   std::string write() {
-    add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n{}{}\">\n<title>{} - "
-        "fabula</title>\n<style>{}</style>\n</head>\n"
-        "<body>\n<main>\n",
-        kStepMark, summary_.step, html_escape(summary_.title), kStyle);
-    add("<header><div class=\"brand\">fabula training report</div><h1>{}</h1>", html_escape(summary_.title));
-    if (!summary_.subtitle.empty()) add("<p>{}</p>", html_escape(summary_.subtitle));
-    add("</header>\n");
+    html_ = html_page_start("fabula training report", summary_.title, summary_.subtitle,
+                            fmt::format("{}{}\">\n", kStepMark, summary_.step));
     write_tiles();
     write_charts();
     write_samples();
     write_facts();
-    add("</main>\n</body>\n</html>\n");
+    html_ += kHtmlPageEnd;
     return std::move(html_);
   }
 

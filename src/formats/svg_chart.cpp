@@ -21,6 +21,7 @@ constexpr double kTop = 12;
 constexpr double kBottom = 40;
 constexpr std::size_t kMaxBuckets = 320;
 constexpr std::size_t kMaxHoverPoints = 100;
+constexpr std::size_t kMaxLogTicks = 9;
 
 struct Bucket {
   double x = 0;
@@ -80,7 +81,64 @@ struct Range {
   }
 };
 
-class ChartWriter {
+// A drawing with two axes, and the page's text so far.
+class Plot {
+ protected:
+  template <class... Args>
+  void add(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(html_), format, std::forward<Args>(args)...);
+  }
+
+  double px(double x) const {
+    const auto at = [this](double value) { return log_x_ ? std::log10(value) : value; };
+    return kLeft + (at(x) - at(x_.low)) / (at(x_.high) - at(x_.low)) * (kWidth - kLeft - kRight);
+  }
+  double py(double y) const {
+    return kHeight - kBottom - (y - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom);
+  }
+
+  void open_svg(const std::string& label) {
+    add("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, html_escape(label));
+  }
+
+  // 1, 2 and 5 of every power of ten, or what of them is not too many.
+  std::vector<double> log_ticks() const {
+    std::vector<double> ticks, powers;
+    for (double power = std::pow(10, std::floor(std::log10(x_.low))); power <= x_.high; power *= 10)
+      for (const double factor : {1.0, 2.0, 5.0})
+        if (const double tick = factor * power; tick >= x_.low && tick <= x_.high) {
+          ticks.push_back(tick);
+          if (factor == 1) powers.push_back(tick);
+        }
+    if (ticks.size() < 2) return axis_ticks(x_.low, x_.high, 6);
+    return ticks.size() > kMaxLogTicks ? powers : ticks;
+  }
+
+  void write_axes(const std::string& x_label, bool whole_x, bool percent_y) {
+    for (const double tick : axis_ticks(y_.low, y_.high, 5)) {
+      add("<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text class=\"y\" x=\"{3}\" "
+          "y=\"{4:.1f}\">{5}</text>",
+          kLeft, kWidth - kRight, py(tick), kLeft - 8, py(tick) + 4,
+          percent_y ? fmt::format("{:.0f} %", 100 * tick) : short_number(tick));
+    }
+    const double base = kHeight - kBottom;
+    add("<line class=\"axis\" x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>", kLeft, kWidth - kRight, base, base);
+    for (const double tick : log_x_ ? log_ticks() : axis_ticks(x_.low, x_.high, 6)) {
+      if (whole_x && tick != std::floor(tick)) continue;
+      add("<line class=\"axis\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text class=\"x\" x=\"{0:.1f}\" "
+          "y=\"{3}\">{4}</text>",
+          px(tick), base, base + 4, base + 17, short_number(tick));
+    }
+    add("<text class=\"x\" x=\"{}\" y=\"{}\">{}</text>", (kLeft + kWidth - kRight) / 2, kHeight - 5,
+        html_escape(x_label));
+  }
+
+  Range x_, y_;
+  bool log_x_ = false;
+  std::string html_;
+};
+
+class ChartWriter : Plot {
  public:
   explicit ChartWriter(const Chart& chart) : chart_(chart) {
     for (const ChartSeries& series : chart.series) runs_.push_back(bucket_runs(series.points));
@@ -93,20 +151,15 @@ class ChartWriter {
     add("<figure class=\"chart\"><figcaption><h3>{}</h3>", html_escape(chart_.title));
     write_legend();
     if (!chart_.note.empty()) add("<p>{}</p>", html_escape(chart_.note));
-    add("</figcaption><svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{} by step\">", kWidth, kHeight,
-        html_escape(chart_.title));
-    write_axes();
+    add("</figcaption>");
+    open_svg(chart_.title + " by " + chart_.x_label);
+    write_axes(chart_.x_label, chart_.whole_x, chart_.percent);
     for (std::size_t i = 0; i < runs_.size(); ++i) write_series(chart_.series[i], runs_[i]);
     add("</svg></figure>\n");
     return std::move(html_);
   }
 
  private:
-  template <class... Args>
-  void add(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(html_), format, std::forward<Args>(args)...);
-  }
-
   void find_ranges() {
     for (const auto& runs : runs_) {
       for (const auto& run : runs) {
@@ -126,11 +179,6 @@ class ChartWriter {
     if (y_.high <= y_.low) y_.high = y_.low + 1;
   }
 
-  double px(double x) const { return kLeft + (x - x_.low) / (x_.high - x_.low) * (kWidth - kLeft - kRight); }
-  double py(double y) const {
-    return kHeight - kBottom - (y - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom);
-  }
-
   std::string value_text(double y) const { return chart_.percent ? fmt::format("{:.1f} %", 100 * y) : short_number(y); }
 
   void write_legend() {
@@ -143,24 +191,6 @@ class ChartWriter {
       add("<li><i class=\"c{}\"></i>{} <b>{}</b></li>", series.color, html_escape(series.label), value_text(last->y));
     }
     add("</ul>");
-  }
-
-  void write_axes() {
-    for (const double tick : axis_ticks(y_.low, y_.high, 5)) {
-      add("<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text class=\"y\" x=\"{3}\" "
-          "y=\"{4:.1f}\">{5}</text>",
-          kLeft, kWidth - kRight, py(tick), kLeft - 8, py(tick) + 4,
-          chart_.percent ? fmt::format("{:.0f} %", 100 * tick) : short_number(tick));
-    }
-    const double base = kHeight - kBottom;
-    add("<line class=\"axis\" x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>", kLeft, kWidth - kRight, base, base);
-    for (const double tick : axis_ticks(x_.low, x_.high, 6)) {
-      if (tick != std::floor(tick)) continue;  // steps are whole
-      add("<line class=\"axis\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text class=\"x\" x=\"{0:.1f}\" "
-          "y=\"{3}\">{4}</text>",
-          px(tick), base, base + 4, base + 17, short_number(tick));
-    }
-    add("<text class=\"x\" x=\"{}\" y=\"{}\">step</text>", (kLeft + kWidth - kRight) / 2, kHeight - 5);
   }
 
   void write_series(const ChartSeries& series, const std::vector<std::vector<Bucket>>& runs) {
@@ -179,9 +209,10 @@ class ChartWriter {
     for (const auto& run : runs) {
       for (const Bucket& bucket : run) {
         if (index++ % every != 0) continue;
-        add("<circle class=\"{} c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{}, step {:.0f}: {}</title></circle>",
+        add("<circle class=\"{} c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{}, {} {}: {}</title></circle>",
             series.markers ? "dot" : "hover", series.color, px(bucket.x), py(bucket.mean), series.markers ? 2.8 : 5,
-            html_escape(series.label), bucket.x, value_text(bucket.mean));
+            html_escape(series.label), html_escape(chart_.x_label),
+            chart_.whole_x ? fmt::format("{:.0f}", bucket.x) : short_number(bucket.x), value_text(bucket.mean));
       }
     }
   }
@@ -198,9 +229,107 @@ class ChartWriter {
 
   const Chart& chart_;
   std::vector<std::vector<std::vector<Bucket>>> runs_;  // [series][run][bucket]
-  Range x_;
-  Range y_;
-  std::string html_;
+};
+
+class ScatterWriter : Plot {
+ public:
+  explicit ScatterWriter(const Scatter& scatter) : scatter_(scatter) {
+    log_x_ = scatter.log_x;
+    for (const ScatterPoint& point : scatter.points) {
+      if (!is_shown(scatter, point)) continue;
+      points_.push_back(point);
+      x_.include(point.x);
+      for (const double y : {point.y, point.low, point.high}) y_.include(y);
+    }
+    if (points_.empty()) return;
+    if (log_x_) {
+      x_.low /= 1.3;
+      x_.high *= 1.3;
+    } else {
+      x_.widen(0.08);
+      x_.low = std::max(x_.low, 0.0);
+    }
+    y_.widen(0.08);
+  }
+
+  bool empty() const { return points_.empty(); }
+
+  std::string write() {
+    add("<figure class=\"chart\"><figcaption><h3>{}</h3>", html_escape(scatter_.title));
+    if (!scatter_.note.empty()) add("<p>{}</p>", html_escape(scatter_.note));
+    add("</figcaption>");
+    open_svg(scatter_.title);
+    write_axes(scatter_.x_label, false, false);
+    write_front();
+    for (const ScatterPoint& point : points_) taken_.push_back(box_at(px(point.x) - 4, py(point.y) - 4, 8));
+    for (const ScatterPoint& point : points_) write_point(point);
+    add("</svg></figure>\n");
+    return std::move(html_);
+  }
+
+  static bool is_shown(const Scatter& scatter, const ScatterPoint& point) {
+    return std::isfinite(point.x) && std::isfinite(point.y) && (point.x > 0 || !scatter.log_x);
+  }
+
+ private:
+  static constexpr double kLabelHeight = 11, kLetter = 6.4;  // of a label, about
+  static constexpr double kPiece = 6;                        // of the front, that labels keep away from
+  struct Box {
+    double left, top, right, bottom;
+    bool meets(const Box& other) const {
+      return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
+    }
+  };
+  static Box box_at(double left, double top, double width) { return {left, top, left + width, top + kLabelHeight}; }
+
+  void write_front() {
+    const std::vector<ScatterPoint> front = pareto_front(scatter_);
+    add("<path class=\"front\" d=\"");
+    for (std::size_t i = 0; i < front.size(); ++i) {
+      const double x = px(front[i].x), y = py(front[i].y);
+      add("{}{:.1f} {:.1f}", i == 0 ? "M" : "L", x, y);
+      if (i == 0) continue;
+      const double from_x = px(front[i - 1].x), from_y = py(front[i - 1].y);
+      const int pieces = 1 + static_cast<int>(std::hypot(x - from_x, y - from_y) / kPiece);
+      for (int piece = 0; piece <= pieces; ++piece) {
+        const double part = static_cast<double>(piece) / pieces;
+        taken_.push_back({from_x + part * (x - from_x) - 1, from_y + part * (y - from_y) - 1,
+                          from_x + part * (x - from_x) + 1, from_y + part * (y - from_y) + 1});
+      }
+    }
+    add("\"/>");
+  }
+
+  // Beside the point, where nothing else is; else to its right.
+  Box place_label(double x, double y, double width) {
+    const Box wanted[] = {box_at(x + 5, y - 17, width),         box_at(x + 7, y - 6, width),
+                          box_at(x + 5, y + 6, width),          box_at(x - 5 - width, y - 17, width),
+                          box_at(x - 7 - width, y - 6, width),  box_at(x - 5 - width, y + 6, width),
+                          box_at(x - width / 2, y - 18, width), box_at(x - width / 2, y + 7, width)};
+    for (const Box& box : wanted) {
+      const bool inside =
+          box.left >= kLeft && box.right <= kWidth - kRight && box.top >= 0 && box.bottom <= kHeight - kBottom;
+      if (inside && std::none_of(taken_.begin(), taken_.end(), [&](const Box& other) { return box.meets(other); }))
+        return box;
+    }
+    return wanted[0];
+  }
+
+  void write_point(const ScatterPoint& point) {
+    const double x = px(point.x), y = py(point.y);
+    if (point.high > point.low)
+      add("<line class=\"spread c{0}\" x1=\"{1:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{3:.1f}\"/>", point.color, x,
+          py(point.low), py(point.high));
+    add("<circle class=\"dot c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"><title>{}: {}, {}</title></circle>", point.color,
+        x, y, html_escape(point.label), short_number(point.x), short_number(point.y));
+    taken_.push_back(place_label(x, y, kLetter * static_cast<double>(point.label.size())));
+    add("<text class=\"point\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", taken_.back().left, taken_.back().bottom - 2,
+        html_escape(point.label));
+  }
+
+  const Scatter& scatter_;
+  std::vector<ScatterPoint> points_;
+  std::vector<Box> taken_;
 };
 
 }  // namespace
@@ -237,6 +366,26 @@ std::vector<double> axis_ticks(double low, double high, int wanted) {
 std::string chart_html(const Chart& chart) {
   ChartWriter writer(chart);
   return writer.empty() ? std::string() : writer.write();
+}
+
+std::string scatter_html(const Scatter& scatter) {
+  ScatterWriter writer(scatter);
+  return writer.empty() ? std::string() : writer.write();
+}
+
+std::vector<ScatterPoint> pareto_front(const Scatter& scatter) {
+  std::vector<ScatterPoint> points, front;
+  for (const ScatterPoint& point : scatter.points)
+    if (ScatterWriter::is_shown(scatter, point)) points.push_back(point);
+  // From the best x on, the next point of the front is the first with a smaller y.
+  std::stable_sort(points.begin(), points.end(), [&](const ScatterPoint& a, const ScatterPoint& b) {
+    if (a.x == b.x) return a.y < b.y;
+    return scatter.large_is_good ? a.x > b.x : a.x < b.x;
+  });
+  for (ScatterPoint& point : points)
+    if (front.empty() || point.y < front.back().y) front.push_back(std::move(point));
+  if (scatter.large_is_good) std::reverse(front.begin(), front.end());
+  return front;
 }
 
 }  // namespace fabula

@@ -268,6 +268,8 @@ Texts texts_of(const DataOptions& options, const fs::path& folder, bool tokens_g
   return texts;
 }
 
+}  // namespace
+
 void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
   const std::int64_t V = tokenizer.vocab_size();
   if (config.model.vocab_size == 0) config.model.vocab_size = V;
@@ -278,8 +280,6 @@ void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer) {
          config.model.vocab_size, V, V);
   validate_config(config, "config");
 }
-
-}  // namespace
 
 DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path& run) {
   const fs::path folder = run / "data";
@@ -314,6 +314,7 @@ DataSet open_data(const DataOptions& options, RunConfig& config, const fs::path&
   if (!texts.valid.path.empty())
     result.valid = open_tokens_or_text(texts.valid, *result.tokenizer, folder / "valid.tokens");
   std::optional<TokenMap> map;
+  if (options.map != nullptr) map = *options.map;
   if (options.from != nullptr) map = options.from->token_map_for(config, *result.tokenizer);
   result.head = prepare_head(config, *result.train, run, std::move(map));
   return result;

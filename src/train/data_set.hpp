@@ -23,6 +23,7 @@ struct DataOptions {
   text::TextOptions text;     ///< how the given texts are read
   double valid_fraction = 0;  ///< of a text held out for validation; 0: one document in 50, nothing of a single one
   const StartFrom* from = nullptr;  ///< what the run starts from: its token map may be the head's; null: fresh weights
+  const TokenMap* map = nullptr;    ///< the head's, made before as the config says; null: it is made
 };
 
 /// What a run reads.
@@ -36,6 +37,10 @@ struct DataSet {
 
 /// Vocabulary of a tokenizer that is learned because neither flags nor config name one.
 inline constexpr std::uint32_t kDefaultVocabulary = 2048;
+
+/// Takes the vocabulary's size from the tokenizer where the config leaves it open. Error kInvalidArgument where it says
+/// another one.
+void settle_vocabulary(RunConfig& config, const text::Tokenizer& tokenizer);
 
 /// Opens or makes what a run reads; made files go to RUN/data and are found there again, unless other
 /// texts are given: then they are made anew, and a run that has a checkpoint is refused. Fills config.model.vocab_size

@@ -7,7 +7,6 @@
 #include "base/fail.hpp"
 #include "base/folder_update.hpp"
 #include "base/kept_files.hpp"
-#include "base/mapped_file.hpp"
 #include "formats/config_io.hpp"
 #include "formats/match_tensors.hpp"
 #include "formats/model_tensors.hpp"
@@ -31,11 +30,6 @@ constexpr const char* kEditableFiles[] = {"config.json", "tokenizer.json"};
 constexpr std::string_view kWritten[] = {kModelFile,       kOptimizerFile,  kStateFile,      "config.json",
                                          "tokenizer.json", kTokenMapFile,   "metrics.jsonl", "report.html",
                                          "data",           kLastGoodFolder, kSetAsideFolder};
-
-std::uint64_t file_checksum(const fs::path& path) {
-  const MappedFile file(path);
-  return file.checked([&] { return checksum(file.bytes()); });
-}
 
 fs::path locked(const fs::path& path) {
   ensure_directory(path);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "base/atomic_file.hpp"
 #include "base/file_io.hpp"
@@ -140,6 +141,45 @@ TEST(Chart, ANonFiniteValueBreaksTheLine) {
   const double nan = std::nan("");
   const Chart chart{"Loss", "", {{"train", {{0, 1}, {1, 2}, {2, nan}, {3, 2}, {4, 1}}, 0, false}}};
   EXPECT_EQ(count(chart_html(chart), "class=\"line"), 2u);
+}
+
+TEST(Scatter, TheFrontIsWhatNoOtherPointBeats) {
+  const double nan = std::nan("");
+  Scatter scatter{
+      .title = "t",
+      .note = {},
+      .x_label = "MiB",
+      .points = {
+          {"dear", 9, 1}, {"beaten", 8, 5}, {"middle", 4, 3}, {"cheap", 2, 7}, {"equal", 4, 4}, {"none", nan, 1}}};
+  const auto names = [&] {
+    std::vector<std::string> result;
+    for (const ScatterPoint& point : pareto_front(scatter)) result.push_back(point.label);
+    return result;
+  };
+  EXPECT_EQ(names(), (std::vector<std::string>{"cheap", "middle", "dear"}));
+  scatter.large_is_good = true;
+  EXPECT_EQ(names(), (std::vector<std::string>{"dear"}));
+  scatter.points.push_back({"fast", 20, 2});
+  EXPECT_EQ(names(), (std::vector<std::string>{"dear", "fast"}));
+}
+
+TEST(Scatter, EveryPointHasALabelOfItsOwnPlace) {
+  Scatter scatter{.title = "a < b", .note = {}, .x_label = "logits", .points = {}, .log_x = true};
+  EXPECT_EQ(scatter_html(scatter), "");
+  for (int i = 0; i < 6; ++i)
+    scatter.points.push_back({"row <" + std::to_string(i) + ">", 100.0 + i, 8.5 + 0.001 * i, 8.4, 8.6, i});
+  scatter.points.push_back({"far", 50257, 8, 8, 8, 7});
+  scatter.points.push_back({"not on a logarithm", 0, 8, 8, 8, 7});
+  const std::string html = scatter_html(scatter);
+  EXPECT_EQ(count(html, "<circle class=\"dot"), 7u);
+  EXPECT_EQ(count(html, "class=\"spread"), 6u);
+  EXPECT_EQ(count(html, "not on a logarithm"), 0u);
+  EXPECT_NE(html.find("row &lt;0&gt;</text>"), std::string::npos);
+  EXPECT_NE(html.find(">10k<"), std::string::npos);  // a power of ten between the points
+  std::set<std::string> places;
+  for (std::size_t at = html.find("class=\"point\""); at != html.npos; at = html.find("class=\"point\"", at + 1))
+    places.insert(html.substr(at, html.find('>', at) - at));
+  EXPECT_EQ(places.size(), 7u);
 }
 
 }  // namespace

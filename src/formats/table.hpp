@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-namespace fabula::bench {
+namespace fabula {
 
 /// A table of results that prints as Markdown, CSV or JSON (an array of objects).
 struct Table {
@@ -13,9 +13,6 @@ struct Table {
 };
 
 /// `format`: "md", "csv" or "json"; throws kInvalidArgument for another.
-std::string print(const Table& table, const std::string& format);
+std::string table_text(const Table& table, const std::string& format);
 
-/// Median of a list that is not empty.
-double median(std::vector<double> values);
-
-}  // namespace fabula::bench
+}  // namespace fabula

@@ -1,4 +1,4 @@
-#include "bench/table.hpp"
+#include "formats/table.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -6,7 +6,7 @@
 #include "base/fail.hpp"
 #include "formats/json_access.hpp"
 
-namespace fabula::bench {
+namespace fabula {
 namespace {
 
 std::string markdown(const Table& table) {
@@ -66,18 +66,11 @@ std::string json(const Table& table) {
 
 }  // namespace
 
-std::string print(const Table& table, const std::string& format) {
+std::string table_text(const Table& table, const std::string& format) {
   if (format == "md") return markdown(table);
   if (format == "csv") return csv(table);
   if (format == "json") return json(table);
   fail(ErrorCode::kInvalidArgument, "output format \"{}\"; there are md, csv and json", format);
 }
 
-double median(std::vector<double> values) {
-  ensure(!values.empty(), "the median of nothing");
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : 0.5 * (values[half - 1] + values[half]);
-}
-
-}  // namespace fabula::bench
+}  // namespace fabula
