@@ -21,6 +21,17 @@ struct Parts {
   std::vector<std::uint32_t> shortlist, tail;  ///< in falling frequency
 };
 
+void keep_shortlist(std::span<const std::uint32_t> tokens, std::span<const std::uint32_t> order, Parts& parts) {
+  ensure(tokens.size() == parts.shortlist.size(), "{} tokens for a shortlist of {}", tokens.size(),
+         parts.shortlist.size());
+  std::vector<bool> taken(order.size());
+  for (const std::uint32_t token : tokens) taken.at(token) = true;
+  parts.shortlist.assign(tokens.begin(), tokens.end());
+  parts.tail.clear();
+  std::copy_if(order.begin(), order.end(), std::back_inserter(parts.tail),
+               [&](std::uint32_t token) { return !taken[token]; });
+}
+
 Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
   Parts parts;
   parts.options = resolve_map_options(options, static_cast<std::int64_t>(counts.size()));
@@ -28,6 +39,7 @@ Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
   const auto middle = order.begin() + options.shortlist;
   parts.shortlist.assign(order.begin(), middle);
   parts.tail.assign(middle, order.end());
+  if (!options.shortlist_tokens.empty()) keep_shortlist(options.shortlist_tokens, order, parts);
   return parts;
 }
 
