@@ -8,6 +8,7 @@
 #include "base/file_kind.hpp"
 #include "base/folder_update.hpp"
 #include "formats/json_access.hpp"
+#include "formats/token_map.hpp"
 
 namespace fabula {
 namespace {
