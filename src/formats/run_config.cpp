@@ -88,8 +88,8 @@ struct Validator {
     if (head.map != GroupMap::kClustered && head.map != GroupMap::kFile)
       refuse(fmt::format("map {} does not group tokens by their meaning", group_map_name(head.map)));
     if (head.prototypes > 1)
-      refuse(fmt::format("head.prototypes is {}: of several vectors a group none stands for its tokens",
-                         head.prototypes));
+      refuse(
+          fmt::format("head.prototypes is {}: of several vectors a group none stands for its tokens", head.prototypes));
     if (config.train.steps > 0) check_remap_steps(config, config.train.steps, source);
   }
 

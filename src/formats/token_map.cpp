@@ -96,9 +96,9 @@ std::vector<std::int64_t> even_group_begins(std::int64_t tokens, std::int64_t gr
 }
 
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary) {
-  std::string text = fmt::format("{{\"vocab_size\": {},\n{} \"shortlist\": [{}],\n \"groups\": [\n", vocabulary,
-                                 map.step > 0 ? fmt::format(" \"step\": {},\n", map.step) : "",
-                                 fmt::join(map.shortlist, ", "));
+  std::string text =
+      fmt::format("{{\"vocab_size\": {},\n{} \"shortlist\": [{}],\n \"groups\": [\n", vocabulary,
+                  map.step > 0 ? fmt::format(" \"step\": {},\n", map.step) : "", fmt::join(map.shortlist, ", "));
   for (std::size_t g = 0; g < map.groups.size(); ++g) {
     fmt::format_to(std::back_inserter(text), "  [{}]{}\n", fmt::join(map.groups[g], ", "),
                    g + 1 < map.groups.size() ? "," : "");

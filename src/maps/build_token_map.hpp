@@ -18,7 +18,8 @@ struct MapOptions {
   std::int64_t slots = 0;               ///< S, the most tokens of a group; 0: ceil(sqrt(V - K))
   std::uint64_t seed = 1;               ///< of kRandom and kClustered
   std::size_t threads = 0;              ///< 0: all of the machine's; the map does not depend on it
-  std::span<const std::uint32_t> shortlist_tokens = {};  ///< [K] which they are; empty: the most frequent
+  /// [K] the tokens of the shortlist; empty: the most frequent.
+  std::span<const std::uint32_t> shortlist_tokens = {};
 };
 
 /// The options with S and G filled in. Error kInvalidArgument, naming the key of the config's head and the valid range,

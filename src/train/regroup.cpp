@@ -64,8 +64,8 @@ double log_sum_exp(std::span<const double> values) {
   return largest + std::log(sum);
 }
 
-/// Of a zero hidden vector: log p(v) but for the first level's normaliser, which the move does not change. [V]; 0 of the
-/// shortlist's.
+/// Of a zero hidden vector: log p(v) but for the first level's normaliser, which the move does not change. [V]; 0 of
+/// the shortlist's.
 std::vector<double> token_scores(const TokenMap& map, const GroupNumbers& numbers, std::size_t tokens) {
   std::vector<double> scores(tokens, 0);
   std::vector<double> shifts;
@@ -191,8 +191,7 @@ void move_weights(const TokenMap& from, const TokenMap& to, std::span<const std:
       group_means(to, counts, width, [&](std::uint32_t token, double weight, double* mean) {
         const std::size_t old = before.group[token] * width;
         for (std::size_t d = 0; d < width; ++d)
-          mean[d] +=
-              weight * (double{numbers.vectors[old + d]} + numbers.rows[token * width + d] - mean_rows[old + d]);
+          mean[d] += weight * (double{numbers.vectors[old + d]} + numbers.rows[token * width + d] - mean_rows[old + d]);
       });
   const std::vector<float> old_vectors = std::exchange(numbers.vectors, {means.begin(), means.end()});
   if (numbers.class_input)

@@ -6,12 +6,12 @@
 
 #include "formats/token_map.hpp"
 
-// A class-based head's tokens in other groups: which those are, and what its numbers become. Arithmetic on the host; sums
-// are double.
+// A class-based head's tokens in other groups: which those are, and what its numbers become. Arithmetic on the host;
+// sums are double.
 namespace fabula::train {
 
-/// The numbers of a model that mean something by its token map alone, as the store holds them. The rows of tokens are the
-/// input embeddings and the weights within groups.
+/// The numbers of a model that mean something by its token map alone, as the store holds them. The rows of tokens are
+/// the input embeddings and the weights within groups.
 struct GroupNumbers {
   std::int64_t hidden = 0, slots = 0;  ///< D, S
   bool class_input = false;            ///< the model reads rows[v] + vectors[g(v)], else rows[v]
@@ -24,8 +24,8 @@ struct GroupNumbers {
 /// What the model reads of each token. [V, D]
 std::vector<float> input_rows(const GroupNumbers& numbers, const TokenMap& map);
 
-/// Clusters the tokens anew by `inputs`, the input_rows (their mean taken off, as directions), into as many groups of at
-/// most S. The shortlist stays. A group has the number of that group of `map` which it has most of its text from.
+/// Clusters the tokens anew by `inputs`, the input_rows (their mean taken off, as directions), into as many groups of
+/// at most S. The shortlist stays. A group has the number of that group of `map` which it has most of its text from.
 /// `source` is what messages call the model.
 struct RegroupOptions {
   std::int64_t hidden = 0, slots = 0;
@@ -43,12 +43,14 @@ struct Moved {
 Moved moved(const TokenMap& from, const TokenMap& to, std::span<const std::uint64_t> counts);
 
 /// Weights under a new map. To rounding, what the model reads stays as it is, and so does every token's probability
-/// where the hidden vector is zero; elsewhere, in first order, a group is as probable as its tokens were. With `class_input`
-/// rows take what vectors give. Slots without a token become 0.
-void move_weights(const TokenMap& from, const TokenMap& to, std::span<const std::uint64_t> counts, GroupNumbers& numbers);
+/// where the hidden vector is zero; elsewhere, in first order, a group is as probable as its tokens were. With
+/// `class_input` rows take what vectors give. Slots without a token become 0.
+void move_weights(const TokenMap& from, const TokenMap& to, std::span<const std::uint64_t> counts,
+                  GroupNumbers& numbers);
 
 /// Moments of the optimizer, whose `rows` are left alone: of a slot its token's, of a group the mean of its tokens', by
 /// how often they are.
-void move_moments(const TokenMap& from, const TokenMap& to, std::span<const std::uint64_t> counts, GroupNumbers& moments);
+void move_moments(const TokenMap& from, const TokenMap& to, std::span<const std::uint64_t> counts,
+                  GroupNumbers& moments);
 
 }  // namespace fabula::train

@@ -97,7 +97,7 @@ class Trainer {
   RiseWatch rise_;
   CheckpointKeeper keeper_;
   std::vector<std::uint64_t> counts_;  ///< of the training tokens, once a map is to be made again
-  std::string from_;  ///< RunState::texts[kStartKey]; empty: fresh weights
+  std::string from_;                   ///< RunState::texts[kStartKey]; empty: fresh weights
   bool risen_said_ = false;
   double recent_seconds_ = 0;  ///< of a step, smoothed, for the ETA
   TrainOutcome outcome_;

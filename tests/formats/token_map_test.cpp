@@ -41,7 +41,8 @@ TEST(TokenMap, ItsStepIsKeptAndNoPartOfItsMeaning) {
   for (const char* wrong : {"-1", "1.5", "null", "\"300\"", "1e300"}) {
     std::string other = text;
     other.replace(other.find("300"), 3, wrong);
-    expect_error(ErrorCode::kFormat, {"m.json", "\"step\" must be a count"}, [&] { parse_token_map(other, 8, "m.json"); });
+    expect_error(ErrorCode::kFormat, {"m.json", "\"step\" must be a count"},
+                 [&] { parse_token_map(other, 8, "m.json"); });
   }
 }
 

@@ -71,10 +71,8 @@ LogProbs log_probs(const GroupNumbers& model, const TokenMap& map, const std::ve
     return sum;
   };
   std::vector<double> classes;
-  for (std::size_t k = 0; k < kShortlist; ++k)
-    classes.push_back(times_h(model.rows, map.shortlist[k]) + model.bias[k]);
-  for (std::size_t g = 0; g < kGroups; ++g)
-    classes.push_back(times_h(model.vectors, g) + model.bias[kShortlist + g]);
+  for (std::size_t k = 0; k < kShortlist; ++k) classes.push_back(times_h(model.rows, map.shortlist[k]) + model.bias[k]);
+  for (std::size_t g = 0; g < kGroups; ++g) classes.push_back(times_h(model.vectors, g) + model.bias[kShortlist + g]);
   const double normaliser = log_sum(classes);
   LogProbs result{std::vector<double>(kVocabulary), std::vector<double>(kVocabulary)};
   for (std::size_t k = 0; k < kShortlist; ++k) result.joint[map.shortlist[k]] = classes[k] - normaliser;
@@ -127,8 +125,8 @@ TEST(Regroup, TokensThatStayTogetherKeepTheirOdds) {
       for (const std::uint32_t token : group)
         if (std::find(old.begin(), old.end(), token) != old.end()) together.push_back(token);
       for (std::size_t i = 1; i < together.size(); ++i, ++pairs)
-        EXPECT_NEAR(now.within[together[i]] - now.within[together[0]], then.within[together[i]] - then.within[together[0]],
-                    1e-4);
+        EXPECT_NEAR(now.within[together[i]] - now.within[together[0]],
+                    then.within[together[i]] - then.within[together[0]], 1e-4);
     }
   EXPECT_GT(pairs, 10);
 }
@@ -155,7 +153,8 @@ TEST(Regroup, NearZeroAGroupIsAsProbableAsItsTokensWere) {
     };
     std::vector<double> h{0.4, -1, 2, 0.3, -0.7, 1.1};
     for (double& number : h) number *= 0.01;
-    const LogProbs zero = log_probs(before, from, kZero), then = log_probs(before, from, h), now = log_probs(after, to, h);
+    const LogProbs zero = log_probs(before, from, kZero), then = log_probs(before, from, h),
+                   now = log_probs(after, to, h);
     double change = 0, error = 0;
     for (std::size_t g = 0; g < kGroups; ++g) {
       change = std::max(change, std::abs(group_of(then, g) - group_of(zero, g)));
@@ -238,9 +237,10 @@ TEST(Regroup, FindsGroupsWithinTheCapAndKeepsTheirNumbers) {
   for (const auto& group : found.groups) {
     std::size_t most = 0;
     for (const auto& of : hidden.groups)
-      most = std::max(most, static_cast<std::size_t>(std::count_if(group.begin(), group.end(), [&](std::uint32_t token) {
-                        return std::find(of.begin(), of.end(), token) != of.end();
-                      })));
+      most =
+          std::max(most, static_cast<std::size_t>(std::count_if(group.begin(), group.end(), [&](std::uint32_t token) {
+                     return std::find(of.begin(), of.end(), token) != of.end();
+                   })));
     together += most;
   }
   EXPECT_GE(together, kVocabulary - kShortlist - 2);

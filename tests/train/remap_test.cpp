@@ -115,8 +115,8 @@ TEST_F(Remap, InEveryPrecisionWithSamplesAndAccumulation) {
 TEST_F(Remap, WhatTheModelReadsAndKnowsStays) {
   for (const Overrides& head : {kHead, kClasses}) {
     const std::string name = head == kHead ? "plain" : "classes";
-    const Overrides common = with(head, {"train.steps=121", "train.batch_size=16", "train.eval_every=120", "train.eval_batches=4",
-                                          "train.save_every=120"});
+    const Overrides common = with(head, {"train.steps=121", "train.batch_size=16", "train.eval_every=120",
+                                         "train.eval_batches=4", "train.save_every=120"});
     int asked = 0;
     TrainOptions stopping;
     stopping.stop_requested = [&] { return ++asked == 4 + 120; };  // within the validation: it is made up for below
@@ -204,6 +204,20 @@ TEST_F(Remap, AMapOrWeightsOfAnotherTimeAreNamed) {
   EXPECT_EQ(map_of("run").step, 6);
 }
 
+TEST_F(Remap, TheLastGoodCheckpointHasItsOwnMap) {
+  const auto device = open_device();
+  const Overrides overrides = with(kRemapped, {"train.eval_every=0"});
+  train(*device, "whole", {}, overrides);
+  train_until(*device, "run", 9, true, overrides);
+  EXPECT_EQ(map_of("run").step, 6);
+  RunFolder(path("run")).go_back();
+  EXPECT_EQ(RunFolder(path("run")).read_state().step, 4);
+  EXPECT_EQ(map_of("run").step, 0);
+  EXPECT_EQ(map_of("run/set_aside").step, 6);
+  train(*device, "run", kResume, overrides);
+  expect_same_run("run", "whole");
+}
+
 TEST_F(Remap, AMapOfAFileIsMadeAgainToo) {
   train(*open_device(), "first", {}, kRemapped);
   const Overrides file = with(kClasses, {"head.map=file", "head.map_file=" + (path("first") / kTokenMapFile).string(),
@@ -236,7 +250,8 @@ TEST_F(Remap, WhatMakesNoSenseIsRefusedBeforeAnythingRuns) {
     refused(with(kClasses, {fmt::format("head.remap={}", steps)}), {"a list of rising integers from 1"});
   refused(with(kClasses, {"head.remap=[3, 13]"}), {"[3, 13]", "12 steps", "choose steps from 1 to 11"});
   refused(with(kClasses, {"head.remap=[12]"}), {"12 steps", "choose steps from 1 to 11"});
-  refused(with(kClasses, {"head.remap=[3]", "train.steps=0", "train.tokens=96"}), {"3 steps", "choose steps from 1 to 2"});
+  refused(with(kClasses, {"head.remap=[3]", "train.steps=0", "train.tokens=96"}),
+          {"3 steps", "choose steps from 1 to 2"});
   const std::string fits = "take kind grouped, modulation per_group, tie_word_embeddings true, map clustered or file";
   const std::string remap = "head.remap=[3]";
   refused({remap, "head.kind=full"}, {"a head of kind full has no groups", fits});
