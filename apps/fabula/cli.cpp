@@ -301,6 +301,10 @@ void declare_text_commands(CommandLine& line, AllArgs& args) {
                   "clustered (tokens with like neighbours), frequency (of about equal probability), id_ranges, random")
       ->check(CLI::IsMember({"clustered", "frequency", "id_ranges", "random"}))
       ->capture_default_str();
+  sub->add_option("--group-sizes", args.data_groups.group_sizes,
+                  "equal, or mass: of about equal probability, small where tokens are frequent")
+      ->check(CLI::IsMember({"equal", "mass"}))
+      ->capture_default_str();
   sub->add_option("--group-size", args.data_groups.group_size,
                   "S, the most tokens of a group; missing: ceil(sqrt(V - K))")
       ->check(positive());

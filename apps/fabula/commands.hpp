@@ -58,7 +58,7 @@ int data_prepare(const DataPrepareArgs& args);
 
 struct DataGroupsArgs {
   std::string tokens, out;
-  std::string map = "clustered";
+  std::string map = "clustered", group_sizes = "equal";
   std::int64_t group_size = 0, groups = 0, shortlist = 0;  ///< 0: derived; none
   std::string embeddings;                                  ///< model folder; empty: vectors from the tokens
   std::string tokenizer, end_token;                        ///< empty: no groups are shown as text

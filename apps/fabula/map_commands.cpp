@@ -58,6 +58,7 @@ maps::TokenVectors model_vectors(const std::filesystem::path& folder, const text
 struct Summary {
   std::size_t smallest, largest;        ///< tokens of a group
   double shortlist_mass, largest_mass;  ///< parts of the text: of the shortlist, of the heaviest group
+  double mean_slots;                    ///< tokens of a label's group in the mean over the text, none of a shortlist's
   std::vector<std::size_t> by_mass;     ///< groups, heaviest first
 };
 
@@ -75,6 +76,8 @@ Summary summarise(const TokenMap& map, std::span<const std::uint64_t> counts) {
   summary.smallest = smallest->size();
   summary.largest = largest->size();
   summary.shortlist_mass = maps::shortlist_mass(map, counts);
+  for (std::size_t g = 0; g < masses.size(); ++g)
+    summary.mean_slots += static_cast<double>(masses[g]) / total * static_cast<double>(map.groups[g].size());
   summary.by_mass.resize(masses.size());
   std::iota(summary.by_mass.begin(), summary.by_mass.end(), std::size_t{0});
   std::stable_sort(summary.by_mass.begin(), summary.by_mass.end(),
@@ -98,7 +101,12 @@ void show_examples(const TokenMap& map, const Summary& summary, const text::Toke
 
 int data_groups(const DataGroupsArgs& args) {
   const auto start = std::chrono::steady_clock::now();
-  const maps::MapOptions options{map_kind(args.map), args.shortlist, args.groups, args.group_size, args.seed, 0};
+  const maps::MapOptions options{.kind = map_kind(args.map),
+                                 .shortlist = args.shortlist,
+                                 .groups = args.groups,
+                                 .slots = args.group_size,
+                                 .sizes = args.group_sizes == "mass" ? GroupSizes::kMass : GroupSizes::kEqual,
+                                 .seed = args.seed};
   if (!args.embeddings.empty() && options.kind != GroupMap::kClustered)
     fail(ErrorCode::kInvalidArgument, "--embeddings are for --map clustered; the map is {}", args.map);
   checked_target(args.out, std::vector<std::filesystem::path>{args.tokens, args.tokenizer});
@@ -118,11 +126,15 @@ int data_groups(const DataGroupsArgs& args) {
   const Summary summary = summarise(map, counts);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (args.json) {
-    const nlohmann::ordered_json result{
-        {"vocab_size", tokens.vocab_size()},          {"shortlist", map.shortlist.size()},
-        {"shortlist_mass", summary.shortlist_mass},   {"groups", map.groups.size()},
-        {"smallest_group", summary.smallest},         {"largest_group", summary.largest},
-        {"largest_group_mass", summary.largest_mass}, {"seconds", seconds.count()}};
+    const nlohmann::ordered_json result{{"vocab_size", tokens.vocab_size()},
+                                        {"shortlist", map.shortlist.size()},
+                                        {"shortlist_mass", summary.shortlist_mass},
+                                        {"groups", map.groups.size()},
+                                        {"smallest_group", summary.smallest},
+                                        {"largest_group", summary.largest},
+                                        {"largest_group_mass", summary.largest_mass},
+                                        {"mean_slots", summary.mean_slots},
+                                        {"seconds", seconds.count()}};
     print("{}\n", dump_json(result));
     return 0;
   }
@@ -130,8 +142,8 @@ int data_groups(const DataGroupsArgs& args) {
   if (!map.shortlist.empty()) {
     info("  shortlist: {} tokens, {:.1f} % of the text", map.shortlist.size(), 100 * summary.shortlist_mass);
   }
-  info("  {} groups of {} to {} tokens, the heaviest is {:.2f} % of the text", map.groups.size(), summary.smallest,
-       summary.largest, 100 * summary.largest_mass);
+  info("  {} groups of {} to {} tokens, the heaviest is {:.2f} % of the text; a position's own has {:.0f} in the mean",
+       map.groups.size(), summary.smallest, summary.largest, 100 * summary.largest_mass, summary.mean_slots);
   if (tokenizer) show_examples(map, summary, *tokenizer);
   return 0;
 }

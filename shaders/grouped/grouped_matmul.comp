@@ -57,7 +57,7 @@ void main() {
   multiply(any ? columns4 * 4 : 0);
 
   uint col4 = slot / 4 + tile_col4();
-  if (col4 >= slots4) return;
+  if (col4 >= chunk.z_row4) return;
   Columns to = find_columns(chunk, col4, any);
   [[unroll]] for (uint i = 0; i < TM; ++i) store_z(chunk, to, tile_row(i), sum[i]);
 }

@@ -9,7 +9,7 @@
 //! variant grouped_matmul_backward_weight_windows WINDOWS=1
 #include "grid.glsl"
 #include "columns.glsl"
-layout(set = 0, binding = 0) readonly buffer DZ { vec4 d_z[]; };  // positions of this launch, [N, slots]
+layout(set = 0, binding = 0) readonly buffer DZ { vec4 d_z[]; };  // positions of this launch, [N, slots]; or a round's
 layout(set = 0, binding = 1) readonly buffer X { vec4 x[]; };     // positions of this launch, [N, columns]
 layout(set = 0, binding = 2) readonly buffer Plan { uint plan[]; };
 #if WINDOWS
@@ -31,9 +31,11 @@ layout(set = 0, binding = 7) buffer DShift { vec4 d_shift[]; };      // [groups,
 // The list that is summed: `length` entries from `begin` on, those in [hole, hole + hole_length) left out.
 uint begin, hole, hole_length, length;
 uint a_col4, b_col4;
+uint d_z_row4;               // vec4s of a row of d_z
+uint group_begin, group_at;  // ragged: the group's first entry of the round, and where its row of d_z lies
 
 // Where fetch i of the next step lies (looked up a step ahead), if it is one of this launch's positions.
-uint step_entry[FETCHES], position_at[FETCHES];
+uint step_entry[FETCHES], d_z_at[FETCHES], position_at[FETCHES];
 bool position_inside[FETCHES];
 
 void find_position(uint i) {
@@ -42,6 +44,7 @@ void find_position(uint i) {
   uint position = plan[entries + 2 * entry];
   position_inside[i] = position >= first_position && position < end_position;
   position_at[i] = clamp(position, first_position, end_position - 1) - first_position;
+  d_z_at[i] = kRagged != 0 ? group_at + (entry - group_begin) * d_z_row4 : position_at[i] * d_z_row4;
 }
 
 void start_positions(uint k) {
@@ -52,7 +55,7 @@ void start_positions(uint k) {
 }
 
 void fetch(uint i) {
-  a_next[i] = d_z[position_at[i] * slots4 + a_col4];
+  a_next[i] = d_z[d_z_at[i] + a_col4];
   b_next[i] = x[position_at[i] * columns4 + b_col4];
 }
 
@@ -85,9 +88,15 @@ uint group_of(uint entry) {
   return low;
 }
 
-// Product and a_sum over the list, of the tile at (slot, column).
-void sum_list(uint slot, uint column) {
-  a_col4 = min(slot / 4 + fetch_col(0, 0), slots4 - 1);
+// Product and a_sum over the list of a group, of the tile at (slot, column).
+void sum_list(uint group, uint slot, uint column) {
+  d_z_row4 = slots4;
+  if (kRagged != 0 && length != 0) {
+    d_z_row4 = (real_slots_of(group) + 3) / 4;
+    group_begin = entries_before(group);
+    group_at = first_row_of(group);
+  }
+  a_col4 = min(slot / 4 + fetch_col(0, 0), d_z_row4 - 1);
   b_col4 = min(column / 4 + fetch_col(0, 0), columns4 - 1);
   if (length != 0) start_positions(0);
   multiply(length);
@@ -113,11 +122,12 @@ void main() {
   if (index >= windows) return;
   begin = index * window;
   uint group = group_of(begin);
-  if (group >= groups || entries_before(group + 1) < begin + window || slot >= real_slots_of(group)) return;
+  if (group >= groups || entries_before(group) > begin || entries_before(group + 1) < begin + window) return;
+  if (slot >= real_slots_of(group)) return;
   length = window;
   hole = 0xFFFFFFFF;
   hole_length = 0;
-  sum_list(slot, column);
+  sum_list(group, slot, column);
 
   uint col4 = column / 4 + tile_col4();
   [[unroll]] for (uint i = 0; i < TM; ++i) {
@@ -148,7 +158,7 @@ void main() {
   hole = first_window * window;
   hole_length = (end_window - first_window) * window;
   length -= hole_length;
-  sum_list(slot, column);
+  sum_list(group, slot, column);
 
   uint col4 = column / 4 + tile_col4();
   if (col4 < columns4) {

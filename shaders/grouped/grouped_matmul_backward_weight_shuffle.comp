@@ -7,7 +7,7 @@
 // all its positions; no windows.
 #include "grid.glsl"
 #include "columns.glsl"
-layout(set = 0, binding = 0) uniform samplerBuffer d_z;  // positions of this launch, [N, slots]
+layout(set = 0, binding = 0) uniform samplerBuffer d_z;  // positions of this launch, [N, slots]; or a round's
 layout(set = 0, binding = 1) uniform samplerBuffer x;    // positions of this launch, [N, columns]
 layout(set = 0, binding = 2) readonly buffer Plan { uint plan[]; };
 layout(set = 0, binding = 3) readonly buffer Rows { uint rows[]; };  // [groups, slots]
@@ -26,6 +26,8 @@ void main() {
   uint real_slots = length == 0 ? 0 : real_slots_of(group);
   if (slot >= real_slots) length = 0;
   if (length == 0 && column4 != 0) return;
+  uint d_z_row4 = kRagged != 0 ? (max(real_slots, 1) + 3) / 4 : slots4;
+  uint group_at = kRagged != 0 && length != 0 ? first_row_of(group) : 0;
 
   uint b_col4 = min(col4, columns4 - 1);
   clear_sum();
@@ -36,13 +38,15 @@ void main() {
     uint step = k + gl_SubgroupInvocationID, position = plan[entries + 2 * (begin + min(step, length - 1))];
     bool counts = step < length && position >= first_position && position < end_position;
     uint row = counts ? position - first_position : 0xFFFFFFFF;
+    // Ragged rows of d_z lie by entry.
+    uint d_z_row = kRagged != 0 && counts ? step : row;
     // Steps beyond the end and positions of other launches: a is taken as zero there, b's row is the first.
     [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
       // A word's step is the same for all of 8 lanes, and then a constant.
-      uint at = subgroupShuffle(row, kLanes == BM / 4 ? i : fetch_word(i) / (BM / 4));
+      uint at = subgroupShuffle(d_z_row, kLanes == BM / 4 ? i : fetch_word(i) / (BM / 4));
       bool inside = at != 0xFFFFFFFF;
-      uint a_col4 = min(slot / 4 + fetch_word(i) % (BM / 4), slots4 - 1);
-      vec4 word = texelFetch(d_z, int((inside ? at : 0) * slots4 + a_col4));
+      uint a_col4 = min(slot / 4 + fetch_word(i) % (BM / 4), d_z_row4 - 1);
+      vec4 word = texelFetch(d_z, int(group_at + (inside ? at : 0) * d_z_row4 + a_col4));
       av[i] = inside ? word : vec4(0);
       a_sum[i] += av[i];
     }

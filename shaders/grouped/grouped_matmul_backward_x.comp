@@ -4,7 +4,7 @@
 // d_x[n, k] = sum over the real slots s of position n's group g of d_z[n, s] weight[rows[g S + s], k]; 0 for positions in no group. A
 // workgroup computes the positions of one chunk of the plan by 64 columns.
 #include "grid.glsl"
-layout(set = 0, binding = 0) readonly buffer DZ { vec4 d_z[]; };         // positions of this launch, [N, slots]
+layout(set = 0, binding = 0) readonly buffer DZ { vec4 d_z[]; };         // positions of this launch, [N, slots]; or a round's
 layout(set = 0, binding = 1) readonly buffer Weight { vec4 weight[]; };  // rows of this launch, [R, columns]
 layout(set = 0, binding = 2) readonly buffer Rows { uint rows[]; };      // [groups, slots]
 layout(set = 0, binding = 3) readonly buffer Plan { uint plan[]; };
@@ -67,7 +67,7 @@ void main() {
   if (chunk.real_slots != 0) {
     b_col4 = min(column / 4 + fetch_col(0, 0), columns4 - 1);  // the same for every i
     [[unroll]] for (uint i = 0; i < FETCHES; ++i) {
-      a_at[i] = position_row(chunk_position(chunk, fetch_row(i, 1))) * slots4 + fetch_col(i, 1);
+      a_at[i] = z_row(chunk, fetch_row(i, 1)) + fetch_col(i, 1);
     }
     start_weight(0);
   }

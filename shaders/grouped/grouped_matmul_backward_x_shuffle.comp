@@ -5,7 +5,7 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 // grouped_matmul_backward_x for drivers that run on the CPU: half a chunk of the plan by 4 * subgroup_size columns a workgroup.
 #include "grid.glsl"
-layout(set = 0, binding = 0) uniform samplerBuffer d_z;              // positions of this launch, [N, slots]
+layout(set = 0, binding = 0) uniform samplerBuffer d_z;              // positions of this launch, [N, slots]; or a round's
 layout(set = 0, binding = 1) uniform samplerBuffer weight;           // rows of this launch, [R, columns]
 layout(set = 0, binding = 2) readonly buffer Rows { uint rows[]; };  // [groups, slots]
 layout(set = 0, binding = 3) readonly buffer Plan { uint plan[]; };
@@ -24,12 +24,12 @@ void main() {
 
   uint a_at[A_FETCHES];
   [[unroll]] for (uint i = 0; i < A_FETCHES; ++i)
-    a_at[i] = position_row(chunk_position(chunk, half_row + fetch_word(i) % BM)) * slots4;
+    a_at[i] = z_row(chunk, half_row + fetch_word(i) % BM);
   clear_sum();
   for (uint k = 0; k < chunk.real_slots; k += BK) {
     [[unroll]] for (uint i = 0; i < A_FETCHES; ++i) {
       uint slot = k + fetch_word(i) / BM * 4;
-      vec4 word = texelFetch(d_z, int(a_at[i] + min(slot, slots - 1) / 4));
+      vec4 word = texelFetch(d_z, int(a_at[i] + min(slot, chunk.real_slots - 1) / 4));
       av[i] = mix(vec4(0), word, lessThan(slot + uvec4(0, 1, 2, 3), uvec4(chunk.real_slots)));
     }
     // A lane looks up the weight row of one step; 0xFFFFFFFF: not in this launch.

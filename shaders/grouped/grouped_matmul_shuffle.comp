@@ -45,7 +45,7 @@ void main() {
     multiply_round();
   }
 
-  if (col4 >= slots4) return;
+  if (col4 >= chunk.z_row4) return;
   Columns to = find_columns(chunk, col4, any);
   [[unroll]] for (uint i = 0; i < BM; ++i) store_z(chunk, to, half_row + i, sum[i]);
 }

@@ -2,8 +2,8 @@
 // of 4 * kLanes columns, 4 columns an invocation; the words of a are fetched once a subgroup and spread by shuffles with constant
 // lanes. Texel fetches and shuffles are vector instructions there, storage buffers and shared memory are loops over lanes.
 // Define A_ALONG_K (1: a's vec4s lie along K).
-layout(constant_id = 1) const uint kLanes = 8;  // the subgroup size: 8 (the steps of a round), 16 or 32
-layout(local_size_x_id = 1) in;
+layout(constant_id = 2) const uint kLanes = 8;  // the subgroup size: 8 (the steps of a round), 16 or 32
+layout(local_size_x_id = 2) in;
 #define BM 32
 #define BN (4 * kLanes)
 #define BK 8                   // steps of K a round

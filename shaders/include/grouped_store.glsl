@@ -1,6 +1,6 @@
 // The output side of grouped_matmul's kernels: shift, zeros in phantom slots, rows by position. Include grouped_chunk.glsl before.
 layout(set = 0, binding = 3) readonly buffer Shift { vec4 shift[]; };  // [groups, slots]
-layout(set = 0, binding = 5) writeonly buffer Z { vec4 z[]; };         // positions of this launch, [N, slots]
+layout(set = 0, binding = 5) writeonly buffer Z { vec4 z[]; };         // positions of this launch, [N, slots]; or a round's
 
 struct Columns {
   uint col4;     // slots 4 col4 ..
@@ -22,7 +22,7 @@ Columns find_columns(Chunk chunk, uint col4, bool any) {
 void store_z(Chunk chunk, Columns to, uint i, vec4 sum) {
   uint position = chunk_position(chunk, i);
   if (i >= chunk.count || !position_inside(position)) return;
-  uint at = position_row(position) * slots4 + to.col4;
+  uint at = z_row(chunk, i) + to.col4;
   vec4 value = sum + to.shift;
   if (first_row == 0) {  // the first block of weight also writes the zeros
     z[at] = mix(vec4(0), value, to.stored);

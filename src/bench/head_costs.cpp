@@ -60,7 +60,7 @@ StepCost step_cost(const graph::Target& target, std::uint64_t memory, const RunC
   const models::LanguageModel model(config.model, {}, config.train.precision);
   StepCost cost{.head_parameters = model.head().parameters().count(),
                 .parameters = model.parameter_count(),
-                .logits = model.head().logits()};
+                .logits = heads::logits_text(model.head())};
   try {
     const train::TrainingPlan plan =
         train::plan_training(target, model, config.train, {.memory = memory, .with_extras = false});
@@ -92,7 +92,7 @@ Table compare_heads(const vk::DeviceInfo& device, const KernelChoices& choices, 
     table.rows.push_back({variant.name, std::to_string(cost.head_parameters), std::to_string(cost.parameters),
                           planned ? fmt::format("{:.1f}", mib(cost.bytes)) : "",
                           planned ? fmt::format("{:.1f}", mib(cost.head_peak)) : "",
-                          planned ? fmt::format("{:.3f}", 1e-9 * cost.flops) : "", std::to_string(cost.logits),
+                          planned ? fmt::format("{:.3f}", 1e-9 * cost.flops) : "", cost.logits,
                           cost.why_not.empty() ? "yes" : cost.why_not});
   }
   return table;

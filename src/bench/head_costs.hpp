@@ -18,7 +18,7 @@ void check_body(RunConfig config);
 /// What a training step takes with a config's head, from the plan alone. What is not known is 0.
 struct StepCost {
   std::int64_t head_parameters = 0, parameters = 0;
-  std::int64_t logits = 0;      ///< computed for a position
+  std::string logits = {};      ///< computed for a position: heads::logits_text
   std::uint64_t bytes = 0;      ///< of the whole step
   std::uint64_t head_peak = 0;  ///< most bytes of activations alive while the head runs, the body's included
   double flops = 0;

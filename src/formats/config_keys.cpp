@@ -17,6 +17,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::array<std::string_view, 4> kHeadKinds = {"full", "fused", "grouped", "adaptive"};
 constexpr std::array<std::string_view, 3> kModulations = {"scale_shift", "low_rank", "per_group"};
 constexpr std::array<std::string_view, 5> kMaps = {"id_ranges", "frequency", "clustered", "random", "file"};
+constexpr std::array<std::string_view, 2> kGroupSizes = {"equal", "mass"};
 constexpr std::array<std::string_view, 2> kBiasInits = {"unigram", "zeros"};
 constexpr std::array<std::string_view, 3> kRecomputes = {"auto", "none", "block"};
 constexpr std::array<std::string_view, 3> kPrecisions = {"fp32", "bf16", "fp16"};
@@ -174,10 +175,15 @@ const ConfigKey kKeys[] = {
     {"head", same("map_file"), TextField{FABULA_AT(std::string, model.head.map_file)},
      "A map made by `fabula data groups`, for `map` `file`.",
      [](const HeadConfig& head) { return kOfGrouped(head) && head.map == GroupMap::kFile; }},
+    {"head", same("group_sizes"), FABULA_CHOICE(GroupSizes, model.head.group_sizes, kGroupSizes),
+     "`equal`: groups of up to `group_size` tokens. `mass`: of about equal probability, so that groups of frequent "
+     "tokens are small and those of rare ones large; for `per_group` with `map` `clustered` or `random`.",
+     kOfGrouped},
     {"head", same("group_size"), IntegerField{FABULA_AT(Int, model.head.group_size), 1, 1 << 24, &kZero, true},
-     "S, the most tokens of a group; null: ceil(sqrt(V - K)).", kOfGrouped},
+     "S, the most tokens of a group; null: ceil(sqrt(V - K)). Of `mass` it follows from the rest.", kOfGrouped},
     {"head", same("groups"), IntegerField{FABULA_AT(Int, model.head.groups), 1, 1 << 24, &kZero, true},
-     "G; null: ceil((V - K) / S), which is the only number for `id_ranges`.", kOfGrouped},
+     "G; null: ceil((V - K) / S), which is the only number for `id_ranges`; of `mass` ceil(sqrt(V - K) / 2).",
+     kOfGrouped},
     {"head", same("remap"), IntegerListField{FABULA_AT(std::vector<Int>, model.head.remap), 1, kHuge},
      "Steps of training after which the tokens are grouped again, by what the model has learned of them; for "
      "`per_group` with `tie_word_embeddings` and a map `clustered` or `file`.",
@@ -277,6 +283,9 @@ std::string_view modulation_name(HeadModulation modulation) {
 }
 std::string_view group_map_name(GroupMap map) {
   return kMaps[static_cast<std::size_t>(map)];
+}
+std::string_view group_sizes_name(GroupSizes sizes) {
+  return kGroupSizes[static_cast<std::size_t>(sizes)];
 }
 Precision parse_precision(std::string_view name) {
   const auto found = std::find(std::begin(kPrecisions), std::end(kPrecisions), name);

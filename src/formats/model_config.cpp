@@ -20,13 +20,28 @@ std::int64_t default_group_size(std::int64_t tokens) {
   return root;
 }
 
+std::int64_t default_mass_groups(std::int64_t tokens) {
+  return ceil_div(default_group_size(tokens), 2);
+}
+
+std::vector<SizeBand> ModelConfig::bands() const {
+  return mass_bands(head.shortlist, vocab_size, groups());
+}
+
 std::int64_t ModelConfig::slots() const {
   ensure(vocab_size > head.shortlist, "the vocabulary's size is not known yet");
+  if (head.group_sizes == GroupSizes::kMass) {
+    std::int64_t most = 0;
+    for (const SizeBand& band : bands()) most = std::max(most, band.slots);
+    return most;
+  }
   return head.group_size > 0 ? head.group_size : default_group_size(vocab_size - head.shortlist);
 }
 
 std::int64_t ModelConfig::groups() const {
-  return head.groups > 0 ? head.groups : ceil_div(vocab_size - head.shortlist, slots());
+  if (head.groups > 0) return head.groups;
+  if (head.group_sizes == GroupSizes::kMass) return default_mass_groups(vocab_size - head.shortlist);
+  return ceil_div(vocab_size - head.shortlist, slots());
 }
 
 std::vector<std::int64_t> ModelConfig::cutoffs() const {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "formats/model_family.hpp"
+#include "formats/token_map.hpp"
 
 namespace fabula {
 
@@ -12,6 +13,7 @@ enum class AttentionKind { kGlobal, kLocal };
 enum class HeadKind { kFull, kFused, kGrouped, kAdaptive };
 enum class HeadModulation { kScaleShift, kLowRank, kPerGroup };
 enum class GroupMap { kIdRanges, kFrequency, kClustered, kRandom, kFile };
+enum class GroupSizes { kEqual, kMass };
 enum class BiasInit { kUnigram, kZeros };
 /// The vocabulary head. Sizes that are 0 here are derived: ask ModelConfig::slots(), groups() and cutoffs().
 struct HeadConfig {
@@ -24,9 +26,10 @@ struct HeadConfig {
   std::int64_t prototypes = 1;  ///< c, vectors a group; its score is the log-sum-exp over them
   bool class_input = false;     ///< a group's (or cluster's) vector is added to its tokens' input embeddings
   GroupMap map = GroupMap::kIdRanges;
-  std::string map_file = {};               ///< of GroupMap::kFile
-  std::int64_t group_size = 0;             ///< S, the most tokens of a group; 0: ceil(sqrt(V - K))
-  std::int64_t groups = 0;                 ///< G; 0: ceil((V - K) / S)
+  std::string map_file = {};  ///< of GroupMap::kFile
+  GroupSizes group_sizes = GroupSizes::kEqual;
+  std::int64_t group_size = 0;             ///< S, the most tokens of a group; 0: ceil(sqrt(V - K)), or as mass_bands
+  std::int64_t groups = 0;                 ///< G; 0: ceil((V - K) / S); of kMass ceil(sqrt(V - K) / 2)
   std::vector<std::int64_t> cutoffs = {};  ///< adaptive: ranks at which clusters begin; empty: V / 25 and V / 5
   std::vector<std::int64_t> remap = {};    ///< steps of a run after which it makes its map again
   double div_value = 4;                    ///< adaptive: cluster i is projected to D / div_value^(i + 1) numbers
@@ -74,8 +77,9 @@ struct ModelConfig {
   std::int64_t feed_forward() const { return inner > 0 ? inner : 4 * hidden; }
   AttentionKind attention(std::int64_t layer) const;
   /// Of the grouped head, derived where the config leaves them 0. They need vocab_size.
-  std::int64_t slots() const;   ///< S
-  std::int64_t groups() const;  ///< G
+  std::int64_t slots() const;           ///< S
+  std::int64_t groups() const;          ///< G
+  std::vector<SizeBand> bands() const;  ///< of GroupSizes::kMass
   /// Of the adaptive head: rising ranks, at least one, all below V.
   std::vector<std::int64_t> cutoffs() const;
   struct Cluster {
@@ -89,8 +93,11 @@ struct ModelConfig {
 
 /// S of `tokens` tokens in groups where nothing else is said: ceil(sqrt(tokens)).
 std::int64_t default_group_size(std::int64_t tokens);
+/// G of as many in groups of about equal mass: ceil(sqrt(tokens) / 2).
+std::int64_t default_mass_groups(std::int64_t tokens);
 
 std::string_view head_kind_name(HeadKind kind);               ///< "full", "fused", "grouped", "adaptive"
 std::string_view modulation_name(HeadModulation modulation);  ///< "scale_shift", ...
 std::string_view group_map_name(GroupMap map);                ///< "id_ranges", ...
+std::string_view group_sizes_name(GroupSizes sizes);          ///< "equal", "mass"
 }  // namespace fabula

@@ -130,6 +130,7 @@ struct Validator {
            "kind full",
            source, head.shortlist, vocabulary, vocabulary - 1);
     }
+    if (head.group_sizes == GroupSizes::kMass) return check_mass_groups(head, tail);
     if (head.group_size > tail) {
       fail(ErrorCode::kInvalidArgument,
            "{}: head.group_size is {}, the vocabulary has {} tokens{}; choose 1 to {}, or "
@@ -149,13 +150,36 @@ struct Validator {
         most > needed ? fmt::format("{} to {}", needed, most) : std::to_string(needed));
   }
 
+  void check_mass_groups(const HeadConfig& head, std::int64_t tail) const {
+    if (head.modulation != HeadModulation::kPerGroup)
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.group_sizes is mass, head.modulation {}: its groups share their slots, which pays for groups of "
+           "one size; choose modulation per_group, or group_sizes equal",
+           source, modulation_name(head.modulation));
+    if (head.map != GroupMap::kClustered && head.map != GroupMap::kRandom)
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.group_sizes is mass, head.map {}: choose map clustered or random (a map of a file has its own "
+           "sizes)",
+           source, group_map_name(head.map));
+    if (head.groups > tail)
+      fail(ErrorCode::kInvalidArgument, "{}: head.groups is {}, there are {} tokens to be grouped; choose 1 to {}",
+           source, head.groups, tail, tail);
+    if (head.group_size != 0 && head.group_size != model().slots())
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.group_size is {}; with group_sizes mass it follows from the vocabulary, head.shortlist and "
+           "head.groups and is {}: leave it out",
+           source, head.group_size, model().slots());
+    check_table(head);
+  }
+
   // What the grouped matrix products bind whole or count in a kernel's loops.
   void check_table(const HeadConfig& head) const {
     constexpr std::int64_t kMostSlots = 1 << 25;
     if (head.modulation == HeadModulation::kScaleShift) return;
-    if (model().slots() > kMaxGroupedExtent) {
+    const std::int64_t most = head.modulation == HeadModulation::kPerGroup ? kMaxRaggedSlots : kMaxGroupedExtent;
+    if (model().slots() > most) {
       fail(ErrorCode::kInvalidArgument, "{}: head.group_size is {}; with modulation {} it is at most {}", source,
-           model().slots(), modulation_name(head.modulation), kMaxGroupedExtent);
+           model().slots(), modulation_name(head.modulation), most);
     }
     if (model().groups() * model().slots() > kMostSlots) {
       fail(ErrorCode::kInvalidArgument,

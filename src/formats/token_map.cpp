@@ -2,10 +2,13 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.hpp"
+#include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
 #include "formats/json_access.hpp"
@@ -40,6 +43,18 @@ std::vector<std::uint32_t> read_tokens(const json& values, std::int64_t vocabula
     tokens.push_back(value.get<std::uint32_t>());
   }
   return tokens;
+}
+
+std::vector<double> read_shares(const json& values, std::string_view source) {
+  if (!values.is_array()) fail(ErrorCode::kFormat, "{}: \"shares\" must be a list of numbers", source);
+  std::vector<double> shares;
+  for (const json& value : values) {
+    const double share = value.is_number() ? value.get<double>() : -1;
+    if (!(share >= 0 && share <= 1))
+      fail(ErrorCode::kFormat, "{}: \"shares\"[{}] is no part of 1", source, shares.size());
+    shares.push_back(share);
+  }
+  return shares;
 }
 
 // Marks the tokens of one list (0: the shortlist, i + 1: group i) as seen in it.
@@ -81,6 +96,8 @@ void check_token_map(const TokenMap& map, std::int64_t vocabulary, std::string_v
     fail(ErrorCode::kFormat, "{}: {} of the {} tokens are in no group: {}{}", source, missing, vocabulary,
          fmt::join(named, ", "), missing > named.size() ? ", .." : "");
   }
+  if (!map.shares.empty() && map.shares.size() != map.groups.size())
+    fail(ErrorCode::kFormat, "{}: {} shares of {} groups", source, map.shares.size(), map.groups.size());
   if (map.groups.empty()) {
     fail(ErrorCode::kFormat, "{}: all {} tokens are in the shortlist; at least one must be in a group", source,
          vocabulary);
@@ -95,6 +112,29 @@ std::vector<std::int64_t> even_group_begins(std::int64_t tokens, std::int64_t gr
   return begins;
 }
 
+std::vector<SizeBand> mass_bands(std::int64_t shortlist, std::int64_t vocabulary, std::int64_t groups) {
+  constexpr double kMandelbrot = 2.7;
+  ensure(groups >= 1 && groups <= vocabulary - shortlist, "{} groups of {} tokens", groups, vocabulary - shortlist);
+  const std::int64_t count = std::min<std::int64_t>(groups, 3);
+  const double low = static_cast<double>(shortlist) + kMandelbrot, high = static_cast<double>(vocabulary) + kMandelbrot;
+  std::vector<SizeBand> bands;
+  std::int64_t rank = shortlist, group = 0;
+  for (std::int64_t b = 1; b <= count; ++b) {
+    const std::int64_t end_group = b * groups / count, of_band = end_group - group;
+    const double end = low * std::pow(high / low, static_cast<double>(end_group) / static_cast<double>(groups));
+    // No group of any band is empty.
+    const std::int64_t end_rank =
+        b == count ? vocabulary
+                   : std::clamp(std::llround(end - kMandelbrot), static_cast<long long>(rank + of_band),
+                                static_cast<long long>(vocabulary - (groups - end_group)));
+    const std::int64_t tokens = end_rank - rank;
+    bands.push_back({tokens, of_band, std::max(ceil_div(tokens, of_band), ceil_div(5 * tokens, 4 * of_band))});
+    rank = end_rank;
+    group = end_group;
+  }
+  return bands;
+}
+
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary) {
   std::string text =
       fmt::format("{{\"vocab_size\": {},\n{} \"shortlist\": [{}],\n \"groups\": [\n", vocabulary,
@@ -103,7 +143,9 @@ std::string token_map_json(const TokenMap& map, std::int64_t vocabulary) {
     fmt::format_to(std::back_inserter(text), "  [{}]{}\n", fmt::join(map.groups[g], ", "),
                    g + 1 < map.groups.size() ? "," : "");
   }
-  return text + " ]}\n";
+  text += " ]";
+  if (!map.shares.empty()) text += fmt::format(",\n \"shares\": [{}]", fmt::join(map.shares, ", "));
+  return text + "}\n";
 }
 
 TokenMap parse_token_map(std::string_view json_text, std::int64_t vocabulary, std::string_view source) {
@@ -129,6 +171,7 @@ TokenMap parse_token_map(std::string_view json_text, std::int64_t vocabulary, st
   if (!groups.is_array()) fail(ErrorCode::kFormat, "{}: \"groups\" must be a list of groups", source);
   for (const json& group : groups)
     map.groups.push_back(read_tokens(group, vocabulary, fmt::format("groups[{}]", map.groups.size()), source));
+  if (const auto shares = root.find("shares"); shares != root.end()) map.shares = read_shares(*shares, source);
   check_token_map(map, vocabulary, source);
   return map;
 }

@@ -16,6 +16,7 @@ inline constexpr const char* kMapStepKey = "map_step";
 struct TokenMap {
   std::vector<std::uint32_t> shortlist;            ///< [K] token ids in the order of their classes; may be empty
   std::vector<std::vector<std::uint32_t>> groups;  ///< [G] token ids of each group in slot order
+  std::vector<double> shares = {};                 ///< [G] parts of a text that the groups are; empty: not known
   std::int64_t step = 0;  ///< of the run, after which it was made from the model; 0: before the run
 
   /// Do they mean the same?
@@ -24,15 +25,25 @@ struct TokenMap {
 
 /// Throws kFormat unless every token of [0, vocabulary) is there exactly once, there is a group, and no group is empty.
 /// The message starts with `source` and names the token and both of its places, or the first tokens missing and how
-/// many there are.
+/// many there are. Shares are one a group, or none.
 void check_token_map(const TokenMap& map, std::int64_t vocabulary, std::string_view source);
 
 /// How `tokens` tokens in an order are cut into groups: `slots` a group where that fills `groups` of them, else evenly,
 /// so that none is empty. [groups + 1]: where each begins, and `tokens`.
 std::vector<std::int64_t> even_group_begins(std::int64_t tokens, std::int64_t groups, std::int64_t slots);
 
-/// The text of a map's file: {"vocab_size": V, "step": n, "shortlist": [..], "groups": [[..], ..]}, one group a line;
-/// without the step where it is 0.
+/// Tokens of like frequency, and how they are cut: `slots` is the most tokens of one of its groups.
+struct SizeBand {
+  std::int64_t tokens, groups, slots;
+};
+/// Groups of about equal probability mass, whatever the text: by Zipf's law (a token of rank r has a probability
+/// proportional to 1 / (r + 2.7), Mandelbrot's constant) groups of equal mass end at ranks that rise geometrically.
+/// They are taken together in up to three bands, most frequent first, within which all may have a quarter more tokens
+/// than the mean. 1 <= groups <= vocabulary - shortlist.
+std::vector<SizeBand> mass_bands(std::int64_t shortlist, std::int64_t vocabulary, std::int64_t groups);
+
+/// The text of a map's file: {"vocab_size": V, "step": n, "shortlist": [..], "groups": [[..], ..]}, one group a line,
+/// and "shares" where they are known; without the step where it is 0.
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary);
 /// Reads that text. Errors: kFormat naming `source` and the key for what is not such a map (check_token_map included);
 /// kInvalidArgument for a map of another vocabulary size.

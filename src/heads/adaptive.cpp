@@ -68,6 +68,11 @@ std::int64_t AdaptiveHead::logits() const {
   return tokens_.vocabulary() + static_cast<std::int64_t>(clusters());  // all clusters; training leaves out most
 }
 
+std::optional<double> AdaptiveHead::mean_logits() const {
+  const std::optional<double> slots = tokens_.mean_slots();
+  return slots ? std::optional(static_cast<double>(tokens_.classes()) + *slots) : std::nullopt;
+}
+
 Value AdaptiveHead::class_scores(Graph& graph, const Hidden& h) const {
   const Value bias = options_.bias ? parameters_.in(graph, kHeadBias) : Value{};
   return scores(graph, h, parameters_.find(kHeadWeight), bias);

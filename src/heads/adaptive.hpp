@@ -26,6 +26,7 @@ class AdaptiveHead final : public Head {
   const TokenMap* token_map() const override { return &tokens_.map(); }
   std::string describe() const override;
   std::int64_t logits() const override;
+  std::optional<double> mean_logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;

@@ -73,7 +73,7 @@ void GroupedHead::declare_parameters() {
                       start.classes[i] - (in_shortlist ? 0 : std::log(static_cast<double>(c))));
   }
   parameters_.add(bias_spec(kGroupBias, group_bias, K + G * c));
-  if (options_.modulation != HeadModulation::kPerGroup) {
+  if (shares_slots()) {
     matrix(kSharedWeight, S, D);
     parameters_.add(bias_spec(kSharedBias, {}, S));
     parameters_.add({.name = kScale, .shape = {G, S}, .init = Init::kOnes, .decay = false});
@@ -106,7 +106,9 @@ std::string GroupedHead::describe() const {
   std::string text = fmt::format("{} {}", head_kind_name(kind()), modulation_name(options_.modulation));
   if (options_.modulation == HeadModulation::kLowRank) text += fmt::format(" {}", options_.rank);
   if (tokens_.shortlist() > 0) text += fmt::format(", shortlist {}", tokens_.shortlist());
-  text += fmt::format(", {} groups of {}, {}", tokens_.groups(), tokens_.slots(), options_.map);
+  text += fmt::format(", {} groups of {}{}, {}", tokens_.groups(), options_.by_mass ? "up to " : "", tokens_.slots(),
+                      options_.map);
+  if (options_.by_mass) text += ", by mass";
   if (options_.prototypes > 1) text += fmt::format(", {} prototypes", options_.prototypes);
   if (options_.class_input) text += ", class vectors at the input";
   return text + (options_.tied ? ", tied" : "");
@@ -114,6 +116,12 @@ std::string GroupedHead::describe() const {
 std::int64_t GroupedHead::logits() const {
   const std::int64_t rank = options_.modulation == HeadModulation::kLowRank ? options_.rank : 0;
   return tokens_.shortlist() + tokens_.groups() * options_.prototypes + tokens_.slots() + rank;
+}
+
+std::optional<double> GroupedHead::mean_logits() const {
+  if (shares_slots()) return static_cast<double>(logits());
+  const std::optional<double> slots = tokens_.mean_slots();
+  return slots ? std::optional(static_cast<double>(logits() - tokens_.slots()) + *slots) : std::nullopt;
 }
 
 Value GroupedHead::class_scores(Graph& graph, const Hidden& h, LossUse use) const {
@@ -149,14 +157,18 @@ Value GroupedHead::table(Graph& graph, const char* name) const {
   return parameters_.in(graph, name);
 }
 
-GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use) const {
+GroupPlanLayout GroupedHead::plan_layout(std::int64_t positions) const {
+  return {positions, tokens_.groups(), shares_slots() ? 0 : tokens_.slots()};
+}
+
+GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use, Value scale) const {
   const std::int64_t n = graph.shape(h).rows, G = tokens_.groups();
   const graph::Attrs groups{{"groups", double(G)}};
   Value plan, rows, targets;
-  if (has_plan(use)) plan = graph.input(kPlan, {1, GroupPlanLayout(n, G).words}, DType::kU32);
+  if (has_plan(use)) plan = graph.input(kPlan, {1, plan_layout(n).words}, DType::kU32);
   if (options_.modulation != HeadModulation::kScaleShift)
     rows = graph.constant(kRows, {1, G * tokens_.slots(), DType::kU32});
-  if (options_.modulation != HeadModulation::kPerGroup) targets = graph.input(kTargets, {1, 4 * n}, DType::kU32);
+  if (shares_slots()) targets = graph.input(kTargets, {1, 4 * n}, DType::kU32);
   Value z;
   switch (options_.modulation) {
     case HeadModulation::kScaleShift: {
@@ -172,12 +184,13 @@ GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use)
                     {shared_logits(graph, h), table(graph, kScale), table(graph, kShift), targets, plan, product});
       break;
     }
-    case HeadModulation::kPerGroup:
-      z = graph.op1("grouped_matmul",
-                    {ops::cast_to(graph, h, DType::kF32), weights::matrix_of(token_matrix())->dense(graph), rows,
-                     table(graph, kShift), plan},
-                    groups);
-      break;
+    case HeadModulation::kPerGroup: {
+      const std::vector<Value> result =
+          graph.op("fused_grouped_cross_entropy",
+                   {ops::cast_to(graph, h, DType::kF32), weights::matrix_of(token_matrix())->dense(graph), rows,
+                    table(graph, kShift), plan, use == LossUse::kGradient ? scale : Value{}});
+      return {result[1], result[2], result[0]};
+    }
   }
   const std::vector<Value> result = graph.op(
       "cross_entropy", {z, graph.input(kSlots, {1, n}, DType::kU32), graph.input(kSlotCounts, {1, n}, DType::kU32)});
@@ -189,7 +202,7 @@ HeadLoss GroupedHead::loss(Graph& graph, Value h, LossUse use, Value scale) cons
   const std::int64_t n = graph.shape(h).rows;
   const Value classes = graph.input(kClasses, {1, n}, DType::kU32);
   const std::vector<Value> first = graph.op("cross_entropy", {class_scores(graph, h, use), classes});
-  SlotLoss second = slot_loss(graph, h, use);
+  SlotLoss second = slot_loss(graph, h, use, scale);
   if (tokens_.shortlist() > 0)
     second.correct = graph.op1("add", {second.correct, graph.input(kAlone, {1, n}, DType::kF32)});
   HeadLoss result{.loss = graph.op1("add", {first[0], second.loss}),
@@ -197,7 +210,11 @@ HeadLoss GroupedHead::loss(Graph& graph, Value h, LossUse use, Value scale) cons
                   .slot_loss = second.loss,
                   .group_correct = first[2],
                   .slot_correct = second.correct};
-  if (use == LossUse::kGradient) result.mean = graph.op1("mean_loss", {result.loss, scale});
+  if (use != LossUse::kGradient) return result;
+  if (second.mean)
+    result.mean = graph.op1("add", {graph.op1("mean_loss", {first[0], scale}), second.mean});
+  else
+    result.mean = graph.op1("mean_loss", {result.loss, scale});
   return result;
 }
 
@@ -218,13 +235,16 @@ std::vector<NamedWords> GroupedHead::batch_inputs(std::span<const std::uint32_t>
     alone.words.push_back(std::bit_cast<std::uint32_t>(is_alone ? 1.0f : 0.0f));
   }
   std::vector<NamedWords> inputs{std::move(classes)};
-  if (options_.modulation != HeadModulation::kPerGroup) inputs.push_back(std::move(target_words));
-  if (options_.modulation != HeadModulation::kScaleShift) {
+  if (shares_slots()) inputs.push_back(std::move(target_words));
+  if (options_.modulation == HeadModulation::kLowRank) {
     inputs.push_back(std::move(slots));
     inputs.push_back(std::move(counts));
   }
   if (tokens_.shortlist() > 0) inputs.push_back(std::move(alone));
-  if (has_plan(use)) inputs.push_back({kPlan, make_group_plan(targets, static_cast<std::uint32_t>(tokens_.groups()))});
+  if (has_plan(use)) {
+    inputs.push_back({kPlan, make_group_plan(targets, static_cast<std::uint32_t>(tokens_.groups()),
+                                             shares_slots() ? 0 : static_cast<std::uint32_t>(tokens_.slots()))});
+  }
   return inputs;
 }
 
@@ -234,7 +254,7 @@ Value GroupedHead::log_probs(Graph& graph, const Hidden& h) const {
   const Value starts = graph.constant(kStarts, {1, tokens_.groups() + 1, DType::kU32});
   const Value classes = class_scores(graph, h, LossUse::kValue);
   Value shared, scale, of_tokens;
-  if (options_.modulation != HeadModulation::kPerGroup) {
+  if (shares_slots()) {
     shared = shared_logits(graph, h);
     scale = table(graph, kScale);
   }

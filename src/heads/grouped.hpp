@@ -21,6 +21,7 @@ class GroupedHead final : public Head {
     bool class_input = false;     ///< groups' vectors are added to the input embeddings of their tokens
     bool tied = false;
     graph::ParameterSpec embedding = {};         ///< the token embedding, for a tied head
+    bool by_mass = false;                        ///< sizes of groups follow probability, for the description
     std::string_view map = {};                   ///< how the map was made, for the description
     std::span<const std::uint64_t> counts = {};  ///< of tokens, for biases to start from; empty: zeros
     double init_std = 0.02;
@@ -32,6 +33,7 @@ class GroupedHead final : public Head {
   const TokenMap* token_map() const override { return &tokens_.map(); }
   std::string describe() const override;
   std::int64_t logits() const override;
+  std::optional<double> mean_logits() const override;
   HeadLoss loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const override;
   std::vector<NamedWords> batch_inputs(std::span<const std::uint32_t> labels, LossUse use) const override;
   graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;
@@ -47,9 +49,11 @@ class GroupedHead final : public Head {
  private:
   struct SlotLoss {
     graph::Value loss, correct;
+    graph::Value mean = {};  ///< where the op gives it with its gradient
   };
   bool tied_shortlist() const { return options_.tied && tokens_.shortlist() > 0; }
   bool tied_tokens() const { return options_.tied && options_.modulation == HeadModulation::kPerGroup; }
+  bool shares_slots() const { return options_.modulation != HeadModulation::kPerGroup; }
   bool has_plan(LossUse use) const {
     return use == LossUse::kGradient || options_.modulation != HeadModulation::kScaleShift;
   }
@@ -59,7 +63,8 @@ class GroupedHead final : public Head {
   graph::Value low_rank_vector(graph::Graph& graph, const Hidden& h) const;            ///< R h [N, r]
   const graph::ParameterSpec& token_matrix() const;                 ///< per_group: [M, D] in map order, or [V, D] tied
   graph::Value table(graph::Graph& graph, const char* name) const;  ///< a parameter [G, S]
-  SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use) const;
+  SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const;
+  GroupPlanLayout plan_layout(std::int64_t positions) const;
 
   TokenGroups tokens_;
   Options options_;

@@ -1,5 +1,7 @@
 #include "heads/head.hpp"
 
+#include <cmath>
+
 #include "base/fail.hpp"
 #include "heads/adaptive.hpp"
 #include "heads/full.hpp"
@@ -38,6 +40,7 @@ std::unique_ptr<Head> make_grouped(const ModelConfig& config, const HeadData& da
                                .class_input = config.head.class_input,
                                .tied = config.tie_word_embeddings,
                                .embedding = embedding,
+                               .by_mass = config.head.group_sizes == GroupSizes::kMass,
                                .map = group_map_name(config.head.map),
                                .init_std = config.initializer_range};
   if (config.head.bias_init == BiasInit::kUnigram) options.counts = data.counts;
@@ -68,6 +71,13 @@ std::unique_ptr<Head> make_adaptive(const ModelConfig& config, const HeadData& d
 }
 
 }  // namespace
+
+std::string logits_text(const Head& head) {
+  const std::optional<double> mean = head.mean_logits();
+  if (mean && std::llround(*mean) < head.logits())
+    return fmt::format("{:.0f} in the mean, {} at most", *mean, head.logits());
+  return fmt::format("{}{}", mean ? "" : "at most ", head.logits());
+}
 
 std::unique_ptr<Head> make_head(const ModelConfig& config, const HeadData& data,
                                 const graph::ParameterSpec& embedding) {

@@ -68,6 +68,9 @@ class Head {
   virtual std::string describe() const = 0;
   /// Logits that a position's loss takes, of each level and product; at most, where it depends on the labels.
   virtual std::int64_t logits() const = 0;
+  /// The same in the mean over the text that the map's shares are of; nothing where it depends on the labels and these
+  /// are not known.
+  virtual std::optional<double> mean_logits() const { return static_cast<double>(logits()); }
 
   /// The tensors that the head adds to the model; a tied matrix belongs to the body and is not among them.
   const graph::ParameterSet& parameters() const { return parameters_; }
@@ -100,6 +103,9 @@ class Head {
   graph::ParameterSet parameters_;
   std::optional<InputClasses> input_classes_;
 };
+
+/// Logits that a position takes: "959", or "452 in the mean, 1545 at most".
+std::string logits_text(const Head& head);
 
 /// The head that a config asks for. `embedding` is the token embedding, which a tied head multiplies with. Throws
 /// kInvalidArgument naming the field for sizes that do not fit, kFormat for a map that is not the config's.

@@ -36,6 +36,14 @@ TokenGroups::TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slo
   }
 }
 
+std::optional<double> TokenGroups::mean_slots() const {
+  if (map_.shares.empty()) return std::nullopt;
+  double mean = 0;
+  for (std::size_t g = 0; g < map_.groups.size(); ++g)
+    mean += map_.shares[g] * static_cast<double>(map_.groups[g].size());
+  return mean;
+}
+
 GroupTarget TokenGroups::target(std::uint32_t label) const {
   if (label == kIgnoredLabel || order_.at(label) == kNone) return {.group = kIgnoredLabel, .slot = 0, .slots = 0};
   const std::uint32_t group = class_[label] - static_cast<std::uint32_t>(shortlist());
@@ -89,9 +97,15 @@ TokenMap consecutive_map(const ModelConfig& config) {
     begins = config.cutoffs();
     begins.push_back(config.vocab_size);
   } else {
-    const std::int64_t K = config.head.shortlist;
-    begins = even_group_begins(config.vocab_size - K, config.groups(), config.slots());
-    for (std::int64_t& begin : begins) begin += K;
+    std::vector<SizeBand> bands{{config.vocab_size - config.head.shortlist, config.groups(), config.slots()}};
+    if (config.head.group_sizes == GroupSizes::kMass) bands = config.bands();
+    begins = {config.head.shortlist};
+    for (const SizeBand& band : bands) {
+      const std::int64_t first = begins.back();
+      begins.pop_back();
+      for (const std::int64_t begin : even_group_begins(band.tokens, band.groups, band.slots))
+        begins.push_back(first + begin);
+    }
   }
   TokenMap map;
   map.shortlist.resize(static_cast<std::size_t>(begins.front()));

@@ -43,9 +43,30 @@ Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
   return parts;
 }
 
-Groups split(std::span<const std::uint32_t> order, const MapOptions& options) {
-  const std::vector<std::int64_t> begins =
-      even_group_begins(static_cast<std::int64_t>(order.size()), options.groups, options.slots);
+/// The tail's bands; one where all groups are alike.
+std::vector<SizeBand> bands_of(const MapOptions& options, std::int64_t vocabulary) {
+  if (!options.bands.empty()) return {options.bands.begin(), options.bands.end()};
+  if (options.sizes == GroupSizes::kMass) return mass_bands(options.shortlist, vocabulary, options.groups);
+  return {{vocabulary - options.shortlist, options.groups, options.slots}};
+}
+
+/// Calls visit(band, its tokens) for the bands of the tail.
+template <class Visit>
+void for_each_band(const Parts& parts, Visit visit) {
+  const std::span<const std::uint32_t> tail = parts.tail;
+  std::size_t at = 0;
+  for (const SizeBand& band : bands_of(parts.options, std::int64_t(parts.shortlist.size() + tail.size()))) {
+    visit(band, tail.subspan(at, static_cast<std::size_t>(band.tokens)));
+    at += static_cast<std::size_t>(band.tokens);
+  }
+}
+
+void append(Groups& groups, Groups more) {
+  groups.insert(groups.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+Groups split(std::span<const std::uint32_t> order, const SizeBand& band) {
+  const std::vector<std::int64_t> begins = even_group_begins(band.tokens, band.groups, band.slots);
   Groups groups;
   for (std::size_t g = 0; g + 1 < begins.size(); ++g)
     groups.emplace_back(order.begin() + begins[g], order.begin() + begins[g + 1]);
@@ -53,12 +74,16 @@ Groups split(std::span<const std::uint32_t> order, const MapOptions& options) {
 }
 
 Groups random_groups(const Parts& parts) {
-  std::vector<std::uint32_t> order = parts.tail;
-  std::sort(order.begin(), order.end());
+  Groups groups;
   Philox random(parts.options.seed);
-  for (std::size_t left = order.size(); left > 1; --left)
-    std::swap(order[left - 1], order[random.below(static_cast<std::uint32_t>(left))]);
-  return split(order, parts.options);
+  for_each_band(parts, [&](const SizeBand& band, std::span<const std::uint32_t> tokens) {
+    std::vector<std::uint32_t> order(tokens.begin(), tokens.end());
+    std::sort(order.begin(), order.end());
+    for (std::size_t left = order.size(); left > 1; --left)
+      std::swap(order[left - 1], order[random.below(static_cast<std::uint32_t>(left))]);
+    append(groups, split(order, band));
+  });
+  return groups;
 }
 
 // Each token, in falling frequency, goes to the group of least mass that has room. A token that is not in the text
@@ -105,6 +130,73 @@ void fill_groups(std::span<const std::uint32_t> tokens, std::int64_t slots, std:
   }
 }
 
+/// Clusters of a band's tokens, which are in falling frequency.
+Groups clustered_groups(const SizeBand& band, std::span<const std::uint32_t> tokens, const MapOptions& options,
+                        std::span<const std::uint64_t> counts, const TokenVectors& vectors) {
+  std::vector<bool> open(counts.size());
+  for (const std::uint32_t token : tokens) open[token] = true;
+  const auto takes = [&](std::uint32_t token) { return bool(open[token]); };
+  const std::int64_t seen = std::count_if(vectors.tokens.begin(), vectors.tokens.end(), takes);
+  Groups groups;
+  if (seen > 0) {
+    const std::vector<float> centres = cluster_centres(vectors, counts, band.groups, options.seed, options.threads);
+    const std::int64_t clusters = static_cast<std::int64_t>(centres.size()) / vectors.dims;
+    const std::int64_t room = std::min(band.slots, ceil_div(5 * seen, 4 * clusters));
+    groups = assign_balanced(vectors, centres, room, takes);
+  }
+  groups.resize(static_cast<std::size_t>(band.groups));
+  for (const auto& group : groups)
+    for (const std::uint32_t token : group) open[token] = false;
+  std::vector<std::uint32_t> left;
+  std::copy_if(tokens.begin(), tokens.end(), std::back_inserter(left), takes);
+  fill_groups(left, band.slots, counts, groups);
+  return groups;
+}
+
+/// The vectors of some tokens, in the same order.
+TokenVectors vectors_of(const TokenVectors& vectors, std::span<const std::uint32_t> tokens, std::size_t vocabulary) {
+  std::vector<bool> wanted(vocabulary);
+  for (const std::uint32_t token : tokens) wanted[token] = true;
+  TokenVectors result{{}, vectors.dims, {}};
+  for (std::size_t i = 0; i < vectors.tokens.size(); ++i) {
+    if (!wanted[vectors.tokens[i]]) continue;
+    result.tokens.push_back(vectors.tokens[i]);
+    const auto row = vectors.rows.begin() + static_cast<std::ptrdiff_t>(i) * vectors.dims;
+    result.rows.insert(result.rows.end(), row, row + vectors.dims);
+  }
+  return result;
+}
+
+TokenMap with_shares(TokenMap map, std::span<const std::uint64_t> counts) {
+  const auto total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
+  for (const auto& group : map.groups) {
+    std::uint64_t mass = 0;
+    for (const std::uint32_t token : group) mass += counts[token];
+    map.shares.push_back(total > 0 ? static_cast<double>(mass) / total : 0);
+  }
+  return map;
+}
+
+/// Of groups by mass, where `options` has the other sizes.
+MapOptions resolve_mass(const MapOptions& options, std::int64_t vocabulary) {
+  const std::int64_t tail = vocabulary - options.shortlist;
+  if (options.kind != GroupMap::kClustered && options.kind != GroupMap::kRandom)
+    fail(ErrorCode::kInvalidArgument, "group_sizes is mass, the map {}; choose clustered or random",
+         group_map_name(options.kind));
+  MapOptions resolved = options;
+  if (options.groups == 0) resolved.groups = default_mass_groups(tail);
+  if (resolved.groups < 1 || resolved.groups > tail)
+    fail(ErrorCode::kInvalidArgument, "groups is {}, {} tokens are to be grouped; choose 1 to {}", options.groups, tail,
+         tail);
+  resolved.slots = 0;
+  for (const SizeBand& band : mass_bands(options.shortlist, vocabulary, resolved.groups))
+    resolved.slots = std::max(resolved.slots, band.slots);
+  if (options.slots != 0 && options.slots != resolved.slots)
+    fail(ErrorCode::kInvalidArgument, "group_size is {}; of groups by mass it follows from the rest and is {}",
+         options.slots, resolved.slots);
+  return resolved;
+}
+
 }  // namespace
 
 MapOptions resolve_map_options(const MapOptions& options, std::int64_t vocabulary) {
@@ -114,6 +206,7 @@ MapOptions resolve_map_options(const MapOptions& options, std::int64_t vocabular
          "shortlist is {}, the vocabulary has {} tokens and groups need some; choose 0 to {}", options.shortlist,
          vocabulary, vocabulary - 1);
   }
+  if (options.sizes == GroupSizes::kMass) return resolve_mass(options, vocabulary);
   MapOptions resolved = options;
   if (options.slots == 0) resolved.slots = default_group_size(tail);
   if (resolved.slots < 1 || resolved.slots > tail) {
@@ -137,11 +230,13 @@ TokenMap build_token_map(const MapOptions& options, std::span<const std::uint64_
   switch (options.kind) {
     case GroupMap::kIdRanges:
       std::sort(parts.tail.begin(), parts.tail.end());
-      return {parts.shortlist, split(parts.tail, parts.options)};
+      return with_shares({parts.shortlist, split(parts.tail, {std::int64_t(parts.tail.size()), parts.options.groups,
+                                                              parts.options.slots})},
+                         counts);
     case GroupMap::kRandom:
-      return {parts.shortlist, random_groups(parts)};
+      return with_shares({parts.shortlist, random_groups(parts)}, counts);
     case GroupMap::kFrequency:
-      return {parts.shortlist, frequency_groups(parts, counts)};
+      return with_shares({parts.shortlist, frequency_groups(parts, counts)}, counts);
     default:
       fail(ErrorCode::kInvalidArgument, "a map of kind {} is not made from token counts", group_map_name(options.kind));
   }
@@ -160,25 +255,16 @@ TokenMap build_token_map(const MapOptions& options, const text::TokenFile& file,
 
 TokenMap clustered_map(const MapOptions& options, std::span<const std::uint64_t> counts, const TokenVectors& vectors) {
   const Parts parts = cut(options, counts);
-  std::vector<bool> placed(counts.size());
-  for (const std::uint32_t token : parts.shortlist) placed[token] = true;
-  const auto takes = [&](std::uint32_t token) { return !placed[token]; };
-  const std::int64_t seen = std::count_if(vectors.tokens.begin(), vectors.tokens.end(), takes);
-  Groups groups;
-  if (seen > 0) {
-    const std::vector<float> centres =
-        cluster_centres(vectors, counts, parts.options.groups, options.seed, options.threads);
-    const std::int64_t clusters = static_cast<std::int64_t>(centres.size()) / vectors.dims;
-    const std::int64_t room = std::min(parts.options.slots, ceil_div(5 * seen, 4 * clusters));
-    groups = assign_balanced(vectors, centres, room, takes);
-  }
-  groups.resize(static_cast<std::size_t>(parts.options.groups));
-  for (const auto& group : groups)
-    for (const std::uint32_t token : group) placed[token] = true;
-  std::vector<std::uint32_t> left;
-  std::copy_if(parts.tail.begin(), parts.tail.end(), std::back_inserter(left), takes);
-  fill_groups(left, parts.options.slots, counts, groups);
-  return {parts.shortlist, std::move(groups)};
+  TokenMap map{parts.shortlist, {}};
+  for_each_band(parts, [&](const SizeBand& band, std::span<const std::uint32_t> tokens) {
+    if (options.sizes == GroupSizes::kMass || options.bands.size() > 1) {
+      const TokenVectors own = vectors_of(vectors, tokens, counts.size());
+      append(map.groups, clustered_groups(band, tokens, parts.options, counts, own));
+    } else {
+      append(map.groups, clustered_groups(band, tokens, parts.options, counts, vectors));
+    }
+  });
+  return with_shares(std::move(map), counts);
 }
 
 TokenMap frequency_clusters(std::span<const std::uint64_t> counts, std::span<const std::int64_t> cutoffs) {
@@ -199,7 +285,7 @@ TokenMap frequency_clusters(std::span<const std::uint64_t> counts, std::span<con
     const std::int64_t end = i + 1 < cutoffs.size() ? cutoffs[i + 1] : vocabulary;
     map.groups.emplace_back(order.begin() + cutoffs[i], order.begin() + end);
   }
-  return map;
+  return with_shares(std::move(map), counts);
 }
 
 double shortlist_mass(const TokenMap& map, std::span<const std::uint64_t> counts) {

@@ -69,11 +69,13 @@ std::int64_t LanguageModel::body_parameter_count() const {
 std::string describe(const LanguageModel& model) {
   const ModelConfig& c = model.config();
   return fmt::format(
-      "{} {} layers, hidden {}, {} attention heads{}, {} tokens; vocabulary head: {}; {:.2f} M parameters, {:.2f} M in "
+      "{} {} layers, hidden {}, {} attention heads{}, {} tokens; vocabulary head: {}, logits a position: {}; "
+      "{:.2f} M parameters, {:.2f} M in "
       "the body",
       model.body().family().name, c.layers, c.hidden, c.heads,
       c.key_value_heads() < c.heads ? fmt::format(" on {} of keys and values", c.key_value_heads()) : "", c.vocab_size,
-      model.head().describe(), 1e-6 * double(model.parameter_count()), 1e-6 * double(model.body_parameter_count()));
+      model.head().describe(), heads::logits_text(model.head()), 1e-6 * double(model.parameter_count()),
+      1e-6 * double(model.body_parameter_count()));
 }
 
 }  // namespace fabula::models

@@ -1,6 +1,6 @@
 #include "ops/grouped_matmul.hpp"
 
-#include "base/segments.hpp"
+#include "ops/grouped_launch.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -36,26 +36,10 @@ void infer(InferCall& call) {
 }
 
 void lower(LowerCall& call) {
-  const GroupedSize size = size_of(call);
-  const Value x = call.input(kX), weight = call.input(kWeight), z = call.output();
-  const GroupedKernel any(call, "grouped_matmul", true);
-  const auto position_blocks = call.row_blocks({x, z}, any.max_rows(kX));
-  const auto row_blocks = call.row_blocks({weight}, any.max_rows(kWeight));
-  const GroupedKernel kernel(call, "grouped_matmul", position_blocks.size() > 1 || row_blocks.size() > 1);
-  const std::int64_t groups = size.plan().chunks * ceil_div(kSegmentChunk, kernel.tile_rows()) *
-                              ceil_div(call.out().ld(), kernel.tile_columns());
-  const Value shift = call.has_input(kShift) ? call.input(kShift) : call.input(kPlan);  // what is absent is not read
-  for (const RowBlock& positions : position_blocks) {
-    for (const RowBlock& rows : row_blocks) {
-      GroupedPush push = grouped_push(size, positions, rows);
-      push.has_shift = call.has_input(kShift);
-      call.dispatch(
-          kernel.launch({Window(x, positions.begin, positions.end), Window(weight, rows.begin, rows.end),
-                         call.input(kRows), shift, call.input(kPlan), Window(z, positions.begin, positions.end)},
-                        groups),
-          push);
-    }
-  }
+  const GroupedProduct product(
+      call, size_of(call),
+      {.x = call.input(kX), .weight = call.input(kWeight), .rows = call.input(kRows), .plan = call.input(kPlan)});
+  product.forward(call.has_input(kShift) ? call.input(kShift) : Value{}, call.output());
 }
 
 void grad(GradCall& call) {

@@ -1,5 +1,7 @@
 #include "ops/grouped_matmul.hpp"
 
+#include "ops/grouped_launch.hpp"
+
 namespace fabula::ops {
 using namespace graph;
 
@@ -13,13 +15,6 @@ GroupedSize size_of(const Call& call) {
           .slots = call.in(kDZ).cols,
           .groups = call.attrs().integer("groups"),
           .weight_rows = call.attrs().integer("weight_rows")};
-}
-
-/// The shuffle kernel has none: a software driver has few cores to share a large group between.
-GroupedWindows windows_of(const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) {
-  if (variant == kMatmulShuffle) return {};
-  const std::uint64_t range = std::min<std::uint64_t>(profile.limits.max_storage_range, INT64_MAX);
-  return grouped_windows(size_of(node), static_cast<std::int64_t>(range));
 }
 
 void infer(InferCall& call) {
@@ -36,69 +31,13 @@ void infer(InferCall& call) {
   call.output({size.groups, size.slots});
 }
 
-std::uint32_t u32(std::int64_t value) {
-  return static_cast<std::uint32_t>(value);
-}
-
-/// The push constants of shaders/include/grouped_list.glsl.
-struct Push {
-  std::uint32_t first_position, end_position, first_row, end_row, windows, window, entries, group_chunks, groups, slots,
-      columns, columns4, slots4, add;
-};
-
-/// The sums of one block of positions: first the windows', then, for every block of weight rows, the groups'.
-void lower_positions(LowerCall& call, const RowBlock& positions, const std::vector<RowBlock>& row_blocks, bool cut) {
-  const GroupedKernel kernel(call, "grouped_matmul_backward_weight", cut);
-  const GroupedSize size = size_of(call);
-  const GroupedWindows windows = windows_of(call, call.profile(), call.variant());
-  const std::int64_t tiles =
-      ceil_div(call.in(kDZ).ld(), kernel.tile_rows()) * ceil_div(call.out().ld(), kernel.tile_columns());
-  const Window d_z(call.input(kDZ), positions.begin, positions.end), x(call.input(kX), positions.begin, positions.end);
-  Push push{u32(positions.begin),
-            u32(positions.end),
-            0,
-            0,
-            u32(windows.count),
-            u32(windows.length),
-            u32(size.plan().entries),
-            u32(size.plan().group_chunks),
-            u32(size.groups),
-            u32(size.slots),
-            u32(size.depth),
-            u32(call.out().ld() / 4),
-            u32(call.in(kDZ).ld() / 4),
-            positions.begin > 0};
-  const Value plan = call.input(kPlan);
-  Value sums = plan, shift_sums = plan;  // bound unread where there are no windows
-  if (windows.count > 0) {
-    sums = call.scratch(0);
-    shift_sums = call.scratch(1);
-    call.dispatch(Launch{.shader = "grouped_matmul_backward_weight_windows",
-                         .constants = {cut},
-                         .bindings = {d_z, x, plan, sums, shift_sums},
-                         .groups = LowerCall::grid(windows.count * tiles)},
-                  push);
-  }
-  for (const RowBlock& rows : row_blocks) {
-    push.first_row = u32(rows.begin);
-    push.end_row = u32(rows.end);
-    const Window d_weight(call.output(0), rows.begin, rows.end);
-    const Value d_shift = call.output(1), out_rows = call.input(kRows);
-    call.dispatch(kernel.shuffle() ? kernel.launch({d_z, x, plan, out_rows, d_weight, d_shift}, size.groups * tiles)
-                                   : kernel.launch({d_z, x, plan, sums, shift_sums, out_rows, d_weight, d_shift},
-                                                   size.groups * tiles),
-                  push);
-  }
-}
-
 void lower(LowerCall& call) {
   call.clear(call.output(0));  // rows that no group with positions names
-  const GroupedKernel any(call, "grouped_matmul_backward_weight", true);
-  const auto position_blocks =
-      call.row_blocks({call.input(kDZ), call.input(kX)}, std::min(any.max_rows(kDZ), any.max_rows(kX)));
-  const auto row_blocks = call.row_blocks({call.output(0)});
-  const bool cut = position_blocks.size() > 1 || row_blocks.size() > 1;
-  for (const RowBlock& positions : position_blocks) lower_positions(call, positions, row_blocks, cut);
+  const bool windows = grouped_windows(size_of(call), call.profile(), call.variant()).count > 0;
+  const GroupedProduct product(
+      call, size_of(call), {.x = call.input(kX), .weight = {}, .rows = call.input(kRows), .plan = call.input(kPlan)});
+  product.backward_weight(call.input(kDZ), call.output(0), call.output(1), windows ? call.scratch(0) : Value{},
+                          windows ? call.scratch(1) : Value{});
 }
 }  // namespace
 
@@ -121,10 +60,7 @@ const OpDef grouped_matmul_backward_weight{
     .variants = grouped_variants,
     .scratch = [](const NodeView& node, const vk::DeviceProfile& profile,
                   std::string_view variant) -> std::vector<Shape> {
-      const GroupedSize size = size_of(node);
-      const GroupedWindows windows = windows_of(node, profile, variant);
-      if (windows.count == 0) return {};
-      return {{windows.count * size.slots, size.depth}, {windows.count, size.slots}};
+      return grouped_window_sums(size_of(node), grouped_windows(size_of(node), profile, variant));
     },
 };
 

@@ -1,6 +1,6 @@
 #include "ops/grouped_matmul.hpp"
 
-#include "base/segments.hpp"
+#include "ops/grouped_launch.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -29,23 +29,11 @@ void infer(InferCall& call) {
   call.output({size.positions, size.depth});
 }
 
-/// Blocks of weight rows add to d_x one after the other.
 void lower(LowerCall& call) {
-  const GroupedSize size = size_of(call);
-  const Value d_z = call.input(kDZ), weight = call.input(kWeight), d_x = call.output();
-  const GroupedKernel any(call, "grouped_matmul_backward_x", true);
-  const auto row_blocks = call.row_blocks({weight}, any.max_rows(kWeight));
-  const GroupedKernel kernel(call, "grouped_matmul_backward_x", row_blocks.size() > 1);
-  const std::int64_t groups = size.plan().chunks * ceil_div(kSegmentChunk, kernel.tile_rows()) *
-                              ceil_div(call.out().ld(), kernel.tile_columns());
-  for (const RowBlock& positions : call.row_blocks({d_z, d_x}, kernel.max_rows(kDZ))) {
-    for (const RowBlock& rows : row_blocks) {
-      call.dispatch(kernel.launch({Window(d_z, positions.begin, positions.end), Window(weight, rows.begin, rows.end),
-                                   call.input(kRows), call.input(kPlan), Window(d_x, positions.begin, positions.end)},
-                                  groups),
-                    grouped_push(size, positions, rows));
-    }
-  }
+  const GroupedProduct product(
+      call, size_of(call),
+      {.x = {}, .weight = call.input(kWeight), .rows = call.input(kRows), .plan = call.input(kPlan)});
+  product.backward_x(call.input(kDZ), call.output());
 }
 }  // namespace
 

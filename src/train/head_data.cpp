@@ -60,6 +60,7 @@ TokenMap make_token_map(const ModelConfig& model, const text::TokenFile& tokens,
                                         .shortlist = head.shortlist,
                                         .groups = model.groups(),
                                         .slots = model.slots(),
+                                        .sizes = head.group_sizes,
                                         .seed = static_cast<std::uint64_t>(seed)},
                                        tokens, counts);
   info("{} map of {} tokens made in {:.1f} s", group_map_name(head.map), model.vocab_size,

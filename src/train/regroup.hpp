@@ -25,8 +25,8 @@ struct GroupNumbers {
 std::vector<float> input_rows(const GroupNumbers& numbers, const TokenMap& map);
 
 /// Clusters the tokens anew by `inputs`, the input_rows (their mean taken off, as directions), into as many groups of
-/// at most S. The shortlist stays. A group has the number of that group of `map` which it has most of its text from.
-/// `source` is what messages call the model.
+/// at most S, by mass where those of `map` are. The shortlist stays. A group has the number of that group of `map`
+/// which it has most of its text from. `source` is what messages call the model.
 struct RegroupOptions {
   std::int64_t hidden = 0, slots = 0;
   std::uint64_t seed = 1;
@@ -43,8 +43,9 @@ struct Moved {
 Moved moved(const TokenMap& from, const TokenMap& to, std::span<const std::uint64_t> counts);
 
 /// Weights under a new map. To rounding, what the model reads stays as it is, and so does every token's probability
-/// where the hidden vector is zero; elsewhere, in first order, a group is as probable as its tokens were. With
-/// `class_input` rows take what vectors give. Slots without a token become 0.
+/// where the hidden vector is zero. A group's vector is the mean of its tokens' old ones, with half of what sets the
+/// tokens' rows apart from their old groups'. With `class_input` rows take what vectors no longer give. Slots without a
+/// token become 0.
 void move_weights(const TokenMap& from, const TokenMap& to, std::span<const std::uint64_t> counts,
                   GroupNumbers& numbers);
 

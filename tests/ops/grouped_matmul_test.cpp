@@ -69,6 +69,16 @@ TEST_P(GroupedMatmulBlocks, BackwardWeight) {
   check("grouped_matmul_backward_weight");
 }
 
+class GroupedLossBlocks : public GroupedMatmulBlocks {};
+TEST_P(GroupedLossBlocks, Fused) {
+  check("fused_grouped_cross_entropy");
+}
+
+// Positions and weight rows are cut; positions alone, with windows.
+INSTANTIATE_TEST_SUITE_P(Cases, GroupedLossBlocks,
+                         testing::Values(Setting{"blocks_700x40", 48 << 10}, Setting{"windows_1700x18", 96 << 10}),
+                         [](const auto& setting) { return std::string(setting.param.op_case); });
+
 // Positions and weight rows are cut; positions alone, below the windows too; weight rows alone.
 INSTANTIATE_TEST_SUITE_P(Cases, GroupedMatmulBlocks,
                          testing::Values(Setting{"tile_200x64x5x65", 32 << 10},
@@ -113,6 +123,14 @@ TEST(GroupedMatmulShapes, RefusesWhatDoesNotFit) {
   const Value d_z = graph.state("d_z", {10, 4});
   EXPECT_EQ(graph.shape(graph.op1("grouped_matmul_backward_x", {d_z, weight, rows, plan})), (Shape{10, 4}));
   EXPECT_THROW(graph.op1("grouped_matmul_backward_x", {weight, weight, rows, plan}), Error);
+  const Value rounds = graph.input("rounds", {1, GroupPlanLayout(10, 3, 4).words}, DType::kU32);
+  const Value scale = graph.state("scale", {1, 4});
+  EXPECT_EQ(graph.op("fused_grouped_cross_entropy", {x, weight, rows, shift, rounds}).size(), 3u);
+  EXPECT_EQ(graph.op("fused_grouped_cross_entropy", {x, weight, rows, shift, rounds, scale}).size(), 6u);
+  EXPECT_THROW(graph.op("fused_grouped_cross_entropy", {x, weight, rows, shift, plan}), Error) << "no rounds";
+  EXPECT_THROW(graph.op("fused_grouped_cross_entropy", {x, narrow, rows, shift, rounds}), Error);
+  EXPECT_THROW(graph.op("fused_grouped_cross_entropy", {x, weight, float_rows, shift, rounds}), Error);
+  EXPECT_THROW(graph.op("fused_grouped_cross_entropy", {x, weight, rows, shift, rounds, shift}), Error);
   EXPECT_THROW(graph.op1("grouped_matmul_backward_weight", {d_z, x, rows, plan}, {{"groups", 3}, {"weight_rows", 0}}),
                Error);
   EXPECT_THROW(

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/philox.hpp"
+#include "maps/build_token_map.hpp"
 
 namespace fabula::train {
 namespace {
@@ -131,37 +132,30 @@ TEST(Regroup, TokensThatStayTogetherKeepTheirOdds) {
   EXPECT_GT(pairs, 10);
 }
 
-// With biases that are the text's own frequencies, as a run starts with.
-TEST(Regroup, NearZeroAGroupIsAsProbableAsItsTokensWere) {
+// By what its tokens' old groups had, and what set them apart there.
+TEST(Regroup, AGroupsVectorIsThatOfItsTokens) {
   const TokenMap from = random_map(1), to = random_map(2);
   const auto counts = random_counts();
-  for (const bool class_input : {true, false}) {
-    GroupNumbers before = random_model(class_input);
-    for (std::size_t g = 0; g < kGroups; ++g) {
-      double mass = 0;
-      for (const std::uint32_t token : from.groups[g]) mass += double(counts[token]) + 1;
-      before.bias[kShortlist + g] = static_cast<float>(std::log(mass));
-      for (std::size_t s = 0; s < from.groups[g].size(); ++s)
-        before.shift[g * kSlots + s] = static_cast<float>(std::log((double(counts[from.groups[g][s]]) + 1) / mass));
+  const GroupNumbers before = random_model(true);
+  GroupNumbers after = before;
+  move_weights(from, to, counts, after);
+  const auto mean_of = [&](const std::vector<std::uint32_t>& tokens, std::size_t d, const auto& number) {
+    double sum = 0, total = 0;
+    for (const std::uint32_t token : tokens) {
+      sum += (double(counts[token]) + 1) * number(token, d);
+      total += double(counts[token]) + 1;
     }
-    GroupNumbers after = before;
-    move_weights(from, to, counts, after);
-    const auto group_of = [&](const LogProbs& of, std::size_t g) {
-      double sum = 0;
-      for (const std::uint32_t token : to.groups[g]) sum += std::exp(of.joint[token]);
-      return std::log(sum);
-    };
-    std::vector<double> h{0.4, -1, 2, 0.3, -0.7, 1.1};
-    for (double& number : h) number *= 0.01;
-    const LogProbs zero = log_probs(before, from, kZero), then = log_probs(before, from, h),
-                   now = log_probs(after, to, h);
-    double change = 0, error = 0;
-    for (std::size_t g = 0; g < kGroups; ++g) {
-      change = std::max(change, std::abs(group_of(then, g) - group_of(zero, g)));
-      error = std::max(error, std::abs(group_of(now, g) - group_of(then, g)));
-    }
-    EXPECT_LT(error, 0.1 * change) << class_input;
-  }
+    return sum / total;
+  };
+  const auto row = [&](std::uint32_t token, std::size_t d) { return double{before.rows[token * kHidden + d]}; };
+  const auto told = [&](std::uint32_t token, std::size_t d) {
+    std::size_t g = 0;
+    while (std::find(from.groups[g].begin(), from.groups[g].end(), token) == from.groups[g].end()) ++g;
+    return before.vectors[g * kHidden + d] + 0.5 * (row(token, d) - mean_of(from.groups[g], d, row));
+  };
+  for (std::size_t g = 0; g < kGroups; ++g)
+    for (std::size_t d = 0; d < kHidden; ++d)
+      EXPECT_NEAR(after.vectors[g * kHidden + d], mean_of(to.groups[g], d, told), 1e-5) << g << " " << d;
 }
 
 TEST(Regroup, TheSameMapChangesNothing) {
@@ -253,6 +247,36 @@ TEST(Regroup, FindsGroupsWithinTheCapAndKeepsTheirNumbers) {
   const Moved none = moved(found, again, counts);
   EXPECT_EQ(none.tokens, 0);
   EXPECT_EQ(none.text, 0);
+}
+
+TEST(Regroup, GroupsByMassStaySo) {
+  std::vector<std::uint64_t> counts(kVocabulary);
+  for (std::size_t v = 0; v < kVocabulary; ++v) counts[v] = 1000 / (v + 1);
+  const TokenMap from = maps::build_token_map(
+      {.kind = GroupMap::kRandom, .shortlist = kShortlist, .groups = 6, .sizes = GroupSizes::kMass, .seed = 4}, counts);
+  std::size_t largest = 0;
+  for (const auto& group : from.groups) largest = std::max(largest, group.size());
+  const RegroupOptions options{.hidden = kHidden, .slots = static_cast<std::int64_t>(largest), .seed = 5};
+  const std::vector<float> rows = random_numbers(kVocabulary * kHidden, 6);
+  const TokenMap once = regroup(from, rows, counts, options);
+  const TokenMap twice = regroup(once, random_numbers(kVocabulary * kHidden, 7), counts, options);
+  for (const TokenMap& to : {once, twice}) {
+    EXPECT_GT(moved(from, to, counts).tokens, 0.1);
+    ASSERT_EQ(to.shares.size(), to.groups.size());
+    std::size_t at = 0;
+    for (const SizeBand& band : mass_bands(kShortlist, kVocabulary, 6)) {
+      std::size_t tokens = 0;
+      for (std::int64_t g = 0; g < band.groups; ++g, ++at) {
+        EXPECT_LE(to.groups[at].size(), std::min<std::size_t>(largest, static_cast<std::size_t>(band.slots)));
+        tokens += to.groups[at].size();
+        double share = 0;
+        for (const std::uint32_t token : to.groups[at]) share += double(counts[token]);
+        EXPECT_NEAR(to.shares[at], share / double(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0})),
+                    1e-9);
+      }
+      EXPECT_EQ(tokens, static_cast<std::size_t>(band.tokens));
+    }
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "expect_error.hpp"
 #include "formats/safetensors.hpp"
 #include "infer/model_folder.hpp"
+#include "train/start_from.hpp"
 #include "train/training.hpp"
 
 namespace fabula::train {
@@ -228,6 +229,43 @@ TEST_F(Remap, AMapOfAFileIsMadeAgainToo) {
   train(*open_device(), "second", kResume, file);
   train(*open_device(), "whole", {}, file);
   expect_same_run("second", "whole");
+}
+
+TEST_F(Remap, GroupsByMassAreMadeAgainToo) {
+  const Overrides overrides = with(kRemapped, {"head.group_sizes=mass", "train.eval_every=0", "head.remap=[3, 6]"});
+  const auto device = open_device();
+  train(*device, "whole", {}, overrides);
+  train_until(*device, "run", 5, true, overrides);
+  train(*device, "run", kResume, overrides);
+  expect_same_run("run", "whole");
+  EXPECT_EQ(map_of("run").step, 6);
+  EXPECT_FALSE(map_of("run").shares.empty());
+}
+
+TEST_F(Remap, AnotherRunStartsFromTheMapAsItIs) {
+  const Overrides overrides = with(kRemapped, {"train.eval_every=0"});
+  train(*open_device(), "first", {}, overrides);
+  const auto start = [&] {
+    RunConfig config = parse_config(kConfig, "config", with(kClasses, {"train.eval_every=0"}));
+    RunFolder folder(path("second"));
+    const StartFrom from(path("first"), {});
+    const DataSet data = open_data({.tokenizer = from.tokenizer_for(config), .corpus_stories = 40, .from = &from},
+                                   config, folder.path());
+    TrainOptions options;
+    options.from = &from;
+    const auto device = open_device();
+    Trainer(*device, config, data, folder, options).run();
+  };
+  std::filesystem::copy_file(path("first") / kTokenMapFile, path("kept"));
+  std::string older = bytes_of(path("kept"));
+  older.erase(older.find(" \"step\": 6,\n"), 12);
+  std::ofstream(path("first") / kTokenMapFile) << older;
+  test::expect_error(ErrorCode::kFormat, {"token_groups.json is the older"}, start);
+  std::filesystem::rename(path("kept"), path("first") / kTokenMapFile);
+  start();
+  EXPECT_EQ(map_of("second"), map_of("first"));
+  EXPECT_EQ(map_of("second").step, 0);
+  EXPECT_EQ(resume("second", with(kClasses, {"train.eval_every=0", "train.steps=14"})).step, 14);
 }
 
 TEST_F(Remap, OtherStepsGoOnWithAWarning) {
