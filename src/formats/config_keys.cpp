@@ -184,6 +184,10 @@ const ConfigKey kKeys[] = {
     {"head", same("groups"), IntegerField{FABULA_AT(Int, model.head.groups), 1, 1 << 24, &kZero, true},
      "G; null: ceil((V - K) / S), which is the only number for `id_ranges`; of `mass` ceil(sqrt(V - K) / 2).",
      kOfGrouped},
+    {"head", same("remap"), IntegerListField{FABULA_AT(std::vector<Int>, model.head.remap), 1, kHuge},
+     "Steps of training after which the tokens are grouped again, by what the model has learned of them; for "
+     "`per_group` with `tie_word_embeddings` and a map `clustered` or `file`.",
+     [](const HeadConfig& head) { return kOfGrouped(head) || !head.remap.empty(); }},
     {"head", same("cutoffs"), IntegerListField{FABULA_AT(std::vector<Int>, model.head.cutoffs), 1, 1 << 24},
      "Adaptive: frequency ranks at which the clusters begin, rising; empty: V / 25 and V / 5.", kOfAdaptive},
     {"head", same("div_value"), RealField{FABULA_AT(double, model.head.div_value), 1, 1024},

@@ -14,6 +14,8 @@ namespace fabula {
 inline constexpr std::string_view kTrainRecord = "train";
 inline constexpr std::string_view kEvalRecord = "eval";
 inline constexpr std::string_view kSampleRecord = "sample";
+/// What else a run notes: the map of its vocabulary head was made again.
+inline constexpr std::string_view kRemapRecord = "remap";
 
 /// One line of metrics.jsonl: {"kind": "train", "step": 10, "loss": 3.2, ..., "text": "..."}.
 struct MetricsRecord {

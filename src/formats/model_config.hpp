@@ -31,6 +31,7 @@ struct HeadConfig {
   std::int64_t group_size = 0;             ///< S, the most tokens of a group; 0: ceil(sqrt(V - K)), or as mass_bands
   std::int64_t groups = 0;                 ///< G; 0: ceil((V - K) / S); of kMass ceil(sqrt(V - K) / 2)
   std::vector<std::int64_t> cutoffs = {};  ///< adaptive: ranks at which clusters begin; empty: V / 25 and V / 5
+  std::vector<std::int64_t> remap = {};    ///< steps of a run after which it makes its map again
   double div_value = 4;                    ///< adaptive: cluster i is projected to D / div_value^(i + 1) numbers
 
   /// Does the head look a token up in two steps, by a TokenMap?

@@ -8,6 +8,7 @@
 #include "base/file_kind.hpp"
 #include "base/folder_update.hpp"
 #include "formats/json_access.hpp"
+#include "formats/token_map.hpp"
 
 namespace fabula {
 namespace {
@@ -114,6 +115,23 @@ const SafetensorsFile& ModelTensors::file_of(std::string_view name) const {
   const auto it = file_of_.find(name);
   if (it == file_of_.end()) fail(ErrorCode::kNotFound, "{}: has no tensor \"{}\"", path_.string(), name);
   return files_[it->second];
+}
+
+void check_map_step(std::int64_t map_step, const ModelTensors& tensors) {
+  if (tensors.names().empty()) return;
+  const SafetensorsFile& file = tensors.file_of(tensors.names().front());
+  if (!file.metadata().contains(kWeightsStepKey)) return;
+  const auto noted = file.metadata().find(kMapStepKey);
+  const std::string own = std::to_string(map_step), needed = noted == file.metadata().end() ? "0" : noted->second;
+  if (own == needed) return;
+  const auto made = [](const std::string& step) { return step == "0" ? "before the run" : "after step " + step; };
+  const bool map_is_older = own.size() < needed.size() || (own.size() == needed.size() && own < needed);
+  const fs::path map = file.path().parent_path() / kTokenMapFile;
+  fail(ErrorCode::kFormat,
+       "{} was made {}, the weights in {} are of the map made {}: {} is the older of the two files; restore both from "
+       "one copy of the folder",
+       map.string(), made(own), file.path().string(), made(needed),
+       map_is_older ? kTokenMapFile : file.path().filename().string());
 }
 
 }  // namespace fabula

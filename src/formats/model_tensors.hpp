@@ -12,6 +12,8 @@
 namespace fabula {
 
 inline constexpr const char* kWeightsFile = "model.safetensors";
+/// The step that a run's weights are of, in their file's metadata.
+inline constexpr const char* kWeightsStepKey = "step";
 inline constexpr const char* kWeightsIndexFile = "model.safetensors.index.json";
 
 /// The file that a model folder's weights are found by: model.safetensors, else model.safetensors.index.json. Error
@@ -55,5 +57,9 @@ class ModelTensors {
   std::vector<SafetensorsFile> files_;
   std::map<std::string, std::size_t, std::less<>> file_of_;  ///< by tensor: which of files_
 };
+
+/// Throws kFormat where the weights of a run are not of the map of TokenMap::step `map_step` that lies beside them; the
+/// message says which of the two is older. Files that training has not written say nothing, and are taken as they are.
+void check_map_step(std::int64_t map_step, const ModelTensors& tensors);
 
 }  // namespace fabula

@@ -67,6 +67,30 @@ struct Validator {
     const HeadConfig& head = model().head;
     if (head.kind == HeadKind::kGrouped) check_grouped(head);
     if (head.kind == HeadKind::kAdaptive) check_adaptive(head);
+    if (!head.remap.empty()) check_remap(head);
+  }
+
+  void check_remap(const HeadConfig& head) const {
+    const auto refuse = [&](const std::string& what) {
+      fail(ErrorCode::kInvalidArgument,
+           "{}: head.remap is [{}], {}; leave it out, or take kind grouped, modulation per_group, tie_word_embeddings "
+           "true, map clustered or file, and 1 prototype",
+           source, fmt::join(head.remap, ", "), what);
+    };
+    if (head.kind == HeadKind::kAdaptive) refuse("the clusters of an adaptive head are ranges of token frequency");
+    if (head.kind != HeadKind::kGrouped)
+      refuse(fmt::format("a head of kind {} has no groups", head_kind_name(head.kind)));
+    if (head.modulation != HeadModulation::kPerGroup)
+      refuse(fmt::format("with modulation {} a slot's numbers are its group's, and cannot go along with a token",
+                         modulation_name(head.modulation)));
+    if (!model().tie_word_embeddings)
+      refuse("tie_word_embeddings is false: the head's rows are not what the model reads of the tokens");
+    if (head.map != GroupMap::kClustered && head.map != GroupMap::kFile)
+      refuse(fmt::format("map {} does not group tokens by their meaning", group_map_name(head.map)));
+    if (head.prototypes > 1)
+      refuse(
+          fmt::format("head.prototypes is {}: of several vectors a group none stands for its tokens", head.prototypes));
+    if (config.train.steps > 0) check_remap_steps(config, config.train.steps, source);
   }
 
   void check_grouped(const HeadConfig& head) const {
@@ -204,6 +228,15 @@ struct Validator {
 };
 
 }  // namespace
+
+void check_remap_steps(const RunConfig& config, std::int64_t steps, std::string_view source) {
+  const std::vector<std::int64_t>& remap = config.model.head.remap;
+  if (remap.empty() || remap.back() < steps) return;
+  fail(ErrorCode::kInvalidArgument,
+       "{}: head.remap is [{}], the run has {} steps: after step {} none is left to train with the new map; choose "
+       "steps from 1 to {}",
+       source, fmt::join(remap, ", "), steps, remap.back(), steps - 1);
+}
 
 RunConfig default_config(ModelFamily family) {
   RunConfig config;

@@ -31,4 +31,7 @@ RunConfig default_config(ModelFamily family);
 /// after setting vocab_size from a tokenizer.
 void validate_config(const RunConfig& config, std::string_view source);
 
+/// Checks head.remap against the steps of the run, where these are derived. Error kInvalidArgument.
+void check_remap_steps(const RunConfig& config, std::int64_t steps, std::string_view source);
+
 }  // namespace fabula

@@ -136,8 +136,9 @@ std::vector<SizeBand> mass_bands(std::int64_t shortlist, std::int64_t vocabulary
 }
 
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary) {
-  std::string text = fmt::format("{{\"vocab_size\": {},\n \"shortlist\": [{}],\n \"groups\": [\n", vocabulary,
-                                 fmt::join(map.shortlist, ", "));
+  std::string text =
+      fmt::format("{{\"vocab_size\": {},\n{} \"shortlist\": [{}],\n \"groups\": [\n", vocabulary,
+                  map.step > 0 ? fmt::format(" \"step\": {},\n", map.step) : "", fmt::join(map.shortlist, ", "));
   for (std::size_t g = 0; g < map.groups.size(); ++g) {
     fmt::format_to(std::back_inserter(text), "  [{}]{}\n", fmt::join(map.groups[g], ", "),
                    g + 1 < map.groups.size() ? "," : "");
@@ -159,6 +160,12 @@ TokenMap parse_token_map(std::string_view json_text, std::int64_t vocabulary, st
          source, size.get<std::uint64_t>(), vocabulary);
   }
   TokenMap map;
+  if (const auto step = root.find("step"); step != root.end()) {
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 53;
+    if (!step->is_number_unsigned() || step->get<std::uint64_t>() > kMost)
+      fail(ErrorCode::kFormat, "{}: \"step\" must be a count", source);
+    map.step = step->get<std::int64_t>();
+  }
   map.shortlist = read_tokens(field(root, "shortlist", source), vocabulary, "shortlist", source);
   const json& groups = field(root, "groups", source);
   if (!groups.is_array()) fail(ErrorCode::kFormat, "{}: \"groups\" must be a list of groups", source);

@@ -9,14 +9,18 @@ namespace fabula {
 
 /// The name of a map's file in a run folder.
 inline constexpr const char* kTokenMapFile = "token_groups.json";
+/// TokenMap::step of the map that weights are for, in their file's metadata; left out: 0.
+inline constexpr const char* kMapStepKey = "map_step";
 
 /// Which tokens are classes of the first level themselves, and which group each of the others is in.
 struct TokenMap {
   std::vector<std::uint32_t> shortlist;            ///< [K] token ids in the order of their classes; may be empty
   std::vector<std::vector<std::uint32_t>> groups;  ///< [G] token ids of each group in slot order
   std::vector<double> shares = {};                 ///< [G] parts of a text that the groups are; empty: not known
+  std::int64_t step = 0;  ///< of the run, after which it was made from the model; 0: before the run
 
-  bool operator==(const TokenMap&) const = default;
+  /// Do they mean the same?
+  bool operator==(const TokenMap& other) const { return shortlist == other.shortlist && groups == other.groups; }
 };
 
 /// Throws kFormat unless every token of [0, vocabulary) is there exactly once, there is a group, and no group is empty.
@@ -38,8 +42,8 @@ struct SizeBand {
 /// than the mean. 1 <= groups <= vocabulary - shortlist.
 std::vector<SizeBand> mass_bands(std::int64_t shortlist, std::int64_t vocabulary, std::int64_t groups);
 
-/// The text of a map's file: {"vocab_size": V, "shortlist": [..], "groups": [[..], ..]}, one group a line, and
-/// "shares" where they are known.
+/// The text of a map's file: {"vocab_size": V, "step": n, "shortlist": [..], "groups": [[..], ..]}, one group a line,
+/// and "shares" where they are known; without the step where it is 0.
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary);
 /// Reads that text. Errors: kFormat naming `source` and the key for what is not such a map (check_token_map included);
 /// kInvalidArgument for a map of another vocabulary size.

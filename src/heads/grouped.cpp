@@ -98,6 +98,10 @@ void GroupedHead::declare_parameters() {
   }
 }
 
+GroupedHead::OfMap GroupedHead::of_map() const {
+  return {parameters_.find(kGroupWeight), parameters_.find(kGroupBias), parameters_.find(kShift)};
+}
+
 std::string GroupedHead::describe() const {
   std::string text = fmt::format("{} {}", head_kind_name(kind()), modulation_name(options_.modulation));
   if (options_.modulation == HeadModulation::kLowRank) text += fmt::format(" {}", options_.rank);

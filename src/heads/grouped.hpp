@@ -39,6 +39,13 @@ class GroupedHead final : public Head {
   graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;
   std::vector<NamedWords> constants() const override;
 
+  /// Parameters whose rows or numbers are those of a class or of a slot, so that they mean something by the map alone.
+  /// Tied per_group heads have no others.
+  struct OfMap {
+    const graph::ParameterSpec &vectors, &bias, &shift;  ///< of groups (c = 1), of classes, of slots
+  };
+  OfMap of_map() const;
+
  private:
   struct SlotLoss {
     graph::Value loss, correct;

@@ -21,6 +21,17 @@ struct Parts {
   std::vector<std::uint32_t> shortlist, tail;  ///< in falling frequency
 };
 
+void keep_shortlist(std::span<const std::uint32_t> tokens, std::span<const std::uint32_t> order, Parts& parts) {
+  ensure(tokens.size() == parts.shortlist.size(), "{} tokens for a shortlist of {}", tokens.size(),
+         parts.shortlist.size());
+  std::vector<bool> taken(order.size());
+  for (const std::uint32_t token : tokens) taken.at(token) = true;
+  parts.shortlist.assign(tokens.begin(), tokens.end());
+  parts.tail.clear();
+  std::copy_if(order.begin(), order.end(), std::back_inserter(parts.tail),
+               [&](std::uint32_t token) { return !taken[token]; });
+}
+
 Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
   Parts parts;
   parts.options = resolve_map_options(options, static_cast<std::int64_t>(counts.size()));
@@ -28,11 +39,13 @@ Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
   const auto middle = order.begin() + options.shortlist;
   parts.shortlist.assign(order.begin(), middle);
   parts.tail.assign(middle, order.end());
+  if (!options.shortlist_tokens.empty()) keep_shortlist(options.shortlist_tokens, order, parts);
   return parts;
 }
 
 /// The tail's bands; one where all groups are alike.
 std::vector<SizeBand> bands_of(const MapOptions& options, std::int64_t vocabulary) {
+  if (!options.bands.empty()) return {options.bands.begin(), options.bands.end()};
   if (options.sizes == GroupSizes::kMass) return mass_bands(options.shortlist, vocabulary, options.groups);
   return {{vocabulary - options.shortlist, options.groups, options.slots}};
 }
@@ -244,7 +257,7 @@ TokenMap clustered_map(const MapOptions& options, std::span<const std::uint64_t>
   const Parts parts = cut(options, counts);
   TokenMap map{parts.shortlist, {}};
   for_each_band(parts, [&](const SizeBand& band, std::span<const std::uint32_t> tokens) {
-    if (options.sizes == GroupSizes::kMass) {
+    if (options.sizes == GroupSizes::kMass || options.bands.size() > 1) {
       const TokenVectors own = vectors_of(vectors, tokens, counts.size());
       append(map.groups, clustered_groups(band, tokens, parts.options, counts, own));
     } else {

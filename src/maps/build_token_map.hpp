@@ -19,6 +19,10 @@ struct MapOptions {
   GroupSizes sizes = GroupSizes::kEqual;  ///< kMass: of kRandom and kClustered, mass_bands; S follows
   std::uint64_t seed = 1;                 ///< of kRandom and kClustered
   std::size_t threads = 0;                ///< 0: all of the machine's; the map does not depend on it
+  /// [K] the tokens of the shortlist; empty: the most frequent.
+  std::span<const std::uint32_t> shortlist_tokens = {};
+  /// Of kClustered, how the others are cut, most frequent first; empty: as `sizes` says.
+  std::span<const SizeBand> bands = {};
 };
 
 /// The options with S and G filled in. Error kInvalidArgument, naming the key of the config's head and the valid range,

@@ -15,6 +15,7 @@ LanguageModel::LanguageModel(ModelConfig config, const Family& family, const hea
                              Precision precision, weights::Format weights)
     : config_(std::move(config)),
       precision_(precision),
+      weights_(weights),
       body_(config_, family, weights),
       head_(heads::make_head(config_, head_data, body_.token_embedding())),
       parameters_(body_.parameters().specs()) {
@@ -47,6 +48,11 @@ std::vector<heads::NamedWords> LanguageModel::constants() const {
   std::vector<heads::NamedWords> of_steps = step_constants(*head_);
   std::move(of_steps.begin(), of_steps.end(), std::back_inserter(constants));
   return constants;
+}
+
+void LanguageModel::change_map(TokenMap map) {
+  head_ = heads::make_head(config_, {.map = std::move(map), .counts = {}}, body_.token_embedding());
+  head_->store_as(weights_);
 }
 
 std::int64_t LanguageModel::parameter_count() const {

@@ -32,12 +32,16 @@ class LanguageModel {
   std::vector<graph::ParameterSpec> trained_parameters() const;
   /// What its graphs read that never changes, the body's first.
   std::vector<heads::NamedWords> constants() const;
+  /// Gives its head another map of the same sizes. Parameters and graphs stay as they are; constants and what a batch's
+  /// graphs read are then others.
+  void change_map(TokenMap map);
   std::int64_t parameter_count() const;       ///< numbers, embeddings and head included
   std::int64_t body_parameter_count() const;  ///< without the two embeddings and the head
 
  private:
   ModelConfig config_;
   Precision precision_;
+  weights::Format weights_;
   Body body_;
   std::unique_ptr<heads::Head> head_;
   std::vector<graph::ParameterSpec> parameters_;

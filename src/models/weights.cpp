@@ -63,6 +63,7 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
 
 void load_weights(graph::Runtime& runtime, const LanguageModel& model, const ModelTensors& tensors) {
   const ParameterFinder finder = match_tensors(tensors, expected_tensors(model), model.config());
+  if (const TokenMap* map = model.head().token_map()) check_map_step(map->step, tensors);
   if (finder.transposed()) log_info(finder.note());
   upload_constants(runtime, model);
   std::vector<float> values;

@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "formats/config_io.hpp"
 #include "heads/token_groups.hpp"
 #include "maps/build_token_map.hpp"
 #include "maps/token_counts.hpp"
@@ -78,7 +79,11 @@ heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, c
   if (head.has_map() && has_checkpoint && fs::exists(own)) {
     data.map = read_token_map(own, config.model.vocab_size);
     data.map_source = own.string();
-    if (is_file_map(head)) adopt_sizes(config.model.head, *data.map, own.string());
+    if (is_file_map(head)) {
+      // One that was made again may not fill the groups that the weights have room for.
+      if (head.group_size == 0) config.model.head.group_size = load_config(run).model.head.group_size;
+      adopt_sizes(config.model.head, *data.map, own.string());
+    }
   } else if (!has_checkpoint && given) {
     data.map = std::move(given);
     if (is_file_map(head)) adopt_sizes(config.model.head, *data.map, head.map_file);
@@ -90,6 +95,7 @@ heads::HeadData prepare_head(RunConfig& config, const text::TokenFile& tokens, c
            kTokenMapFile);
     data.map = make_token_map(config.model, tokens, counts, config.train.seed);
   }
+  if (!has_checkpoint && data.map) data.map->step = 0;  // of another run it may be another
   if (!has_checkpoint && head.bias && head.bias_init == BiasInit::kUnigram) data.counts = std::move(counts);
   return data;
 }

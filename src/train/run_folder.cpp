@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr const char* kModelFile = kWeightsFile;
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kStateFile = "state.json";
-constexpr const char* kStepKey = "step";
+constexpr const char* kStepKey = kWeightsStepKey;
 // Read as they are when a run goes on, for users may edit them; the others must be what was saved.
 constexpr const char* kEditableFiles[] = {"config.json", "tokenizer.json"};
 /// What a run writes, moves or empties beside the two folders of FolderUpdate and the lock.
@@ -116,7 +116,9 @@ void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model
   FolderUpdate update(path_);
   const auto sum_of = [&](const char* name) { return file_checksum(update.path_of(name)); };
   std::map<std::string, std::uint64_t> sums;
-  const std::map<std::string, std::string> metadata{{"format", "pt"}, {kStepKey, std::to_string(state.step)}};
+  std::map<std::string, std::string> metadata{{"format", "pt"}, {kStepKey, std::to_string(state.step)}};
+  if (const TokenMap* map = model.head().token_map(); map != nullptr && map->step > 0)
+    metadata[kMapStepKey] = std::to_string(map->step);
   const std::vector<graph::ParameterSpec> trained = model.trained_parameters();
   std::vector<TensorSource> weights, optimizer;
   for (TensorSource& source : models::tensors_to_save(runtime, model.parameters()))

@@ -166,6 +166,7 @@ std::optional<TokenMap> StartFrom::token_map_for(const RunConfig& config, const 
   } catch (const Error&) {
     return std::nullopt;  // of another vocabulary: the weights that it is for have other shapes, too
   }
+  check_map_step(map.step, tensors_);
   if (head.map != GroupMap::kFile && !fits(map, config.model)) return std::nullopt;  // a file gives the sizes itself
   info("the token map is that of {}", folder_.string());
   return map;

@@ -44,6 +44,8 @@ class StepRunner {
   /// Sends step `number`, counted from 1; steps are sent in order. Waits only while more than one micro-batch before it
   /// is still to be computed.
   void start(std::int64_t number);
+  /// What was prepared of the next batch is prepared again: the model's token map is another.
+  void forget_prepared() { next_.reset(); }
   /// Steps sent whose result has not been handed out.
   std::size_t under_way() const { return steps_.size(); }
   /// The result of the oldest of them; waits for it.

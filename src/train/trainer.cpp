@@ -36,8 +36,10 @@ text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
 
 std::int64_t count_steps(const RunConfig& config, const text::BatchSource& batches, const DataPosition& start) {
   const std::int64_t T = config.sequence_length();
-  return total_steps(config, batches.windows() * static_cast<std::uint64_t>(T),
-                     {.steps = start.steps, .tokens = start.tokens});
+  const std::int64_t steps = total_steps(config, batches.windows() * static_cast<std::uint64_t>(T),
+                                         {.steps = start.steps, .tokens = start.tokens});
+  check_remap_steps(config, steps, "config");
+  return steps;
 }
 
 DataPosition find_start(const RunFolder& folder, Resume resume, const RunConfig& config, const DataSet& data) {
@@ -113,6 +115,7 @@ void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const
   RunConfig old_model = old, old_numbers = old;
   old_model.train = config_.train;
   old_numbers.train.recompute = config_.train.recompute;
+  old_model.model.head.remap = config_.model.head.remap;
   // Configs of runs did not always state these ids; the tokenizer's, which data and samples go by, are compared
   // elsewhere.
   for (RunConfig* const config : {&old_model, &old_numbers}) {
@@ -376,6 +379,10 @@ TrainOutcome Trainer::run() {
   if (stop && keeper_.step() < 0) checkpoint(number);
   while (!stop && number < steps_) {
     step_runner_.start(++number);
+    if (remap_is_due(number)) {
+      finish_steps(0);
+      remap_model(number);
+    }
     if (is_due(train.eval_every, number) || is_due(train.sample_every, number)) {
       finish_steps(0);
       stop = !look_at_model(number, false);

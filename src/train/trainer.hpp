@@ -65,6 +65,8 @@ class Trainer {
   bool is_due(std::int64_t every, std::int64_t number) const {
     return every > 0 && (number % every == 0 || number == steps_);
   }
+  bool remap_is_due(std::int64_t number) const;
+  void remap_model(std::int64_t number);
   bool look_at_model(std::int64_t number, bool again);
   bool validate_model(std::int64_t number);
   bool show_sample(std::int64_t number);
@@ -94,7 +96,8 @@ class Trainer {
   RunViews views_;
   RiseWatch rise_;
   CheckpointKeeper keeper_;
-  std::string from_;  ///< RunState::texts[kStartKey]; empty: fresh weights
+  std::vector<std::uint64_t> counts_;  ///< of the training tokens, once a map is to be made again
+  std::string from_;                   ///< RunState::texts[kStartKey]; empty: fresh weights
   bool risen_said_ = false;
   double recent_seconds_ = 0;  ///< of a step, smoothed, for the ETA
   TrainOutcome outcome_;

@@ -37,6 +37,21 @@ TEST(TokenMap, WhatIsWrittenReadsBack) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 7) << "one group a line:\n" << text;
 }
 
+TEST(TokenMap, ItsStepIsKeptAndNoPartOfItsMeaning) {
+  TokenMap map = some_map();
+  EXPECT_EQ(token_map_json(map, 8).find("step"), std::string::npos);
+  map.step = 300;
+  const std::string text = token_map_json(map, 8);
+  EXPECT_EQ(parse_token_map(text, 8, "m.json").step, 300);
+  EXPECT_EQ(map, some_map());
+  for (const char* wrong : {"-1", "1.5", "null", "\"300\"", "1e300"}) {
+    std::string other = text;
+    other.replace(other.find("300"), 3, wrong);
+    expect_error(ErrorCode::kFormat, {"m.json", "\"step\" must be a count"},
+                 [&] { parse_token_map(other, 8, "m.json"); });
+  }
+}
+
 TEST(TokenMap, EveryTokenHasOnePlace) {
   const auto expect_bad = [](const TokenMap& map, const std::vector<std::string>& parts) {
     expect_error(ErrorCode::kFormat, parts, [&] { check_token_map(map, 8, "m.json"); });
