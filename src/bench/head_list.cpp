@@ -52,10 +52,12 @@ class List {
     head.rank = rank();
     head.shortlist = shortlist;
     head.map = map;
-    head.prototypes = base_.model.head.prototypes;
-    head.class_input = base_.model.head.class_input;
-    if (base_.model.head.group_size <= base_.model.vocab_size - shortlist)
-      head.group_size = base_.model.head.group_size;
+    // What the config says of its head is said of those of its kind.
+    if (const HeadConfig& own = base_.model.head; own.kind == HeadKind::kGrouped && own.modulation == modulation) {
+      head.prototypes = own.prototypes;
+      head.class_input = own.class_input;
+      if (own.group_size <= base_.model.vocab_size - shortlist) head.group_size = own.group_size;
+    }
     add(std::move(name), std::move(head), tied);
   }
 
@@ -110,7 +112,7 @@ HeadVariant grouped_variant(const RunConfig& base, std::int64_t group_size) {
     fail(ErrorCode::kInvalidArgument, "a group size of {}: the vocabulary has {} tokens; choose 1 to {}", group_size,
          base.model.vocab_size, base.model.vocab_size);
   RunConfig sized = base;
-  sized.model.head.group_size = group_size;
+  sized.model.head = {.kind = HeadKind::kGrouped, .bias_init = base.model.head.bias_init, .group_size = group_size};
   List list(sized);
   list.grouped(fmt::format("{} S={}", kGrouped, group_size), HeadModulation::kScaleShift, 0);
   std::vector<HeadVariant> variants = list.take();

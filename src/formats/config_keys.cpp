@@ -137,7 +137,8 @@ const ConfigKey kKeys[] = {
      "Dropout before each residual sum."},
     {"", same("tie_word_embeddings"), BooleanField{FABULA_AT(bool, model.tie_word_embeddings)},
      "The head uses the token embedding: as the matrix of a full or fused head, as the rows of a grouped head's "
-     "shortlist and of its `per_group` second level. Left out: true for full and fused heads of GPT-2 and GPT-Neo."},
+     "shortlist and of its `per_group` second level. Left out: true for `per_group`, and for full and fused "
+     "heads of GPT-2 and GPT-Neo."},
     {"", same("bos_token_id"), IntegerField{FABULA_AT(Int, model.bos_token_id), 0, 1 << 24, &kNone},
      "Token that stands before a prompt or a scored text; null: the one that ends documents. A run states the id that "
      "it "
@@ -149,7 +150,9 @@ const ConfigKey kKeys[] = {
 
     {"head", same("kind"), FABULA_CHOICE(HeadKind, model.head.kind, kHeadKinds),
      "`full`: V logits a position. `fused`: the same numbers, never all in memory. `grouped`: two levels, G groups of "
-     "up to S tokens. `adaptive`: adaptive softmax, as torch.nn.AdaptiveLogSoftmaxWithLoss."},
+     "up to S tokens. `adaptive`: adaptive softmax, as torch.nn.AdaptiveLogSoftmaxWithLoss. `head` may also be a word "
+     "in the place of its keys: `full`, `fused` and `adaptive`, the latter two with a bias, or `paper`, the grouped head "
+     "of arXiv 2411.06371."},
     {"head", same("bias"), BooleanField{FABULA_AT(bool, model.head.bias)},
      "An output bias for full, fused and adaptive heads. A grouped head always has biases."},
     {"head", same("bias_init"), FABULA_CHOICE(BiasInit, model.head.bias_init, kBiasInits),

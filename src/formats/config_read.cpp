@@ -57,6 +57,7 @@ class ConfigReader {
   }
 
   ModelFamily read_family() const;
+  void expand_head();
   void read_keys();
   void read_key(const ConfigKey& key, const json& value, const std::string& path);
   void read_attention();
@@ -93,6 +94,7 @@ void ConfigReader::apply_override(const std::string& text) {
       fail(ErrorCode::kInvalidArgument, "--set {}: no section \"{}\"; there are head and train{}", text, section,
            did_you_mean(section, sections));
     }
+    expand_head();
     json& object = root_[section];
     if (!object.is_object() && !object.is_null()) fail_value(section, object, "an object");
     object[path.substr(dot + 1)] = std::move(value);
@@ -289,7 +291,8 @@ void ConfigReader::read_rope_theta(const json& value) {
 void ConfigReader::set_dependent_defaults() {
   HeadConfig& head = config_.model.head;
   if (!given_.contains("tie_word_embeddings"))
-    config_.model.tie_word_embeddings = files_of(family_).ties_embeddings && !head.has_map();
+    config_.model.tie_word_embeddings = (files_of(family_).ties_embeddings && !head.has_map()) ||
+                                        (head.kind == HeadKind::kGrouped && head.modulation == HeadModulation::kPerGroup);
   if (!given_.contains("head.bias")) head.bias = head.always_biased();
   if (config_.train.dropout >= 0) {
     config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;
@@ -326,8 +329,29 @@ void ConfigReader::read_keys() {
     info("{}: passing over what does not change the model: {}", origin_.source, fmt::join(unknown.passed_over, ", "));
 }
 
+// A head by a word alone.
+void ConfigReader::expand_head() {
+  const auto it = root_.find("head");
+  if (it == root_.end() || !it->is_string()) return;
+  const std::string word = it->get<std::string>();
+  const auto heads = json::parse(R"({
+    "full": {"kind": "full"},
+    "fused": {"kind": "fused", "bias": true},
+    "adaptive": {"kind": "adaptive", "bias": true},
+    "paper": {"kind": "grouped"}})");
+  if (const auto head = heads.find(word); head != heads.end()) {
+    *it = *head;
+    return;
+  }
+  std::vector<std::string> words;
+  for (const auto& [name, head] : heads.items()) words.push_back(name);
+  fail(ErrorCode::kInvalidArgument, "{} is \"{}\"; expected an object, or one of {}{}", origin_.where("head"), word,
+       fmt::join(words, ", "), did_you_mean(word, words));
+}
+
 RunConfig ConfigReader::read() {
   family_ = read_family();
+  expand_head();
   config_ = default_config(family_);
   for (const std::string_view section : kConfigSections) {
     const auto it = root_.find(section);

@@ -243,6 +243,30 @@ TEST(Config, ValuesAreChecked) {
       {"disagree"});
 }
 
+TEST(Config, AHeadMayBeAWord) {
+  const auto parse = [](const std::string& head, const std::vector<std::string>& overrides = {}) {
+    return parse_config(R"({"model_type": "gpt2", "vocab_size": 100, "n_embd": 8, "n_head": 2, "head": )" + head + "}",
+                        "c", overrides)
+        .model;
+  };
+  EXPECT_EQ(parse("\"full\"").head.kind, HeadKind::kFull);
+  EXPECT_EQ(parse("\"fused\"").head.kind, HeadKind::kFused);
+  EXPECT_TRUE(parse("\"fused\"").head.bias);
+  EXPECT_EQ(parse("\"adaptive\"").head.kind, HeadKind::kAdaptive);
+  const std::string tied = R"({"kind": "grouped", "modulation": "per_group", "map": "clustered", "shortlist": 9})";
+  EXPECT_TRUE(parse(tied).tie_word_embeddings) << "of per_group it is the default";
+  const ModelConfig paper = parse(tied, {"head=paper", "head.group_size=7"});
+  EXPECT_EQ(paper.head.kind, HeadKind::kGrouped);
+  EXPECT_EQ(paper.head.modulation, HeadModulation::kScaleShift);
+  EXPECT_EQ(paper.head.map, GroupMap::kIdRanges);
+  EXPECT_EQ(paper.head.shortlist, 0);
+  EXPECT_EQ(paper.head.group_size, 7);
+  EXPECT_FALSE(paper.tie_word_embeddings);
+  test::expect_error(ErrorCode::kInvalidArgument, {"c: head is \"fusedd\"", "adaptive, full, fused, paper", "fused"},
+                     [&] { parse("\"fusedd\""); });
+  test::expect_error(ErrorCode::kInvalidArgument, {"head is 3", "an object"}, [&] { parse("3"); });
+}
+
 TEST(Config, HeadsAreCheckedWhole) {
   const auto refuse = [](const std::string& head, const std::vector<std::string>& parts) {
     expect_refused(R"({"model_type": "gpt2", "vocab_size": 100, "n_embd": 8, "n_head": 2, "head": {)" + head + "}}",

@@ -38,7 +38,7 @@ constexpr NamedConfig kConfigs[] = {
      "head": {"kind": "grouped", "shortlist": 9, "map": "frequency"}})"},
     {"gpt2_low_rank_prototypes", R"({"model_type": "gpt2",
      "head": {"kind": "grouped", "modulation": "low_rank", "rank": 5, "prototypes": 3}})"},
-    {"gpt2_per_group", R"({"model_type": "gpt2",
+    {"gpt2_per_group", R"({"model_type": "gpt2", "tie_word_embeddings": false,
      "head": {"kind": "grouped", "modulation": "per_group", "shortlist": 9, "group_size": 21}})"},
     {"gpt2_per_group_tied", R"({"model_type": "gpt2", "tie_word_embeddings": true,
      "head": {"kind": "grouped", "modulation": "per_group", "shortlist": 9, "group_size": 21}})"},
