@@ -46,13 +46,18 @@ class Redirected {
     ::dup2(to, descriptor);
     ::close(to);
   }
-  ~Redirected() { restore(); }
+  ~Redirected() {
+    restore();
+    ::close(read_from_);
+  }
   std::string text() {
     std::fflush(stdout);
+    restore();  // the last writer: what it wrote can be read to its end, which a terminal hands over in pieces
+    std::string all;
     std::array<char, 4096> buffer{};
-    const ssize_t count = ::read(read_from_, buffer.data(), buffer.size());
-    restore();
-    return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
+    for (ssize_t count = 0; (count = ::read(read_from_, buffer.data(), buffer.size())) > 0;)
+      all.append(buffer.data(), static_cast<std::size_t>(count));
+    return all;
   }
 
  private:
@@ -60,7 +65,6 @@ class Redirected {
     if (former_ < 0) return;
     ::dup2(former_, descriptor_);
     ::close(former_);
-    ::close(read_from_);
     former_ = -1;
   }
   int descriptor_, former_, read_from_;
