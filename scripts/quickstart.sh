@@ -92,7 +92,8 @@ say "training ($run)"
   --valid "$text/valid.tokens" --tokenizer "$text/tokenizer.json" --out "$run" --resume auto
 
 say "a story"
-"$fabula" generate "$run" "${device[@]}" --prompt "Once upon a time" --temperature 0.4 --top-p 0.9 --max-tokens 300 --seed 6
+"$fabula" generate "$run" "${device[@]}" --prompt "Once upon a time" --temperature 0.4 --top-p 0.9 --max-tokens 300 --seed 5 \
+  --at-context-end slide
 printf '\n'
 say "curves and samples: $run/report.html"
-printf 'More: %s generate %s --prompt "One day" --seed 8\n' "$fabula" "$run" >&2
+printf 'More: %s generate %s --prompt "One day" --seed 8 --at-context-end slide\n' "$fabula" "$run" >&2
