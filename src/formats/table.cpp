@@ -54,7 +54,7 @@ nlohmann::ordered_json json_cell(const std::string& cell) {
   return value.is_number() ? value : nlohmann::ordered_json(cell);
 }
 
-std::string json(const Table& table) {
+std::string json_of(const Table& table) {
   auto rows = nlohmann::ordered_json::array();
   for (const auto& row : table.rows) {
     nlohmann::ordered_json object;
@@ -69,7 +69,7 @@ std::string json(const Table& table) {
 std::string table_text(const Table& table, const std::string& format) {
   if (format == "md") return markdown(table);
   if (format == "csv") return csv(table);
-  if (format == "json") return json(table);
+  if (format == "json") return json_of(table);
   fail(ErrorCode::kInvalidArgument, "output format \"{}\"; there are md, csv and json", format);
 }
 
