@@ -33,8 +33,11 @@ void list_cells(const study::Comparison& comparison, const CompareArgs& args) {
     train.tokenizer = study.tokenizer.string();
     train.out = cell->name;
     train.device = args.device;
-    print("{:<9} {}\n  {}\n", comparison.is_finished(*cell) ? "finished" : "to do", cell->name,
-          train_command(train, ""));
+    const char* const state = comparison.is_finished(*cell) ? "finished" : "to do";
+    if (const std::string row = comparison.waits_for(*cell); !row.empty())
+      print("{:<9} {}\n  after {}, which says what it trains with\n", state, cell->name, row);
+    else
+      print("{:<9} {}\n  {}\n", state, cell->name, train_command(train, ""));
   }
 }
 

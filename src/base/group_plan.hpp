@@ -24,7 +24,7 @@ inline constexpr std::int64_t kMaxRaggedSlots = 1 << 17;
 
 /// How the logits of a batch lie where a position has only those of its own group: a row of ceil(slots / 4) vec4s an
 /// entry of the plan, chunk after chunk, in as many rounds as the worst batch needs. A round holds a quarter of that
-/// batch (256 logits a position at least, 64 MiB at most), so that most batches are through in the first.
+/// batch, 256 logits a position at least and 64 MiB at most, so that most batches are through in the first.
 struct GroupRounds {
   std::int64_t count = 0;  ///< 0: logits lie by position
   std::int64_t vec4s = 0;  ///< of a round, at most

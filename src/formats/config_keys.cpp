@@ -151,7 +151,8 @@ const ConfigKey kKeys[] = {
     {"head", same("kind"), FABULA_CHOICE(HeadKind, model.head.kind, kHeadKinds),
      "`full`: V logits a position. `fused`: the same numbers, never all in memory. `grouped`: two levels, G groups of "
      "up to S tokens. `adaptive`: adaptive softmax, as torch.nn.AdaptiveLogSoftmaxWithLoss. `head` may also be a word "
-     "in the place of its keys: `full`, `fused` and `adaptive`, the latter two with a bias, or `paper`, the grouped head "
+     "in the place of its keys: `full`, `fused` and `adaptive`, the latter two with a bias, or `paper`, the grouped "
+     "head "
      "of arXiv 2411.06371."},
     {"head", same("bias"), BooleanField{FABULA_AT(bool, model.head.bias)},
      "An output bias for full, fused and adaptive heads. A grouped head always has biases."},
@@ -189,7 +190,8 @@ const ConfigKey kKeys[] = {
      kOfGrouped},
     {"head", same("remap"), IntegerListField{FABULA_AT(std::vector<Int>, model.head.remap), 1, kHuge},
      "Steps of training after which the tokens are grouped again, by what the model has learned of them; for "
-     "`per_group` with `tie_word_embeddings` and a map `clustered` or `file`.",
+     "`per_group` with `tie_word_embeddings`, one prototype and a map `clustered` or `file`. They rise, and end before "
+     "the run does.",
      [](const HeadConfig& head) { return kOfGrouped(head) || !head.remap.empty(); }},
     {"head", same("cutoffs"), IntegerListField{FABULA_AT(std::vector<Int>, model.head.cutoffs), 1, 1 << 24},
      "Adaptive: frequency ranks at which the clusters begin, rising; empty: V / 25 and V / 5.", kOfAdaptive},

@@ -128,7 +128,7 @@ std::vector<SizeBand> mass_bands(std::int64_t shortlist, std::int64_t vocabulary
                    : std::clamp(std::llround(end - kMandelbrot), static_cast<long long>(rank + of_band),
                                 static_cast<long long>(vocabulary - (groups - end_group)));
     const std::int64_t tokens = end_rank - rank;
-    bands.push_back({tokens, of_band, std::max(ceil_div(tokens, of_band), ceil_div(5 * tokens, 4 * of_band))});
+    bands.push_back({tokens, of_band, std::min(ceil_div(5 * tokens, 4 * of_band), tokens - (of_band - 1))});
     rank = end_rank;
     group = end_group;
   }

@@ -51,8 +51,8 @@ void lower_losses(LowerCall& call, const GroupPlanLayout& plan, std::int64_t rou
   constexpr std::int64_t kMostColumns =
       256;  // most groups are small; the lanes of a row loop over those of a large one
   const std::int64_t slots = call.in(kShift).cols;
-  const Shape typical{plan.positions, std::min(slots, kMostColumns)};
-  const RowLanes lanes = row_lanes(typical.cols, row_variants(typical, call.profile()).front());
+  const RowLanes lanes =
+      row_lanes(std::min(slots, kMostColumns), row_variants({plan.positions, slots}, call.profile()).front());
   const std::int64_t rows_at_once = lanes.width / lanes.lanes;
   const struct {
     std::uint32_t positions, groups, slots, entries, places, round_chunks, round, gradient;

@@ -51,6 +51,9 @@ class CellPlanner {
     if (row.map_of && own.model.head.kind != HeadKind::kGrouped)
       fail(ErrorCode::kInvalidArgument, "map_of is for a grouped head; head.kind is {}",
            head_kind_name(own.model.head.kind));
+    if (!row.time_of.empty() && !own.model.head.remap.empty())
+      fail(ErrorCode::kInvalidArgument,
+           "time_of finds the steps while the study runs, head.remap needs them before; state train.steps instead");
     const std::vector<double> rates =
         row.learning_rates.empty() ? std::vector{own.train.learning_rate} : row.learning_rates;
     const std::vector<std::int64_t> seeds = row.seeds.empty() ? std::vector{own.train.seed} : row.seeds;

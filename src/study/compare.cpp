@@ -27,10 +27,6 @@ std::string what_differs(const CellResult& result, const Cell& cell, const std::
   return differences.empty() ? "the data, a map or a row that it needs are others" : differences;
 }
 
-std::string rate_text(double rate) {
-  return fmt::format("{}", rate);
-}
-
 std::string duration_text(double seconds) {
   if (seconds < 90) return fmt::format("{:.0f} s", seconds);
   const auto minutes = static_cast<std::int64_t>(seconds / 60 + 0.5);
@@ -52,6 +48,8 @@ Comparison::Comparison(CompareOptions options)
       cells_(plan_cells(study_, data_)),
       selected_(select_cells(study_, cells_, options_.rows)) {
   ensure_directory(options_.out);
+  const fs::path inputs[] = {study_.file, study_.config, study_.train, study_.valid, study_.tokenizer};
+  for (const char* name : kTableFiles) checked_target(options_.out / name, inputs);
   lock_.emplace(options_.out / ".lock", "study folder " + options_.out.string());
   read_results();
 }
@@ -71,8 +69,13 @@ void Comparison::read_results() {
     };
     if (fs::exists(file)) {
       CellResult result = read_cell_result(file);
-      if (result.digest != cell.digest || result.cell != cell.name)
-        refuse(file, what_differs(result, cell, file.string()));
+      const bool is_its_own = result.cell == cell.name && result.row == cell.row->name &&
+                              result.learning_rate == cell.learning_rate && result.seed == cell.seed;
+      if (result.digest != cell.digest || !is_its_own) refuse(file, what_differs(result, cell, file.string()));
+      const auto& bands = results_.empty() ? result.bands : results_.begin()->second.bands;
+      if (!result.bands.empty() && !bands.empty() && result.bands.size() != bands.size())
+        fail(ErrorCode::kFormat, "{}: {} bands by frequency, others have {}", file.string(), result.bands.size(),
+             bands.size());
       results_.emplace(cell.name, std::move(result));
     } else if (fs::exists(digest_file(cell)) && read_file(digest_file(cell), kMaxDigestBytes) != cell.digest) {
       refuse(run_folder(cell), "its config, the data or a row that it needs");
@@ -86,16 +89,20 @@ std::vector<std::string> Comparison::overrides(const Cell& cell) const {
     std::erase_if(result, [&](const std::string& text) { return text.starts_with(key + "="); });
     result.push_back(key + "=" + value);
   };
-  const bool has_source = std::all_of(cell.needs.begin(), cell.needs.end(),
-                                      [&](const std::string& name) { return results_.contains(name); });
-  if (cell.row->map_of && has_source) {
+  if (const Cell* source = cell.row->map_of ? map_source(cell) : nullptr) {
     replace("head.map", "file");
     // A file has its own sizes.
     if (cell.config.model.head.group_sizes != GroupSizes::kEqual) replace("head.group_sizes", "equal");
-    replace("head.map_file", map_file(map_source(cell), cell.config.model).string());
+    replace("head.map_file", map_file(*source, cell.config.model).string());
   }
   if (const auto steps = found_steps(*cell.row)) replace("train.steps", std::to_string(*steps));
   return result;
+}
+
+std::string Comparison::waits_for(const Cell& cell) const {
+  if (cell.row->map_of && map_source(cell) == nullptr) return cell.row->map_of->row;
+  if (!cell.row->time_of.empty() && !found_steps(*cell.row)) return cell.row->time_of;
+  return {};
 }
 
 void Comparison::check_rows() const {
@@ -125,8 +132,13 @@ void Comparison::settle_cell(const Cell& cell, const CellResult& result) {
   ensure_directory(options_.out / "results");
   write_cell_result(result_file(cell), result);
   results_.emplace(cell.name, result);
-  const fs::path run = run_folder(cell), kept = options_.out / "weights" / cell.name;
-  if (options_.keep_weights) {
+  put_away(cell);
+}
+
+// The run of a finished cell, where it is still there.
+void Comparison::put_away(const Cell& cell) {
+  const fs::path run = run_folder(cell), kept = weights_folder(cell);
+  if (options_.keep_weights && fs::exists(run)) {
     ensure_directory(kept.parent_path());
     fs::remove_all(kept);
     fs::rename(run, kept);
@@ -141,7 +153,7 @@ CompareOutcome Comparison::run(const std::function<bool()>& stop_requested) {
   for (const Cell* cell : selected_) {
     if (!is_finished(*cell)) continue;
     ++outcome.finished;
-    fs::remove_all(run_folder(*cell));  // of a process that was killed before it did
+    put_away(*cell);  // of a process that was killed before it did
   }
   write_tables();
   const std::size_t before = outcome.finished;
@@ -159,8 +171,8 @@ CompareOutcome Comparison::run(const std::function<bool()>& stop_requested) {
                                 ? ""
                                 : ", ETA " + duration_text(seconds / static_cast<double>(outcome.finished - before) *
                                                            static_cast<double>(left));
-    info("[{}/{}] {} lr {} seed {}: {}{}", outcome.finished, outcome.cells, cell.row->name,
-         rate_text(cell.learning_rate), cell.seed, outcome_text(results_.at(cell.name)), eta);
+    info("[{}/{}] {} lr {} seed {}: {}{}", outcome.finished, outcome.cells, cell.row->name, cell.learning_rate,
+         cell.seed, outcome_text(results_.at(cell.name)), eta);
   }
   return outcome;
 }

@@ -33,16 +33,20 @@ struct CompareOutcome {
 /// OUT/maps and OUT/steps of what a row takes from another. One process at a time.
 class Comparison {
  public:
-  /// Reads and checks all of it: the study, every row's config, the data, what is finished. Nothing is run and nothing
-  /// written but the folder's lock. Errors name the row; kInvalidArgument for a result of another config or data.
+  /// Reads and checks all of it: the study, every row's config, the data, what is finished; makes the folder, if need
+  /// be, and locks it. Nothing is run. Errors name the row; kInvalidArgument for a result of another config or data,
+  /// and for a folder whose tables would take the place of what is read.
   explicit Comparison(CompareOptions options);
 
   const Study& study() const { return study_; }
   /// The cells asked for, in the order that they run in.
   const std::vector<const Cell*>& selected() const { return selected_; }
   bool is_finished(const Cell& cell) const { return results_.contains(cell.name); }
-  /// All overrides of the cell's run, as far as they are known now.
+  /// All overrides of the cell's run, as far as they are known now: a map of another row's model, and steps that fit
+  /// its time, are when that row is finished.
   std::vector<std::string> overrides(const Cell& cell) const;
+  /// The row that must have trained before the cell's overrides are known; empty: they are.
+  std::string waits_for(const Cell& cell) const;
   std::filesystem::path run_folder(const Cell& cell) const { return options_.out / "runs" / cell.name; }
 
   /// Plans every row that is not finished on the device. Throws kOutOfMemory or what else keeps it from training,
@@ -61,6 +65,8 @@ class Comparison {
   /// Cell::digest of the run that is under way, beside its own files.
   std::filesystem::path digest_file(const Cell& cell) const { return run_folder(cell) / "cell.digest"; }
   std::filesystem::path result_file(const Cell& cell) const { return options_.out / "results" / (cell.name + ".json"); }
+  std::filesystem::path weights_folder(const Cell& cell) const { return options_.out / "weights" / cell.name; }
+  void put_away(const Cell& cell);
   Progress run_cell(const Cell& cell);
   Progress train_and_evaluate(const Cell& cell, CellResult& result);
   bool evaluate(const Cell& cell, const tuning::OpenedDevice& opened, CellResult& result) const;
@@ -68,7 +74,7 @@ class Comparison {
   train::DataOptions data_options(const RunConfig& config);
   void settle_cell(const Cell& cell, const CellResult& result);
 
-  const Cell& map_source(const Cell& cell) const;
+  const Cell* map_source(const Cell& cell) const;
   void require_map(const Cell& cell) const;
   std::filesystem::path map_file(const Cell& source, const ModelConfig& config) const;
   void make_maps(const Cell& source, const std::filesystem::path& model) const;

@@ -25,26 +25,26 @@ constexpr std::size_t kMaxStepsBytes = 64u << 10;
 
 }  // namespace
 
-/// Whose model the cell's map is made from; all that it needs must be finished.
-const Cell& Comparison::map_source(const Cell& cell) const {
+/// Whose model the cell's map is made from; null where that is not known yet, or no such model has been trained.
+const Cell* Comparison::map_source(const Cell& cell) const {
   const MapSource& source = *cell.row->map_of;
+  for (const std::string& name : cell.needs)
+    if (!results_.contains(name)) return nullptr;
   double rate = source.learning_rate.value_or(kNoNumber);
   if (!source.learning_rate) {
     const auto summary = summarise_row(study_.row(source.row), results_);
-    if (!summary || !std::isfinite(summary->perplexity.mean))
-      fail(ErrorCode::kInvalidArgument,
-           "no learning rate of \"{}\" has trained without diverging, so there is no map of it", source.row);
+    if (!summary || !std::isfinite(summary->perplexity.mean)) return nullptr;
     rate = summary->learning_rate;
   }
   for (const Cell& other : cells_)
-    if (other.row->name == source.row && other.learning_rate == rate && other.seed == cell.seed) return other;
+    if (other.row->name == source.row && other.learning_rate == rate && other.seed == cell.seed) return &other;
   fail(ErrorCode::kInternal, "no cell of {} at {} with seed {}", source.row, rate, cell.seed);
 }
 
 /// By what the map is made from: rows of the same sizes share it.
 fs::path Comparison::map_file(const Cell& source, const ModelConfig& config) const {
   return options_.out / "maps" /
-         fmt::format("{}_shortlist{}_{}_groups{}x{}.json", source.name, config.head.shortlist,
+         fmt::format("{}_{}_shortlist{}_{}_groups{}x{}.json", source.name, source.digest, config.head.shortlist,
                      group_sizes_name(config.head.group_sizes), config.groups(), config.slots());
 }
 
@@ -69,15 +69,20 @@ void Comparison::make_maps(const Cell& source, const fs::path& model) const {
 }
 
 void Comparison::require_map(const Cell& cell) const {
-  const Cell& source = map_source(cell);
-  const fs::path file = map_file(source, cell.config.model), weights = options_.out / "weights" / source.name;
-  if (fs::exists(file)) return;
+  const Cell* const found = map_source(cell);
+  if (found == nullptr)
+    fail(ErrorCode::kInvalidArgument,
+         "no learning rate of \"{}\" has trained without diverging, so there is no map of it", cell.row->map_of->row);
+  const Cell& source = *found;
+  const fs::path file = map_file(source, cell.config.model), weights = weights_folder(source);
   const CellResult& result = results_.at(source.name);
   if (result.has_diverged())
     fail(ErrorCode::kInvalidArgument,
          "map_of: {} has diverged at {}, so there is no map of it; name another learning rate", source.name,
          result.diverged);
-  if (fs::exists(weights)) return make_maps(source, weights);
+  if (fs::exists(file)) return;
+  const fs::path digest = weights / digest_file(source).filename();
+  if (fs::exists(digest) && read_file(digest, kMaxStepsBytes) == source.digest) return make_maps(source, weights);
   fail(
       ErrorCode::kNotFound,
       "map_of: {} is missing, and so are the weights that it is made from; copy the folder maps along with results, or "
@@ -110,21 +115,19 @@ std::optional<std::int64_t> Comparison::found_steps(const StudyRow& row) const {
 bool Comparison::find_steps(const Cell& cell) {
   const StudyRow& row = *cell.row;
   if (found_steps(row)) return true;
+  const std::string here = tuning::open_tuned_device(options_.device).device->profile().name;
   std::vector<double> times;
-  std::string device;
   for (const auto& [name, result] : results_) {
     if (result.row != row.time_of || result.has_diverged()) continue;
     times.push_back(result.timings.seconds);
-    device = result.device;
+    if (result.device != here)
+      fail(ErrorCode::kInvalidArgument,
+           "time_of: {} was trained on {}, this is {}; times of two devices do not compare, so run both on one", name,
+           result.device, here);
   }
   if (times.empty())
     fail(ErrorCode::kInvalidArgument,
          "time_of: every run of \"{}\" has diverged, so there is no time to train as long as", row.time_of);
-  const std::string here = tuning::open_tuned_device(options_.device).device->profile().name;
-  if (device != here)
-    fail(ErrorCode::kInvalidArgument,
-         "time_of: \"{}\" was trained on {}, this is {}; times of two devices do not compare, so run both on one",
-         row.time_of, device, here);
   const double wanted = median(times), own = measure_step(cell);
   if (stopping()) return false;
   const auto steps = static_cast<std::int64_t>(wanted / own);

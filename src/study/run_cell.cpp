@@ -23,6 +23,13 @@ std::string first_clause(const std::string& message) {
   return message.substr(0, message.find(';'));
 }
 
+/// A setting that names a file of the study's folder, as it is there.
+std::string within(const fs::path& out, std::string setting) {
+  const std::string folder = out.string() + "/";
+  if (const std::size_t at = setting.find("=" + folder); at != std::string::npos) setting.erase(at + 1, folder.size());
+  return setting;
+}
+
 }  // namespace
 
 train::DataOptions Comparison::data_options(const RunConfig& config) {
@@ -54,6 +61,12 @@ Comparison::Progress Comparison::run_cell(const Cell& cell) {
   result.config = config_json(cell.config);
   result.program = options_.program;
   try {
+    if (cell.row->map_of) require_map(cell);
+    if (!cell.row->time_of.empty() && !find_steps(cell)) return Progress::kStopped;
+  } catch (const Error& error) {
+    fail(error.code(), "{}: {}", cell.name, error.what());
+  }
+  try {
     if (train_and_evaluate(cell, result) == Progress::kStopped) return Progress::kStopped;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNumeric) fail(error.code(), "{}: {}", cell.name, error.what());
@@ -64,10 +77,9 @@ Comparison::Progress Comparison::run_cell(const Cell& cell) {
 }
 
 Comparison::Progress Comparison::train_and_evaluate(const Cell& cell, CellResult& result) {
-  if (!cell.row->time_of.empty() && !find_steps(cell)) return Progress::kStopped;
-  if (cell.row->map_of) require_map(cell);
-  result.overrides = overrides(cell);
-  RunConfig config = load_config(study_.config, result.overrides, ConfigNotes::kSilent);
+  const std::vector<std::string> settings = overrides(cell);
+  RunConfig config = load_config(study_.config, settings, ConfigNotes::kSilent);
+  for (const std::string& setting : settings) result.overrides.push_back(within(options_.out, setting));
   const tuning::OpenedDevice opened = tuning::open_tuned_device(options_.device);
   result.device = opened.device->profile().name;
   result.driver = opened.device->info().driver;

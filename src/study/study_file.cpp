@@ -181,6 +181,7 @@ void check_map_source(const Study& study, const StudyRow& row, const std::string
       std::find(rates.begin(), rates.end(), *row.map_of->learning_rate) == rates.end())
     fail(ErrorCode::kInvalidArgument, "{}: map_of names learning rate {} of \"{}\", which has {}", where,
          *row.map_of->learning_rate, source.name, fmt::join(rates, ", "));
+  if (source.seeds.empty()) return;  // the config's own, which the plan of the cells knows
   for (const std::int64_t seed : row.seeds)
     if (std::find(source.seeds.begin(), source.seeds.end(), seed) == source.seeds.end())
       fail(ErrorCode::kInvalidArgument,

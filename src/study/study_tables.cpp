@@ -252,8 +252,9 @@ StudyTables study_tables(const Study& study, std::span<const Cell> cells, const 
   StudyTables tables{{}, rows_table(study, rows), cells_table(finished), bands_table(rows)};
   tables.notes.push_back(fmt::format("{} of {} runs are finished", finished.size(), cells.size()));
   tables.notes.push_back(
-      "a row is shown at the learning rate with the smallest mean perplexity over its seeds; least and most: of the "
-      "seeds");
+      "a row is shown at the learning rate with the smallest mean perplexity over its seeds, of those that most seeds "
+      "are "
+      "finished at; least and most: of the seeds");
   tables.notes.push_back(fmt::format("perplexity per token over the whole of {}", study.valid.filename().string()));
   for (const StudyRow& row : study.rows) {
     if (row.map_of)
@@ -278,10 +279,11 @@ void write_study_tables(const std::filesystem::path& out, const Study& study, st
                         const CellResults& results) {
   const StudyTables tables = study_tables(study, cells, results);
   const std::vector<const CellResult*> finished = in_order(cells, results);
-  write_file_atomically(out / "study.md", markdown(study, tables));
-  write_file_atomically(out / "study.csv", csv(finished));
-  write_file_atomically(out / "study.json", json_text(study, tables, finished, summarise(study, results)));
-  write_file_atomically(out / "study.html", study_page(study, tables, results));
+  const std::string texts[] = {markdown(study, tables), csv(finished),
+                               json_text(study, tables, finished, summarise(study, results)),
+                               study_page(study, tables, results)};
+  static_assert(std::size(texts) == std::size(kTableFiles));
+  for (std::size_t i = 0; i < std::size(kTableFiles); ++i) write_file_atomically(out / kTableFiles[i], texts[i]);
 }
 
 }  // namespace fabula::study

@@ -22,7 +22,8 @@ StudyTables study_tables(const Study& study, std::span<const Cell> cells, const 
 /// from elsewhere.
 std::string study_page(const Study& study, const StudyTables& tables, const CellResults& results);
 
-/// Writes OUT/study.md, study.csv (a line a cell), study.json and study.html, each as one step. Error kIo.
+inline constexpr const char* kTableFiles[] = {"study.md", "study.csv", "study.json", "study.html"};
+/// Writes these files into OUT, each as one step; study.csv has a line a cell. Error kIo.
 void write_study_tables(const std::filesystem::path& out, const Study& study, std::span<const Cell> cells,
                         const CellResults& results);
 

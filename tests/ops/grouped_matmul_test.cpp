@@ -86,6 +86,26 @@ INSTANTIATE_TEST_SUITE_P(Cases, GroupedMatmulBlocks,
                                          Setting{"wide_6x40x3x1500", 64 << 10}),
                          [](const auto& setting) { return std::string(setting.param.op_case); });
 
+// A lane that walked a row of 70,000 logits alone would come near the loop limit of a software driver.
+TEST(GroupedLoss, LargeGroupsAreSpreadOverLanes) {
+  vk::DeviceProfile profile = device().profile();
+  profile.device_class = vk::DeviceClass::kSoftware;
+  const auto lanes = [&](std::int64_t slots) {
+    Graph graph(ops::op_table());
+    graph.op(
+        "fused_grouped_cross_entropy",
+        {graph.state("x", {64, 4}), graph.state("weight", {slots, 4}), graph.input("rows", {1, slots}, DType::kU32),
+         graph.state("shift", {1, slots}), graph.input("plan", {1, GroupPlanLayout(64, 1, slots).words}, DType::kU32)});
+    graph::Workload workload(profile);
+    workload.add("op", graph);
+    for (const graph::Step& step : workload.graphs().front().program.steps)
+      if (step.shader == "fused_grouped_cross_entropy") return step.constants.at(1);
+    return 0u;
+  };
+  EXPECT_EQ(lanes(100), 1u);
+  EXPECT_EQ(lanes(70'000), 16u);
+}
+
 TEST(GroupedMatmulWindows, AreBoundedAndCoverNoMoreThanThePositions) {
   const auto windows = [](std::int64_t positions, std::int64_t slots, std::int64_t depth, std::int64_t range) {
     return ops::grouped_windows({positions, depth, slots, 1, slots}, range);

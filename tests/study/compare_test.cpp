@@ -197,6 +197,42 @@ TEST_F(StudyScene, WhatIsFinishedMustBeOfTheSameStudy) {
   expect_error(ErrorCode::kFormat, {"fused_lr0.001_seed1.json", "\"cell\" is 3"}, [&] { compare("out"); });
 }
 
+TEST_F(StudyScene, TablesDoNotTakeThePlaceOfWhatIsRead) {
+  std::filesystem::create_directory(path("out"));
+  write("out/study.json",
+        R"({"config": "../config.json", "data": {"train": "../train.tokens", "valid": "../valid.tokens",
+    "tokenizer": "../tokenizer.json"}, "rows": [{"name": "paper"}]})");
+  const std::string before = read("out/study.json");
+  CompareOptions with = options("out");
+  with.study = path("out/study.json");
+  expect_error(ErrorCode::kInvalidArgument, {"study.json", "would be overwritten"}, [&] { Comparison{with}; });
+  EXPECT_EQ(read("out/study.json"), before);
+}
+
+TEST_F(StudyScene, KeptWeightsSurviveAKillBeforeTheyWereMoved) {
+  write_study(R"({"name": "paper"})");
+  CompareOptions with = options("out");
+  with.keep_weights = true;
+  compare(with);
+  const std::string cell = Comparison(with).selected().front()->name;
+  std::filesystem::create_directories(path("out/runs"));
+  std::filesystem::rename(path("out/weights/" + cell), path("out/runs/" + cell));
+  compare(with);
+  EXPECT_TRUE(std::filesystem::exists(path("out/weights/" + cell + "/model.safetensors")));
+  EXPECT_FALSE(std::filesystem::exists(path("out/runs/" + cell)));
+}
+
+TEST_F(StudyScene, ResultsWithOtherBandsAreNamed) {
+  write_study(R"({"name": "paper"}, {"name": "fused", "set": {"head": "fused"}})");
+  compare("out");
+  const std::string file = "out/results/" + Comparison(options("out", {"paper"})).selected().front()->name + ".json";
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(read(file));
+  ASSERT_FALSE(json["bands"].empty());
+  json["bands"].erase(0);
+  write(file, json.dump());
+  expect_error(ErrorCode::kFormat, {"bands by frequency"}, [&] { compare("out"); });
+}
+
 TEST_F(StudyScene, WhatCannotTrainIsRefusedBeforeAnythingRuns) {
   const std::string good = R"({"name": "good"}, )";
   const auto refused = [&](ErrorCode code, const std::vector<std::string>& parts, const std::string& rows,
@@ -213,6 +249,9 @@ TEST_F(StudyScene, WhatCannotTrainIsRefusedBeforeAnythingRuns) {
           R"({"name": "bad", "set": {"head.rnak": 3}})");
   refused(kInvalidArgument, {"row \"bad\"", "n_head"}, R"({"name": "bad", "set": {"n_head": 3}})");
   refused(kInvalidArgument, {"row \"bad\"", "vocab_size"}, R"({"name": "bad", "set": {"vocab_size": 300}})");
+  refused(kInvalidArgument, {"row \"bad\"", "time_of finds the steps", "head.remap"},
+          R"({"name": "bad", "time_of": "good", "set": {"head.modulation": "per_group", "head.map": "clustered",
+              "tie_word_embeddings": true, "head.remap": [3]}})");
   refused(kInvalidArgument, {"row \"bad\"", "map_of is for a grouped head"},
           R"({"name": "bad", "set": {"head.kind": "full"}, "map_of": "good"})");
   refused(kInvalidArgument, {"row \"bad\"", "tokens"},
