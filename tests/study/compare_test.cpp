@@ -226,10 +226,10 @@ TEST_F(StudyScene, ResultsWithOtherBandsAreNamed) {
   write_study(R"({"name": "paper"}, {"name": "fused", "set": {"head": "fused"}})");
   compare("out");
   const std::string file = "out/results/" + Comparison(options("out", {"paper"})).selected().front()->name + ".json";
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(read(file));
-  ASSERT_FALSE(json["bands"].empty());
-  json["bands"].erase(0);
-  write(file, json.dump());
+  json result = json::parse(read(file));
+  ASSERT_FALSE(result["bands"].empty());
+  result["bands"].erase(0);
+  write(file, result.dump());
   expect_error(ErrorCode::kFormat, {"bands by frequency"}, [&] { compare("out"); });
 }
 
