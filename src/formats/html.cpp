@@ -61,7 +61,7 @@ pre{margin:0;padding:0 18px 16px;font:.8rem/1.5 ui-monospace,"DejaVu Sans Mono",
 .table{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
 table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:6px 12px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
-th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}tr:last-child td{border-bottom:0}
+th{color:var(--soft);font-weight:600}th:first-child,td:first-child,.text{text-align:left}tr:last-child td{border-bottom:0}
 .none{color:var(--soft)}
 @media print{body{background:#fff}.chart,.story{break-inside:avoid}}
 )";

@@ -43,11 +43,15 @@ class PageWriter {
       return;
     }
     add("<div class=\"table\"><table><thead><tr>");
-    for (const std::string& column : table.columns) add("<th>{}</th>", html_escape(column));
+    const auto is_text = [&](std::size_t i) { return table.columns[i] == "head" || table.columns[i] == "group"; };
+    const auto add_cell = [&](const char* tag, std::size_t i, const std::string& text) {
+      add("<{}{}>{}</{}>", tag, is_text(i) ? " class=\"text\"" : "", html_escape(text), tag);
+    };
+    for (std::size_t i = 0; i < table.columns.size(); ++i) add_cell("th", i, table.columns[i]);
     add("</tr></thead><tbody>\n");
     for (const auto& row : table.rows) {
       add("<tr>");
-      for (const std::string& text : row) add("<td>{}</td>", html_escape(text));
+      for (std::size_t i = 0; i < row.size(); ++i) add_cell("td", i, row[i]);
       add("</tr>\n");
     }
     add("</tbody></table></div>\n");

@@ -45,14 +45,13 @@ double relative(const RowSummary& row, const RowSummary* reference) {
 }
 
 Table rows_table(const Study& study, const std::vector<RowSummary>& rows) {
-  Table table{
-      {"row", "head", "learning rate", "seeds", "steps", "perplexity", "least", "most", "% of " + study.reference,
-       "logits", "most logits", "M parameters", "M of the head", "peak MiB", "tokens/s", "seconds"},
-      {},
-      {}};
+  Table table{{"row", "perplexity", "least", "most", "% of " + study.reference, "learning rate", "seeds", "steps",
+               "logits", "most logits", "M parameters", "M of the head", "peak MiB", "tokens/s", "seconds", "head"},
+              {},
+              {}};
   const bool grouped =
       std::any_of(study.rows.begin(), study.rows.end(), [](const auto& row) { return !row.group.empty(); });
-  if (grouped) table.columns.insert(table.columns.begin() + 1, "group");
+  if (grouped) table.columns.insert(table.columns.end() - 1, "group");
   const RowSummary* reference = reference_of(study, rows);
   for (const RowSummary& row : rows) {
     const CellResult none, &first = row.cells.empty() ? none : *row.cells.front();
@@ -60,23 +59,23 @@ Table rows_table(const Study& study, const std::vector<RowSummary>& rows) {
     const bool known = !row.cells.empty();
     std::vector<std::string> line{
         row.row->name,
-        known ? first.head : "-",
-        fmt::format("{}", row.learning_rate),
-        row.diverged == 0 ? std::to_string(row.cells.size())
-                          : fmt::format("{}, {} diverged", row.cells.size(), row.diverged),
-        known ? std::to_string(first.steps) : "-",
         cell(row.perplexity.mean, 3),
         cell(row.perplexity.low, 3),
         cell(row.perplexity.high, 3),
         std::isfinite(part) && row.row->name != study.reference ? fmt::format("{:+.1f}", 100 * part) : "",
+        fmt::format("{}", row.learning_rate),
+        row.diverged == 0 ? std::to_string(row.cells.size())
+                          : fmt::format("{}, {} diverged", row.cells.size(), row.diverged),
+        known ? std::to_string(first.steps) : "-",
         thousands(first.logits),
         known ? thousands(static_cast<double>(first.most_logits)) : "-",
         known ? millions(first.parameters) : "-",
         known ? millions(first.head_parameters) : "-",
         known ? mib_text(first.peak_bytes) : "-",
         thousands(row.tokens_per_second),
-        cell(row.seconds, 1)};
-    if (grouped) line.insert(line.begin() + 1, row.row->group);
+        cell(row.seconds, 1),
+        known ? first.head : "-"};
+    if (grouped) line.insert(line.end() - 1, row.row->group);
     table.rows.push_back(std::move(line));
   }
   return table;
