@@ -6,6 +6,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <optional>
 
 #include "formats/html.hpp"
 
@@ -300,8 +301,9 @@ class ScatterWriter : Plot {
     add("\"/>");
   }
 
-  // Beside the point, where nothing else is; else to its right.
-  Box place_label(double x, double y, double width) {
+  // Beside the point, where nothing else is. Among many points not every one has such a place: its name shows when the
+  // pointer is on it.
+  std::optional<Box> place_label(double x, double y, double width) {
     const Box wanted[] = {box_at(x + 5, y - 17, width),         box_at(x + 7, y - 6, width),
                           box_at(x + 5, y + 6, width),          box_at(x - 5 - width, y - 17, width),
                           box_at(x - 7 - width, y - 6, width),  box_at(x - 5 - width, y + 6, width),
@@ -312,7 +314,7 @@ class ScatterWriter : Plot {
       if (inside && std::none_of(taken_.begin(), taken_.end(), [&](const Box& other) { return box.meets(other); }))
         return box;
     }
-    return wanted[0];
+    return std::nullopt;
   }
 
   void write_point(const ScatterPoint& point) {
@@ -322,7 +324,9 @@ class ScatterWriter : Plot {
           py(point.low), py(point.high));
     add("<circle class=\"dot c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"><title>{}: {}, {}</title></circle>", point.color,
         x, y, html_escape(point.label), short_number(point.x), short_number(point.y));
-    taken_.push_back(place_label(x, y, kLetter * static_cast<double>(point.label.size())));
+    const std::optional<Box> place = place_label(x, y, kLetter * static_cast<double>(point.label.size()));
+    if (!place) return;
+    taken_.push_back(*place);
     add("<text class=\"point\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", taken_.back().left, taken_.back().bottom - 2,
         html_escape(point.label));
   }

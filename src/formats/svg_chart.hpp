@@ -49,8 +49,9 @@ struct Scatter {
   bool large_is_good = false;  ///< of x
 };
 
-/// A <figure> with every point and its label, and a line through the Pareto front: the points that no other one beats
-/// in one measure without losing in the other. Points that are not finite are left out; empty text when none is left.
+/// A <figure> with every point, the labels that have a place of their own, and a line through the Pareto front: the
+/// points that no other one beats in one measure without losing in the other. Points that are not finite are left out;
+/// empty text when none is left.
 std::string scatter_html(const Scatter& scatter);
 
 /// The points of the front, by rising x.
