@@ -174,7 +174,7 @@ TEST(Scatter, LabelsHavePlacesOfTheirOwnAndEveryPointATitle) {
   EXPECT_EQ(count(html, "<circle class=\"dot"), 7u);
   EXPECT_EQ(count(html, "class=\"spread"), 6u);
   EXPECT_EQ(count(html, "not on a logarithm"), 0u);
-  for (int i = 0; i < 6; ++i) EXPECT_EQ(count(html, fmt::format("<title>row &lt;{}&gt;: ", i)), 1u);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(count(html, "<title>row &lt;" + std::to_string(i) + "&gt;: "), 1u);
   EXPECT_NE(html.find("row &lt;0&gt;</text>"), std::string::npos);
   EXPECT_NE(html.find("far</text>"), std::string::npos);
   EXPECT_NE(html.find(">10k<"), std::string::npos);  // a power of ten between the points
