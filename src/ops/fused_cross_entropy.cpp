@@ -3,6 +3,7 @@
 #include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "ops/matmul_launch.hpp"
+#include "ops/mean_gradient.hpp"
 #include "ops/row_lanes.hpp"
 #include "ops/sum_lowering.hpp"
 
@@ -288,20 +289,8 @@ void infer(InferCall& call) {
   if (call.has_input(kBias)) call.output({1, weight.rows});
 }
 
-/// The gradient was made with the loss, for a mean whose own gradient is one.
 void grad(GradCall& call) {
-  if (call.d_output(kLoss) || call.d_output(kCorrect))
-    fail(ErrorCode::kUnsupported, "{}: only the mean of fused_cross_entropy has a gradient", call.label());
-  if (!call.has_input(kScale))
-    fail(ErrorCode::kInvalidArgument, "{}: the gradient of fused_cross_entropy needs its input scale", call.label());
-  const Value d = call.d_output(kMean);
-  const auto hand_over = [&](Input input, Output output) {
-    if (!call.wanted(input)) return;
-    call.add_gradient(input, call.is_one(d) ? call.output(output) : call.op1("scale_by", {call.output(output), d}));
-  };
-  hand_over(kH, kDH);
-  hand_over(kWeight, kDWeight);
-  if (call.has_input(kBias)) hand_over(kBias, kDBias);
+  hand_over_mean_gradients(call, "fused_cross_entropy", kScale, {{kH, kDH}, {kWeight, kDWeight}, {kBias, kDBias}});
 }
 
 std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile& profile) {

@@ -1,5 +1,5 @@
-#include "base/fail.hpp"
 #include "ops/grouped_launch.hpp"
+#include "ops/mean_gradient.hpp"
 #include "ops/row_lanes.hpp"
 #include "ops/sum_lowering.hpp"
 
@@ -48,8 +48,8 @@ void infer(InferCall& call) {
 
 /// Losses of a round's positions; with a scale, the logits' gradients in their place.
 void lower_losses(LowerCall& call, const GroupPlanLayout& plan, std::int64_t round) {
-  constexpr std::int64_t kMostColumns =
-      256;  // most groups are small; the lanes of a row loop over those of a large one
+  // Most groups are small; the lanes of a row loop over those of a large one.
+  constexpr std::int64_t kMostColumns = 256;
   const std::int64_t slots = call.in(kShift).cols;
   const RowLanes lanes =
       row_lanes(std::min(slots, kMostColumns), row_variants({plan.positions, slots}, call.profile()).front());
@@ -93,18 +93,9 @@ void lower(LowerCall& call) {
             gradient ? "mean_loss" : "sum_all", gradient ? call.input(kScale) : Value{});
 }
 
-/// The gradient was made with the loss, for a mean whose own gradient is one.
 void grad(GradCall& call) {
-  if (call.d_output(kLoss) || call.d_output(kCorrect))
-    fail(ErrorCode::kUnsupported, "{}: only the mean of fused_grouped_cross_entropy has a gradient", call.label());
-  if (!call.has_input(kScale))
-    fail(ErrorCode::kInvalidArgument, "{}: the gradient of fused_grouped_cross_entropy needs its input scale",
-         call.label());
-  const Value d = call.d_output(kMean);
-  for (const auto& [input, output] : {std::pair(kX, kDX), {kWeight, kDWeight}, {kShift, kDShift}}) {
-    if (!call.wanted(input)) continue;
-    call.add_gradient(input, call.is_one(d) ? call.output(output) : call.op1("scale_by", {call.output(output), d}));
-  }
+  hand_over_mean_gradients(call, "fused_grouped_cross_entropy", kScale,
+                           {{kX, kDX}, {kWeight, kDWeight}, {kShift, kDShift}});
 }
 
 std::vector<Shape> scratch(const NodeView& node, const vk::DeviceProfile& profile, std::string_view variant) {

@@ -28,7 +28,7 @@ class GroupedProduct {
     const auto positions = position_blocks(of_.x, size_.depth, z);
     const auto rows = weight_blocks();
     const bool cut = positions.size() > 1 || rows.size() > 1;
-    const std::int64_t groups = chunk_groups((size_.slots + 3) / 4 * 4);
+    const std::int64_t groups = chunk_groups(padded_slots());
     for (const graph::RowBlock& block : positions) {
       for (const graph::RowBlock& row_block : rows) {
         ChunkPush push = chunk_push(block, row_block);
@@ -45,7 +45,7 @@ class GroupedProduct {
   /// d_x [N, depth]; blocks of weight rows add to it one after the other. Of a round: the rows of its positions.
   void backward_x(graph::Value d_z, graph::Value d_x) const {
     const auto rows = weight_blocks();
-    const std::int64_t groups = chunk_groups((size_.depth + 3) / 4 * 4);
+    const std::int64_t groups = chunk_groups(ld());
     for (const graph::RowBlock& block : position_blocks(d_x, 0, d_z)) {
       for (const graph::RowBlock& row_block : rows) {
         call_.dispatch(
@@ -64,7 +64,7 @@ class GroupedProduct {
     const auto rows = call_.row_blocks({d_weight});
     const bool cut = positions.size() > 1 || rows.size() > 1;
     const GroupedWindows windows = grouped_windows(size_, call_.profile(), call_.variant());
-    const std::int64_t tiles = ceil_div((size_.slots + 3) / 4 * 4, tile().m) * ceil_div(ld(), tile().n);
+    const std::int64_t tiles = ceil_div(padded_slots(), tile().m) * ceil_div(ld(), tile().n);
     if (windows.count == 0) sums = shift_sums = of_.plan;  // bound unread
     for (const graph::RowBlock& block : positions) {
       ListPush push = list_push(block, windows);
@@ -103,45 +103,42 @@ class GroupedProduct {
   graph::Window of_z(graph::Value z, const graph::RowBlock& block) const {
     return size_.ragged ? graph::Window(z) : of(z, block);
   }
-  std::int64_t ld() const { return (size_.depth + 3) / 4 * 4; }
+  std::int64_t ld() const { return round_up(size_.depth, 4); }
+  std::int64_t padded_slots() const { return round_up(size_.slots, 4); }
   MatmulTile tile() const { return matmul_tile(call_.profile(), call_.variant()); }
 
+  /// What both kinds of push constants have.
+  template <class Push>
+  Push push_for(const graph::RowBlock& positions, const graph::RowBlock& rows) const {
+    Push push{};
+    push.first_position = u32(positions.begin);
+    push.end_position = u32(positions.end);
+    push.first_row = u32(rows.begin);
+    push.end_row = u32(rows.end);
+    push.entries = u32(plan_.entries);
+    push.groups = u32(size_.groups);
+    push.slots = u32(size_.slots);
+    push.columns = u32(size_.depth);
+    push.columns4 = u32(ld() / 4);
+    push.slots4 = u32(padded_slots() / 4);
+    push.round = u32(of_.round);
+    push.places = u32(plan_.places);
+    push.round_chunks = u32(plan_.round_chunks);
+    return push;
+  }
   ChunkPush chunk_push(const graph::RowBlock& positions, const graph::RowBlock& rows) const {
-    return {.first_position = u32(positions.begin),
-            .end_position = u32(positions.end),
-            .first_row = u32(rows.begin),
-            .end_row = u32(rows.end),
-            .weight_rows = u32(size_.weight_rows),
-            .chunks = u32(plan_.chunks),
-            .entries = u32(plan_.entries),
-            .groups = u32(size_.groups),
-            .slots = u32(size_.slots),
-            .columns = u32(size_.depth),
-            .columns4 = u32(ld() / 4),
-            .slots4 = u32((size_.slots + 3) / 4),
-            .has_shift = 0,
-            .round = u32(of_.round),
-            .places = u32(plan_.places),
-            .round_chunks = u32(plan_.round_chunks)};
+    ChunkPush push = push_for<ChunkPush>(positions, rows);
+    push.weight_rows = u32(size_.weight_rows);
+    push.chunks = u32(plan_.chunks);
+    return push;
   }
   ListPush list_push(const graph::RowBlock& positions, const GroupedWindows& windows) const {
-    return {.first_position = u32(positions.begin),
-            .end_position = u32(positions.end),
-            .first_row = 0,
-            .end_row = 0,
-            .windows = u32(windows.count),
-            .window = u32(windows.length),
-            .entries = u32(plan_.entries),
-            .group_chunks = u32(plan_.group_chunks),
-            .groups = u32(size_.groups),
-            .slots = u32(size_.slots),
-            .columns = u32(size_.depth),
-            .columns4 = u32(ld() / 4),
-            .slots4 = u32((size_.slots + 3) / 4),
-            .add = positions.begin > 0 || of_.round > 0,
-            .round = u32(of_.round),
-            .places = u32(plan_.places),
-            .round_chunks = u32(plan_.round_chunks)};
+    ListPush push = push_for<ListPush>(positions, {0, 0});
+    push.windows = u32(windows.count);
+    push.window = u32(windows.length);
+    push.group_chunks = u32(plan_.group_chunks);
+    push.add = positions.begin > 0 || of_.round > 0;
+    return push;
   }
 
   /// Rows that one launch can read of an operand with so many columns; -1: any number.
