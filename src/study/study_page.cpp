@@ -11,8 +11,7 @@ namespace {
 
 class PageWriter {
  public:
-  PageWriter(const Study& study, const StudyTables& tables, const CellResults& results)
-      : study_(study), tables_(tables), rows_(summarise(study, results)) {}
+  PageWriter(const Study& study, const StudyTables& tables) : study_(study), tables_(tables), rows_(tables.summaries) {}
 
   std::string write() {
     html_ = html_page_start("fabula study", study_.title,
@@ -124,14 +123,14 @@ class PageWriter {
 
   const Study& study_;
   const StudyTables& tables_;
-  std::vector<RowSummary> rows_;
+  const std::vector<RowSummary>& rows_;
   std::string html_;
 };
 
 }  // namespace
 
-std::string study_page(const Study& study, const StudyTables& tables, const CellResults& results) {
-  return PageWriter(study, tables, results).write();
+std::string study_page(const Study& study, const StudyTables& tables) {
+  return PageWriter(study, tables).write();
 }
 
 }  // namespace fabula::study

@@ -190,13 +190,12 @@ std::string csv(const std::vector<const CellResult*>& results) {
   return table_text(table, "csv");
 }
 
-std::string json_text(const Study& study, const StudyTables& tables, const std::vector<const CellResult*>& results,
-                      const std::vector<RowSummary>& rows) {
+std::string json_text(const Study& study, const StudyTables& tables, const std::vector<const CellResult*>& results) {
   ordered_json root{{"study", study.name}, {"title", study.title}, {"reference", study.reference}};
   root["notes"] = tables.notes;
   root["rows"] = ordered_json::array();
-  const RowSummary* reference = reference_of(study, rows);
-  for (const RowSummary& row : rows) {
+  const RowSummary* reference = reference_of(study, tables.summaries);
+  for (const RowSummary& row : tables.summaries) {
     ordered_json entry{{"row", row.row->name},
                        {"group", row.row->group},
                        {"learning_rate", row.learning_rate},
@@ -243,17 +242,14 @@ std::string markdown(const Study& study, const StudyTables& tables) {
   return text;
 }
 
-}  // namespace
-
-StudyTables study_tables(const Study& study, std::span<const Cell> cells, const CellResults& results) {
-  const std::vector<const CellResult*> finished = in_order(cells, results);
-  const std::vector<RowSummary> rows = summarise(study, results);
-  StudyTables tables{{}, rows_table(study, rows), cells_table(finished), bands_table(rows)};
-  tables.notes.push_back(fmt::format("{} of {} runs are finished", finished.size(), cells.size()));
+StudyTables study_tables(const Study& study, std::size_t cells, const std::vector<const CellResult*>& finished,
+                         std::vector<RowSummary> rows) {
+  StudyTables tables{{}, {}, rows_table(study, rows), cells_table(finished), bands_table(rows)};
+  tables.summaries = std::move(rows);
+  tables.notes.push_back(fmt::format("{} of {} runs are finished", finished.size(), cells));
   tables.notes.push_back(
       "a row is shown at the learning rate with the smallest mean perplexity over its seeds, of those that most seeds "
-      "are "
-      "finished at; least and most: of the seeds");
+      "are finished at; least and most: of the seeds");
   tables.notes.push_back(fmt::format("perplexity per token over the whole of {}", study.valid.filename().string()));
   for (const StudyRow& row : study.rows) {
     if (row.map_of)
@@ -274,13 +270,14 @@ StudyTables study_tables(const Study& study, std::span<const Cell> cells, const 
   return tables;
 }
 
+}  // namespace
+
 void write_study_tables(const std::filesystem::path& out, const Study& study, std::span<const Cell> cells,
                         const CellResults& results) {
-  const StudyTables tables = study_tables(study, cells, results);
   const std::vector<const CellResult*> finished = in_order(cells, results);
-  const std::string texts[] = {markdown(study, tables), csv(finished),
-                               json_text(study, tables, finished, summarise(study, results)),
-                               study_page(study, tables, results)};
+  const StudyTables tables = study_tables(study, cells.size(), finished, summarise(study, results));
+  const std::string texts[] = {markdown(study, tables), csv(finished), json_text(study, tables, finished),
+                               study_page(study, tables)};
   static_assert(std::size(texts) == std::size(kTableFiles));
   for (std::size_t i = 0; i < std::size(kTableFiles); ++i) write_file_atomically(out / kTableFiles[i], texts[i]);
 }

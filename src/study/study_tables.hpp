@@ -14,13 +14,13 @@ namespace fabula::study {
 /// accuracy by the frequency of the token.
 struct StudyTables {
   std::vector<std::string> notes;  ///< a sentence each
+  std::vector<RowSummary> summaries;
   Table rows, cells, bands;
 };
-StudyTables study_tables(const Study& study, std::span<const Cell> cells, const CellResults& results);
 
 /// A page with the tables, plots of perplexity against what it costs, and perplexity over time. No scripts, nothing
 /// from elsewhere.
-std::string study_page(const Study& study, const StudyTables& tables, const CellResults& results);
+std::string study_page(const Study& study, const StudyTables& tables);
 
 inline constexpr const char* kTableFiles[] = {"study.md", "study.csv", "study.json", "study.html"};
 /// Writes these files into OUT, each as one step; study.csv has a line a cell. Error kIo.
