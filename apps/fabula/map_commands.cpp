@@ -28,7 +28,7 @@ GroupMap map_kind(const std::string& name) {
   fail(ErrorCode::kInvalidArgument, "--map is \"{}\"; there are id_ranges, frequency, clustered, random", name);
 }
 
-/// What a map is like over a text.
+/// What a map that was made from a text is like over it.
 struct Summary {
   std::size_t smallest, largest;        ///< tokens of a group
   double shortlist_mass, largest_mass;  ///< parts of the text: of the shortlist, of the heaviest group
@@ -37,12 +37,6 @@ struct Summary {
 };
 
 Summary summarise(const TokenMap& map, std::span<const std::uint64_t> counts) {
-  const auto total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
-  std::vector<std::uint64_t> masses;
-  for (const auto& group : map.groups) {
-    masses.push_back(std::accumulate(group.begin(), group.end(), std::uint64_t{0},
-                                     [&](std::uint64_t sum, std::uint32_t token) { return sum + counts[token]; }));
-  }
   Summary summary{};
   const auto [smallest, largest] =
       std::minmax_element(map.groups.begin(), map.groups.end(),
@@ -50,13 +44,12 @@ Summary summarise(const TokenMap& map, std::span<const std::uint64_t> counts) {
   summary.smallest = smallest->size();
   summary.largest = largest->size();
   summary.shortlist_mass = maps::shortlist_mass(map, counts);
-  for (std::size_t g = 0; g < masses.size(); ++g)
-    summary.mean_slots += static_cast<double>(masses[g]) / total * static_cast<double>(map.groups[g].size());
-  summary.by_mass.resize(masses.size());
+  summary.mean_slots = mean_slots(map).value_or(0);
+  summary.by_mass.resize(map.groups.size());
   std::iota(summary.by_mass.begin(), summary.by_mass.end(), std::size_t{0});
   std::stable_sort(summary.by_mass.begin(), summary.by_mass.end(),
-                   [&](std::size_t left, std::size_t right) { return masses[left] > masses[right]; });
-  summary.largest_mass = static_cast<double>(masses[summary.by_mass.front()]) / total;
+                   [&](std::size_t left, std::size_t right) { return map.shares[left] > map.shares[right]; });
+  summary.largest_mass = map.shares[summary.by_mass.front()];
   return summary;
 }
 

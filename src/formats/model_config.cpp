@@ -30,11 +30,7 @@ std::vector<SizeBand> ModelConfig::bands() const {
 
 std::int64_t ModelConfig::slots() const {
   ensure(vocab_size > head.shortlist, "the vocabulary's size is not known yet");
-  if (head.group_sizes == GroupSizes::kMass) {
-    std::int64_t most = 0;
-    for (const SizeBand& band : bands()) most = std::max(most, band.slots);
-    return most;
-  }
+  if (head.group_sizes == GroupSizes::kMass) return most_slots(bands());
   return head.group_size > 0 ? head.group_size : default_group_size(vocab_size - head.shortlist);
 }
 

@@ -135,6 +135,19 @@ std::vector<SizeBand> mass_bands(std::int64_t shortlist, std::int64_t vocabulary
   return bands;
 }
 
+std::int64_t most_slots(std::span<const SizeBand> bands) {
+  std::int64_t most = 0;
+  for (const SizeBand& band : bands) most = std::max(most, band.slots);
+  return most;
+}
+
+std::optional<double> mean_slots(const TokenMap& map) {
+  if (map.shares.empty()) return std::nullopt;
+  double mean = 0;
+  for (std::size_t g = 0; g < map.groups.size(); ++g) mean += map.shares[g] * static_cast<double>(map.groups[g].size());
+  return mean;
+}
+
 std::string token_map_json(const TokenMap& map, std::int64_t vocabulary) {
   std::string text =
       fmt::format("{{\"vocab_size\": {},\n{} \"shortlist\": [{}],\n \"groups\": [\n", vocabulary,

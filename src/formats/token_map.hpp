@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +30,10 @@ struct TokenMap {
 /// many there are. Shares are one a group, or none.
 void check_token_map(const TokenMap& map, std::int64_t vocabulary, std::string_view source);
 
+/// Tokens of a token's group in the mean over the text that the shares are of, none of the shortlist's; nothing where
+/// they are not known.
+std::optional<double> mean_slots(const TokenMap& map);
+
 /// How `tokens` tokens in an order are cut into groups: `slots` a group where that fills `groups` of them, else evenly,
 /// so that none is empty. [groups + 1]: where each begins, and `tokens`.
 std::vector<std::int64_t> even_group_begins(std::int64_t tokens, std::int64_t groups, std::int64_t slots);
@@ -41,6 +47,9 @@ struct SizeBand {
 /// They are taken together in up to three bands, most frequent first, within which all may have a quarter more tokens
 /// than the mean. 1 <= groups <= vocabulary - shortlist.
 std::vector<SizeBand> mass_bands(std::int64_t shortlist, std::int64_t vocabulary, std::int64_t groups);
+
+/// The most tokens of a group of any of them.
+std::int64_t most_slots(std::span<const SizeBand> bands);
 
 /// The text of a map's file: {"vocab_size": V, "step": n, "shortlist": [..], "groups": [[..], ..]}, one group a line,
 /// and "shares" where they are known; without the step where it is 0.

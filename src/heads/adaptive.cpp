@@ -69,7 +69,7 @@ std::int64_t AdaptiveHead::logits() const {
 }
 
 std::optional<double> AdaptiveHead::mean_logits() const {
-  const std::optional<double> slots = tokens_.mean_slots();
+  const std::optional<double> slots = mean_slots(tokens_.map());
   return slots ? std::optional(static_cast<double>(tokens_.classes()) + *slots) : std::nullopt;
 }
 

@@ -120,7 +120,7 @@ std::int64_t GroupedHead::logits() const {
 
 std::optional<double> GroupedHead::mean_logits() const {
   if (shares_slots()) return static_cast<double>(logits());
-  const std::optional<double> slots = tokens_.mean_slots();
+  const std::optional<double> slots = mean_slots(tokens_.map());
   return slots ? std::optional(static_cast<double>(logits() - tokens_.slots()) + *slots) : std::nullopt;
 }
 
@@ -157,15 +157,11 @@ Value GroupedHead::table(Graph& graph, const char* name) const {
   return parameters_.in(graph, name);
 }
 
-GroupPlanLayout GroupedHead::plan_layout(std::int64_t positions) const {
-  return {positions, tokens_.groups(), shares_slots() ? 0 : tokens_.slots()};
-}
-
 GroupedHead::SlotLoss GroupedHead::slot_loss(Graph& graph, Value h, LossUse use, Value scale) const {
   const std::int64_t n = graph.shape(h).rows, G = tokens_.groups();
   const graph::Attrs groups{{"groups", double(G)}};
   Value plan, rows, targets;
-  if (has_plan(use)) plan = graph.input(kPlan, {1, plan_layout(n).words}, DType::kU32);
+  if (has_plan(use)) plan = graph.input(kPlan, {1, GroupPlanLayout(n, G, plan_slots()).words}, DType::kU32);
   if (options_.modulation != HeadModulation::kScaleShift)
     rows = graph.constant(kRows, {1, G * tokens_.slots(), DType::kU32});
   if (shares_slots()) targets = graph.input(kTargets, {1, 4 * n}, DType::kU32);
@@ -224,26 +220,30 @@ std::vector<NamedWords> GroupedHead::batch_inputs(std::span<const std::uint32_t>
   NamedWords classes{kClasses, {}}, target_words{kTargets, {}}, slots{kSlots, {}}, counts{kSlotCounts, {}};
   NamedWords alone{kAlone, {}};
   targets.reserve(labels.size());
+  const bool low_rank = options_.modulation == HeadModulation::kLowRank;
   for (const std::uint32_t label : labels) {
     const GroupTarget target = tokens_.target(label);
     targets.push_back(target);
     classes.words.push_back(tokens_.class_of(label));
-    target_words.words.insert(target_words.words.end(), {target.group, target.slot, target.slots, 0});
-    slots.words.push_back(target.group == kIgnoredLabel ? kIgnoredLabel : target.slot);
-    counts.words.push_back(target.slots);
+    if (shares_slots())
+      target_words.words.insert(target_words.words.end(), {target.group, target.slot, target.slots, 0});
+    if (low_rank) {
+      slots.words.push_back(target.group == kIgnoredLabel ? kIgnoredLabel : target.slot);
+      counts.words.push_back(target.slots);
+    }
     const bool is_alone = label != kIgnoredLabel && target.group == kIgnoredLabel;
     alone.words.push_back(std::bit_cast<std::uint32_t>(is_alone ? 1.0f : 0.0f));
   }
   std::vector<NamedWords> inputs{std::move(classes)};
   if (shares_slots()) inputs.push_back(std::move(target_words));
-  if (options_.modulation == HeadModulation::kLowRank) {
+  if (low_rank) {
     inputs.push_back(std::move(slots));
     inputs.push_back(std::move(counts));
   }
   if (tokens_.shortlist() > 0) inputs.push_back(std::move(alone));
   if (has_plan(use)) {
     inputs.push_back({kPlan, make_group_plan(targets, static_cast<std::uint32_t>(tokens_.groups()),
-                                             shares_slots() ? 0 : static_cast<std::uint32_t>(tokens_.slots()))});
+                                             static_cast<std::uint32_t>(plan_slots()))});
   }
   return inputs;
 }

@@ -64,7 +64,8 @@ class GroupedHead final : public Head {
   const graph::ParameterSpec& token_matrix() const;                 ///< per_group: [M, D] in map order, or [V, D] tied
   graph::Value table(graph::Graph& graph, const char* name) const;  ///< a parameter [G, S]
   SlotLoss slot_loss(graph::Graph& graph, graph::Value h, LossUse use, graph::Value scale) const;
-  GroupPlanLayout plan_layout(std::int64_t positions) const;
+  /// Of the plan's rounds; 0: it has none.
+  std::int64_t plan_slots() const { return shares_slots() ? 0 : tokens_.slots(); }
 
   TokenGroups tokens_;
   Options options_;

@@ -36,14 +36,6 @@ TokenGroups::TokenGroups(TokenMap map, std::int64_t vocabulary, std::int64_t slo
   }
 }
 
-std::optional<double> TokenGroups::mean_slots() const {
-  if (map_.shares.empty()) return std::nullopt;
-  double mean = 0;
-  for (std::size_t g = 0; g < map_.groups.size(); ++g)
-    mean += map_.shares[g] * static_cast<double>(map_.groups[g].size());
-  return mean;
-}
-
 GroupTarget TokenGroups::target(std::uint32_t label) const {
   if (label == kIgnoredLabel || order_.at(label) == kNone) return {.group = kIgnoredLabel, .slot = 0, .slots = 0};
   const std::uint32_t group = class_[label] - static_cast<std::uint32_t>(shortlist());

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,9 +29,6 @@ class TokenGroups {
   std::int64_t classes() const { return shortlist() + groups(); }
   std::int64_t slots() const { return slots_; }                     ///< S
   std::int64_t tail() const { return vocabulary() - shortlist(); }  ///< M
-  /// Tokens of a label's group in the mean over the text that the map's shares are of, none of a shortlist's; nothing
-  /// where they are not known.
-  std::optional<double> mean_slots() const;
 
   /// A label as the kernels read it; `label` is below V or kIgnoredLabel. A shortlist token is in no group.
   GroupTarget target(std::uint32_t label) const;

@@ -44,18 +44,20 @@ Parts cut(const MapOptions& options, std::span<const std::uint64_t> counts) {
 }
 
 /// The tail's bands; one where all groups are alike.
-std::vector<SizeBand> bands_of(const MapOptions& options, std::int64_t vocabulary) {
+std::vector<SizeBand> bands_of(const Parts& parts) {
+  const MapOptions& options = parts.options;
+  const auto tail = static_cast<std::int64_t>(parts.tail.size());
   if (!options.bands.empty()) return {options.bands.begin(), options.bands.end()};
-  if (options.sizes == GroupSizes::kMass) return mass_bands(options.shortlist, vocabulary, options.groups);
-  return {{vocabulary - options.shortlist, options.groups, options.slots}};
+  if (options.sizes == GroupSizes::kMass)
+    return mass_bands(options.shortlist, options.shortlist + tail, options.groups);
+  return {{tail, options.groups, options.slots}};
 }
 
-/// Calls visit(band, its tokens) for the bands of the tail.
+/// Calls visit(band, its tokens) for bands of the tail.
 template <class Visit>
-void for_each_band(const Parts& parts, Visit visit) {
-  const std::span<const std::uint32_t> tail = parts.tail;
+void for_each_band(std::span<const SizeBand> bands, std::span<const std::uint32_t> tail, Visit visit) {
   std::size_t at = 0;
-  for (const SizeBand& band : bands_of(parts.options, std::int64_t(parts.shortlist.size() + tail.size()))) {
+  for (const SizeBand& band : bands) {
     visit(band, tail.subspan(at, static_cast<std::size_t>(band.tokens)));
     at += static_cast<std::size_t>(band.tokens);
   }
@@ -76,7 +78,7 @@ Groups split(std::span<const std::uint32_t> order, const SizeBand& band) {
 Groups random_groups(const Parts& parts) {
   Groups groups;
   Philox random(parts.options.seed);
-  for_each_band(parts, [&](const SizeBand& band, std::span<const std::uint32_t> tokens) {
+  for_each_band(bands_of(parts), parts.tail, [&](const SizeBand& band, std::span<const std::uint32_t> tokens) {
     std::vector<std::uint32_t> order(tokens.begin(), tokens.end());
     std::sort(order.begin(), order.end());
     for (std::size_t left = order.size(); left > 1; --left)
@@ -188,9 +190,7 @@ MapOptions resolve_mass(const MapOptions& options, std::int64_t vocabulary) {
   if (resolved.groups < 1 || resolved.groups > tail)
     fail(ErrorCode::kInvalidArgument, "groups is {}, {} tokens are to be grouped; choose 1 to {}", options.groups, tail,
          tail);
-  resolved.slots = 0;
-  for (const SizeBand& band : mass_bands(options.shortlist, vocabulary, resolved.groups))
-    resolved.slots = std::max(resolved.slots, band.slots);
+  resolved.slots = most_slots(mass_bands(options.shortlist, vocabulary, resolved.groups));
   if (options.slots != 0 && options.slots != resolved.slots)
     fail(ErrorCode::kInvalidArgument, "group_size is {}; of groups by mass it follows from the rest and is {}",
          options.slots, resolved.slots);
@@ -255,14 +255,16 @@ TokenMap build_token_map(const MapOptions& options, const text::TokenFile& file,
 
 TokenMap clustered_map(const MapOptions& options, std::span<const std::uint64_t> counts, const TokenVectors& vectors) {
   const Parts parts = cut(options, counts);
+  const std::vector<SizeBand> bands = bands_of(parts);
   TokenMap map{parts.shortlist, {}};
-  for_each_band(parts, [&](const SizeBand& band, std::span<const std::uint32_t> tokens) {
-    if (options.sizes == GroupSizes::kMass || options.bands.size() > 1) {
-      const TokenVectors own = vectors_of(vectors, tokens, counts.size());
-      append(map.groups, clustered_groups(band, tokens, parts.options, counts, own));
-    } else {
-      append(map.groups, clustered_groups(band, tokens, parts.options, counts, vectors));
-    }
+  for_each_band(bands, parts.tail, [&](const SizeBand& band, std::span<const std::uint32_t> tokens) {
+    const auto cluster = [&](const TokenVectors& of) {
+      append(map.groups, clustered_groups(band, tokens, parts.options, counts, of));
+    };
+    if (bands.size() > 1)
+      cluster(vectors_of(vectors, tokens, counts.size()));
+    else
+      cluster(vectors);
   });
   return with_shares(std::move(map), counts);
 }
