@@ -87,7 +87,8 @@ ordered_json cell_result_json(const CellResult& r) {
                              {"tokens", band.tokens},
                              {"positions", band.positions},
                              {"loss", json_number(band.loss)},
-                             {"token_accuracy", json_number(band.token_accuracy)}});
+                             {"token_accuracy", json_number(band.token_accuracy)},
+                             {"group_accuracy", json_number(band.group_accuracy)}});
   json["curve"] = ordered_json::array();
   ordered_json seconds = ordered_json::array();
   for (const CurvePoint& point : r.curve) {
@@ -137,6 +138,8 @@ CellResult parse_cell_result(std::string_view json_text, std::string_view source
     band.read("positions", value.positions);
     band.read_number("loss", value.loss);
     band.read_number("token_accuracy", value.token_accuracy);
+    if (entry.contains("group_accuracy"))
+      band.read_number("group_accuracy", value.group_accuracy);  // older results: none
   }
   const ResultReader timings(reader.at("timings"), source);
   timings.read("tokens_per_second", r.timings.tokens_per_second);

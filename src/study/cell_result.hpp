@@ -16,7 +16,7 @@ struct BandResult {
   std::string band;  ///< ranks: "101-1000"
   std::uint64_t tokens = 0;
   std::int64_t positions = 0;
-  double loss = kNoNumber, token_accuracy = kNoNumber;
+  double loss = kNoNumber, token_accuracy = kNoNumber, group_accuracy = kNoNumber;
 };
 
 /// A validation in the midst of training.

@@ -147,7 +147,8 @@ bool Comparison::evaluate(const Cell& cell, const tuning::OpenedDevice& opened, 
   }
   for (const eval::FrequencyBand& band : evaluation.table.bands())
     result.bands.push_back({band.name(), band.tokens, band.sums.labels, band.sums.mean(&eval::LabelSums::loss),
-                            band.sums.mean(&eval::LabelSums::token_correct)});
+                            band.sums.mean(&eval::LabelSums::token_correct),
+                            evaluation.has_groups ? band.sums.mean(&eval::LabelSums::group_correct) : kNoNumber});
   result.head = model.head().describe();
   result.parameters = model.parameter_count();
   result.head_parameters = model.head().parameters().count();

@@ -19,7 +19,7 @@ class PageWriter {
     add("<h2>Rows at their best learning rate</h2>\n");
     write_table(tables_.rows);
     write_plots();
-    add("<h2>By the rank of the token in the training text: perplexity (token accuracy)</h2>\n");
+    add("<h2>By the rank of the token in the training text: perplexity (token accuracy; group accuracy)</h2>\n");
     write_table(tables_.bands);
     add("<h2>Every learning rate and seed</h2>\n");
     write_table(tables_.cells);

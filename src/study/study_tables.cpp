@@ -104,15 +104,27 @@ Table cells_table(const std::vector<const CellResult*>& results) {
 
 /// Means of a band over the seeds of a row.
 struct BandMeans {
-  double loss = 0, accuracy = 0;
+  double loss, token_accuracy;
+  double group_accuracy;  ///< over the seeds that have it; NaN: none has
 };
 BandMeans band_means(const RowSummary& row, std::size_t band) {
-  BandMeans means;
+  double loss = 0, tokens = 0, groups = 0, with_groups = 0;
   for (const CellResult* one : row.cells) {
-    means.loss += one->bands.at(band).loss / static_cast<double>(row.cells.size());
-    means.accuracy += one->bands.at(band).token_accuracy / static_cast<double>(row.cells.size());
+    const BandResult& of = one->bands.at(band);
+    loss += of.loss;
+    tokens += of.token_accuracy;
+    if (!std::isfinite(of.group_accuracy)) continue;
+    groups += of.group_accuracy;
+    ++with_groups;
   }
-  return means;
+  const double seeds = static_cast<double>(row.cells.size());
+  return {loss / seeds, tokens / seeds, groups / with_groups};
+}
+
+std::string band_text(const BandMeans& means) {
+  const std::string groups =
+      std::isfinite(means.group_accuracy) ? fmt::format("; {} %", cell(100 * means.group_accuracy, 1)) : "";
+  return fmt::format("{} ({} %{})", cell(std::exp(means.loss), 2), cell(100 * means.token_accuracy, 1), groups);
 }
 
 Table bands_table(const std::vector<RowSummary>& rows) {
@@ -123,10 +135,7 @@ Table bands_table(const std::vector<RowSummary>& rows) {
     if (names.empty())
       for (const BandResult& band : row.cells.front()->bands) names.push_back(band.band);
     std::vector<std::string> line{row.row->name};
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const BandMeans means = band_means(row, i);
-      line.push_back(fmt::format("{} ({} %)", cell(std::exp(means.loss), 2), cell(100 * means.accuracy, 1)));
-    }
+    for (std::size_t i = 0; i < names.size(); ++i) line.push_back(band_text(band_means(row, i)));
     table.rows.push_back(std::move(line));
   }
   table.columns.insert(table.columns.end(), names.begin(), names.end());
@@ -220,7 +229,8 @@ std::string json_text(const Study& study, const StudyTables& tables, const std::
         entry["bands"].push_back({{"band", first.bands[i].band},
                                   {"positions", first.bands[i].positions},
                                   {"loss", json_number(means.loss)},
-                                  {"token_accuracy", json_number(means.accuracy)}});
+                                  {"token_accuracy", json_number(means.token_accuracy)},
+                                  {"group_accuracy", json_number(means.group_accuracy)}});
       }
     }
     entry["timings"] = {{"tokens_per_second", json_number(row.tokens_per_second)},
@@ -236,7 +246,7 @@ std::string markdown(const Study& study, const StudyTables& tables) {
   std::string text = fmt::format("# {}\n\n", study.title);
   for (const std::string& note : tables.notes) text += "- " + note + "\n";
   text += "\n## Rows at their best learning rate\n\n" + table_text(tables.rows, "md");
-  text += "\n## By the rank of the token in the training text: perplexity (token accuracy)\n\n" +
+  text += "\n## By the rank of the token in the training text: perplexity (token accuracy; group accuracy)\n\n" +
           table_text(tables.bands, "md");
   text += "\n## Every learning rate and seed\n\n" + table_text(tables.cells, "md");
   return text;

@@ -27,7 +27,7 @@ CellResult some_result(const std::string& row, double rate, std::int64_t seed, d
   result.steps = 900;
   result.loss = loss;
   result.token_accuracy = 0.5;
-  result.bands = {{"1-100", 100, 5000, 1.25, 0.6}, {"never seen", 3, 0, kNoNumber, kNoNumber}};
+  result.bands = {{"1-100", 100, 5000, 1.25, 0.6, 0.75}, {"never seen", 3, 0, kNoNumber, kNoNumber, kNoNumber}};
   result.curve = {{0, 5.5, 0}, {100, 2.5, 0.125}};
   result.peak_bytes = 1 << 30;
   result.timings = {2e6, 0.008, 7.2};
@@ -44,6 +44,13 @@ TEST(CellResult, ComesBackAsItWas) {
   EXPECT_TRUE(std::isnan(again.bands.at(1).loss));
   EXPECT_EQ(again.curve.at(1).seconds, 0.125);
   EXPECT_FALSE(again.has_diverged());
+}
+
+TEST(CellResult, OlderOnesHaveNoGroupAccuracyByBand) {
+  nlohmann::ordered_json json = cell_result_json(some_result("fused", 4e-3, 1, 2));
+  EXPECT_EQ(parse_cell_result(json.dump(), "r.json").bands.at(0).group_accuracy, 0.75);
+  json["bands"][0].erase("group_accuracy");
+  EXPECT_TRUE(std::isnan(parse_cell_result(json.dump(), "r.json").bands.at(0).group_accuracy));
 }
 
 TEST(CellResult, WhatIsMissingOrOfAnotherKindIsNamed) {
