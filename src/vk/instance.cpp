@@ -78,6 +78,9 @@ void load_loader() {
   }
 }
 
+/// An instance of this process stays to its end.
+std::atomic<bool> drivers_kept{false};
+
 void enable_submit_sync() {
   const std::string before = environment("VK_LAYER_ENABLES");
   if (before.find(kSubmitSync) != std::string::npos) return;
@@ -140,6 +143,7 @@ Instance::Instance(bool validate, std::function<void(const std::string&)> receiv
   }
   check(result, "creating a Vulkan instance");
   volkLoadInstanceOnly(instance_);
+  keeps_drivers_ = !validate && !drivers_kept.exchange(true);
   if (validate && debug_utils_) {
     auto create = function<PFN_vkCreateDebugUtilsMessengerEXT>("vkCreateDebugUtilsMessengerEXT");
     if (create != nullptr) create(instance_, &messenger, nullptr, &messenger_);
@@ -162,7 +166,7 @@ Instance::~Instance() {
 #if !defined(__SANITIZE_ADDRESS__)
   // Not under AddressSanitizer: the loader unloads the drivers with the last instance, and the leak checker could then
   // no longer tell what they keep from what fabula loses.
-  if (instance_ != VK_NULL_HANDLE) {
+  if (instance_ != VK_NULL_HANDLE && !keeps_drivers_) {
     // Through the instance's own entry: the global one may belong to an instance made later.
     auto destroy = function<PFN_vkDestroyInstance>("vkDestroyInstance");
     if (destroy != nullptr) destroy(instance_, nullptr);

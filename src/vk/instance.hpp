@@ -44,6 +44,10 @@ class Instance {
   VkInstance instance_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
   bool debug_utils_ = false;
+  /// The process's first one is never destroyed, so that the loader never unloads the drivers: NVIDIA's (580.159) can be
+  /// loaded some 60 times by a process, and is not found from then on. Instances with layers are, since layers look for
+  /// what was lost then.
+  bool keeps_drivers_ = false;
 };
 
 }  // namespace fabula::vk

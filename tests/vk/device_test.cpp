@@ -56,6 +56,12 @@ TEST(Device, OpensByIndexAndPartOfTheName) {
   expect_error(ErrorCode::kInvalidArgument, {"99", devices[0].name}, [&] { Device::open(options); });
 }
 
+TEST(Device, OpensAnyNumberOfTimes) {
+  DeviceOptions options = base_options();
+  options.validate = false;
+  for (int time = 0; time < 100; ++time) ASSERT_NO_THROW(Device::open(options)) << time;
+}
+
 TEST(Device, LoaderWithoutADriverIsExplained) {
   const std::string files = environment("VK_DRIVER_FILES"), names = environment("VK_ICD_FILENAMES");
   set_environment("VK_DRIVER_FILES", "/nonexistent/driver.json");
