@@ -84,19 +84,30 @@ struct Costs {
 void say(const convert::ConvertedHead& head, const ConvertArgs& args) {
   info("{}: {} became {}", args.out, head.was, head.is);
   if (head.tried.empty()) return;
-  std::string ways;
-  for (const convert::TriedScores& way : head.tried)
-    ways += fmt::format("{}{} {:.4f}", ways.empty() ? "" : ", ", way.way, way.cost);
-  info("the first level loses, in nats a token on text that it was not fitted to: {}; {} was taken", ways,
+  const auto list = [](const std::vector<convert::TriedScores>& tried) {
+    std::string text;
+    for (const convert::TriedScores& way : tried)
+      text += fmt::format("{}{} {:.4f}", text.empty() ? "" : ", ", way.way, way.cost);
+    return text;
+  };
+  info("the first level loses, in nats a token of text that it was not fitted to: {}; {} was taken", list(head.tried),
        head.tried[head.best].way);
+  if (head.maps.size() > 1) info("with tokens grouped by: {}; {} was taken", list(head.maps), head.maps[head.map].way);
 }
 
 Json costs_json(const convert::ConvertedHead& head, const Costs& costs) {
   Json json{{"head_before", head.was}, {"head", head.is}};
   json.update(costs.json());
   if (head.tried.empty()) return json;
-  for (const convert::TriedScores& way : head.tried) json["nats_lost"][std::string(way.way)] = number(way.cost);
+  const auto list = [](const std::vector<convert::TriedScores>& tried) {
+    Json object = Json::object();
+    for (const convert::TriedScores& way : tried) object[std::string(way.way)] = number(way.cost);
+    return object;
+  };
+  json["nats_lost"] = list(head.tried);
   json["way"] = head.tried[head.best].way;
+  json["nats_lost_by_map"] = list(head.maps);
+  json["map"] = head.maps[head.map].way;
   return json;
 }
 

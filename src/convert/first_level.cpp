@@ -18,8 +18,8 @@ using MatrixView = Eigen::Map<const Matrix>;
 using Vector = Eigen::VectorXf;
 
 constexpr std::int64_t kPositionsAtOnce = 64;
-constexpr float kNoMass = -1e30f;        // as a logarithm; an infinite one would make NaN of differences
-constexpr double kRidge = 1e-4;          // of the mean variance: directions that hidden vectors do not have
+constexpr float kNoMass = -1e30f;           // as a logarithm; an infinite one would make NaN of differences
+constexpr double kRidge = 1e-4;             // of the mean variance: directions that hidden vectors do not have
 constexpr int kMostSteps = 120, kLook = 5;  // of the fit, and between looks at what is unseen
 
 MatrixView matrix_view(const std::vector<float>& numbers, std::int64_t columns) {
@@ -194,6 +194,12 @@ GroupMasses group_masses(std::vector<float> vectors, const OutputRows& rows, con
     }
   });
   return masses;
+}
+
+std::vector<float> rows_as_read(const OutputRows& rows, const std::vector<float>& vectors) {
+  const Whitening whitening(matrix_view(vectors, rows.hidden));
+  const Matrix read = matrix_view(rows.weight, rows.hidden) * Eigen::MatrixXd(whitening.factor.matrixL()).cast<float>();
+  return {read.data(), read.data() + read.size()};
 }
 
 double cost_of(const GroupScores& scores, const GroupMasses& masses) {

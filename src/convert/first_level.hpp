@@ -13,7 +13,7 @@ namespace fabula::convert {
 
 /// A full head's matrix and bias.
 struct OutputRows {
-  std::int64_t hidden = 0;   ///< D
+  std::int64_t hidden = 0;    ///< D
   std::vector<float> weight;  ///< [V, D]
   std::vector<float> bias;    ///< [V]; empty: none
 };
@@ -29,13 +29,17 @@ struct GroupMasses {
 GroupMasses group_masses(std::vector<float> vectors, const OutputRows& rows, const TokenMap& map,
                          std::size_t threads = 0);
 
+/// The rows as hidden vectors like `vectors` [N, D] read them: two are as near to each other as the logits that they
+/// give there, but for the logits' means. [V, D]
+std::vector<float> rows_as_read(const OutputRows& rows, const std::vector<float>& vectors);
+
 /// s[g] = vectors[g] . h + bias[g]
 struct GroupScores {
   std::vector<float> vectors;  ///< [G, D]
   std::vector<float> bias;     ///< [G]
 };
 /// What scores lose, in nats a position: the divergence of the first level with them from the full head's, in the mean.
-/// Since the second level is exact, this is how far the whole distribution is from the full head's.
+/// Where the second level is exact, this is how far the whole distribution is from the full head's.
 double cost_of(const GroupScores& scores, const GroupMasses& masses);
 
 /// A way to scores, and what it loses on positions that it has not seen.

@@ -18,8 +18,9 @@ constexpr const char* kTied = "tie_word_embeddings";
 
 ordered_json class_based(std::int64_t vocabulary) {
   const std::int64_t root = default_group_size(vocabulary), shortlist = std::min(root, vocabulary - 1);
-  return {{"kind", "grouped"},        {"modulation", "per_group"}, {"map", "clustered"},
-          {"class_input", true},      {"shortlist", shortlist},    {"group_size", std::min(2 * root, vocabulary - shortlist)}};
+  return {{"kind", "grouped"},      {"modulation", "per_group"},
+          {"map", "clustered"},     {"class_input", true},
+          {"shortlist", shortlist}, {"group_size", std::min(2 * root, vocabulary - shortlist)}};
 }
 
 /// The "head" of a config file.
@@ -49,7 +50,8 @@ void complete(ordered_json& head, const ModelConfig& model) {
 /// Who reads why a head cannot be had is told how to train one.
 std::string train_instead(const std::string& source) {
   return fmt::format(
-      "To train it on the body of this model: fabula train CONFIG --from {} --out DIR, with the head in CONFIG", source);
+      "To train it on the body of this model: fabula train CONFIG --from {} --out DIR, with the head in CONFIG",
+      source);
 }
 
 struct Check {
@@ -63,6 +65,12 @@ struct Check {
   void full() const {
     if (from.head.bias && !to.head.bias)
       refuse("the head has an output bias, without which it is another; leave head.bias out");
+  }
+  void adaptive() const {
+    if (!to.head.bias)
+      refuse(
+          "head.bias is false: without biases the clusters of an adaptive head cannot be as likely as the full head "
+          "has them; set it to true");
   }
   void grouped() const {
     if (to.head.modulation != HeadModulation::kPerGroup)
@@ -125,10 +133,7 @@ void check_head_change(const RunConfig& from, const RunConfig& to, const std::st
     check.refuse("the head has rows of its own, which cannot be those of the embedding; leave tie_word_embeddings out");
   if (!is.head.has_map()) check.full();
   if (is.head.kind == HeadKind::kGrouped) check.grouped();
-  if (is.head.kind == HeadKind::kAdaptive)
-    check.refuse(
-        "an adaptive head reads rare tokens through narrow projections that a full head does not have. The nearest is "
-        "--head grouped");
+  if (is.head.kind == HeadKind::kAdaptive) check.adaptive();
 }
 
 }  // namespace fabula::convert

@@ -21,11 +21,14 @@ struct HeadOptions {
   std::int64_t positions = 8192;
 };
 
-/// What came of it. Nothing was tried where the new head is the old one in other words.
+/// What came of it. Nothing was tried where the new head is the old one in other words. What is tried is compared by
+/// what the first level loses, in nats a token of a text that it was not fitted to.
 struct ConvertedHead {
-  std::string was, is;              ///< Head::describe
-  std::vector<TriedScores> tried;   ///< of the first level, by what it loses in nats a token
-  std::size_t best = 0;             ///< which of them was taken
+  std::string was, is;            ///< Head::describe
+  std::vector<TriedScores> maps;  ///< ways to group tokens, with the best scores for each: by "rows", by "rows as read"
+  std::size_t map = 0;            ///< which of them was taken
+  std::vector<TriedScores> tried;  ///< ways to scores with that map
+  std::size_t best = 0;            ///< which of them was taken
 };
 
 /// Can it be written there? Errors as OutputFolder; for whoever has much to do before.
@@ -35,10 +38,12 @@ void check_output(const HeadOptions& options);
 /// not at all; the folder that it came from is only read. From full to fused and back nothing but the config changes. A
 /// grouped head takes its tokens' rows, biases and shortlist from the full head, so that p(token | group) is what it
 /// was: a class vector that a row gives up at the input is the same for all of a group and changes no softmax. Which
-/// tokens share a group follows from the rows (map clustered), and how likely a group is from one product with the
-/// hidden vector, fitted to those of a text (fit_scores).
-/// `text`, with its tokens' counts, is needed where the new head has a map, and the device too. Errors: as
-/// OutputFolder, ModelTensors::open and group_masses; kInvalidArgument without a text.
+/// tokens share a group follows from the rows (map clustered: their directions, as they are or as hidden vectors read
+/// them), and how likely a group is from one product with the
+/// hidden vector, fitted to those of a text (fit_scores). An adaptive head takes the frequent tokens' rows, its
+/// clusters' scores in the same way, and those of rare tokens through the projections that lose least of them
+/// (narrow_rows). `text`, with its tokens' counts, is needed where the new head has a map, and the device too. Errors:
+/// as OutputFolder, ModelTensors::open and group_masses; kInvalidArgument without a text.
 ConvertedHead convert_head(const infer::ModelFolder& from, const RunConfig& config, const HeadOptions& options);
 ConvertedHead convert_head(const infer::ModelFolder& from, const RunConfig& config, const HeadOptions& options,
                            vk::Device& device, const graph::Target& target, const text::TokenFile& text);

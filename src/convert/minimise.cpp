@@ -60,8 +60,8 @@ class History {
 
 }  // namespace
 
-Point minimise(const std::function<double(std::span<const double>, std::span<double>)>& cost, Point x,
-                 int most_steps, const std::function<bool(int, std::span<const double>)>& go_on) {
+Point minimise(const std::function<double(std::span<const double>, std::span<double>)>& cost, Point x, int most_steps,
+               const std::function<bool(int, std::span<const double>)>& go_on) {
   Point gradient(x.size()), next_gradient(x.size());
   double value = cost(x, gradient);
   History history;

@@ -8,6 +8,7 @@
 
 #include "base/philox.hpp"
 #include "convert/minimise.hpp"
+#include "convert/narrow_rows.hpp"
 
 namespace fabula::convert {
 namespace {
@@ -98,6 +99,26 @@ TEST(FirstLevel, TheCostIsTheDivergence) {
   }
 }
 
+TEST(FirstLevel, RowsAsReadAreAsNearAsTheirLogits) {
+  const OutputRows rows = some_rows(true);
+  std::vector<float> h = random_numbers(10, 500 * kHidden, 1);
+  for (std::size_t i = 0; i < h.size(); ++i) h[i] = h[i] * float(1 + i % kHidden) + 2;
+  const std::vector<float> read = rows_as_read(rows, h);
+  ASSERT_EQ(read.size(), rows.weight.size());
+  for (std::size_t v = 1; v < 5; ++v) {
+    double apart = 0, mean = 0, squares = 0;
+    for (std::size_t d = 0; d < kHidden; ++d) apart += std::pow(double{read[v * kHidden + d]} - read[d], 2);
+    for (std::size_t n = 0; n < 500; ++n) {
+      double off = 0;
+      for (std::size_t d = 0; d < kHidden; ++d)
+        off += double{h[n * kHidden + d]} * (double{rows.weight[v * kHidden + d]} - rows.weight[d]);
+      mean += off / 500;
+      squares += off * off / 500;
+    }
+    EXPECT_NEAR(apart, squares - mean * mean, 2e-3 * squares) << v;
+  }
+}
+
 TEST(FirstLevel, AGroupOfOneTokenIsExact) {
   const OutputRows rows = some_rows(true);
   TokenMap map;
@@ -140,6 +161,63 @@ TEST(FirstLevel, TheFitIsTheBestOfItsWays) {
   }
   EXPECT_LT(fitted.tried[3].cost, 0.8 * fitted.tried[0].cost);
   EXPECT_DOUBLE_EQ(cost_of(fitted.scores, unseen), fitted.tried[3].cost);
+}
+
+/// What is left of logits W h + b without what all tokens have in common, squared, in the mean over positions and
+/// tokens.
+double lost(const WideRows& wide, const NarrowRows& narrow, std::span<const float> positions) {
+  const std::size_t n = wide.of_tokens.size(), r = narrow.up.size() / n, N = positions.size() / kHidden;
+  double sum = 0;
+  for (std::size_t at = 0; at < N; ++at) {
+    const float* const h = positions.data() + at * kHidden;
+    std::vector<double> off(n);
+    double mean = 0, total = 0;
+    for (std::size_t v = 0; v < n; ++v) {
+      off[v] = narrow.bias[v] - (wide.bias.empty() ? 0 : wide.bias[v]);
+      for (std::size_t i = 0; i < r; ++i)
+        for (std::size_t d = 0; d < kHidden; ++d)
+          off[v] += double{narrow.up[v * r + i]} * narrow.down[i * kHidden + d] * h[d];
+      for (std::size_t d = 0; d < kHidden; ++d) off[v] -= double{wide.weight[v * kHidden + d]} * h[d];
+      mean += wide.of_tokens[v] * off[v];
+      total += wide.of_tokens[v];
+    }
+    for (std::size_t v = 0; v < n; ++v) sum += wide.of_tokens[v] * std::pow(off[v] - mean / total, 2);
+  }
+  return sum / double(N);
+}
+
+TEST(NarrowRows, LoseNothingThatFitsAndLittleElse) {
+  const std::vector<float> weight = random_numbers(11, kTokens * kHidden, 1), bias = random_numbers(12, kTokens, 1);
+  std::vector<double> of_tokens(kTokens, 1);
+  of_tokens[4] = 30;
+  std::vector<float> positions = random_numbers(13, 400 * kHidden, 1);
+  for (std::size_t i = 0; i < positions.size(); ++i) positions[i] = positions[i] * float(1 + i % kHidden) + 0.5f;
+  const std::vector<double> of_positions(400, 1);
+  const WideRows wide{kHidden, weight, bias, of_tokens};
+  double before = INFINITY;
+  for (std::int64_t rank = 1; rank <= kHidden; ++rank) {
+    const NarrowRows narrow = narrow_rows(wide, rank, positions, of_positions);
+    ASSERT_EQ(narrow.down.size(), std::size_t(rank * kHidden));
+    ASSERT_EQ(narrow.up.size(), std::size_t(rank * kTokens));
+    const double now = lost(wide, narrow, positions);
+    EXPECT_LT(now, before) << rank;
+    before = now;
+    // No other projection of as many numbers loses less: the same turned a little.
+    NarrowRows other = narrow;
+    for (std::size_t i = 0; i < other.down.size(); ++i) other.down[i] += 0.02f * float(i % 3) - 0.02f;
+    if (rank < kHidden) {
+      EXPECT_LT(now, lost(wide, other, positions)) << rank;
+    }
+  }
+  EXPECT_LT(before, 1e-6);
+  // Rows of two dimensions, and one more that all tokens share.
+  std::vector<float> flat(weight.size());
+  for (std::size_t v = 0; v < kTokens; ++v)
+    for (std::size_t d = 0; d < kHidden; ++d)
+      flat[v * kHidden + d] = weight[v] * weight[d] + weight[v + 40] * weight[d + 20] + 3 * weight[d + 60];
+  const WideRows of_two{kHidden, flat, {}, of_tokens};
+  EXPECT_LT(lost(of_two, narrow_rows(of_two, 2, positions, of_positions), positions), 1e-6);
+  EXPECT_GT(lost(of_two, narrow_rows(of_two, 1, positions, of_positions), positions), 1e-2);
 }
 
 TEST(Minimise, AWarpedValley) {

@@ -55,8 +55,8 @@ class Heads : public testing::Test {
   static std::string train(const std::string& run, const Overrides& overrides, const std::string& from = {},
                            const std::string& config_file = {}) {
     const test::LogCapture log;
-    RunConfig config = config_file.empty() ? parse_config(kConfig, "config", overrides)
-                                           : load_config(path(config_file), overrides);
+    RunConfig config =
+        config_file.empty() ? parse_config(kConfig, "config", overrides) : load_config(path(config_file), overrides);
     train::RunFolder folder(path(run));
     train::DataOptions data_options{.corpus_seed = 1, .corpus_stories = 120};
     std::optional<train::StartFrom> start;
@@ -173,10 +173,12 @@ TEST_F(Heads, InputsStayAndProbabilitiesNearlyDo) {
                     weights_before = train::bytes_of(path("source") / kWeightsFile);
   const ConvertedHead head = convert("source", "grouped", "grouped");
   EXPECT_EQ(head.was, "fused, tied, bias");
-  EXPECT_EQ(head.is,
-            "grouped per_group, shortlist 17, 8 groups of 34, clustered, class vectors at the input, tied");
+  EXPECT_EQ(head.is, "grouped per_group, shortlist 17, 8 groups of 34, clustered, class vectors at the input, tied");
   ASSERT_EQ(head.tried.size(), 4u);
   for (const TriedScores& tried : head.tried) EXPECT_LE(head.tried[head.best].cost, tried.cost) << tried.way;
+  ASSERT_EQ(head.maps.size(), 2u);
+  for (const TriedScores& map : head.maps) EXPECT_LE(head.maps[head.map].cost, map.cost) << map.way;
+  EXPECT_EQ(head.maps[head.map].cost, head.tried[head.best].cost);
 
   const TokenMap map = read_token_map(path("grouped") / kTokenMapFile, 280);
   const Numbers was = numbers("source"), is = numbers("grouped");
@@ -187,7 +189,9 @@ TEST_F(Heads, InputsStayAndProbabilitiesNearlyDo) {
   EXPECT_NE(is.at("transformer.wte.weight"), was.at("transformer.wte.weight"));
   expect_near(inputs, was.at("transformer.wte.weight"), 1e-6);
   for (const auto& [name, values] : was)
-    if (name.starts_with("transformer.") && name != "transformer.wte.weight") EXPECT_EQ(values, is.at(name)) << name;
+    if (name.starts_with("transformer.") && name != "transformer.wte.weight") {
+      EXPECT_EQ(values, is.at(name)) << name;
+    }
   expect_near(hidden_vectors(*device_, target(), infer::ModelFolder(path("grouped")), *valid_, 500, 1),
               hidden_vectors(*device_, target(), infer::ModelFolder(path("source")), *valid_, 500, 1), 1e-4);
   expect_same_within_groups("source", "grouped");
@@ -232,6 +236,22 @@ TEST_F(Heads, RowsOfTheirOwnAndNoClassVectors) {
   }
   convert("unbiased", "by_mass", "grouped", {"head.group_size=null", "head.group_sizes=mass"});
   expect_same_within_groups("unbiased", "by_mass");
+}
+
+TEST_F(Heads, AnAdaptiveHeadReadsRareTokensThroughLess) {
+  const Overrides wide{"head.div_value=1", "head.cutoffs=[20, 90]"};
+  EXPECT_EQ(convert("source", "wide", "adaptive", wide).is, "adaptive, cutoffs 20 90, bias");
+  expect_same_within_groups("source", "wide");  // its projections are whole
+  EXPECT_LT(perplexity("wide"), 1.1 * perplexity("source"));
+  const Overrides narrow{"head.div_value=2", "head.class_input=true"};
+  convert("source", "narrow", "adaptive", narrow);
+  expect_near(hidden_vectors(*device_, target(), infer::ModelFolder(path("narrow")), *valid_, 500, 1),
+              hidden_vectors(*device_, target(), infer::ModelFolder(path("source")), *valid_, 500, 1), 1e-4);
+  train("narrow_fresh", {"train.steps=1", "train.learning_rate=0", "train.warmup_steps=0"}, "source", "narrow");
+  EXPECT_LT(perplexity("wide"), perplexity("narrow"));
+  EXPECT_LT(1.2 * perplexity("narrow"), perplexity("narrow_fresh"));
+  train("narrow_tuned", {"train.steps=60", "train.learning_rate=5e-3"}, "narrow", "narrow");
+  EXPECT_LT(perplexity("narrow_tuned"), perplexity("narrow"));
 }
 
 TEST_F(Heads, FullAndFusedAreOneModel) {
@@ -279,8 +299,9 @@ TEST_F(Heads, WhatCannotBeIsRefused) {
   refused(kNot, {"modulation scale_shift", "--head grouped"}, "source", "paper", {"tie_word_embeddings=false"});
   refused(kNot, {"head.prototypes is 2"}, "source", "grouped", {"head.prototypes=2", "head.class_input=false"});
   refused(kNot, {"head.map is file", "clustered"}, "source", "grouped", {"head.map=file", "head.map_file=x.json"});
-  refused(kNot, {"adaptive", "--head grouped"}, "source", "adaptive");
-  refused(kNot, {"rows of its own", "leave tie_word_embeddings out"}, "untied", "grouped", {"tie_word_embeddings=true"});
+  refused(kNot, {"head.bias is false", "set it to true"}, "source", R"({"kind": "adaptive"})");
+  refused(kNot, {"rows of its own", "leave tie_word_embeddings out"}, "untied", "grouped",
+          {"tie_word_embeddings=true"});
   refused(kNot, {"has an output bias", "leave head.bias out"}, "source", R"({"kind": "full", "bias": false})");
   refused(kInvalid, {"n_layer was 1, is 2", "only the head changes"}, "source", "full", {"n_layer=2"});
   refused(kInvalid, {"\"groped\"", "did you mean"}, "source", "groped");
