@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
+#include "base/nearest.hpp"
 #include "formats/config_io.hpp"
 #include "formats/json_access.hpp"
 
@@ -23,20 +25,24 @@ ordered_json class_based(std::int64_t vocabulary) {
           {"shortlist", shortlist}, {"group_size", std::min(2 * root, vocabulary - shortlist)}};
 }
 
-/// The "head" of a config file.
-ordered_json head_of_file(const std::string& path) {
-  const ordered_json root = ordered_json::parse(read_file(path, kMaxHeadFileBytes), nullptr, false);
+/// The "head" of a config file, or of a folder that has one.
+ordered_json head_of_config(std::filesystem::path path) {
+  if (std::filesystem::is_directory(path)) path /= "config.json";
+  const nlohmann::json root =
+      parse_json(read_file(path, kMaxHeadFileBytes), path.string(), {.max_bytes = kMaxHeadFileBytes, .max_depth = 16});
   if (!root.is_object() || !root.contains("head"))
-    fail(ErrorCode::kFormat, "--head {}: the file is no config with a \"head\"", path);
+    fail(ErrorCode::kFormat, "--head {}: the file is no config with a \"head\"", path.string());
   return root["head"];
 }
 
 ordered_json parsed(const std::string& head, std::int64_t vocabulary) {
   if (head == "grouped") return class_based(vocabulary);
-  if (const ordered_json value = ordered_json::parse(head, nullptr, false); value.is_object()) return value;
-  if (head.find_first_of("{[\"") == std::string::npos && std::filesystem::is_regular_file(head))
-    return head_of_file(head);
-  return head;
+  if (head.starts_with("{")) return parse_json(head, "--head", {.max_bytes = kMaxHeadFileBytes, .max_depth = 16});
+  const std::vector<std::string> words{"adaptive", "full", "fused", "grouped", "paper"};  // the others are configs' own
+  if (std::find(words.begin(), words.end(), head) != words.end()) return head;
+  if (std::filesystem::exists(head)) return head_of_config(head);
+  fail(ErrorCode::kInvalidArgument, "--head {}: no head and no file is called so; expected one of {}, an object{}",
+       head, fmt::join(words, ", "), did_you_mean(head, words));
 }
 
 /// What a full or fused head leaves open is as the model has it: a word says nothing of a bias here.

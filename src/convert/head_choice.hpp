@@ -21,9 +21,4 @@ RunConfig config_with_head(const RunConfig& model, const std::string& source, co
 /// differs, kUnsupported for a head that has no start in the weights.
 void check_head_change(const RunConfig& from, const RunConfig& to, const std::string& source);
 
-/// Has every token under the new head the probability that it had, to the bit?
-inline bool is_exact(const RunConfig& to) {
-  return !to.model.head.has_map();
-}
-
 }  // namespace fabula::convert

@@ -58,7 +58,7 @@ TEST(ConvertHead, FullAndFusedNeedNoText) {
   expect_refusal(fabula(convert("fused_head", {"--head", "full"})), 2, {"holds files already", "--overwrite"});
   EXPECT_EQ(contents(out), written);
   EXPECT_EQ(fabula_ok(convert("fused_head", {"--head", "full", "--overwrite"})).out, "");
-  EXPECT_NE(contents(out).at("config.json"), written.at("config.json"));
+  EXPECT_NE(contents(out), written);
 }
 
 TEST(ConvertHead, RefusalsLeaveNothing) {
@@ -69,7 +69,7 @@ TEST(ConvertHead, RefusalsLeaveNothing) {
   refused(2, {"made from a text", "--data"}, {"--head", "grouped"});
   refused(1, {"scale_shift", "--head grouped", "fabula train CONFIG --from"},
           {"--head", "paper", "--set", "tie_word_embeddings=false", "--data", scene().path("stories.tokens")});
-  refused(2, {"\"gruoped\""}, {"--head", "gruoped"});
+  refused(2, {"--head gruoped", "did you mean"}, {"--head", "gruoped"});
   expect_refusal(fabula({"convert", scene().finished_run(), "--head", "full", "--out", scene().path("no_head")}), 1,
                  {"two levels", "fabula train CONFIG --from"});
   EXPECT_FALSE(fs::exists(scene().path("no_head")));
