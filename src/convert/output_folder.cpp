@@ -10,7 +10,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What a model folder may hold that changes what its other files mean; a former model's must not stay beside a new one.
+/// What a model folder may hold that changes what its other files mean; a former model's must not stay beside a new
+/// one.
 constexpr std::string_view kOfModels[] = {"config.json",
                                           "generation_config.json",
                                           "model.safetensors",
