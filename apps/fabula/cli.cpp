@@ -243,6 +243,7 @@ struct AllArgs {
   TokenizerTrainArgs tokenizer_train;
   TokenizerImportArgs tokenizer_import;
   ImportArgs import;
+  ConvertArgs convert;
   DataPrepareArgs data_prepare;
   DataGroupsArgs data_groups;
   PlanArgs plan;
@@ -398,6 +399,30 @@ void declare_compare_command(CommandLine& line, CompareArgs& args) {
   add_device_flags(sub, args.device);
 }
 
+void declare_convert_command(CommandLine& line, ConvertArgs& args) {
+  CLI::App* sub = line.command(line.app(), "convert", "a model with another vocabulary head, and what that costs", args,
+                               convert_head, kTrainingMemory);
+  sub->add_option("run", args.run, "run folder or Hugging Face folder, which is only read")->required();
+  sub->add_option("--head", args.head,
+                  "grouped, full, fused; the \"head\" of a config as JSON; or a config file, whose head is taken")
+      ->required();
+  sub->add_option("--set", args.overrides,
+                  "override a key of the head or of training: --set head.shortlist=512 (repeatable)")
+      ->allow_extra_args(false);
+  sub->add_option("--out", args.out, "folder to write, which is not there yet or empty")->required();
+  sub->add_flag("--overwrite", args.overwrite, "replace the model that is there");
+  CLI::Option* data = sub->add_option(
+      "--data", args.data, "token file or text that a grouped head is fitted to, and trained on; such as training's");
+  sub->add_option("--valid", args.valid, "token file or text to measure perplexity on, before and after");
+  sub->add_option("--fine-tune", args.fine_tune, "train the new model so many steps, into OUT/fine_tuned")
+      ->check(positive())
+      ->needs(data);
+  add_end_token_flag(sub, args.end_token);
+  add_reading_flags(sub, args.reading);
+  sub->add_flag("--json", args.json, "what it costs as JSON");
+  add_device_flags(sub, args.device);
+}
+
 void declare_model_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "eval", "loss, perplexity and accuracies over a text", args.eval, eval,
                                kEvaluationMemory);
@@ -493,6 +518,8 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_option("--tokenizer", args.import.tokenizer, "its tokenizer.bin, or a tokenizer.json")->required();
   sub->add_option("--out", args.import.out, "folder to write, which is not there yet or empty")->required();
   sub->add_flag("--json", args.import.json, "the model's sizes as JSON");
+
+  declare_convert_command(line, args.convert);
 
   sub = line.command(line.app(), "info", "what a run folder holds", args.info, info_run);
   sub->add_option("run", args.info.run, "run folder");

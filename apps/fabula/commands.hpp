@@ -48,6 +48,17 @@ struct ImportArgs {
 };
 int import_model(const ImportArgs& args);
 
+struct ConvertArgs {
+  std::string run, head, out;
+  std::vector<std::string> overrides;
+  std::string data, valid, end_token;  ///< data: what the new head is fitted to and trained on; valid: measured
+  text::TextOptions reading;
+  std::int64_t fine_tune = 0;  ///< steps; 0: none
+  bool overwrite = false, json = false;
+  vk::DeviceOptions device;
+};
+int convert_head(const ConvertArgs& args);
+
 struct DataPrepareArgs {
   std::vector<std::string> texts;
   std::string tokenizer, end_token, out;

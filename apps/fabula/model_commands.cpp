@@ -7,12 +7,12 @@
 #include "base/log.hpp"
 #include "base/perplexity.hpp"
 #include "base/signals.hpp"
-#include "base/temporary_folder.hpp"
 #include "base/terminal.hpp"
 #include "commands.hpp"
 #include "eval/evaluate.hpp"
 #include "eval/frequency_eval.hpp"
 #include "eval/score.hpp"
+#include "evaluation_text.hpp"
 #include "formats/config_io.hpp"
 #include "formats/metrics.hpp"
 #include "formats/run_state.hpp"
@@ -37,31 +37,6 @@ std::string text_of_file(const std::string& path, const text::TextOptions& optio
   for (const std::string& note : file.notes()) log_info(note);
   return file.whole();
 }
-
-/// A token file as it is; a text as a token file made in a temporary folder, which is gone once the file is mapped: no
-/// end of the program leaves it behind.
-class EvaluationText {
- public:
-  EvaluationText(const std::string& path, const infer::ModelFolder& folder, const text::TextOptions& options) {
-    const text::Tokenizer& tokenizer = folder.tokenizer();
-    if (text::is_token_file(path)) {
-      file_.emplace(path);
-    } else {
-      const TemporaryFolder temporary;
-      const std::filesystem::path tokens = temporary.path() / "tokens";
-      const text::TokenFileCounts counts =
-          text::prepare_token_file(std::vector<std::filesystem::path>{path}, tokenizer, tokens, 0, options);
-      for (const std::string& note : counts.notes) log_info(note);
-      file_.emplace(tokens);
-    }
-    file_->check_tokenizer(tokenizer);
-    folder.check_ids(*file_);
-  }
-  const text::TokenFile& file() const { return *file_; }
-
- private:
-  std::optional<text::TokenFile> file_;
-};
 
 /// A model, the text it is evaluated on, and a device.
 class EvaluationRun {

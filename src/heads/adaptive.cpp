@@ -57,6 +57,15 @@ AdaptiveHead::AdaptiveHead(TokenGroups tokens, Options options)
   options_.counts = {};
 }
 
+AdaptiveHead::Parts AdaptiveHead::parts() const {
+  const auto bias = [&](const std::string& name) { return options_.bias ? &parameters_.find(name) : nullptr; };
+  Parts parts{&parameters_.find(kHeadWeight), bias(kHeadBias), {}};
+  for (std::size_t i = 0; i < clusters(); ++i)
+    parts.tails.push_back({&parameters_.find(tail_name(i, "0.weight")), &parameters_.find(tail_name(i, "1.weight")),
+                           bias(tail_name(i, "1.bias"))});
+  return parts;
+}
+
 std::string AdaptiveHead::describe() const {
   std::string cutoffs;
   std::int64_t begin = tokens_.shortlist();

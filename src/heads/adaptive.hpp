@@ -32,6 +32,16 @@ class AdaptiveHead final : public Head {
   graph::Value log_probs(graph::Graph& graph, const Hidden& h) const override;
   std::vector<NamedWords> constants() const override;
 
+  /// Its parameters; a bias is null where there is none.
+  struct Parts {
+    struct Tail {
+      const graph::ParameterSpec *down, *up, *bias;  ///< [r, D], [n, r], [1, n]
+    };
+    const graph::ParameterSpec *classes, *class_bias;  ///< [K + clusters, D], [1, K + clusters]
+    std::vector<Tail> tails;                           ///< by cluster
+  };
+  Parts parts() const;
+
  private:
   std::size_t clusters() const { return tokens_.map().groups.size(); }
   std::int64_t size(std::size_t cluster) const { return std::int64_t(tokens_.map().groups[cluster].size()); }

@@ -99,7 +99,9 @@ void GroupedHead::declare_parameters() {
 }
 
 GroupedHead::OfMap GroupedHead::of_map() const {
-  return {parameters_.find(kGroupWeight), parameters_.find(kGroupBias), parameters_.find(kShift)};
+  const bool own_rows = options_.modulation == HeadModulation::kPerGroup && !options_.tied;
+  return {parameters_.find(kGroupWeight), parameters_.find(kGroupBias), parameters_.find(kShift),
+          own_rows ? &parameters_.find(kTokenWeight) : nullptr};
 }
 
 std::string GroupedHead::describe() const {

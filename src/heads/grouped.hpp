@@ -40,9 +40,10 @@ class GroupedHead final : public Head {
   std::vector<NamedWords> constants() const override;
 
   /// Parameters whose rows or numbers are those of a class or of a slot, so that they mean something by the map alone.
-  /// Tied per_group heads have no others.
+  /// per_group heads have no others.
   struct OfMap {
     const graph::ParameterSpec &vectors, &bias, &shift;  ///< of groups (c = 1), of classes, of slots
+    const graph::ParameterSpec* tokens = nullptr;        ///< per_group: rows of the tail in map order; null: tied
   };
   OfMap of_map() const;
 

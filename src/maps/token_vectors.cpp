@@ -148,4 +148,22 @@ TokenVectors embedding_vectors(std::span<const float> table, std::int64_t dims, 
   return vectors;
 }
 
+TokenVectors relative_embedding_vectors(std::span<const float> table, std::int64_t dims,
+                                        std::span<const std::uint64_t> counts, std::string_view source) {
+  const auto width = static_cast<std::size_t>(dims);
+  ensure(dims > 0 && table.size() == counts.size() * width, "{} numbers are no table of {} rows of {}", table.size(),
+         counts.size(), dims);
+  std::vector<double> mean(width, 0);
+  double seen = 0;
+  for (std::size_t v = 0; v < counts.size(); ++v) {
+    if (counts[v] == 0) continue;
+    ++seen;
+    for (std::size_t d = 0; d < width; ++d) mean[d] += table[v * width + d];
+  }
+  std::vector<float> rows(table.begin(), table.end());
+  if (seen > 0)
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<float>(rows[i] - mean[i % width] / seen);
+  return embedding_vectors(rows, dims, counts, source);
+}
+
 }  // namespace fabula::maps

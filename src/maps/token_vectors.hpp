@@ -27,5 +27,8 @@ TokenVectors neighbour_vectors(const text::TokenFile& file, std::span<const std:
 /// naming `source` and the token for a row that is not finite.
 TokenVectors embedding_vectors(std::span<const float> table, std::int64_t dims, std::span<const std::uint64_t> counts,
                                std::string_view source);
+/// The same of what sets each row apart: the mean of the rows that have a count is taken off before.
+TokenVectors relative_embedding_vectors(std::span<const float> table, std::int64_t dims,
+                                        std::span<const std::uint64_t> counts, std::string_view source);
 
 }  // namespace fabula::maps

@@ -153,21 +153,6 @@ void number_alike(const TokenMap& from, std::span<const std::uint64_t> counts, s
   }
 }
 
-/// Takes the mean of the tokens that the text has off every row.
-void centre(std::span<const std::uint64_t> counts, std::size_t width, std::vector<float>& rows) {
-  std::vector<double> mean(width, 0);
-  double seen = 0;
-  for (std::size_t v = 0; v < counts.size(); ++v) {
-    if (counts[v] == 0) continue;
-    ++seen;
-    for (std::size_t d = 0; d < width; ++d) mean[d] += rows[v * width + d];
-  }
-  if (seen == 0) return;
-  for (std::size_t v = 0; v < counts.size(); ++v)
-    for (std::size_t d = 0; d < width; ++d)
-      rows[v * width + d] = static_cast<float>(rows[v * width + d] - mean[d] / seen);
-}
-
 }  // namespace
 
 std::vector<float> input_rows(const GroupNumbers& numbers, const TokenMap& map) {
@@ -182,9 +167,7 @@ std::vector<float> input_rows(const GroupNumbers& numbers, const TokenMap& map) 
 
 TokenMap regroup(const TokenMap& map, std::span<const float> inputs, std::span<const std::uint64_t> counts,
                  const RegroupOptions& options) {
-  std::vector<float> rows(inputs.begin(), inputs.end());
-  centre(counts, static_cast<std::size_t>(options.hidden), rows);
-  const maps::TokenVectors vectors = maps::embedding_vectors(rows, options.hidden, counts, options.source);
+  const maps::TokenVectors vectors = maps::relative_embedding_vectors(inputs, options.hidden, counts, options.source);
   const std::vector<SizeBand> bands = bands_of(map, static_cast<std::int64_t>(counts.size()), options.slots);
   TokenMap result = maps::clustered_map({.kind = GroupMap::kClustered,
                                          .shortlist = static_cast<std::int64_t>(map.shortlist.size()),
