@@ -32,6 +32,7 @@ class ModelFolder {
   explicit ModelFolder(const std::filesystem::path& path, const std::string& end_token = {},
                        const ModelStorage& storage = {});
 
+  const std::filesystem::path& path() const { return path_; }
   const RunConfig& config() const { return config_; }
   const models::LanguageModel& model() const { return *model_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }

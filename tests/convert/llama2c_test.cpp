@@ -41,7 +41,10 @@ class Files : public test::TempDir {
     write_file_atomically(*this / "tok.bin", test::llama2c_file(test::small_pieces()));
   }
   fs::path out() const { return *this / "out"; }
-  Llama2cFile::Sizes import() const { return import_llama2c(*this / "model.bin", *this / "tok.bin", out()); }
+  ModelConfig import(bool overwrite = false) const {
+    return import_llama2c(
+        {.source = *this / "model.bin", .tokenizer = *this / "tok.bin", .out = out(), .overwrite = overwrite});
+  }
 };
 
 json read_json(const fs::path& path) {
@@ -53,9 +56,9 @@ TEST(Llama2c, BecomesAHuggingFaceFolder) {
     Llama2cSizes sizes = small_sizes();
     sizes.tied = tied;
     const Files files(test::random_llama2c(sizes, 1));
-    const Llama2cFile::Sizes read = files.import();
+    const ModelConfig read = files.import();
     EXPECT_EQ(read.hidden, 12);
-    EXPECT_EQ(read.tied, tied);
+    EXPECT_EQ(read.tie_word_embeddings, tied);
     const json config = read_json(files.out() / "config.json");
     const json expected = {{"model_type", "llama"},  {"hidden_size", 12},         {"intermediate_size", 20},
                            {"num_hidden_layers", 2}, {"num_attention_heads", 3},  {"num_key_value_heads", 1},
@@ -176,7 +179,7 @@ TEST(Llama2c, AnotherTokenizerAndAFolderInUseAreRefused) {
                      [&] { others.import(); });
   EXPECT_FALSE(fs::exists(others.out()));
   test::expect_error(ErrorCode::kNotFound, {"none.bin"},
-                     [&] { import_llama2c(others / "none.bin", others / "tok.bin", others.out()); });
+                     [&] { import_llama2c({.source = others / "none.bin", .out = others.out()}); });
 }
 
 }  // namespace

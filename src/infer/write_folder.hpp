@@ -1,0 +1,32 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/folder_update.hpp"
+#include "formats/run_config.hpp"
+#include "formats/safetensors.hpp"
+#include "models/language_model.hpp"
+#include "text/tokenizer.hpp"
+
+namespace fabula::infer {
+
+/// A model, as it is about to be written.
+struct FolderContent {
+  const RunConfig& config;
+  const models::LanguageModel& model;  ///< of that config
+  const text::Tokenizer& tokenizer;
+  std::vector<TensorSource> weights;                 ///< the model's parameters
+  std::map<std::string, std::string> metadata = {};  ///< of model.safetensors, beside {"format": "pt"}
+  /// Generation stops at any of them; empty: as config.json's eos_token_id says.
+  std::vector<std::uint32_t> stop_ids = {};
+};
+
+/// Writes a model folder that fabula and transformers load: config.json, generation_config.json, model.safetensors,
+/// tokenizer.json, tokenizer_config.json, and a two-level head's token_groups.json. The one writer of them: run folders
+/// and exports are the same. Returns the checksums of the files' bytes by name. Errors: kIo; those of write_safetensors
+/// and of a TensorSource.
+std::map<std::string, std::uint64_t> write_model_folder(const FolderUpdate& update, const FolderContent& content);
+
+}  // namespace fabula::infer
