@@ -17,8 +17,8 @@ struct GenerateOptions {
   std::int64_t max_tokens = 200;
   std::vector<std::uint32_t> stop_ids = {};  ///< the text ends at any of these
   std::vector<std::string> stop_texts = {};  ///< the text ends before any of these, wherever tokens are cut
-  bool slide = false;                        ///< a text that outgrows the context goes on with its later half
-  std::int64_t top = 0;                      ///< of each token, how many of the likeliest are told
+  bool slide = false;                   ///< a text that outgrows the context goes on with its later half
+  std::int64_t top = 0;                 ///< of each token, how many of the likeliest are told
 };
 
 /// Why a text ended.
