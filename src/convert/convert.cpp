@@ -69,6 +69,7 @@ std::vector<fs::path> export_model(const ExportOptions& options) {
       export_hugging_face(model, options);
       return {options.out};
     case Format::kLlama2c:
+      return export_llama2c(model, options);
     case Format::kGguf:
       break;
   }
