@@ -56,7 +56,7 @@ std::int64_t map_step_of(const SafetensorsFile& file) {
   return step;
 }
 
-std::vector<std::int32_t> narrow(const std::vector<std::uint32_t>& tokens) {
+std::vector<std::int32_t> as_int32(const std::vector<std::uint32_t>& tokens) {
   return {tokens.begin(), tokens.end()};
 }
 
@@ -68,7 +68,7 @@ std::vector<TensorSource> token_map_tensors(const TokenMap& map) {
     const auto count = static_cast<std::int64_t>(values.size());
     sources.push_back(integer_tensor(std::string(name), {count}, std::move(values)));
   };
-  if (!map.shortlist.empty()) add(kShortlistTensor, narrow(map.shortlist));
+  if (!map.shortlist.empty()) add(kShortlistTensor, as_int32(map.shortlist));
   std::vector<std::int32_t> tokens, starts{0};
   for (const std::vector<std::uint32_t>& group : map.groups) {
     tokens.insert(tokens.end(), group.begin(), group.end());
