@@ -23,7 +23,9 @@ std::string first_bytes(const fs::path& path) {
 Format format_of(const fs::path& source) {
   if (!fs::exists(source)) fail(ErrorCode::kNotFound, "{} is not there", source.string());
   if (fs::is_directory(source)) return Format::kHuggingFace;
-  const FileKind kind = file_kind(first_bytes(source));
+  const std::string bytes = first_bytes(source);
+  const FileKind kind = file_kind(bytes);
+  if (kind == FileKind::kGitLfsPointer) refuse_git_lfs_pointer(bytes, source);
   if (kind == FileKind::kGguf) return Format::kGguf;
   if (kind == FileKind::kUnknown) return Format::kLlama2c;
   fail(ErrorCode::kFormat,

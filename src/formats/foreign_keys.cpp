@@ -55,7 +55,6 @@ constexpr std::string_view kUsual[] = {
     "classifier_dropout",
     "dtype",
     "gradient_checkpointing",
-    "n_ctx",
     "name_or_path",
     "pad_token_id",
     "pretraining_tp",           // into how many parts a product is cut
@@ -83,6 +82,7 @@ constexpr std::string_view kOld[] = {
     "is_decoder",  // GPT-2 and GPT-Neo look back in either case
     "label2id",
     "loss_type",
+    "n_ctx",
     "n_special",
     "num_labels",
     "predict_special_tokens",

@@ -45,8 +45,10 @@ std::map<std::string, std::uint64_t> write_model_folder(const FolderUpdate& upda
   const ModelConfig& model = content.model.config();
   const TensorDtype dtype = content.weights.front().dtype;
   const TokenMap* const map = content.model.head().token_map();
-  if (map != nullptr)
-    for (TensorSource& tensor : token_map_tensors(*map)) content.weights.push_back(std::move(tensor));
+  if (map != nullptr) {
+    std::vector<TensorSource> of_map = token_map_tensors(*map);
+    content.weights.insert(content.weights.begin(), of_map.begin(), of_map.end());
+  }
   content.metadata["format"] = "pt";
   sums[kWeightsFile] = write_safetensors(update.path_of(kWeightsFile), content.weights, content.metadata);
   write("config.json", config_json(content.config, dtype));

@@ -234,6 +234,32 @@ TEST(ImportedFolder, MayHoldWhatOthersLeave) {
   test::expect_same_tensors(dir / "run", dir / "in");
 }
 
+TEST(ImportedFolder, MayBeInShardsAndHaveMoreRowsThanTokens) {
+  const test::TempDir dir;
+  json padded = json::parse(kGpt2);
+  padded["vocab_size"] = 320;
+  test::write_model(dir / "run", padded.dump(), test::byte_tokenizer(), {}, TensorDtype::kBf16);
+  fs::copy(dir / "run", dir / "shards");
+  const ModelTensors tensors = ModelTensors::open(dir / "run");
+  json index;
+  std::vector<TensorSource> shards[2];
+  for (const std::string& name : tensors.names()) {
+    const size_t shard = index["weight_map"].size() % 2;
+    shards[shard].push_back(
+        {name, tensors.info(name).shape,
+         [&tensors, name](std::int64_t first, std::span<float> out) { tensors.read_f32(name, out, first); },
+         TensorDtype::kBf16});
+    index["weight_map"][name] = "model-" + std::to_string(shard) + ".safetensors";
+  }
+  for (size_t shard = 0; shard < 2; ++shard)
+    write_safetensors(dir / "shards" / ("model-" + std::to_string(shard) + ".safetensors"), shards[shard]);
+  write_file_atomically(dir / "shards" / "model.safetensors.index.json", index.dump());
+  fs::remove(dir / "shards" / "model.safetensors");
+  import_model({.source = dir / "shards", .out = dir / "in"});
+  test::expect_same_tensors(dir / "run", dir / "in");
+  EXPECT_EQ(read_json(dir / "in" / "config.json")["vocab_size"], 320);
+}
+
 TEST(ImportedFolder, OfAnotherFamilyIsRefusedByName) {
   const test::TempDir dir;
   test::write_model(dir / "run", kLlama, test::byte_tokenizer());
