@@ -39,8 +39,8 @@ def fabula(args, *words):
 
 def text_of(args):
     if args.text:
-        return Path(args.text).read_text(errors="strict")
-    return fabula(args, "corpus", "--stories", "60", "--seed", "5").replace("<|endoftext|>", "")
+        return Path(args.text).read_text()[: 12 * args.tokens]
+    return fabula(args, "corpus", "--stories", "60", "--seed", "5").replace("<|endoftext|>", "")[: 12 * args.tokens]
 
 
 def answers_for(args, run, text):
@@ -147,7 +147,7 @@ def compare_tokens(folder, answers, problems):
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for text, ids in ((answers["prompt"], answers["prompt_ids"]), (answers["text"], answers["ids"])):
-        found = tokenizer(text, add_special_tokens=False)
+        found = tokenizer(text)
         if found["input_ids"][: len(ids)] != ids:
             at = next((i for i, pair in enumerate(zip(found["input_ids"], ids)) if pair[0] != pair[1]), 0)
             problems.append(f"AutoTokenizer: token {at} of {text[:30]!r} is {found['input_ids'][at]}, fabula's {ids[at]}")

@@ -16,9 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 using Part = Llama2cPart;
 
-class Tensors {
+class Llama2cTensors {
  public:
-  explicit Tensors(const Llama2cFile& file) : file_(file) {}
+  explicit Llama2cTensors(const Llama2cFile& file) : file_(file) {}
 
   std::vector<TensorSource> all() {
     add(Part::kTokens, 0);
@@ -61,7 +61,7 @@ class Tensors {
 };
 
 /// What stands before a text, and the ids at which one ends: what llama2.c takes for an end first, then </s>.
-void settle_ends(ModelConfig& model, const text::Tokenizer& tokenizer) {
+void settle_llama2c_ends(ModelConfig& model, const text::Tokenizer& tokenizer) {
   if (tokenizer.has_eot()) {
     model.bos_token_id = tokenizer.eot_id();
     model.eos_token_ids = {tokenizer.eot_id()};
@@ -70,14 +70,14 @@ void settle_ends(ModelConfig& model, const text::Tokenizer& tokenizer) {
     model.bos_token_id = *tokenizer.parts().fallback->begin;
 }
 
-std::vector<std::uint32_t> stops_of(const text::Tokenizer& tokenizer) {
+std::vector<std::uint32_t> llama2c_stops(const text::Tokenizer& tokenizer) {
   std::vector<std::uint32_t> stops;
   if (tokenizer.has_eot()) stops.push_back(tokenizer.eot_id());
   if (const auto id = tokenizer.token_id("</s>"); id && stops != std::vector{*id}) stops.push_back(*id);
   return stops;
 }
 
-RunConfig config_of(const Llama2cFile& file, const text::Tokenizer& tokenizer) {
+RunConfig llama2c_config(const Llama2cFile& file, const text::Tokenizer& tokenizer) {
   const Llama2cFile::Sizes& sizes = file.sizes();
   RunConfig config = default_config(ModelFamily::kLlama);
   ModelConfig& model = config.model;
@@ -92,13 +92,13 @@ RunConfig config_of(const Llama2cFile& file, const text::Tokenizer& tokenizer) {
   model.layer_norm_epsilon = kLlama2cNormEpsilon;
   model.rope_theta = kLlama2cRopeTheta;
   model.tie_word_embeddings = sizes.tied;
-  settle_ends(model, tokenizer);
+  settle_llama2c_ends(model, tokenizer);
   validate_config(config, file.path().string());
   return config;
 }
 
 /// The tokenizer of a checkpoint whose maker kept it beside it.
-fs::path tokenizer_of(const ImportOptions& options) {
+fs::path llama2c_tokenizer_path(const ImportOptions& options) {
   if (!options.tokenizer.empty()) return options.tokenizer;
   const fs::path beside = options.source.parent_path() / "tokenizer.bin";
   if (!fs::exists(beside))
@@ -114,21 +114,21 @@ fs::path tokenizer_of(const ImportOptions& options) {
 ModelConfig import_llama2c(const ImportOptions& options) {
   const std::optional<TensorDtype> dtype = dtype_of(options.type);
   const Llama2cFile file = Llama2cFile::open(options.source);
-  const fs::path tokenizer_path = tokenizer_of(options);
+  const fs::path tokenizer_path = llama2c_tokenizer_path(options);
   const text::Tokenizer tokenizer = text::load_tokenizer(tokenizer_path);
   if (tokenizer.vocab_size() != file.sizes().vocabulary)
     fail(ErrorCode::kInvalidArgument, "{} has {} tokens, {} has a vocabulary of {}: they do not belong together",
          tokenizer_path.string(), tokenizer.vocab_size(), options.source.string(), file.sizes().vocabulary);
-  const RunConfig config = config_of(file, tokenizer);
+  const RunConfig config = llama2c_config(file, tokenizer);
   const models::LanguageModel model(config.model);
-  std::vector<TensorSource> weights = Tensors(file).all();
+  std::vector<TensorSource> weights = Llama2cTensors(file).all();
   for (TensorSource& source : weights) source.dtype = dtype.value_or(TensorDtype::kF32);
   OutputFolder folder(options.out, options.overwrite);
   infer::write_model_folder(folder.update(), {.config = config,
                                               .model = model,
                                               .tokenizer = tokenizer,
                                               .weights = std::move(weights),
-                                              .stop_ids = stops_of(tokenizer)});
+                                              .stop_ids = llama2c_stops(tokenizer)});
   file.check();
   folder.commit();
   return config.model;

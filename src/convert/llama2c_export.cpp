@@ -44,14 +44,14 @@ Llama2cFile::Sizes llama2c_sizes(const ModelConfig& model) {
           .tied = model.tie_word_embeddings};
 }
 
-void read_whole(const TensorSource& source, std::span<float> out) {
+void read_whole_tensor(const TensorSource& source, std::span<float> out) {
   for (std::int64_t first = 0; first < std::ssize(out); first += kTensorPieceElements)
     source.fetch(first, out.subspan(static_cast<std::size_t>(first),
                                     static_cast<std::size_t>(std::min(kTensorPieceElements, std::ssize(out) - first))));
 }
 
 /// Puts the two halves of each head's rows side by side, pair by pair.
-void interleave(std::span<float> values, std::int64_t columns, std::int64_t head_dim) {
+void interleave_halves(std::span<float> values, std::int64_t columns, std::int64_t head_dim) {
   const std::vector<float> halves(values.begin(), values.end());
   for (std::int64_t row = 0; row < std::ssize(values) / columns; ++row)
     std::copy_n(halves.begin() + row * columns, columns, values.begin() + row_of_pair(row, head_dim) * columns);
@@ -74,8 +74,8 @@ std::vector<std::filesystem::path> export_llama2c(const infer::ModelFolder& mode
     const std::string name = llama2c_tensor(part, layer);
     const auto source = std::find_if(sources.begin(), sources.end(), [&](const auto& s) { return s.name == name; });
     ensure(source != sources.end(), "a Llama model without {}", name);
-    read_whole(*source, out);
-    if (has_pairs(part)) interleave(out, Llama2cFile::shape_of(sizes, part).columns, sizes.head_dim());
+    read_whole_tensor(*source, out);
+    if (has_pairs(part)) interleave_halves(out, Llama2cFile::shape_of(sizes, part).columns, sizes.head_dim());
   };
   write_llama2c(folder.path_of("model.bin"), sizes, fill);
   write_file_atomically(folder.path_of("tokenizer.bin"), tokenizer);

@@ -7,7 +7,7 @@
 namespace fabula::convert {
 namespace {
 
-std::string_view layer_name(Llama2cPart part) {
+std::string_view llama2c_layer_name(Llama2cPart part) {
   switch (part) {
     case Llama2cPart::kAttentionNorm:
       return "input_layernorm";
@@ -41,7 +41,7 @@ std::string llama2c_tensor(Llama2cPart part, std::int64_t layer) {
   if (part == Llama2cPart::kTokens) return "model.embed_tokens.weight";
   if (part == Llama2cPart::kFinalNorm) return "model.norm.weight";
   if (part == Llama2cPart::kClassifier) return "lm_head.weight";
-  return fmt::format("model.layers.{}.{}.weight", layer, layer_name(part));
+  return fmt::format("model.layers.{}.{}.weight", layer, llama2c_layer_name(part));
 }
 
 std::int64_t row_of_pair(std::int64_t row, std::int64_t head_dim) {
