@@ -121,7 +121,8 @@ ModelConfig import_llama2c(const ImportOptions& options) {
          tokenizer_path.string(), tokenizer.vocab_size(), options.source.string(), file.sizes().vocabulary);
   const RunConfig config = llama2c_config(file, tokenizer);
   const models::LanguageModel model(config.model);
-  std::vector<TensorSource> weights = Llama2cTensors(file).all();
+  Llama2cTensors tensors(file);  // which the sources below refer to
+  std::vector<TensorSource> weights = tensors.all();
   for (TensorSource& source : weights) source.dtype = dtype.value_or(TensorDtype::kF32);
   OutputFolder folder(options.out, options.overwrite);
   infer::write_model_folder(folder.update(), {.config = config,
