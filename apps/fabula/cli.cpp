@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "commands.hpp"
+#include "convert/convert.hpp"
 #include "fabula/error.hpp"
 #include "train/fit.hpp"
 #include "weights/format.hpp"
@@ -244,6 +245,7 @@ struct AllArgs {
   TokenizerImportArgs tokenizer_import;
   ImportArgs import;
   ConvertArgs convert;
+  ExportArgs export_to;
   DataPrepareArgs data_prepare;
   DataGroupsArgs data_groups;
   PlanArgs plan;
@@ -259,6 +261,12 @@ struct AllArgs {
   BenchHeadsArgs bench_heads;
   BenchDecodeArgs bench_decode;
 };
+
+void add_dtype_flag(CLI::App* sub, std::string& dtype) {
+  sub->add_option("--dtype", dtype, "what weights are written in; missing: as they are. q8_0: GGUF alone")
+      ->check(CLI::IsMember(
+          std::vector<std::string>(std::begin(convert::kWeightTypeNames), std::end(convert::kWeightTypeNames))));
+}
 
 void declare_text_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub = line.command(line.app(), "corpus", "write stories of the built-in grammar", args.corpus, corpus);
@@ -399,7 +407,7 @@ void declare_compare_command(CommandLine& line, CompareArgs& args) {
   add_device_flags(sub, args.device);
 }
 
-void declare_convert_command(CommandLine& line, ConvertArgs& args) {
+void declare_head_command(CommandLine& line, ConvertArgs& args) {
   CLI::App* sub = line.command(line.app(), "convert", "a model with another vocabulary head, and what that costs", args,
                                convert_head, kTrainingMemory);
   sub->add_option("run", args.run, "run folder or Hugging Face folder, which is only read")->required();
@@ -421,6 +429,33 @@ void declare_convert_command(CommandLine& line, ConvertArgs& args) {
   add_reading_flags(sub, args.reading);
   sub->add_flag("--json", args.json, "what it costs as JSON");
   add_device_flags(sub, args.device);
+}
+
+void declare_convert_commands(CommandLine& line, AllArgs& args) {
+  CLI::App* sub = line.command(line.app(), "import", "a model of another program as a folder that every command reads",
+                               args.import, import_model);
+  sub->add_option("source", args.import.source,
+                  "Hugging Face folder (GPT-2, GPT-Neo, Llama), GGUF file, or llama2.c checkpoint of version 0")
+      ->required();
+  sub->add_option("--tokenizer", args.import.tokenizer,
+                  "of a llama2.c checkpoint: its tokenizer.bin, or a tokenizer.json; missing: tokenizer.bin beside it");
+  sub->add_option("--out", args.import.out, "folder to write, which is not there yet or empty")->required();
+  add_dtype_flag(sub, args.import.dtype);
+  sub->add_flag("--overwrite", args.import.overwrite, "replace a model that is in the folder");
+  sub->add_flag("--json", args.import.json, "the model's sizes as JSON");
+
+  sub = line.command(line.app(), "export", "a model for other programs", args.export_to, export_model);
+  sub->add_option("run", args.export_to.run, "run folder, or another folder with a model")->required();
+  sub->add_option("--format", args.export_to.format,
+                  "hf: a folder for transformers; gguf: a file for llama.cpp; llama2c: a folder with model.bin and "
+                  "tokenizer.bin")
+      ->required()
+      ->check(
+          CLI::IsMember(std::vector<std::string>(std::begin(convert::kFormatNames), std::end(convert::kFormatNames))));
+  sub->add_option("--out", args.export_to.out, "folder or file to write, which is not there yet")->required();
+  add_dtype_flag(sub, args.export_to.dtype);
+  sub->add_flag("--overwrite", args.export_to.overwrite, "replace what is there");
+  sub->add_flag("--json", args.export_to.json, "what was written as JSON");
 }
 
 void declare_model_commands(CommandLine& line, AllArgs& args) {
@@ -512,14 +547,8 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--json", args.generate.json, "as JSON, with token ids and log-probabilities");
   add_device_flags(sub, args.generate.device);
 
-  sub = line.command(line.app(), "import", "a llama2.c checkpoint as a Hugging Face Llama folder", args.import,
-                     import_model);
-  sub->add_option("checkpoint", args.import.checkpoint, "checkpoint of version 0, such as stories15M.bin")->required();
-  sub->add_option("--tokenizer", args.import.tokenizer, "its tokenizer.bin, or a tokenizer.json")->required();
-  sub->add_option("--out", args.import.out, "folder to write, which is not there yet or empty")->required();
-  sub->add_flag("--json", args.import.json, "the model's sizes as JSON");
-
-  declare_convert_command(line, args.convert);
+  declare_convert_commands(line, args);
+  declare_head_command(line, args.convert);
 
   sub = line.command(line.app(), "info", "what a run folder holds", args.info, info_run);
   sub->add_option("run", args.info.run, "run folder");

@@ -43,8 +43,9 @@ struct TokenizerImportArgs {
 int tokenizer_import(const TokenizerImportArgs& args);
 
 struct ImportArgs {
-  std::string checkpoint, tokenizer, out;
-  bool json = false;
+  std::string source, tokenizer, out;
+  std::string dtype;  ///< here and below: empty, as in the source
+  bool overwrite = false, json = false;
 };
 int import_model(const ImportArgs& args);
 
@@ -58,6 +59,11 @@ struct ConvertArgs {
   vk::DeviceOptions device;
 };
 int convert_head(const ConvertArgs& args);
+struct ExportArgs {
+  std::string run, format, out, dtype;
+  bool overwrite = false, json = false;
+};
+int export_model(const ExportArgs& args);
 
 struct DataPrepareArgs {
   std::vector<std::string> texts;

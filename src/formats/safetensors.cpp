@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -171,6 +172,32 @@ void convert_16(std::span<const std::byte> bytes, std::span<float> out, Convert 
   }
 }
 
+bool can_be_written(const TensorSource& tensor, std::int64_t count) {
+  if (tensor.dtype == TensorDtype::kI32) return static_cast<std::int64_t>(tensor.integers.size()) == count;
+  return tensor.dtype == TensorDtype::kF32 || tensor.dtype == TensorDtype::kF16 || tensor.dtype == TensorDtype::kBf16;
+}
+
+// Wide elements first, so that each tensor lies at a multiple of its element's bytes, which PyTorch needs.
+std::vector<TensorSource> by_width(std::vector<TensorSource> tensors) {
+  std::stable_sort(tensors.begin(), tensors.end(), [](const TensorSource& left, const TensorSource& right) {
+    return dtype_bytes(left.dtype) > dtype_bytes(right.dtype);
+  });
+  return tensors;
+}
+
+std::vector<std::uint16_t> narrowed(std::span<const float> values, const TensorSource& tensor) {
+  std::vector<std::uint16_t> words;
+  words.reserve(values.size());
+  for (const float value : values) {
+    const bool half = tensor.dtype == TensorDtype::kF16;
+    words.push_back(half ? float_to_half(value) : float_to_bf16(value));
+    if (std::isfinite(value) && !std::isfinite(half ? half_to_float(words.back()) : bf16_to_float(words.back())))
+      fail(ErrorCode::kNumeric, "tensor \"{}\" has the number {}, which is beyond {}'s range; F32 and BF16 hold it",
+           tensor.name, value, dtype_name(tensor.dtype));
+  }
+  return words;
+}
+
 // The header text padded with spaces so that the data starts at a multiple of 8; checks names and shapes.
 std::string header_text(const std::vector<TensorSource>& tensors, const std::map<std::string, std::string>& metadata,
                         const std::filesystem::path& path) {
@@ -187,8 +214,11 @@ std::string header_text(const std::vector<TensorSource>& tensors, const std::map
       fail(ErrorCode::kInvalidArgument, "{}: tensor \"{}\": {} is not a possible shape", path.string(), tensor.name,
            shape_text(tensor.shape));
     }
-    const std::int64_t end = offset + *count * static_cast<std::int64_t>(sizeof(float));
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    ensure(can_be_written(tensor, *count), "tensor \"{}\" of type {}, {} integers", tensor.name,
+           dtype_name(tensor.dtype), tensor.integers.size());
+    const std::int64_t end = offset + *count * static_cast<std::int64_t>(dtype_bytes(tensor.dtype));
+    header[tensor.name] = {
+        {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = dump_json(header);
@@ -301,8 +331,13 @@ TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shap
           }};
 }
 
-std::uint64_t write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& tensors,
+TensorSource integer_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<std::int32_t> values) {
+  return {std::move(name), std::move(shape), {}, TensorDtype::kI32, std::move(values)};
+}
+
+std::uint64_t write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& unordered,
                                 const std::map<std::string, std::string>& metadata) {
+  const std::vector<TensorSource> tensors = by_width(unordered);
   const std::string header = header_text(tensors, metadata, path);
   const std::uint64_t length = header.size();
   AtomicFile file(path);
@@ -316,10 +351,17 @@ std::uint64_t write_safetensors(const std::filesystem::path& path, const std::ve
   std::vector<float> piece;
   for (const TensorSource& tensor : tensors) {
     const std::int64_t count = *element_count(tensor.shape);
+    if (tensor.dtype == TensorDtype::kI32) {
+      write(std::as_bytes(std::span(tensor.integers)));
+      continue;
+    }
     for (std::int64_t first = 0; first < count; first += kTensorPieceElements) {
       piece.resize(static_cast<std::size_t>(std::min(kTensorPieceElements, count - first)));
       tensor.fetch(first, piece);
-      write(std::as_bytes(std::span<const float>(piece)));
+      if (tensor.dtype == TensorDtype::kF32)
+        write(std::as_bytes(std::span<const float>(piece)));
+      else
+        write(std::as_bytes(std::span<const std::uint16_t>(narrowed(piece, tensor))));
     }
   }
   file.commit();

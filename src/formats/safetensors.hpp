@@ -68,6 +68,8 @@ struct TensorSource {
   std::string name;
   std::vector<std::int64_t> shape;
   std::function<void(std::int64_t first, std::span<float> out)> fetch;
+  TensorDtype dtype = TensorDtype::kF32;    ///< kF32, kF16 and kBf16, to which numbers are rounded; kI32
+  std::vector<std::int32_t> integers = {};  ///< the elements of a kI32 tensor, which is not fetched
 };
 
 /// Elements that one call of TensorSource::fetch is asked for at most (4 MiB).
@@ -76,9 +78,13 @@ inline constexpr std::int64_t kTensorPieceElements = 1 << 20;
 /// A TensorSource that reads from memory which must outlive it.
 TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
 
-/// Writes tensors as F32 and replaces `path` as one step (AtomicFile): on any error the old file is untouched. Returns
-/// the checksum of the file's bytes.
-/// Errors: kIo; kInvalidArgument for a name given twice, the name "__metadata__", or a negative or overflowing shape.
+/// A tensor of whole numbers, with a copy of them.
+TensorSource integer_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<std::int32_t> values);
+
+/// Writes tensors and replaces `path` as one step (AtomicFile): on any error the old file is untouched. Returns the
+/// checksum of the file's bytes.
+/// Errors: kIo; kInvalidArgument for a name given twice, the name "__metadata__", or a negative or overflowing shape;
+/// kNumeric for a number that is finite in fp32 and not in the tensor's type.
 std::uint64_t write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& tensors,
                                 const std::map<std::string, std::string>& metadata = {});
 

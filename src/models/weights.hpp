@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,5 +31,10 @@ void load_weights(graph::Runtime& runtime, const LanguageModel& model, const Mod
 /// in the store and in the file.
 std::vector<TensorSource> tensors_to_save(graph::Runtime& runtime, std::span<const graph::ParameterSpec> parameters,
                                           const std::string& prefix = {});
+
+/// The model's parameters as a folder's files have them, each in its own type there or all in `dtype`, in the model's
+/// orientation; `tensors` must outlive them. Everything is checked first: see match_tensors.
+std::vector<TensorSource> tensors_to_copy(const LanguageModel& model, const ModelTensors& tensors,
+                                          std::optional<TensorDtype> dtype = {});
 
 }  // namespace fabula::models

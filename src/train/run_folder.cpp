@@ -12,6 +12,7 @@
 #include "formats/model_tensors.hpp"
 #include "formats/token_map.hpp"
 #include "graph/workload.hpp"
+#include "infer/write_folder.hpp"
 #include "models/weights.hpp"
 #include "text/tokenizer_files.hpp"
 #include "train/number_check.hpp"
@@ -25,11 +26,25 @@ constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kStateFile = "state.json";
 constexpr const char* kStepKey = kWeightsStepKey;
 // Read as they are when a run goes on, for users may edit them; the others must be what was saved.
-constexpr const char* kEditableFiles[] = {"config.json", "tokenizer.json"};
+constexpr std::string_view kEditableFiles[] = {"config.json",        "generation_config.json",
+                                               "tokenizer.json",     "tokenizer_config.json",
+                                               infer::kModelingFile, infer::kConfigurationFile};
 /// What a run writes, moves or empties beside the two folders of FolderUpdate and the lock.
-constexpr std::string_view kWritten[] = {kModelFile,       kOptimizerFile,  kStateFile,      "config.json",
-                                         "tokenizer.json", kTokenMapFile,   "metrics.jsonl", "report.html",
-                                         "data",           kLastGoodFolder, kSetAsideFolder};
+constexpr std::string_view kWritten[] = {kModelFile,
+                                         kOptimizerFile,
+                                         kStateFile,
+                                         "config.json",
+                                         "generation_config.json",
+                                         "tokenizer.json",
+                                         "tokenizer_config.json",
+                                         infer::kModelingFile,
+                                         infer::kConfigurationFile,
+                                         kTokenMapFile,
+                                         "metrics.jsonl",
+                                         "report.html",
+                                         "data",
+                                         kLastGoodFolder,
+                                         kSetAsideFolder};
 
 fs::path locked(const fs::path& path) {
   ensure_directory(path);
@@ -114,9 +129,7 @@ RunState RunFolder::read_state() const {
 void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model, const RunConfig& config,
                      const text::Tokenizer& tokenizer, RunState state) {
   FolderUpdate update(path_);
-  const auto sum_of = [&](const char* name) { return file_checksum(update.path_of(name)); };
-  std::map<std::string, std::uint64_t> sums;
-  std::map<std::string, std::string> metadata{{"format", "pt"}, {kStepKey, std::to_string(state.step)}};
+  std::map<std::string, std::string> metadata{{kStepKey, std::to_string(state.step)}};
   if (const TokenMap* map = model.head().token_map(); map != nullptr && map->step > 0)
     metadata[kMapStepKey] = std::to_string(map->step);
   const std::vector<graph::ParameterSpec> trained = model.trained_parameters();
@@ -127,15 +140,11 @@ void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model
     for (TensorSource& source :
          models::tensors_to_save(runtime, trained, std::string(graph::kOptimizerPrefix) + moment))
       optimizer.push_back(checked(std::move(source), allowed));
-  sums[kModelFile] = write_safetensors(update.path_of(kModelFile), weights, metadata);
+  auto sums = infer::write_model_folder(
+      update,
+      {.config = config, .model = model, .tokenizer = tokenizer, .weights = std::move(weights), .metadata = metadata});
+  metadata["format"] = "pt";
   sums[kOptimizerFile] = write_safetensors(update.path_of(kOptimizerFile), optimizer, metadata);
-  write_file_atomically(update.path_of("config.json"), config_json(config));
-  text::write_tokenizer_json(tokenizer, update.path_of("tokenizer.json"));
-  for (const char* name : kEditableFiles) sums[name] = sum_of(name);
-  if (const TokenMap* map = model.head().token_map()) {
-    write_token_map(update.path_of(kTokenMapFile), *map, model.config().vocab_size);
-    sums[kTokenMapFile] = sum_of(kTokenMapFile);
-  }
   state.checksums.clear();
   for (const auto& [name, sum] : sums) state.checksums[name] = checksum_text(sum);
   write_run_state(update.path_of(kStateFile), state);

@@ -7,8 +7,8 @@
 
 #include "base/atomic_file.hpp"
 #include "convert/llama2c.hpp"
-#include "infer/session.hpp"
 #include "infer/model_folder.hpp"
+#include "infer/session.hpp"
 #include "support/llama2c_model.hpp"
 #include "temp_dir.hpp"
 #include "text/llama2c_vocabulary.hpp"
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 class Imported {
  public:
   Imported(const fs::path& checkpoint, const fs::path& tokenizer) : plain_(checkpoint.string()) {
-    import_llama2c(checkpoint, tokenizer, folder_ / "model");
+    import_llama2c({.source = checkpoint, .tokenizer = tokenizer, .out = folder_ / "model"});
     vk::DeviceOptions options;
     options.cache_dir = "none";
     device_ = vk::Device::open(options);

@@ -20,7 +20,8 @@ TEST(Stories260K, TellsTheTokensOfAPlainImplementation) {
   if (!std::filesystem::exists(weights / "stories260K.bin"))
     GTEST_SKIP() << (weights / "stories260K.bin").string() << " is not there (FABULA_DATA names its folder)";
   test::TempDir dir;
-  convert::import_llama2c(weights / "stories260K.bin", weights / "tok512.bin", dir / "model");
+  convert::import_llama2c(
+      {.source = weights / "stories260K.bin", .tokenizer = weights / "tok512.bin", .out = dir / "model"});
   const ModelFolder folder(dir / "model");
   graph::Workload workload(test::device().profile());
   SessionGraphs graphs = add_session_graphs(workload, folder.model(), {});
