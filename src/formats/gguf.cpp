@@ -91,7 +91,8 @@ void pass_array(GgufCursor& cursor, std::string_view key, GgufValue& value) {
 }
 
 GgufValue take_value(GgufCursor& cursor, std::string_view key) {
-  GgufValue value{.kind = take_kind(cursor, key)};
+  GgufValue value;
+  value.kind = take_kind(cursor, key);
   const std::uint64_t begin = cursor.position();
   if (value.kind == GgufKind::kArray)
     pass_array(cursor, key, value);
