@@ -25,7 +25,9 @@ std::string first_bytes(const fs::path& path) {
 Format format_of(const fs::path& source) {
   if (!fs::exists(source)) fail(ErrorCode::kNotFound, "{} is not there", source.string());
   if (fs::is_directory(source)) return Format::kHuggingFace;
-  const FileKind kind = file_kind(first_bytes(source));
+  const std::string bytes = first_bytes(source);
+  const FileKind kind = file_kind(bytes);
+  if (kind == FileKind::kGitLfsPointer) refuse_git_lfs_pointer(bytes, source);
   if (kind == FileKind::kGguf) return Format::kGguf;
   if (kind == FileKind::kUnknown) return Format::kLlama2c;
   fail(ErrorCode::kFormat,
@@ -70,14 +72,14 @@ std::vector<fs::path> export_model(const ExportOptions& options) {
     case Format::kHuggingFace:
       export_hugging_face(model, options);
       return {options.out};
+    case Format::kLlama2c:
+      return export_llama2c(model, options);
     case Format::kGguf:
       check_output_file(options.out, options.overwrite);
       export_gguf(model, options.out, options.type);
       return {options.out};
-    case Format::kLlama2c:
-      break;
   }
-  fail(ErrorCode::kUnsupported, "--format {} is not written", kFormatNames[static_cast<std::size_t>(options.format)]);
+  fail(ErrorCode::kInternal, "there is no format {}", static_cast<int>(options.format));
 }
 
 }  // namespace fabula::convert

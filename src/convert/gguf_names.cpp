@@ -102,14 +102,14 @@ std::vector<float> to_gguf(std::vector<float> numbers, std::span<const std::int6
                            std::int64_t head_dim) {
   if (layout == GgufLayout::kTransposed) return transposed(numbers, shape[0], shape[1]);
   if (layout == GgufLayout::kSame) return numbers;
-  return with_rows(numbers, shape[1], [&](std::int64_t row) { return row_of_halves(row, head_dim); });
+  return with_rows(numbers, shape[1], [&](std::int64_t row) { return row_of_half(row, head_dim); });
 }
 
 std::vector<float> from_gguf(std::vector<float> numbers, std::span<const std::int64_t> shape, GgufLayout layout,
                              std::int64_t head_dim) {
   if (layout == GgufLayout::kTransposed) return transposed(numbers, shape[1], shape[0]);
   if (layout == GgufLayout::kSame) return numbers;
-  return with_rows(numbers, shape[1], [&](std::int64_t row) { return row_of_pairs(row, head_dim); });
+  return with_rows(numbers, shape[1], [&](std::int64_t row) { return row_of_pair(row, head_dim); });
 }
 
 }  // namespace fabula::convert

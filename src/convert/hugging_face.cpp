@@ -1,6 +1,8 @@
 #include "convert/hugging_face.hpp"
 
+#include "base/atomic_file.hpp"
 #include "base/fail.hpp"
+#include "convert/model_card.hpp"
 #include "convert/output_folder.hpp"
 #include "formats/model_tensors.hpp"
 #include "infer/write_folder.hpp"
@@ -9,8 +11,9 @@
 namespace fabula::convert {
 namespace {
 
-void write_folder(const infer::ModelFolder& model, const std::filesystem::path& out, bool overwrite,
-                  std::optional<WeightType> type) {
+/// `card`: README.md; empty: none.
+void write_hf_folder(const infer::ModelFolder& model, const std::filesystem::path& out, bool overwrite,
+                     std::optional<WeightType> type, const std::string& card) {
   const std::optional<TensorDtype> dtype = dtype_of(type);
   OutputFolder folder(out, overwrite);
   const ModelTensors tensors = ModelTensors::open(model.path());
@@ -19,6 +22,7 @@ void write_folder(const infer::ModelFolder& model, const std::filesystem::path& 
                                               .tokenizer = model.tokenizer(),
                                               .weights = models::tensors_to_copy(model.model(), tensors, dtype),
                                               .stop_ids = model.stop_ids()});
+  if (!card.empty()) write_file_atomically(folder.path_of("README.md"), card);
   folder.commit();
 }
 
@@ -29,12 +33,13 @@ ModelConfig import_hugging_face(const ImportOptions& options) {
     fail(ErrorCode::kInvalidArgument, "--tokenizer {}: {} has a tokenizer of its own; leave the flag out",
          options.tokenizer.string(), options.source.string());
   const infer::ModelFolder model(options.source);
-  write_folder(model, options.out, options.overwrite, options.type);
+  write_hf_folder(model, options.out, options.overwrite, options.type, {});
   return model.config().model;
 }
 
 void export_hugging_face(const infer::ModelFolder& model, const ExportOptions& options) {
-  write_folder(model, options.out, options.overwrite, options.type);
+  write_hf_folder(model, options.out, options.overwrite, options.type,
+                  model_card(model, options.out.filename().string(), Format::kHuggingFace));
 }
 
 }  // namespace fabula::convert

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "convert/llama2c_parts.hpp"
 #include "convert/output_folder.hpp"
 #include "formats/llama2c_file.hpp"
 #include "formats/run_config.hpp"
@@ -15,41 +16,23 @@ namespace {
 namespace fs = std::filesystem;
 using Part = Llama2cPart;
 
-constexpr double kNormEpsilon = 1e-5, kRopeTheta = 10000.0;  // llama2.c's own: the file names neither
-
-/// Where row i of a tensor with two halves a head stands among neighbouring pairs.
-std::int64_t row_of_pairs(std::int64_t row, std::int64_t head_dim) {
-  const std::int64_t half = head_dim / 2, i = row % head_dim;
-  return row - i + (i < half ? 2 * i : 2 * (i - half) + 1);
-}
-
-class Tensors {
+class Llama2cTensors {
  public:
-  explicit Tensors(const Llama2cFile& file) : file_(file) {}
+  explicit Llama2cTensors(const Llama2cFile& file) : file_(file) {}
 
   std::vector<TensorSource> all() {
-    once("model.embed_tokens.weight", Part::kTokens);
-    for (std::int64_t layer = 0; layer < file_.sizes().layers; ++layer) {
-      const auto add = [&](std::string_view name, Part part, bool pairs = false) {
-        tensors_.push_back(tensor(fmt::format("model.layers.{}.{}.weight", layer, name), part, layer, pairs));
-      };
-      add("input_layernorm", Part::kAttentionNorm);
-      add("self_attn.q_proj", Part::kQuery, true);
-      add("self_attn.k_proj", Part::kKey, true);
-      add("self_attn.v_proj", Part::kValue);
-      add("self_attn.o_proj", Part::kOutput);
-      add("post_attention_layernorm", Part::kFeedForwardNorm);
-      add("mlp.gate_proj", Part::kGate);
-      add("mlp.up_proj", Part::kUp);
-      add("mlp.down_proj", Part::kDown);
-    }
-    once("model.norm.weight", Part::kFinalNorm);
-    if (!file_.sizes().tied) once("lm_head.weight", Part::kClassifier);
+    add(Part::kTokens, 0);
+    for (std::int64_t layer = 0; layer < file_.sizes().layers; ++layer)
+      for (const Part part : kLlama2cLayerParts) add(part, layer);
+    add(Part::kFinalNorm, 0);
+    if (!file_.sizes().tied) add(Part::kClassifier, 0);
     return std::move(tensors_);
   }
 
  private:
-  void once(std::string name, Part part) { tensors_.push_back(tensor(std::move(name), part, 0, false)); }
+  void add(Part part, std::int64_t layer) {
+    tensors_.push_back(tensor(llama2c_tensor(part, layer), part, layer, has_pairs(part)));
+  }
 
   TensorSource tensor(std::string name, Part part, std::int64_t layer, bool pairs) const {
     const Llama2cFile::Shape shape = file_.shape(part);
@@ -63,7 +46,7 @@ class Tensors {
       while (!out.empty()) {
         const std::int64_t row = first / shape.columns, column = first % shape.columns;
         const auto count = std::min(out.size(), static_cast<std::size_t>(shape.columns - column));
-        const std::int64_t from = row_of_pairs(row, file_.sizes().head_dim());
+        const std::int64_t from = row_of_pair(row, file_.sizes().head_dim());
         file_.read(part, layer, from * shape.columns + column, out.first(count));
         out = out.subspan(count);
         first += static_cast<std::int64_t>(count);
@@ -78,7 +61,7 @@ class Tensors {
 };
 
 /// What stands before a text, and the ids at which one ends: what llama2.c takes for an end first, then </s>.
-void settle_ends(ModelConfig& model, const text::Tokenizer& tokenizer) {
+void settle_llama2c_ends(ModelConfig& model, const text::Tokenizer& tokenizer) {
   if (tokenizer.has_eot()) {
     model.bos_token_id = tokenizer.eot_id();
     model.eos_token_ids = {tokenizer.eot_id()};
@@ -87,14 +70,14 @@ void settle_ends(ModelConfig& model, const text::Tokenizer& tokenizer) {
     model.bos_token_id = *tokenizer.parts().fallback->begin;
 }
 
-std::vector<std::uint32_t> stops_of(const text::Tokenizer& tokenizer) {
+std::vector<std::uint32_t> llama2c_stops(const text::Tokenizer& tokenizer) {
   std::vector<std::uint32_t> stops;
   if (tokenizer.has_eot()) stops.push_back(tokenizer.eot_id());
   if (const auto id = tokenizer.token_id("</s>"); id && stops != std::vector{*id}) stops.push_back(*id);
   return stops;
 }
 
-RunConfig config_of(const Llama2cFile& file, const text::Tokenizer& tokenizer) {
+RunConfig llama2c_config(const Llama2cFile& file, const text::Tokenizer& tokenizer) {
   const Llama2cFile::Sizes& sizes = file.sizes();
   RunConfig config = default_config(ModelFamily::kLlama);
   ModelConfig& model = config.model;
@@ -106,16 +89,16 @@ RunConfig config_of(const Llama2cFile& file, const text::Tokenizer& tokenizer) {
   model.heads = sizes.heads;
   model.kv_heads = sizes.kv_heads;
   model.head_size = sizes.head_dim();
-  model.layer_norm_epsilon = kNormEpsilon;
-  model.rope_theta = kRopeTheta;
+  model.layer_norm_epsilon = kLlama2cNormEpsilon;
+  model.rope_theta = kLlama2cRopeTheta;
   model.tie_word_embeddings = sizes.tied;
-  settle_ends(model, tokenizer);
+  settle_llama2c_ends(model, tokenizer);
   validate_config(config, file.path().string());
   return config;
 }
 
 /// The tokenizer of a checkpoint whose maker kept it beside it.
-fs::path tokenizer_of(const ImportOptions& options) {
+fs::path llama2c_tokenizer_path(const ImportOptions& options) {
   if (!options.tokenizer.empty()) return options.tokenizer;
   const fs::path beside = options.source.parent_path() / "tokenizer.bin";
   if (!fs::exists(beside))
@@ -131,21 +114,22 @@ fs::path tokenizer_of(const ImportOptions& options) {
 ModelConfig import_llama2c(const ImportOptions& options) {
   const std::optional<TensorDtype> dtype = dtype_of(options.type);
   const Llama2cFile file = Llama2cFile::open(options.source);
-  const fs::path tokenizer_path = tokenizer_of(options);
+  const fs::path tokenizer_path = llama2c_tokenizer_path(options);
   const text::Tokenizer tokenizer = text::load_tokenizer(tokenizer_path);
   if (tokenizer.vocab_size() != file.sizes().vocabulary)
     fail(ErrorCode::kInvalidArgument, "{} has {} tokens, {} has a vocabulary of {}: they do not belong together",
          tokenizer_path.string(), tokenizer.vocab_size(), options.source.string(), file.sizes().vocabulary);
-  const RunConfig config = config_of(file, tokenizer);
+  const RunConfig config = llama2c_config(file, tokenizer);
   const models::LanguageModel model(config.model);
-  std::vector<TensorSource> weights = Tensors(file).all();
+  Llama2cTensors tensors(file);  // which the sources below refer to
+  std::vector<TensorSource> weights = tensors.all();
   for (TensorSource& source : weights) source.dtype = dtype.value_or(TensorDtype::kF32);
   OutputFolder folder(options.out, options.overwrite);
   infer::write_model_folder(folder.update(), {.config = config,
                                               .model = model,
                                               .tokenizer = tokenizer,
                                               .weights = std::move(weights),
-                                              .stop_ids = stops_of(tokenizer)});
+                                              .stop_ids = llama2c_stops(tokenizer)});
   file.check();
   folder.commit();
   return config.model;

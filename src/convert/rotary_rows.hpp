@@ -6,13 +6,13 @@
 namespace fabula::convert {
 
 /// Where a row of halves stands among neighbours.
-inline std::int64_t row_of_pairs(std::int64_t row, std::int64_t head_dim) {
+inline std::int64_t row_of_pair(std::int64_t row, std::int64_t head_dim) {
   const std::int64_t half = head_dim / 2, i = row % head_dim;
   return row - i + (i < half ? 2 * i : 2 * (i - half) + 1);
 }
 
 /// Where a row of neighbours stands among halves.
-inline std::int64_t row_of_halves(std::int64_t row, std::int64_t head_dim) {
+inline std::int64_t row_of_half(std::int64_t row, std::int64_t head_dim) {
   const std::int64_t half = head_dim / 2, i = row % head_dim;
   return row - i + i % 2 * half + i / 2;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "formats/run_config.hpp"
+#include "formats/safetensors.hpp"
 
 namespace fabula {
 
@@ -24,9 +25,16 @@ RunConfig parse_config(std::string_view json_text, std::string_view source,
                        const std::vector<std::string>& overrides = {}, ConfigNotes notes = ConfigNotes::kSaid);
 
 /// config.json of a run folder: the family's own keys, so that Hugging Face loads a plain model; a model that Hugging
-/// Face has not (a grouped head, an output bias) gets a model_type, architectures and auto_map of its own, so that
-/// nothing loads it as what it is not.
-std::string config_json(const RunConfig& config);
+/// Face has not (needs_own_classes) gets a model_type, architectures and auto_map of its own, so that nothing loads it
+/// as what it is not. `dtype`: of the weights beside it, kF32, kF16 or kBf16.
+std::string config_json(const RunConfig& config, TensorDtype dtype = TensorDtype::kF32);
+
+/// Has Hugging Face no class for the model (a two-level head, an output bias), so that its folder brings one?
+bool needs_own_classes(const ModelConfig& model);
+
+/// generation_config.json: what a text begins with, what shorter ones are filled up with, and the ids at which
+/// generation stops; none given: eos_token_id of the config.
+std::string generation_config_json(const ModelConfig& model, const std::vector<std::uint32_t>& stop_ids = {});
 
 /// The keys of config.json that differ: "train.batch_size was 8, is 4; n_layer was 2, is 3".
 std::string config_differences(const RunConfig& was, const RunConfig& is);

@@ -66,22 +66,21 @@ struct ValueWriter {
   }
 };
 
-// Hugging Face's own classes have neither a two-level head nor an output bias; how the loss was computed is nothing to
-// them.
-bool is_plain(const ModelConfig& model) {
-  return !model.head.has_map() && !model.head.bias;
-}
-
 void write_identity(ordered_json& root, const ModelConfig& model) {
-  if (is_plain(model)) {
-    root["model_type"] = family_name(model.family);
-    root["architectures"] = {files_of(model.family).architecture};
+  const FamilyFiles& files = files_of(model.family);
+  if (!needs_own_classes(model)) {
+    root["model_type"] = files.model_type;
+    root["architectures"] = {files.architecture};
     return;
   }
-  root["model_type"] = "fabula_" + std::string(family_name(model.family));
-  root["architectures"] = {"FabulaForCausalLM"};
-  root["auto_map"] = {{"AutoConfig", "configuration_fabula.FabulaConfig"},
-                      {"AutoModelForCausalLM", "modeling_fabula.FabulaForCausalLM"}};
+  root["model_type"] = "fabula_" + std::string(files.model_type);
+  root["architectures"] = {fmt::format("{}ForCausalLM", files.own_class)};
+  root["auto_map"] = {{"AutoConfig", fmt::format("configuration_fabula.{}Config", files.own_class)},
+                      {"AutoModelForCausalLM", fmt::format("modeling_fabula.{}ForCausalLM", files.own_class)}};
+}
+
+std::string_view torch_name(TensorDtype dtype) {
+  return dtype == TensorDtype::kF16 ? "float16" : dtype == TensorDtype::kBf16 ? "bfloat16" : "float32";
 }
 
 std::string type_text(const ConfigKey& key) {
@@ -139,7 +138,24 @@ void append_section(std::string& text, std::string_view section) {
 
 }  // namespace
 
-std::string config_json(const RunConfig& config) {
+// Hugging Face's own classes have neither a two-level head nor an output bias; how the loss was computed is nothing to
+// them.
+bool needs_own_classes(const ModelConfig& model) {
+  return model.head.has_map() || model.head.bias;
+}
+
+std::string generation_config_json(const ModelConfig& model, const std::vector<std::uint32_t>& stop_ids) {
+  std::vector<std::int64_t> stops(stop_ids.begin(), stop_ids.end());
+  if (stops.empty()) stops = model.eos_token_ids;
+  ordered_json root = ordered_json::object();
+  if (model.bos_token_id >= 0) root["bos_token_id"] = model.bos_token_id;
+  if (stops.size() == 1) root["eos_token_id"] = stops.front();
+  if (stops.size() > 1) root["eos_token_id"] = stops;
+  if (!stops.empty()) root["pad_token_id"] = stops.front();
+  return dump_json(root, 2) + "\n";
+}
+
+std::string config_json(const RunConfig& config, TensorDtype dtype) {
   RunConfig copy = config;  // accessors of the table give mutable references
   copy.model = copy.model.with_sizes();
   ordered_json root = ordered_json::object();
@@ -156,7 +172,10 @@ std::string config_json(const RunConfig& config) {
   }
   for (const std::string_view absent : files_of(copy.model.family).absent)
     if (!absent.empty()) root[std::string(absent)] = false;
-  root["torch_dtype"] = "float32";
+  if (const std::string_view twin = files_of(copy.model.family).positions_twin; !twin.empty())
+    root[std::string(twin)] = copy.model.n_positions;
+  root["use_cache"] = true;
+  root["dtype"] = torch_name(dtype);
   return dump_json(root, 2) + "\n";
 }
 

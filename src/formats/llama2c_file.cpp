@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <cstring>
+#include <vector>
 
+#include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 
 namespace fabula {
@@ -63,12 +65,12 @@ void Llama2cFile::read_header() {
     fail(ErrorCode::kFormat, "{}: n_heads {} is no multiple of n_kv_heads {}", name, sizes_.heads, sizes_.kv_heads);
 }
 
-Llama2cFile::Shape Llama2cFile::shape(Llama2cPart part) const {
-  const std::int64_t D = sizes_.hidden, F = sizes_.inner, keys = sizes_.kv_heads * sizes_.head_dim();
+Llama2cFile::Shape Llama2cFile::shape_of(const Sizes& sizes, Llama2cPart part) {
+  const std::int64_t D = sizes.hidden, F = sizes.inner, keys = sizes.kv_heads * sizes.head_dim();
   switch (part) {
     case Llama2cPart::kTokens:
     case Llama2cPart::kClassifier:
-      return {sizes_.vocabulary, D};
+      return {sizes.vocabulary, D};
     case Llama2cPart::kAttentionNorm:
     case Llama2cPart::kFeedForwardNorm:
     case Llama2cPart::kFinalNorm:
@@ -123,6 +125,54 @@ void Llama2cFile::read(Llama2cPart part, std::int64_t layer, std::int64_t first,
     if (!std::isfinite(out[i]))
       fail(ErrorCode::kFormat, "{}: a weight is {} (number {} of part {}, layer {})", path().string(), out[i],
            first + static_cast<std::int64_t>(i), static_cast<int>(part), layer);
+}
+
+namespace {
+
+/// Cosines, then sines, of each position and pair, [positions, head size / 2] each: older readers of the format take
+/// the angles from there.
+std::vector<float> rotary_tables(const Llama2cFile::Sizes& sizes) {
+  constexpr double kBase = 10000;
+  const std::int64_t pairs = sizes.head_dim() / 2;
+  std::vector<float> cosines, sines;
+  for (std::int64_t position = 0; position < sizes.positions; ++position)
+    for (std::int64_t pair = 0; pair < pairs; ++pair) {
+      const double angle =
+          static_cast<double>(position) / std::pow(kBase, static_cast<double>(pair) / static_cast<double>(pairs));
+      cosines.push_back(static_cast<float>(std::cos(angle)));
+      sines.push_back(static_cast<float>(std::sin(angle)));
+    }
+  cosines.insert(cosines.end(), sines.begin(), sines.end());
+  return cosines;
+}
+
+}  // namespace
+
+void write_llama2c(const std::filesystem::path& path, const Llama2cFile::Sizes& sizes,
+                   const std::function<void(Llama2cPart part, std::int64_t layer, std::span<float> out)>& fill) {
+  const auto narrow = [](std::int64_t value) { return static_cast<std::int32_t>(value); };
+  const Header header{narrow(sizes.hidden),   narrow(sizes.inner),
+                      narrow(sizes.layers),   narrow(sizes.heads),
+                      narrow(sizes.kv_heads), narrow(sizes.tied ? sizes.vocabulary : -sizes.vocabulary),
+                      narrow(sizes.positions)};
+  AtomicFile file(path);
+  file.write(&header, sizeof(header));
+  std::vector<float> values;
+  const auto write = [&] { file.write(std::as_bytes(std::span<const float>(values))); };
+  for (std::size_t i = 0; i < kLlama2cParts; ++i) {
+    const auto part = static_cast<Llama2cPart>(i);
+    if (part == Llama2cPart::kClassifier) {
+      values = rotary_tables(sizes);
+      write();
+      if (sizes.tied) break;
+    }
+    values.resize(static_cast<std::size_t>(Llama2cFile::shape_of(sizes, part).elements()));
+    for (std::int64_t layer = 0; layer < (is_once(part) ? 1 : sizes.layers); ++layer) {
+      fill(part, layer, values);
+      write();
+    }
+  }
+  file.commit();
 }
 
 }  // namespace fabula

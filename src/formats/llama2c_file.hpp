@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 
 #include "base/mapped_file.hpp"
@@ -46,7 +47,8 @@ class Llama2cFile {
   static Llama2cFile open(const std::filesystem::path& path);
 
   const Sizes& sizes() const { return sizes_; }
-  Shape shape(Llama2cPart part) const;
+  Shape shape(Llama2cPart part) const { return shape_of(sizes_, part); }
+  static Shape shape_of(const Sizes& sizes, Llama2cPart part);
   /// Elements [first, first + out.size()) of a part's layer, 0 for what there is once. Error kFormat for a number that
   /// is not finite.
   void read(Llama2cPart part, std::int64_t layer, std::int64_t first, std::span<float> out) const;
@@ -63,5 +65,10 @@ class Llama2cFile {
   Sizes sizes_{};
   std::array<std::uint64_t, kLlama2cParts> offsets_{};  ///< bytes from the file's start
 };
+
+/// Writes such a file as one step. `fill(part, layer, out)` gives a part's layer, 0 for what there is once; it is asked
+/// in the order of the file. Errors: kIo, those of fill.
+void write_llama2c(const std::filesystem::path& path, const Llama2cFile::Sizes& sizes,
+                   const std::function<void(Llama2cPart part, std::int64_t layer, std::span<float> out)>& fill);
 
 }  // namespace fabula

@@ -9,13 +9,16 @@ namespace {
 constexpr FamilyFiles kGpt2 = {.model_type = "gpt2",
                                .title = "GPT-2",
                                .architecture = "GPT2LMHeadModel",
+                               .own_class = "FabulaGPT2",
                                .other_architectures = {"GPT2DoubleHeadsModel", "GPT2Model"},
                                .unstated_attn_dropout = 0.1,
-                               .set_defaults = nullptr};
+                               .set_defaults = nullptr,
+                               .positions_twin = "n_ctx"};
 
 constexpr FamilyFiles kGptNeo = {.model_type = "gpt_neo",
                                  .title = "GPT-Neo",
                                  .architecture = "GPTNeoForCausalLM",
+                                 .own_class = "FabulaGPTNeo",
                                  .other_architectures = {"GPTNeoModel"},
                                  .unstated_attn_dropout = 0,
                                  .set_defaults = [](ModelConfig& config) {
@@ -28,6 +31,7 @@ constexpr FamilyFiles kGptNeo = {.model_type = "gpt_neo",
 constexpr FamilyFiles kLlama = {.model_type = "llama",
                                 .title = "Llama",
                                 .architecture = "LlamaForCausalLM",
+                                .own_class = "FabulaLlama",
                                 .other_architectures = {"LlamaModel"},
                                 .unstated_attn_dropout = 0,
                                 .set_defaults =

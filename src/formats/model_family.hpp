@@ -14,9 +14,10 @@ enum class ModelFamily : std::uint8_t { kGpt2, kGptNeo, kLlama };
 inline constexpr std::array kModelFamilies = {ModelFamily::kGpt2, ModelFamily::kGptNeo, ModelFamily::kLlama};
 
 struct FamilyFiles {
-  std::string_view model_type;                               ///< in config.json
-  std::string_view title;                                    ///< in headings
-  std::string_view architecture;                             ///< Hugging Face's class of a whole model
+  std::string_view model_type;    ///< in config.json
+  std::string_view title;         ///< in headings
+  std::string_view architecture;  ///< Hugging Face's class of a whole model
+  std::string_view own_class;     ///< what the names of the classes begin with that a folder brings itself
   std::array<std::string_view, 2> other_architectures = {};  ///< its classes whose weights are such a model's
   /// What training elsewhere takes for a dropout of attention weights that is not stated.
   double unstated_attn_dropout = 0;
@@ -26,6 +27,7 @@ struct FamilyFiles {
   /// Sizes that follow from others are written as numbers: its readers elsewhere take no null.
   bool states_sizes = false;
   std::array<std::string_view, 2> absent = {};  ///< parts that such models may have elsewhere: keys written as false
+  std::string_view positions_twin = {};         ///< a key that readers elsewhere take for the number of positions
 };
 const FamilyFiles& files_of(ModelFamily family);
 

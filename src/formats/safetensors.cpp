@@ -192,8 +192,8 @@ std::vector<std::uint16_t> narrowed(std::span<const float> values, const TensorS
     const bool half = tensor.dtype == TensorDtype::kF16;
     words.push_back(half ? float_to_half(value) : float_to_bf16(value));
     if (std::isfinite(value) && !std::isfinite(half ? half_to_float(words.back()) : bf16_to_float(words.back())))
-      fail(ErrorCode::kNumeric, "tensor \"{}\" has the number {}, which is beyond {}'s range", tensor.name, value,
-           dtype_name(tensor.dtype));
+      fail(ErrorCode::kNumeric, "tensor \"{}\" has the number {}, which is beyond {}'s range; F32 and BF16 hold it",
+           tensor.name, value, dtype_name(tensor.dtype));
   }
   return words;
 }

@@ -6,6 +6,7 @@
 #include "base/folder_update.hpp"
 #include "base/log.hpp"
 #include "formats/config_io.hpp"
+#include "formats/token_map_tensors.hpp"
 #include "heads/token_groups.hpp"
 #include "infer/rows_without_token.hpp"
 #include "models/weights.hpp"
@@ -36,13 +37,23 @@ ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, con
   if (tokenizer_->vocab_size() > config_.model.vocab_size) check_larger_tokenizer();
   settle_ends(text::read_folder_tokens(path));
   heads::HeadData head;
-  const fs::path map = FolderUpdate::current(path, kTokenMapFile);
-  if (config_.model.head.has_map() && fs::exists(map)) {
-    head.map = read_token_map(map, config_.model.vocab_size);
-    head.map_source = map.string();
-  }
+  if (config_.model.head.has_map()) head = read_map();
   if (!head.map && heads::needs_map(config_.model.head)) existing(path, kTokenMapFile, "which token is in which group");
   model_ = std::make_unique<models::LanguageModel>(config_.model, head, storage.precision, storage.weights);
+}
+
+/// The map's file, else the map among the weights, which is all that other programs leave of it.
+heads::HeadData ModelFolder::read_map() const {
+  heads::HeadData head;
+  if (const fs::path map = FolderUpdate::current(path_, kTokenMapFile); fs::exists(map)) {
+    head.map = read_token_map(map, config_.model.vocab_size);
+    head.map_source = map.string();
+  } else if (!any_weights_in(path_).empty()) {
+    const ModelTensors tensors = ModelTensors::open(path_);
+    head.map = read_token_map_tensors(tensors, config_.model.vocab_size);
+    head.map_source = tensors.path().string();
+  }
+  return head;
 }
 
 std::vector<std::uint32_t> ModelFolder::rows_without_token() const {

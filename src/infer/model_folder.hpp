@@ -51,6 +51,7 @@ class ModelFolder {
   void load_weights(graph::Runtime& runtime) const;
 
  private:
+  heads::HeadData read_map() const;
   void check_larger_tokenizer() const;
   void settle_ends(const text::FolderTokens& tokens);
 

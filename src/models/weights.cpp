@@ -5,9 +5,11 @@
 #include <memory>
 #include <span>
 
+#include "base/fail.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/philox.hpp"
+#include "formats/token_map_tensors.hpp"
 #include "weights/matrix.hpp"
 
 namespace fabula::models {
@@ -40,6 +42,8 @@ ExpectedTensors expected_tensors(const LanguageModel& model) {
     add(spec).bare_name = spec.name.substr(prefix.size());
   expected.tensors.front().repeated_as = model.body().family().head_matrix;
   for (const graph::ParameterSpec& spec : model.head().parameters().specs()) add(spec).head = model.head().describe();
+  if (model.head().token_map() != nullptr)
+    expected.buffers.insert(expected.buffers.end(), kTokenMapTensors.begin(), kTokenMapTensors.end());
   return expected;
 }
 
@@ -63,9 +67,20 @@ void initialise_weights(graph::Runtime& runtime, const LanguageModel& model, std
 }
 
 namespace {
+/// Throws where the weights are not of this map.
+void check_map(const TokenMap& map, std::int64_t vocabulary, const ModelTensors& tensors) {
+  check_map_step(map.step, tensors);
+  const std::optional<TokenMap> of_weights = read_token_map_tensors(tensors, vocabulary);
+  if (of_weights && !(*of_weights == map))
+    fail(ErrorCode::kFormat,
+         "{} has weights of another group map than the {} beside it: they do not belong together; restore both from "
+         "one copy of the folder, or remove {}, and the map in the weights is taken",
+         tensors.path().string(), kTokenMapFile, kTokenMapFile);
+}
+
 ParameterFinder checked_tensors(const LanguageModel& model, const ModelTensors& tensors) {
   ParameterFinder finder = match_tensors(tensors, expected_tensors(model), model.config());
-  if (const TokenMap* map = model.head().token_map()) check_map_step(map->step, tensors);
+  if (const TokenMap* map = model.head().token_map()) check_map(*map, model.config().vocab_size, tensors);
   if (finder.transposed()) log_info(finder.note());
   return finder;
 }

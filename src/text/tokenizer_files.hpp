@@ -48,5 +48,8 @@ Tokenizer parse_tiktoken(std::string_view ranks, std::string_view name, std::str
 /// but for one that spells <s> or another token of a name, which stays text.
 Tokenizer import_llama2c(const std::filesystem::path& path);
 Tokenizer parse_llama2c(std::string_view bytes, std::string_view name);
+/// The same format, from which parse_llama2c makes this tokenizer again. Error kUnsupported with the reason where it
+/// cannot say what the tokenizer does.
+std::string llama2c_tokenizer(const Tokenizer& tokenizer);
 
 }  // namespace fabula::text

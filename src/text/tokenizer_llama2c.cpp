@@ -125,6 +125,55 @@ class Vocabulary {
 
 }  // namespace
 
+namespace {
+
+void append_entry(std::string& bytes, float score, std::string_view piece) {
+  const auto length = static_cast<int32_t>(piece.size());
+  bytes.append(reinterpret_cast<const char*>(&score), sizeof(score));
+  bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
+  bytes += piece;
+}
+
+/// Scores that fall with the ranks of the merges that make each token.
+std::vector<float> scores_of(const TokenizerParts& parts) {
+  std::vector<float> scores(parts.tokens.size(), kNeverMerged);
+  for (const Merge& merge : parts.merges) scores[merge.result] = -static_cast<float>(merge.rank);
+  for (uint32_t id = 0; id < kFirstPieceId; ++id) scores[id] = 0;
+  return scores;
+}
+
+}  // namespace
+
+std::string llama2c_tokenizer(const Tokenizer& tokenizer) {
+  const TokenizerParts& parts = tokenizer.parts();
+  const auto refuse = [](std::string_view why) {
+    fail(ErrorCode::kUnsupported, "llama2.c's tokenizer.bin cannot hold this tokenizer: {}", why);
+  };
+  if (!parts.fallback) refuse("it is byte-level BPE, and the file has pieces with scores, as SentencePiece makes them");
+  const uint32_t size = tokenizer.vocab_size();
+  if (size <= kFirstPieceId) refuse("it has no tokens beside the bytes");
+  const std::vector<float> scores = scores_of(parts);
+  std::string entries;
+  size_t longest = 1;
+  for (uint32_t id = 0; id < size; ++id) {
+    const std::string& token = parts.tokens[id];
+    const bool is_byte = id >= kFirstByteId && id < kFirstPieceId;
+    append_entry(entries, scores[id], is_byte ? byte_token_name(id - kFirstByteId) : token);
+    longest = std::max(longest, token.size());
+  }
+  if (longest > kMaxPieceBytes) refuse(fmt::format("a token has {} bytes, at most {} go in", longest, kMaxPieceBytes));
+  const auto header = static_cast<int32_t>(longest);
+  std::string bytes(reinterpret_cast<const char*>(&header), sizeof(header));
+  bytes += entries;
+  try {
+    if (parse_llama2c(bytes, "tokenizer.bin").fingerprint() == tokenizer.fingerprint()) return bytes;
+  } catch (const Error& error) {
+    refuse(error.what());
+  }
+  refuse("its merges do not follow from one score a token, or it does more than llama2.c with spaces and added tokens");
+  return {};
+}
+
 Tokenizer import_llama2c(const std::filesystem::path& path) {
   const MappedFile file(path);
   return file.checked([&] { return parse_llama2c(file.text(), path.string()); });

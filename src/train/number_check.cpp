@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fail.hpp"
+#include "formats/match_tensors.hpp"
 
 namespace fabula::train {
 namespace {
@@ -55,6 +56,7 @@ void refuse_if(const std::string& wrong, const SafetensorsFile& file, const std:
 void check_finite(const SafetensorsFile& file) {
   std::vector<float> piece;
   for (const std::string& name : file.names()) {
+    if (!holds_weights(file.info(name).dtype)) continue;  // a group map
     const std::int64_t count = file.info(name).elements;
     for (std::int64_t first = 0; first < count; first += kTensorPieceElements) {
       piece.resize(static_cast<std::size_t>(std::min(kTensorPieceElements, count - first)));

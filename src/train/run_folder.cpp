@@ -26,11 +26,25 @@ constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kStateFile = "state.json";
 constexpr const char* kStepKey = kWeightsStepKey;
 // Read as they are when a run goes on, for users may edit them; the others must be what was saved.
-constexpr const char* kEditableFiles[] = {"config.json", "tokenizer.json"};
+constexpr std::string_view kEditableFiles[] = {"config.json",        "generation_config.json",
+                                               "tokenizer.json",     "tokenizer_config.json",
+                                               infer::kModelingFile, infer::kConfigurationFile};
 /// What a run writes, moves or empties beside the two folders of FolderUpdate and the lock.
-constexpr std::string_view kWritten[] = {kModelFile,       kOptimizerFile,  kStateFile,      "config.json",
-                                         "tokenizer.json", kTokenMapFile,   "metrics.jsonl", "report.html",
-                                         "data",           kLastGoodFolder, kSetAsideFolder};
+constexpr std::string_view kWritten[] = {kModelFile,
+                                         kOptimizerFile,
+                                         kStateFile,
+                                         "config.json",
+                                         "generation_config.json",
+                                         "tokenizer.json",
+                                         "tokenizer_config.json",
+                                         infer::kModelingFile,
+                                         infer::kConfigurationFile,
+                                         kTokenMapFile,
+                                         "metrics.jsonl",
+                                         "report.html",
+                                         "data",
+                                         kLastGoodFolder,
+                                         kSetAsideFolder};
 
 fs::path locked(const fs::path& path) {
   ensure_directory(path);

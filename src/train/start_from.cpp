@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "formats/config_io.hpp"
 #include "formats/match_tensors.hpp"
+#include "formats/token_map_tensors.hpp"
 #include "heads/token_groups.hpp"
 #include "models/weights.hpp"
 #include "text/tokenizer_files.hpp"
@@ -82,12 +83,13 @@ Taken choose(const ParameterFinder& finder, const ExpectedTensors& expected, con
 }
 
 /// Does the map that the folder's head was trained with mean the same as the model's?
-bool same_map(const fs::path& folder, const models::LanguageModel& model) {
+bool same_map(const fs::path& folder, const ModelTensors& tensors, const models::LanguageModel& model) {
   const TokenMap* own = model.head().token_map();
   const fs::path path = FolderUpdate::current(folder, kTokenMapFile);
-  if (!fs::exists(path)) return *own == heads::consecutive_map(model.config());
+  const std::int64_t V = model.config().vocab_size;
   try {
-    return *own == read_token_map(path, model.config().vocab_size);
+    if (fs::exists(path)) return *own == read_token_map(path, V);
+    return *own == read_token_map_tensors(tensors, V).value_or(heads::consecutive_map(model.config()));
   } catch (const Error&) {
     return false;
   }
@@ -156,20 +158,22 @@ bool StartFrom::has_tokens_of(const text::Tokenizer& tokenizer) const {
 std::optional<TokenMap> StartFrom::token_map_for(const RunConfig& config, const text::Tokenizer& tokenizer) const {
   const fs::path path = FolderUpdate::current(folder_, kTokenMapFile);
   const HeadConfig& head = config.model.head;
-  if (!head.has_map() || !fs::exists(path) || !has_tokens_of(tokenizer)) return std::nullopt;
+  if (!head.has_map() || !has_tokens_of(tokenizer)) return std::nullopt;
   if (config_ && (config_->model.head.kind != head.kind || config_->model.head.map != head.map ||
                   config_->model.head.map_file != head.map_file))
     return std::nullopt;
-  TokenMap map;
+  std::optional<TokenMap> found;
   try {
-    map = read_token_map(path, config.model.vocab_size);
+    found = fs::exists(path) ? read_token_map(path, config.model.vocab_size)
+                             : read_token_map_tensors(tensors_, config.model.vocab_size);
   } catch (const Error&) {
     return std::nullopt;  // of another vocabulary: the weights that it is for have other shapes, too
   }
-  check_map_step(map.step, tensors_);
-  if (head.map != GroupMap::kFile && !fits(map, config.model)) return std::nullopt;  // a file gives the sizes itself
+  if (!found) return std::nullopt;
+  check_map_step(found->step, tensors_);
+  if (head.map != GroupMap::kFile && !fits(*found, config.model)) return std::nullopt;  // a file gives the sizes itself
   info("the token map is that of {}", folder_.string());
-  return map;
+  return found;
 }
 
 // Settings that leave no trace in names and shapes, and without which the weights compute something else.
@@ -199,7 +203,7 @@ void StartFrom::load(graph::Runtime& runtime, const models::LanguageModel& model
   std::string fresh_tokens, fresh_head;
   if (!has_tokens_of(tokenizer))
     fresh_tokens = tokenizer_ ? "of another tokenizer" : "of a tokenizer that is not there: --tokenizer names it";
-  if (model.config().head.has_map() && !same_map(folder_, model)) fresh_head = "of another token map";
+  if (model.config().head.has_map() && !same_map(folder_, tensors_, model)) fresh_head = "of another token map";
   const Taken taken = choose(finder, expected, fresh_tokens, fresh_head);
 
   const auto is_body = [&](const std::string& name) {

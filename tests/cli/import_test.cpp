@@ -95,5 +95,51 @@ TEST(Import, BadFilesAreRefusedAndNothingIsLeft) {
   refused(1, {"none.bin"}, scene().path("none.bin"), tokenizer);
 }
 
+std::vector<double> log_probs(const std::string& folder) {
+  std::vector<double> values;
+  for (const json& token : fabula_ok({"score", folder, "--text", "Once upon a time", "--json"}).json()["tokens"])
+    values.push_back(token["log_p"]);
+  return values;
+}
+
+TEST(Export, ARunGoesOutAndComesBack) {
+  const std::string run = scene().finished_run(), out = scene().path("exported"), in = scene().path("back");
+  const json said = fabula_ok({"export", run, "--format", "hf", "--out", out, "--json"}).json();
+  EXPECT_EQ(said, json({{"format", "hf"}, {"written", {out}}}));
+  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "modeling_fabula.py", "README.md"})
+    EXPECT_TRUE(std::filesystem::exists(out + "/" + name)) << name;
+  EXPECT_FALSE(std::filesystem::exists(out + "/state.json"));
+  const std::string card = read(out + "/README.md");
+  EXPECT_NE(card.find("Validation perplexity per token"), std::string::npos) << card;
+  EXPECT_NE(card.find("| 60 |"), std::string::npos) << card;
+  EXPECT_EQ(log_probs(out), log_probs(run));
+  const json imported = fabula_ok({"import", out, "--out", in, "--json"}).json();
+  EXPECT_EQ(imported["from"], "hf");
+  EXPECT_EQ(read(in + "/model.safetensors"), read(out + "/model.safetensors"));
+  expect_refusal(fabula({"import", out, "--out", in}), 2, {"holds files already", "--overwrite"});
+  fabula_ok({"import", out, "--out", in, "--overwrite", "--dtype", "f16"});
+  EXPECT_LT(read(in + "/model.safetensors").size(), 0.7 * static_cast<double>(read(out + "/model.safetensors").size()));
+  const std::vector<double> halves = log_probs(in), wholes = log_probs(out);
+  for (size_t i = 0; i < wholes.size(); ++i) EXPECT_NEAR(halves[i], wholes[i], 0.02);
+}
+
+TEST(Export, ARunOfAnOlderProgramGetsItsMapAmongTheWeights) {
+  const std::string old = std::string(FABULA_SOURCE_DIR) + "/tests/cli/fixtures/run_format_1";
+  const std::string out = scene().path("exported_old");
+  EXPECT_EQ(read(old + "/model.safetensors").find("lm_head.tokens"), std::string::npos);
+  fabula_ok({"export", old, "--format", "hf", "--out", out});
+  EXPECT_NE(read(out + "/model.safetensors").find("lm_head.tokens"), std::string::npos);
+  std::filesystem::remove(out + "/token_groups.json");
+  EXPECT_EQ(log_probs(out), log_probs(old));
+}
+
+TEST(Export, WhatAFormatCannotHoldIsRefused) {
+  const std::string run = scene().finished_run(), out = scene().path("refused");
+  expect_refusal(fabula({"export", run, "--format", "llama2c", "--out", out}), 1, {"llama2.c", "--format hf"});
+  expect_refusal(fabula({"export", run, "--format", "hf", "--dtype", "q8_0", "--out", out}), 1, {"q8_0"});
+  expect_refusal(fabula({"export", run, "--format", "onnx", "--out", out}), 2, {"--format", "onnx"});
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
 }  // namespace
 }  // namespace fabula::cli_test

@@ -12,6 +12,7 @@
 #include "convert/gguf_names.hpp"
 #include "convert/gguf_rewrite.hpp"
 #include "convert/small_models.hpp"
+#include "convert/written_model.hpp"
 #include "expect_error.hpp"
 #include "formats/gguf.hpp"
 #include "formats/model_tensors.hpp"
@@ -23,6 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::expect_error;
+using test::expect_same_tensors;
 using test::small_model;
 using test::TempDir;
 
@@ -63,17 +65,6 @@ std::vector<Kind> exact_kinds() {
   kinds.back().name = "gpt2_fused";
   kinds.back().model.head.kind = HeadKind::kFused;
   return kinds;
-}
-
-void expect_same_tensors(const fs::path& left, const fs::path& right) {
-  const ModelTensors a = ModelTensors::open(left), b = ModelTensors::open(right);
-  ASSERT_EQ(a.names(), b.names());
-  for (const std::string& name : a.names()) {
-    const auto bytes = a.raw(name), others = b.raw(name);
-    ASSERT_EQ(a.info(name).dtype, b.info(name).dtype) << name;
-    ASSERT_EQ(a.info(name).shape, b.info(name).shape) << name;
-    EXPECT_EQ(std::memcmp(bytes.data(), others.data(), bytes.size()), 0) << name;
-  }
 }
 
 TEST(ConvertGguf, WhatGoesOutComesBackBitByBit) {

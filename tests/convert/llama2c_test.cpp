@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/file_io.hpp"
+#include "convert/written_model.hpp"
 #include "expect_error.hpp"
 #include "formats/safetensors.hpp"
 #include "support/llama2c_model.hpp"
@@ -47,9 +48,7 @@ class Files : public test::TempDir {
   }
 };
 
-json read_json(const fs::path& path) {
-  return json::parse(read_file(path));
-}
+using test::read_json;
 
 TEST(Llama2c, BecomesAHuggingFaceFolder) {
   for (const bool tied : {true, false}) {
@@ -180,6 +179,66 @@ TEST(Llama2c, AnotherTokenizerAndAFolderInUseAreRefused) {
   EXPECT_FALSE(fs::exists(others.out()));
   test::expect_error(ErrorCode::kNotFound, {"none.bin"},
                      [&] { import_llama2c({.source = others / "none.bin", .out = others.out()}); });
+}
+
+/// The file without cosines and sines, which nothing reads.
+std::string without_tables(const std::string& file, const Llama2cSizes& sizes) {
+  const auto tables = static_cast<size_t>(sizes.positions * sizes.dim / sizes.heads) * 4;
+  const auto classifier = sizes.tied ? 0 : static_cast<size_t>(sizes.vocab * sizes.dim) * 4;
+  return file.substr(0, file.size() - classifier - tables) + file.substr(file.size() - classifier);
+}
+
+TEST(Llama2c, ComesOutAsItWentIn) {
+  for (const bool tied : {true, false}) {
+    Llama2cSizes sizes = small_sizes();
+    sizes.tied = tied;
+    const std::string checkpoint = test::random_llama2c(sizes, 1);
+    const Files files(checkpoint);
+    files.import();
+    const auto written = export_model({.run = files.out(), .format = Format::kLlama2c, .out = files / "c"});
+    ASSERT_EQ(written, (std::vector<fs::path>{files / "c" / "model.bin", files / "c" / "tokenizer.bin"}));
+    EXPECT_EQ(without_tables(read_file(written[0]), sizes), without_tables(checkpoint, sizes));
+    EXPECT_EQ(text::load_tokenizer(written[1]).fingerprint(), text::load_tokenizer(files / "tok.bin").fingerprint());
+    test::Llama2cModel plain((files / "model.bin").string()), again(written[0].string());
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(again.step(1), plain.step(1));
+    // The tokenizer beside the checkpoint is found.
+    import_model({.source = written[0], .out = files / "again"});
+    test::expect_same_tensors(files.out(), files / "again");
+  }
+}
+
+TEST(Llama2c, WhatItCannotHoldIsRefused) {
+  const test::TempDir dir;
+  const Files files(test::random_llama2c(small_sizes(), 1));
+  files.import();
+  const json good = read_json(files.out() / "config.json");
+  const std::string vocabulary = std::to_string(test::small_pieces().size());
+  const text::Tokenizer pieces = text::load_tokenizer(files / "tok.bin");
+  const auto refused = [&](const std::string& config, const text::Tokenizer& tokenizer,
+                           const std::vector<std::string>& parts) {
+    const fs::path folder = dir / std::to_string(test::files_in(dir.path()).size());
+    test::write_model(folder, config, tokenizer);
+    test::expect_error(ErrorCode::kUnsupported, parts,
+                       [&] { export_model({.run = folder, .format = Format::kLlama2c, .out = dir / "out"}); });
+    EXPECT_FALSE(fs::exists(dir / "out"));
+  };
+  const auto with = [&](const char* key, const json& value) {
+    json config = good;
+    config[key] = value;
+    return config.dump();
+  };
+  refused(R"({"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": )" + vocabulary + "}", pieces,
+          {"Llama bodies, this is GPT-2", "--format hf"});
+  refused(with("head", {{"kind", "full"}, {"bias", true}}), pieces, {"output bias", "--format hf"});
+  refused(with("head", {{"kind", "grouped"}}), pieces, {"head of two levels"});
+  refused(with("rms_norm_eps", 1e-6), pieces, {"rms_norm_eps 1e-05", "1e-06"});
+  refused(with("head_dim", 2), pieces, {"heads of hidden size / heads numbers"});
+  refused(with("vocab_size", 257), test::byte_tokenizer(), {"tokenizer.bin", "byte-level BPE"});
+  refused(with("vocab_size", 400), pieces, {"the tokenizer has " + vocabulary, "400"});
+  test::expect_error(ErrorCode::kUnsupported, {"f32 alone"}, [&] {
+    export_model({.run = files.out(), .format = Format::kLlama2c, .out = dir / "out", .type = WeightType::kBf16});
+  });
 }
 
 }  // namespace

@@ -239,5 +239,37 @@ TEST(Safetensors, MutatedFilesNeverCrash) {
   EXPECT_LT(accepted, 2000);  // damage to the header is
 }
 
+TEST(Safetensors, TypesOfAllWidthsLieAligned) {
+  const test::TempDir dir;
+  const std::vector<float> values = {1.0f, -2.5f, 65504.0f};
+  std::vector<TensorSource> sources;
+  for (const TensorDtype dtype : {TensorDtype::kF16, TensorDtype::kBf16, TensorDtype::kF32}) {
+    sources.push_back(tensor_from_memory(std::string(dtype_name(dtype)), {3}, values));
+    sources.back().dtype = dtype;
+  }
+  sources.push_back(integer_tensor("whole", {2}, {-1, 1 << 30}));
+  write_safetensors(dir / "m.safetensors", sources);
+  const SafetensorsFile file = SafetensorsFile::open(dir / "m.safetensors");
+  for (const std::string& name : file.names())
+    EXPECT_EQ(file.info(name).offset % dtype_bytes(file.info(name).dtype), 0u) << name;
+  std::vector<float> read(3);
+  for (const char* name : {"F16", "F32"}) {
+    file.read_f32(name, read);
+    EXPECT_EQ(read, values) << name;
+  }
+  file.read_f32("BF16", read);
+  EXPECT_EQ(read, (std::vector<float>{1.0f, -2.5f, 65536.0f}));
+  std::int32_t whole[2];
+  std::memcpy(whole, file.raw("whole").data(), sizeof(whole));
+  EXPECT_EQ(whole[0], -1);
+  EXPECT_EQ(whole[1], 1 << 30);
+  const std::vector<float> large = {70000.0f};
+  sources = {tensor_from_memory("large", {1}, large)};
+  sources.back().dtype = TensorDtype::kF16;
+  test::expect_error(ErrorCode::kNumeric, {"\"large\"", "70000", "F16"},
+                     [&] { write_safetensors(dir / "m.safetensors", sources); });
+  EXPECT_TRUE(SafetensorsFile::open(dir / "m.safetensors").contains("whole"));
+}
+
 }  // namespace
 }  // namespace fabula

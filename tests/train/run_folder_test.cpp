@@ -76,8 +76,9 @@ TEST_F(Training, AFlippedBitOfACheckpointIsFound) {
     EXPECT_TRUE(check.same) << check.name;
     names.push_back(check.name);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"config.json", "model.safetensors", "optimizer.safetensors",
-                                             "token_groups.json", "tokenizer.json"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"config.json", "configuration_fabula.py", "generation_config.json",
+                                             "model.safetensors", "modeling_fabula.py", "optimizer.safetensors",
+                                             "token_groups.json", "tokenizer.json", "tokenizer_config.json"}));
   const auto file = path("run/model.safetensors");
   const std::string whole = bytes_of(file);
   std::string flipped = whole;
@@ -87,7 +88,7 @@ TEST_F(Training, AFlippedBitOfACheckpointIsFound) {
   test::expect_error(ErrorCode::kFormat, {"model.safetensors", "not those that were saved"},
                      [&] { resume("run", kSix); });
   EXPECT_TRUE(bytes_of(file) == flipped);
-  std::filesystem::remove(path("run/tokenizer.json"));
+  std::filesystem::remove(path("run/tokenizer_config.json"));
   EXPECT_FALSE(check_files(path("run")).back().same) << "a missing file";
 }
 

@@ -11,6 +11,7 @@
 #include "base/atomic_file.hpp"
 #include "expect_error.hpp"
 #include "formats/config_io.hpp"
+#include "formats/match_tensors.hpp"
 #include "temp_dir.hpp"
 #include "text/tokenizer_files.hpp"
 #include "train/tensor_list.hpp"
@@ -35,6 +36,7 @@ Weights weights_of(const fs::path& folder) {
   const ModelTensors tensors = ModelTensors::open(folder);
   Weights weights;
   for (const std::string& name : tensors.names()) {
+    if (!holds_weights(tensors.info(name).dtype)) continue;  // the group map
     weights[name].resize(static_cast<std::size_t>(tensors.info(name).elements));
     tensors.read_f32(name, weights[name]);
   }
