@@ -22,9 +22,7 @@ namespace fabula::test {
 
 /// Byte-level BPE, `size` tokens of which the last ends documents.
 inline text::Tokenizer small_bpe(std::uint32_t size, const std::string& pattern = "gpt2") {
-  const std::string text =
-      "Once upon a time there was a little cat. The cat's name was Tom, and it'll be 2026 soon. They said: \"We've "
-      "been to the little house, haven't we?\" The little cat and the little house were there, and there they were.";
+  const std::string text = text::generate_corpus(3, 20);
   const std::string_view document = text;
   return text::train_bpe(std::span(&document, 1), {.vocab_size = size, .vocabulary = pattern});
 }
@@ -79,7 +77,8 @@ class DecodedFolder {
     options.cache_dir = "none";
     device_ = vk::Device::open(options);
     graph::Workload workload(device_->profile());
-    const infer::SessionGraphs graphs = infer::add_session_graphs(workload, folder_.model(), {.distribution = true});
+    const infer::SessionGraphs graphs =
+        infer::add_session_graphs(workload, folder_.model(), {.longest_chunk = 16, .distribution = true});
     runtime_.emplace(*device_, std::move(workload));
     folder_.load_weights(*runtime_);
     session_.emplace(*runtime_, graphs, folder_.model());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <limits>
 #include <numeric>
 
@@ -22,7 +23,7 @@ using test::TempDir;
 constexpr std::uint32_t kU32 = 4, kF32Kind = 6, kBool = 7, kString = 8, kArray = 9, kU64 = 10;
 
 GgufFile open_bytes(const TempDir& dir, const std::string& bytes) {
-  write_file_atomically(dir / "model.gguf", bytes);
+  std::ofstream(dir / "model.gguf", std::ios::binary) << bytes;
   return GgufFile::open(dir / "model.gguf");
 }
 

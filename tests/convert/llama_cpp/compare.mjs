@@ -10,6 +10,7 @@ import process from "node:process";
 import {pathToFileURL} from "node:url";
 
 const skipped = 77;
+const told = 1e-2;  // how often likeliest tokens differ above this margin is printed; what must not be is stricter for exact types
 const [fabula, reference] = process.argv.slice(2);
 
 function skip(why) {
@@ -57,7 +58,7 @@ async function compareNumbers(model, {ids, vocabulary}, rows, margin) {
     });
     const outputs = await context.getSequence().controlledEvaluate(
         ids.map((id) => [id, {generateNext: {logits: true}}]));
-    const found = {positions: ids.length, certain: 0, others: 0, difference: 0};
+    const found = {positions: ids.length, certain: 0, others: 0, told: 0, difference: 0};
     outputs.forEach((output, t) => {
         const logits = output.next.logits;
         const [top, most] = logits.entries().next().value;
@@ -75,7 +76,9 @@ async function compareNumbers(model, {ids, vocabulary}, rows, margin) {
             const difference = Math.abs(logits.get(v) - most - Math.log(sum) - expected[v]);
             found.difference = Math.max(found.difference, difference);
         }
-        if (expected[best] - second <= margin) return;
+        const lead = expected[best] - second;
+        if (lead > told && top !== best) found.told += 1;
+        if (lead <= margin) return;
         found.certain += 1;
         found.others += top === best ? 0 : 1;
     });
@@ -104,13 +107,13 @@ async function compare(name, run_folder, dtype, text, margin) {
     const tokens = compareTokens(model, expected.tokens);
     await model.dispose();
     console.log(`${name} ${dtype}: ${statSync(file).size} bytes; log p within ${numbers.difference.toExponential(1)}; ` +
-        `${numbers.others} of ${numbers.certain} likeliest tokens differ where the margin exceeds ${margin} ` +
-        `(${numbers.positions} positions); ${tokens} of ${expected.tokens.length} texts have other tokens`);
+        `${numbers.others} of ${numbers.certain} likeliest tokens differ where the margin exceeds ${margin}, ` +
+        `${numbers.told} where it exceeds ${told} (${numbers.positions} positions); ${tokens} of ${expected.tokens.length} texts have other tokens`);
     expect(numbers.certain > numbers.positions / 2, `${name} ${dtype}: hardly any position has a likeliest token`);
     expect(numbers.others === 0, `${name} ${dtype}: another likeliest token`);
     expect(tokens === 0, `${name} ${dtype}: texts have other tokens`);
     // The reference multiplies by what is stored; llama.cpp rounds the other factor too, to the weights' type.
-    const allowed = {f32: 1e-2, f16: 2e-2, bf16: 0.2, q8_0: 0.3}[dtype];
+    const allowed = {f32: 1e-2, f16: 2e-2, bf16: 0.2, q8_0: 0.5}[dtype];
     expect(numbers.difference < allowed, `${name} ${dtype}: log p is off by more than ${allowed}`);
 }
 
