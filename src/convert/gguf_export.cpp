@@ -59,7 +59,7 @@ Architecture architecture_of(const infer::ModelFolder& model) {
 }
 
 /// A source's numbers, all at once.
-std::vector<float> all_of(const TensorSource& source) {
+std::vector<float> all_numbers(const TensorSource& source) {
   std::int64_t count = 1;
   for (const std::int64_t size : source.shape) count *= size;
   std::vector<float> numbers(static_cast<std::size_t>(count));
@@ -68,6 +68,11 @@ std::vector<float> all_of(const TensorSource& source) {
                  std::span(numbers).subspan(static_cast<std::size_t>(first),
                                             static_cast<std::size_t>(std::min(kTensorPieceElements, count - first))));
   return numbers;
+}
+
+std::string name_of_folder(const std::filesystem::path& folder) {
+  const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 class Export {
@@ -106,7 +111,7 @@ class Export {
       const GgufType wanted = type ? gguf_type_of(*type) : gguf_type_of(source.dtype);
       tensors_.push_back({name.theirs, turned_shape(source.shape, name.layout), wanted,
                           [source, layout = name.layout, head = config_.head_dim()] {
-                            return to_gguf(all_of(source), source.shape, layout, head);
+                            return to_gguf(all_numbers(source), source.shape, layout, head);
                           }});
     }
     type_ = tensors_.front().type;
@@ -128,7 +133,7 @@ class Export {
     GgufKeys keys;
     keys.text("general.architecture", name_of(architecture_));
     keys.text("general.type", "model");
-    keys.text("general.name", std::filesystem::absolute(model_.path()).lexically_normal().filename().string());
+    keys.text("general.name", name_of_folder(model_.path()));
     keys.u32("general.file_type", file_type_of(type_));
     if (type_ == GgufType::kQ8_0) keys.u32("general.quantization_version", kQuantisationVersion);
     add_sizes(keys);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <memory>
 #include <set>
 
@@ -117,7 +118,7 @@ class Import {
         if (const std::int64_t size = count(key, model.head_size); size != model.head_size)
           fail(ErrorCode::kUnsupported, "{}: {}{} is {}, heads of {} numbers throughout are read", source_, prefix_,
                key, size, model.head_size);
-      model.rope_theta = number("rope.freq_base", 10000.0);
+      model.rope_theta = shortest(number("rope.freq_base", 10000.0));
     }
     model.vocab_size = rows_of_tokens();
     model.tie_word_embeddings = is_tied();
@@ -127,8 +128,12 @@ class Import {
     return config;
   }
 
-  /// An epsilon of fp32 as the decimal number that was meant.
-  static double shortest(double value) { return std::stod(fmt::format("{}", static_cast<float>(value))); }
+  /// A number of fp32 as the decimal number that was meant: 1e-05.
+  static double shortest(double value) {
+    const std::string text = fmt::format("{}", static_cast<float>(value));
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  }
 
   std::int64_t rows_of_tokens() const {
     const GgufTensorInfo& info = file_.info(kGgufTokens);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 #include <limits>
 
 #include "base/atomic_file.hpp"
@@ -16,6 +17,7 @@
 #include "expect_error.hpp"
 #include "formats/gguf.hpp"
 #include "formats/model_tensors.hpp"
+#include "formats/mutate.hpp"
 #include "temp_dir.hpp"
 #include "weights/quantise.hpp"
 
@@ -360,6 +362,25 @@ TEST(ConvertGguf, OtherTokenizersAreRefusedByName) {
                with([](GgufKeys& keys) { keys.texts("tokenizer.ggml.merges", std::vector<std::string>{"zz qq"}); }));
   file.refused(format, {"scores"}, with([](GgufKeys& keys) { keys.text("tokenizer.ggml.model", "llama"); }));
   file.taken({.without_keys = {"tokenizer.ggml.pre"}});  // llama.cpp's own pattern
+}
+
+TEST(ConvertGguf, DamagedFilesAreReadOrRefused) {
+  const TempDir dir;
+  for (const ModelFamily family : {ModelFamily::kGpt2, ModelFamily::kLlama}) {
+    const fs::path path = exported(dir, small_folder(dir, small_model(family, kVocabulary)), "good.gguf");
+    const std::string good = read_file(path);
+    const std::size_t header = GgufFile::open(path).info("token_embd.weight").offset;
+    std::mt19937 random(3);
+    int taken = 0;
+    for (int i = 0; i < 200; ++i) {
+      std::ofstream(dir / "bad.gguf", std::ios::binary)
+          << test::mutate(good.substr(0, header), random) << good.substr(header);
+      taken += test::succeeds_or_throws_error([&] { import_gguf({.source = dir / "bad.gguf", .out = dir / "out"}); });
+      fs::remove_all(dir / "out");
+    }
+    EXPECT_LT(taken, 190);
+    fs::remove_all(dir / "source");
+  }
 }
 
 TEST(ConvertGguf, AFolderInUseIsLeftAlone) {

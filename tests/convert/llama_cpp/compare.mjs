@@ -10,7 +10,7 @@ import process from "node:process";
 import {pathToFileURL} from "node:url";
 
 const skipped = 77;
-const told = 1e-2;  // how often likeliest tokens differ above this margin is printed; what must not be is stricter for exact types
+const told = 1e-2;  // above this margin it is printed how often likeliest tokens differ, whatever is asked of a type
 const [fabula, reference] = process.argv.slice(2);
 
 function skip(why) {
@@ -108,7 +108,8 @@ async function compare(name, run_folder, dtype, text, margin) {
     await model.dispose();
     console.log(`${name} ${dtype}: ${statSync(file).size} bytes; log p within ${numbers.difference.toExponential(1)}; ` +
         `${numbers.others} of ${numbers.certain} likeliest tokens differ where the margin exceeds ${margin}, ` +
-        `${numbers.told} where it exceeds ${told} (${numbers.positions} positions); ${tokens} of ${expected.tokens.length} texts have other tokens`);
+        `${numbers.told} where it exceeds ${told} (${numbers.positions} positions); ` +
+        `${tokens} of ${expected.tokens.length} texts have other tokens`);
     expect(numbers.certain > numbers.positions / 2, `${name} ${dtype}: hardly any position has a likeliest token`);
     expect(numbers.others === 0, `${name} ${dtype}: another likeliest token`);
     expect(tokens === 0, `${name} ${dtype}: texts have other tokens`);
