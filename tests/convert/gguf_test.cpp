@@ -256,8 +256,10 @@ TEST(ConvertGguf, WhatNoFileCanHoldIsRefusedAndNothingIsLeft) {
   ModelConfig model = small_model(ModelFamily::kGpt2, kVocabulary);
   model.tie_word_embeddings = false;
   model.head.kind = HeadKind::kGrouped;
+  model.head.bias = true;  // always
   refused(model, {"grouped", "--format hf", "convert RUN --head full"});
   model.head.kind = HeadKind::kAdaptive;
+  model.head.bias = false;
   refused(model, {"adaptive", "--format hf"});
   model = small_model(ModelFamily::kLlama, kVocabulary);
   model.head.bias = true;
