@@ -16,12 +16,12 @@ function(fabula_embed_text target name)
     file(READ ${path} text)
     string(APPEND EMBEDDED_TEXTS "inline constexpr std::string_view ${symbol} = R\"text(${text})text\";\n")
   endforeach()
-  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/embedded/${name}.hpp @ONLY CONTENT
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/${target}/${name}.hpp @ONLY CONTENT
 "#pragma once
 #include <string_view>
 
 namespace fabula::embedded {
 @EMBEDDED_TEXTS@}  // namespace fabula::embedded
 ")
-  target_include_directories(${target} PRIVATE ${PROJECT_BINARY_DIR}/generated)
+  target_include_directories(${target} PRIVATE ${PROJECT_BINARY_DIR}/generated/${target})
 endfunction()

@@ -4,11 +4,11 @@
 
 #include "base/atomic_file.hpp"
 #include "base/checksum.hpp"
-#include "embedded/own_classes.hpp"
 #include "formats/config_io.hpp"
 #include "formats/json_access.hpp"
 #include "formats/model_tensors.hpp"
 #include "formats/token_map_tensors.hpp"
+#include "own_classes.hpp"
 #include "text/tokenizer_files.hpp"
 
 namespace fabula::infer {

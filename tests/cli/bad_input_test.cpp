@@ -192,7 +192,12 @@ TEST(BadInput, ShapesThatDisagreeWithTheConfig) {
   config["head"].erase("groups");
   write(run + "/config.json", config.dump());
   expect_refusal(fabula(eval(run)), 1, {"token_groups.json: the group map has 17 groups", "head.groups 15"});
-  std::filesystem::remove(run + "/token_groups.json");  // such a map follows from the config: now the tensors disagree
+  std::filesystem::remove(run + "/token_groups.json");  // the weights have the map too
+  expect_refusal(fabula(eval(run)), 1, {"model.safetensors: the group map has 17 groups", "head.groups 15"});
+  // Weights of an older program have none; such a map follows from the config: now the tensors disagree.
+  std::string weights = read(run + "/model.safetensors");
+  for (const char* name : {"lm_head.tokens", "lm_head.starts"}) weights[weights.find(name)] = 'k';
+  write(run + "/model.safetensors", weights);
   expect_refusal(fabula(eval(run)), 1, {"lm_head", "[17", "[15", "15 groups of 20"});
   config = good;
   config["head"]["map"] = "clustered";

@@ -18,6 +18,7 @@ std::string run_with_eos(const std::string& name) {
   const std::string run = scene().copy_of_finished_run(name);
   edit(run + "/tokenizer.json", [](json& root) { root["added_tokens"][0]["content"] = "<eos>"; });
   edit(run + "/config.json", [](json& root) { root["eos_token_id"] = root["bos_token_id"] = nullptr; });
+  for (const char* file : {"/tokenizer_config.json", "/generation_config.json"}) std::filesystem::remove(run + file);
   return run;
 }
 

@@ -231,7 +231,10 @@ TEST(Llama2c, WhatItCannotHoldIsRefused) {
   refused(R"({"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": )" + vocabulary + "}", pieces,
           {"Llama bodies, this is GPT-2", "--format hf"});
   refused(with("head", {{"kind", "full"}, {"bias", true}}), pieces, {"output bias", "--format hf"});
-  refused(with("head", {{"kind", "grouped"}}), pieces, {"head of two levels"});
+  json grouped = good;
+  grouped["head"] = {{"kind", "grouped"}};
+  grouped["tie_word_embeddings"] = false;
+  refused(grouped.dump(), pieces, {"head of two levels"});
   refused(with("rms_norm_eps", 1e-6), pieces, {"rms_norm_eps 1e-05", "1e-06"});
   refused(with("head_dim", 2), pieces, {"heads of hidden size / heads numbers"});
   refused(with("vocab_size", 257), test::byte_tokenizer(), {"tokenizer.bin", "byte-level BPE"});
