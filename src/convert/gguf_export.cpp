@@ -83,7 +83,7 @@ class Export {
         architecture_(architecture_of(model)),
         files_(ModelTensors::open(model.path())) {}
 
-  std::uint64_t write(const std::filesystem::path& out, std::optional<WeightType> type) {
+  void write(const std::filesystem::path& out, std::optional<WeightType> type) {
     collect(type);
     if (config_.head.bias && architecture_ == Architecture::kGpt2) {
       tensors_ = widened(std::move(tensors_), config_);
@@ -97,9 +97,10 @@ class Export {
     const GgufKeys keys = all_keys();
     std::vector<GgufTensorSource> sources;
     for (GgufTensor& tensor : tensors_) sources.push_back(source_of(std::move(tensor)));
-    if (!narrow_.empty())
-      info("{}: rows of {} numbers do not fill blocks of 32; they are written in F16", narrow_, narrow_cols_);
-    return write_gguf(out, keys, sources);
+    if (halves_ > 0)
+      info("{} of {} tensors have rows that do not fill blocks of 32, such as {}: they are written in F16", halves_,
+           sources.size(), half_);
+    write_gguf(out, keys, sources);
   }
 
  private:
@@ -168,8 +169,7 @@ class Export {
     const std::int64_t cols = tensor.shape.back();
     if (cols % gguf_type_info(type)->block != 0) {
       type = GgufType::kF16;
-      if (narrow_.empty()) narrow_ = tensor.name;
-      narrow_cols_ = cols;
+      if (halves_++ == 0) half_ = fmt::format("{} with rows of {}", tensor.name, cols);
     }
     return {tensor.name, type, tensor.shape,
             [name = tensor.name, type, cols, numbers = std::move(tensor.numbers)](const GgufSink& sink) {
@@ -183,8 +183,8 @@ class Export {
   ModelTensors files_;
   std::vector<GgufTensor> tensors_;
   GgufType type_ = GgufType::kF32;  ///< of the token embedding, and what the file is called after
-  std::string narrow_;              ///< a tensor whose rows do not fill blocks
-  std::int64_t narrow_cols_ = 0;
+  std::int64_t halves_ = 0;         ///< tensors whose rows do not fill blocks
+  std::string half_;                ///< one of them
 };
 
 }  // namespace
