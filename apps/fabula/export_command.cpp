@@ -1,3 +1,4 @@
+#include "base/byte_size.hpp"
 #include "base/log.hpp"
 #include "base/terminal.hpp"
 #include "commands.hpp"
@@ -6,6 +7,15 @@
 #include "weight_type.hpp"
 
 namespace fabula::app {
+namespace {
+
+/// " (12.3 MiB)" of a file; of a folder nothing.
+std::string size_of(const std::filesystem::path& path) {
+  return std::filesystem::is_regular_file(path) ? fmt::format(" ({})", size_text(std::filesystem::file_size(path)))
+                                                : "";
+}
+
+}  // namespace
 
 int export_model(const ExportArgs& args) {
   const auto* const format = std::find(std::begin(convert::kFormatNames), std::end(convert::kFormatNames), args.format);
@@ -18,7 +28,7 @@ int export_model(const ExportArgs& args) {
   Json files = Json::array();
   for (const std::filesystem::path& path : written) {
     files.push_back(path.string());
-    if (!args.json) info("{} is written", path.string());
+    if (!args.json) info("{} is written{}", path.string(), size_of(path));
   }
   if (args.json) print("{}\n", dump({{"format", args.format}, {"written", files}}));
   return 0;

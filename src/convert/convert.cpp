@@ -4,7 +4,9 @@
 
 #include "base/fail.hpp"
 #include "base/file_kind.hpp"
+#include "convert/gguf.hpp"
 #include "convert/hugging_face.hpp"
+#include "convert/output_folder.hpp"
 #include "convert/llama2c.hpp"
 
 namespace fabula::convert {
@@ -59,9 +61,9 @@ Imported import_model(const ImportOptions& options) {
     case Format::kLlama2c:
       return {format, import_llama2c(options)};
     case Format::kGguf:
-      break;
+      return {format, import_gguf(options)};
   }
-  fail(ErrorCode::kUnsupported, "{} is a GGUF file, which is not read", options.source.string());
+  fail(ErrorCode::kInternal, "there is no format {}", static_cast<int>(format));
 }
 
 std::vector<fs::path> export_model(const ExportOptions& options) {
@@ -73,9 +75,11 @@ std::vector<fs::path> export_model(const ExportOptions& options) {
     case Format::kLlama2c:
       return export_llama2c(model, options);
     case Format::kGguf:
-      break;
+      check_output_file(options.out, options.overwrite);
+      export_gguf(model, options.out, options.type);
+      return {options.out};
   }
-  fail(ErrorCode::kUnsupported, "--format {} is not written", kFormatNames[static_cast<std::size_t>(options.format)]);
+  fail(ErrorCode::kInternal, "there is no format {}", static_cast<int>(options.format));
 }
 
 }  // namespace fabula::convert

@@ -44,9 +44,4 @@ std::string llama2c_tensor(Llama2cPart part, std::int64_t layer) {
   return fmt::format("model.layers.{}.{}.weight", layer, llama2c_layer_name(part));
 }
 
-std::int64_t row_of_pair(std::int64_t row, std::int64_t head_dim) {
-  const std::int64_t half = head_dim / 2, i = row % head_dim;
-  return row - i + (i < half ? 2 * i : 2 * (i - half) + 1);
-}
-
 }  // namespace fabula::convert

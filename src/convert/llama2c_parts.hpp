@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string>
 
+#include "convert/rotary_rows.hpp"
 #include "formats/llama2c_file.hpp"
 
 // How llama2.c's parts and a Llama folder's tensors belong together.
@@ -23,7 +24,5 @@ std::string llama2c_tensor(Llama2cPart part, std::int64_t layer);
 constexpr bool has_pairs(Llama2cPart part) {
   return part == Llama2cPart::kQuery || part == Llama2cPart::kKey;
 }
-/// Where row `row` of a folder's tensor with pairs stands in the file.
-std::int64_t row_of_pair(std::int64_t row, std::int64_t head_dim);
 
 }  // namespace fabula::convert

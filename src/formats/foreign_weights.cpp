@@ -88,8 +88,10 @@ std::string advice(const fs::path& folder, const ForeignWeights& weights) {
     case WeightsKind::kFlax:
       return ", in Flax's format. " + through_transformers(folder, ", from_flax=True");
     case WeightsKind::kGguf:
-      return ", in llama.cpp's format, which is mostly quantised. fabula reads safetensors: fetch the model that the "
-             "file was made from";
+      return fmt::format(
+          ", in llama.cpp's format. `fabula import {} --out FOLDER` makes a folder of a GPT-2 or Llama in F32, F16, BF16 "
+          "or Q8_0; of another, fetch the model that the file was made from",
+          (folder / weights.name).string());
     case WeightsKind::kShard:
       return fmt::format(", one of several files, and {} is missing, which names them all; fetch the folder again",
                          kWeightsIndexFile);

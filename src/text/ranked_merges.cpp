@@ -1,6 +1,7 @@
 #include "text/ranked_merges.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
@@ -28,6 +29,18 @@ std::vector<Merge> merges_of_ranks(const std::vector<std::string>& tokens, std::
     return std::tie(a.rank, a.result, a.left, a.right) < std::tie(b.rank, b.result, b.left, b.right);
   });
   return merges;
+}
+
+std::vector<uint32_t> ranks_of_scores(std::span<const float> scores) {
+  std::vector<float> order(scores.begin(), scores.end());  // the best first, each once
+  std::sort(order.begin(), order.end(), std::greater<>());
+  order.erase(std::unique(order.begin(), order.end()), order.end());
+  std::vector<uint32_t> ranks;
+  ranks.reserve(scores.size());
+  for (const float score : scores)
+    ranks.push_back(static_cast<uint32_t>(std::lower_bound(order.begin(), order.end(), score, std::greater<>()) -
+                                          order.begin()));
+  return ranks;
 }
 
 void make_ranks_dense(std::vector<Merge>& merges) {

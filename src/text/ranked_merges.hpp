@@ -14,6 +14,9 @@ namespace fabula::text {
 /// halves' ids, as other converters write it.
 std::vector<Merge> merges_of_ranks(const std::vector<std::string>& tokens, std::span<const uint32_t> ranks);
 
+/// SentencePiece's scores as ranks, the best first; equal ones share a rank.
+std::vector<uint32_t> ranks_of_scores(std::span<const float> scores);
+
 /// Numbers the ranks of merges, which are in their order, from 0 on; equal ones stay equal.
 void make_ranks_dense(std::vector<Merge>& merges);
 

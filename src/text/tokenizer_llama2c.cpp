@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -105,14 +104,9 @@ class Vocabulary {
   }
 
   void settle_parts() {
-    std::vector<float> order(scores_.begin() + kFirstPieceId, scores_.end());  // the best first, each once
-    std::sort(order.begin(), order.end(), std::greater<>());
-    order.erase(std::unique(order.begin(), order.end()), order.end());
-    std::vector<uint32_t> ranks(parts_.tokens.size(), MergeTable::kNoRank);
-    for (size_t id = kFirstPieceId; id < ranks.size(); ++id) {
-      const auto place = std::lower_bound(order.begin(), order.end(), scores_[id], std::greater<>());
-      ranks[id] = static_cast<uint32_t>(place - order.begin());
-    }
+    const std::vector<uint32_t> of_pieces = ranks_of_scores(std::span(scores_).subspan(kFirstPieceId));
+    std::vector<uint32_t> ranks(kFirstPieceId, MergeTable::kNoRank);
+    ranks.insert(ranks.end(), of_pieces.begin(), of_pieces.end());
     parts_.merges = merges_of_ranks(parts_.tokens, ranks);
     std::erase_if(parts_.merges, [&](const Merge& merge) { return scores_[merge.result] <= kNeverMerged; });
     make_ranks_dense(parts_.merges);

@@ -118,7 +118,7 @@ TEST(ModelTensors, WeightsInAnotherFormatAreNamedWithTheWayOut) {
            {{"last.ckpt", "optimizer.pt"}, {"lie in last.ckpt", "save_file"}},
            {{"tf_model.h5"}, {"TensorFlow", "from_tf=True"}},
            {{"flax_model.msgpack"}, {"Flax", "from_flax=True"}},
-           {{"model.Q4.gguf"}, {"model.Q4.gguf", "llama.cpp"}},
+           {{"model.Q4.gguf"}, {"model.Q4.gguf", "llama.cpp", "fabula import"}},
            {{"model-00001-of-00002.safetensors"}, {"model.safetensors.index.json is missing"}},
            {{"adapter_model.safetensors"}, {"adapter of another model", "merge_and_unload"}},
            {{"best.safetensors"}, {"best.safetensors; if that is the model, name it model.safetensors"}},

@@ -12,6 +12,7 @@ namespace fabula::fuzz {
 using Target = bool (*)(std::string_view bytes);
 
 bool config(std::string_view bytes);
+bool gguf(std::string_view bytes);
 bool llama2c_checkpoint(std::string_view bytes);
 bool llama2c_vocabulary(std::string_view bytes);
 bool run_state(std::string_view bytes);
@@ -28,6 +29,7 @@ struct NamedTarget {
 };
 inline constexpr NamedTarget kTargets[] = {
     {"config", config},
+    {"gguf", gguf},
     {"llama2c_checkpoint", llama2c_checkpoint},
     {"llama2c_vocabulary", llama2c_vocabulary},
     {"run_state", run_state},
