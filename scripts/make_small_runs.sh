@@ -22,16 +22,17 @@ mkdir -p "$out/runs"
 "$fabula" corpus --stories 40 --seed 2 --out "$out/valid.txt"
 "$fabula" tokenizer train "$out/train.txt" --vocab-size 400 --out "$out/tokenizer.json"
 
-body_gpt2='"model_type": "gpt2", "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4'
-body_gpt_neo='"model_type": "gpt_neo", "max_position_embeddings": 64, "hidden_size": 32, "num_layers": 2, "num_heads": 4, "window_size": 16'
-body_llama='"model_type": "llama", "max_position_embeddings": 64, "hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2'
+declare -A bodies=(
+  [gpt2]='"model_type": "gpt2", "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4'
+  [gpt_neo]='"model_type": "gpt_neo", "max_position_embeddings": 64, "hidden_size": 32, "num_layers": 2, "num_heads": 4, "window_size": 16'
+  [llama]='"model_type": "llama", "max_position_embeddings": 64, "hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2'
+)
 
 # NAME TIED HEAD
 run() {
-  local name=$1 tied=$2 head=$3 family=${1%%-*} body
-  body=body_$family
+  local name=$1 tied=$2 head=$3
   printf '{%s, "tie_word_embeddings": %s, "head": {%s}, "train": {"batch_size": 8, "steps": 40, "learning_rate": 5e-3, "warmup_steps": 5, "eval_every": 20, "sample_every": 0}}\n' \
-    "${!body}" "$tied" "$head" >"$out/config.json"
+    "${bodies[${name%%-*}]}" "$tied" "$head" >"$out/config.json"
   "$fabula" train "$out/config.json" --data "$out/train.txt" --valid "$out/valid.txt" --tokenizer "$out/tokenizer.json" \
     --out "$out/runs/$name"
 }

@@ -25,7 +25,6 @@ constexpr std::string_view kOfModels[] = {"config.json",
                                           "token_groups.json",
                                           "modeling_fabula.py",
                                           "configuration_fabula.py",
-                                          "README.md",
                                           "model.bin",
                                           "tokenizer.bin"};
 
