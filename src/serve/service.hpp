@@ -58,6 +58,7 @@ class Service {
 
   const ServiceOptions& options() const { return options_; }
   const std::vector<ServedModel>& models() const { return models_; }
+  const tuning::OpenedDevice& device() const { return device_; }
   infer::Engine& engine() { return *engine_; }
   const infer::Engine& engine() const { return *engine_; }
 
