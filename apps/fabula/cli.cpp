@@ -14,6 +14,7 @@
 #include "commands.hpp"
 #include "convert/convert.hpp"
 #include "fabula/error.hpp"
+#include "serve_flags.hpp"
 #include "train/fit.hpp"
 #include "weights/format.hpp"
 
@@ -254,12 +255,14 @@ struct AllArgs {
   EvalArgs eval;
   ScoreArgs score;
   GenerateArgs generate;
+  ServeArgs serve;
   CheckArgs check;
   InfoArgs info;
   BenchArgs bench_ops, bench_train;
   TuneArgs tune;
   BenchHeadsArgs bench_heads;
   BenchDecodeArgs bench_decode;
+  BenchServeArgs bench_serve;
 };
 
 void add_dtype_flag(CLI::App* sub, std::string& dtype) {
@@ -608,6 +611,16 @@ void add_bench_decode_flags(CLI::App* sub, BenchDecodeArgs& args) {
       ->needs(profile);
 }
 
+void declare_serve_command(CommandLine& line, ServeArgs& args) {
+  CLI::App* sub = line.command(line.app(), "serve", "answer clients of OpenAI's API over HTTP, and show a page", args,
+                               serve, kDecodingMemory);
+  add_serve_flags(sub, args);
+  add_end_token_flag(sub, args.end_token);
+  add_weights_flag(sub, args.weights);
+  add_cache_flag(sub, args.cache);
+  add_device_flags(sub, args.device);
+}
+
 void declare_device_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub =
       line.command(line.app(), "devices", "list Vulkan devices, their limits and features", args.devices, devices);
@@ -675,6 +688,10 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* json = sub->add_flag("--json", args.bench_decode.json, "as -o json");
   add_format_flag(sub, args.bench_decode.format)->excludes(json);
   add_device_flags(sub, args.bench_decode.device);
+  sub = line.command(*bench, "serve", "a server and clients that stream from it: tokens/s, fairness, first byte",
+                     args.bench_serve, bench_serve, kDecodingMemory);
+  add_bench_serve_flags(sub, args.bench_serve);
+  add_format(sub, args.bench_serve);
 }
 
 }  // namespace
@@ -685,6 +702,7 @@ int run_command_line(int argc, char** argv) {
   declare_training_commands(line, args);
   declare_compare_command(line, args.compare);
   declare_model_commands(line, args);
+  declare_serve_command(line, args.serve);
   declare_text_commands(line, args);
   declare_device_commands(line, args);
   try {
