@@ -44,10 +44,11 @@ Architecture architecture_of(const infer::ModelFolder& model) {
            "llama.cpp has no architecture for a GPT-Neo, whose attention is not scaled and sees a window in "
            "every other layer; --format hf writes a folder that transformers loads");
   if (config.head.has_map())
-    refuse(model, fmt::format("no graph of llama.cpp computes a {} head; --format hf writes a folder that transformers "
-                              "loads, and where the head can be a full one exactly, `fabula convert RUN --head full` "
-                              "makes a model that a GGUF file can hold",
-                              head_kind_name(config.head.kind)));
+    refuse(model,
+           fmt::format("no graph of llama.cpp computes a {} head, and no full head gives its probabilities; --format "
+                       "hf writes a folder that transformers loads, and `fabula train CONFIG --from` this run "
+                       "trains a full head on its body",
+                       head_kind_name(config.head.kind)));
   if (config.family == ModelFamily::kGpt2) return Architecture::kGpt2;
   if (!config.head.bias) return Architecture::kLlama;
   if (config.heads * config.head_dim() != config.hidden)

@@ -257,7 +257,7 @@ TEST(ConvertGguf, WhatNoFileCanHoldIsRefusedAndNothingIsLeft) {
   model.tie_word_embeddings = false;
   model.head.kind = HeadKind::kGrouped;
   model.head.bias = true;  // always
-  refused(model, {"grouped", "--format hf", "convert RUN --head full"});
+  refused(model, {"grouped", "--format hf", "fabula train CONFIG --from"});
   model.head.kind = HeadKind::kAdaptive;
   model.head.bias = false;
   refused(model, {"adaptive", "--format hf"});
