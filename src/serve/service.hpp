@@ -21,9 +21,9 @@ struct ModelSource {
 
 struct ServiceOptions {
   std::vector<ModelSource> models = {};
-  std::string end_token;     ///< as of infer::ModelFolder
-  std::int64_t slots = 8;    ///< texts that each model writes side by side
-  std::int64_t context = 0;  ///< 0: the model's
+  std::string end_token = {};  ///< as of infer::ModelFolder
+  std::int64_t slots = 8;      ///< texts that each model writes side by side
+  std::int64_t context = 0;    ///< 0: the model's
   graph::DType cache = graph::DType::kF32;
   weights::Format weights = weights::Format::kFp32;
   std::size_t queue = 64;       ///< requests that may wait

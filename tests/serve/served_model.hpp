@@ -1,5 +1,7 @@
 #pragma once
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "base/atomic_file.hpp"

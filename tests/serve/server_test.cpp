@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "serve/answer.hpp"
@@ -101,7 +103,8 @@ TEST_F(ServerTest, StreamsSayWhatWholeAnswersSay) {
       continue;
     }
     text += event["choices"][0]["text"].get<std::string>();
-    if (event["choices"][0]["finish_reason"].is_string()) finish = event["choices"][0]["finish_reason"];
+    if (event["choices"][0]["finish_reason"].is_string())
+      finish = event["choices"][0]["finish_reason"].get<std::string>();
   }
   EXPECT_EQ(usages, 1u);
   EXPECT_EQ(text, whole["choices"][0]["text"]);
@@ -136,7 +139,9 @@ TEST_F(ServerTest, ScoresAsLmEvaluationHarnessAsks) {
   const json scored = completion({{"prompt", {65, 66, 67}}, {"max_tokens", 1}, {"temperature", 0}, {"logprobs", 20}});
   const std::string name = logprobs["tokens"][3];
   const json& top = scored["choices"][0]["logprobs"]["top_logprobs"][0];
-  if (top.contains(name)) EXPECT_NEAR(top[name].get<double>(), logprobs["token_logprobs"][3].get<double>(), 1e-4);
+  if (top.contains(name)) {
+    EXPECT_NEAR(top[name].get<double>(), logprobs["token_logprobs"][3].get<double>(), 1e-4);
+  }
   const json only = completion({{"prompt", "abc"}, {"max_tokens", 0}, {"echo", true}, {"logprobs", 0}});
   EXPECT_EQ(only["choices"][0]["text"], "abc");
   EXPECT_EQ(only["choices"][0]["logprobs"]["tokens"].size(), 3u);
@@ -171,7 +176,7 @@ TEST_F(ServerTest, ChoicesStopsPenaltiesAndBiases) {
 
 TEST_F(ServerTest, ChatsAndTokens) {
   const json body{{"model", "one"},
-                  {"messages", {{{"role", "user"}, {"content", "hi"}}}},
+                  {"messages", json::array({{{"role", "user"}, {"content", "hi"}}})},
                   {"max_tokens", 3},
                   {"logprobs", true},
                   {"top_logprobs", 2},
