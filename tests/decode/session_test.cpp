@@ -42,6 +42,26 @@ TEST_P(EveryModel, HasTheLogProbabilitiesOfTheWholeContext) {
     ASSERT_LE(worst_difference(steps[i], whole[10 + i]), 1e-4) << "behind position " << 10 + i;
 }
 
+TEST_P(EveryModel, ScoresPromptsAsTheWholeContextDoes) {
+  Decoded decoded(GetParam().config, {.longest_chunk = 20, .distribution = true, .score = true});
+  Session& session = decoded.session();
+  const std::vector<std::uint32_t> ids = random_ids(47, 6);
+  const auto whole = decoded.whole(ids);
+  std::size_t seen = 0;
+  const OnDistribution compare = [&](std::size_t position, std::span<const float> log_probs) {
+    ASSERT_EQ(position, seen++);
+    ASSERT_LE(worst_difference({log_probs.begin(), log_probs.end()}, whole[position]), 1e-4) << position;
+  };
+  session.score(0, ids, compare);
+  EXPECT_EQ(seen, ids.size());
+  // A text goes on from a prompt that was scored as from any other.
+  seen = 0;
+  session.start(0, ids, {}, compare);
+  EXPECT_EQ(seen, ids.size() - 1);
+  session.advance(1);
+  EXPECT_LE(worst_difference(session.log_probs(0), whole.back()), 1e-4);
+}
+
 TEST(Session, TakesPromptsOfEveryLength) {
   Decoded decoded(config_of(ModelFamily::kGptNeo, HeadKind::kFull), {.longest_chunk = 20, .distribution = true});
   Session& session = decoded.session();
