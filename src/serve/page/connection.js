@@ -1,6 +1,6 @@
 // Whether the server is there: looked at now and then, often while it is gone.
 
-const kWhileThere = 10_000; // milliseconds
+const kWhileThere = 5_000; // milliseconds
 const kWhileGone = 1_000;
 
 export class Connection {

@@ -151,7 +151,8 @@ class Page {
 
   async tell(text) {
     if (this.teller.telling) return;
-    if (this.models.length === 0) return this.connection.check();
+    if (this.models.length === 0) await this.listModels();
+    if (this.models.length === 0) return;
     if (text !== '') {
       this.story.parts.push({ by: 'reader', text: joined(storyText(this.story), text) });
       byId('prompt').value = '';
@@ -194,7 +195,7 @@ class Page {
     if (followed) this.toEnd();
     const speed = part.tokens.length > 1 ? `${((1000 * (part.tokens.length - 1)) / Math.max(1, last - first)).toFixed(0)} tokens/s, ` : '';
     byId('progress').textContent =
-      `${part.tokens.length} tokens, ${speed}the first after ${(first - asked).toFixed(0)} ms, seed ${part.seed}`;
+      `${part.tokens.length} ${part.tokens.length === 1 ? 'token' : 'tokens'}, ${speed}the first after ${(first - asked).toFixed(0)} ms, seed ${part.seed}`;
     if (last - this.keptAt > kKeepEvery) this.keep();
   }
 
