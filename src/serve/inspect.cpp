@@ -4,8 +4,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "base/fail.hpp"
 #include "formats/json_access.hpp"
+#include "serve/fields.hpp"
 
 namespace fabula::serve {
 namespace {
@@ -15,26 +15,10 @@ using nlohmann::ordered_json;
 
 constexpr double kLeastLogprob = -9999;
 
-std::uint32_t read_id(const json& value, std::string_view key) {
-  const bool whole =
-      value.is_number_unsigned() && value.get<std::uint64_t>() <= std::numeric_limits<std::uint32_t>::max();
-  if (!whole) fail(ErrorCode::kInvalidArgument, "\"{}\" has {}, expected the id of a token", key, json_excerpt(value));
-  return value.get<std::uint32_t>();
-}
-
-std::vector<std::uint32_t> read_ids(const json& value, std::string_view key) {
-  if (!value.is_array())
-    fail(ErrorCode::kInvalidArgument, "\"{}\" is {}, expected a list of ids", key, json_excerpt(value));
-  std::vector<std::uint32_t> ids;
-  for (const json& id : value) ids.push_back(read_id(id, key));
-  return ids;
-}
-
-/// The value of a key; null where it is missing.
-const json& at(const json& request, const char* key) {
-  static const json none;
-  const auto it = request.find(key);
-  return it == request.end() ? none : *it;
+Prompt read_prompt(const Fields& fields) {
+  const json* prompt = fields.find("prompt");
+  if (prompt != nullptr && prompt->is_array()) return *fields.ids("prompt");
+  return fields.text("prompt").value_or("");
 }
 
 double finite(double log_p) {
@@ -69,23 +53,14 @@ ordered_json levels_json(const infer::Levels& levels, const TokenName& name) {
 }  // namespace
 
 InspectRequest parse_inspect_request(std::string_view body) {
-  const json request = parse_json(body, "the request");
-  if (!request.is_object())
-    fail(ErrorCode::kInvalidArgument, "the request is {}, expected an object", json_excerpt(request));
-  InspectRequest result;
-  if (const json& model = at(request, "model"); model.is_string())
-    result.model = model.get<std::string>();
-  else if (!model.is_null())
-    fail(ErrorCode::kInvalidArgument, "\"model\" is {}, expected a name", json_excerpt(model));
-  if (const json& prompt = at(request, "prompt"); prompt.is_array())
-    result.prompt = read_ids(prompt, "prompt");
-  else if (prompt.is_string())
-    result.prompt = prompt.get<std::string>();
-  else if (!prompt.is_null())
-    fail(ErrorCode::kInvalidArgument, "\"prompt\" is {}, expected a text or a list of ids", json_excerpt(prompt));
-  if (const json& tokens = at(request, "tokens"); !tokens.is_null()) result.tokens = read_ids(tokens, "tokens");
-  result.token = read_id(at(request, "token"), "token");
-  return result;
+  const json object = parse_json(body, "the body");
+  const Fields fields(object);
+  const std::optional<std::int64_t> token = fields.whole("token", 0, std::numeric_limits<std::uint32_t>::max());
+  if (!token) refuse_field("token", "is missing; give the id of the token to look at");
+  return {.model = fields.text("model").value_or(""),
+          .prompt = read_prompt(fields),
+          .tokens = fields.ids("tokens").value_or(std::vector<std::uint32_t>()),
+          .token = static_cast<std::uint32_t>(*token)};
 }
 
 std::string inspection_json(const infer::Inspection& inspection, std::string_view model, std::int64_t vocabulary,

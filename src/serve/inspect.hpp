@@ -3,10 +3,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "infer/inspection.hpp"
+#include "serve/request.hpp"
 
 // POST /inspect: what a token was drawn from, level by level, for the page (docs/serve.md).
 namespace fabula::serve {
@@ -16,13 +16,12 @@ inline constexpr std::size_t kInspectedEntries = 10;
 
 /// Which token of which text.
 struct InspectRequest {
-  std::string model;                                             ///< empty: the first one
-  std::variant<std::string, std::vector<std::uint32_t>> prompt;  ///< as /v1/completions takes it
-  std::vector<std::uint32_t> tokens;                             ///< what was told behind the prompt, before the token
-  std::uint32_t token = 0;                                       ///< the one that is looked at
+  std::string model;
+  Prompt prompt;                      ///< as /v1/completions takes it
+  std::vector<std::uint32_t> tokens;  ///< what was told behind the prompt, before the token
+  std::uint32_t token = 0;            ///< the one that is looked at
 };
-/// Reads {"model", "prompt", "tokens", "token"}; unknown keys are passed over. Throws kFormat for what is not such
-/// JSON, kInvalidArgument naming the key for what is missing, of another type or out of range.
+/// Reads {"model", "prompt", "tokens", "token"}; throws as parse_completion does.
 InspectRequest parse_inspect_request(std::string_view body);
 
 /// What a token is called in an answer.

@@ -32,7 +32,7 @@ TEST(InspectRequest, RefusesWhatItCannotRead) {
   const auto refused = [](const std::string& body, const std::string& key) {
     test::expect_error(ErrorCode::kInvalidArgument, {key}, [&] { parse_inspect_request(body); });
   };
-  refused("[]", "expected an object");
+  refused("[]", "not a JSON object");
   refused(R"({"prompt": "x"})", "\"token\"");
   refused(R"({"token": -1})", "\"token\"");
   refused(R"({"token": 1.5})", "\"token\"");
@@ -43,7 +43,7 @@ TEST(InspectRequest, RefusesWhatItCannotRead) {
   refused(R"({"token": 1, "prompt": [[1]]})", "\"prompt\"");
   refused(R"({"token": 1, "model": 7})", "\"model\"");
   for (const char* body : {"", "{", "\xff", "{\"token\": 1"})
-    test::expect_error(ErrorCode::kFormat, {"the request"}, [&] { parse_inspect_request(body); });
+    test::expect_error(ErrorCode::kFormat, {"the body"}, [&] { parse_inspect_request(body); });
 }
 
 TEST(InspectAnswer, HasTheLevelsByName) {
