@@ -1,10 +1,13 @@
 #include "serve/inspect.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "formats/json_access.hpp"
+#include "serve/answer.hpp"
 #include "serve/fields.hpp"
 
 namespace fabula::serve {
@@ -61,6 +64,24 @@ InspectRequest parse_inspect_request(std::string_view body) {
           .prompt = read_prompt(fields),
           .tokens = fields.ids("tokens").value_or(std::vector<std::uint32_t>()),
           .token = static_cast<std::uint32_t>(*token)};
+}
+
+std::string answer_inspect(Service& service, std::string_view body) {
+  const InspectRequest request = parse_inspect_request(body);
+  const std::size_t number = service.find(request.model);
+  const ServedModel& model = service.models()[number];
+  const heads::Head& head = model.folder->model().head();
+  std::vector<std::uint32_t> ids = service.prompt_ids(number, request.prompt).ids;
+  ids.insert(ids.end(), request.tokens.begin(), request.tokens.end());
+  for (const std::uint32_t id : ids)
+    if (id >= head.vocabulary())
+      refuse_field("tokens", fmt::format("have id {}, the model has {} tokens", id, head.vocabulary()));
+  if (request.token >= head.vocabulary())
+    refuse_field("token", fmt::format("is {}, the model has {} tokens", request.token, head.vocabulary()));
+  const std::vector<float> log_probs = service.distribution(number, std::move(ids));
+  const text::Tokenizer& tokenizer = model.folder->tokenizer();
+  return inspection_json(infer::inspect(log_probs, head.token_map(), request.token, kInspectedEntries), model.name,
+                         head.vocabulary(), [&](std::uint32_t id) { return token_name(tokenizer, id); });
 }
 
 std::string inspection_json(const infer::Inspection& inspection, std::string_view model, std::int64_t vocabulary,

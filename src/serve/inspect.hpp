@@ -7,6 +7,7 @@
 
 #include "infer/inspection.hpp"
 #include "serve/request.hpp"
+#include "serve/service.hpp"
 
 // POST /inspect: what a token was drawn from, level by level, for the page (docs/serve.md).
 namespace fabula::serve {
@@ -23,6 +24,9 @@ struct InspectRequest {
 };
 /// Reads {"model", "prompt", "tokens", "token"}; throws as parse_completion does.
 InspectRequest parse_inspect_request(std::string_view body);
+
+/// The answer to a request's body. Throws RequestError.
+std::string answer_inspect(Service& service, std::string_view body);
 
 /// What a token is called in an answer.
 using TokenName = std::function<std::string(std::uint32_t id)>;

@@ -3,7 +3,7 @@ import { textOf } from './tokens.js';
 
 /**
  * A story: {id, changed, parts}. A part is {by: 'reader', text} or {by: 'model', model, seed, from, tokens, end}:
- * tokens are {id, text, logprob}, `from` is where in the text before it the model began to read, `end` why it stopped
+ * tokens are {id, text, logprob, ends: is it the one that ends a text?}, `from` is where in the text before it the model began to read, `end` why it stopped
  * ("stop", "length", "stopped", "cut off").
  */
 export const newStory = () => ({ id: crypto.randomUUID?.() ?? String(Math.random()), changed: Date.now(), parts: [] });

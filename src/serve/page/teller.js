@@ -2,12 +2,19 @@
 import { ApiError } from './api.js';
 import { requestOf } from './settings.js';
 import { laterHalf, promptOf, storyText } from './story.js';
+import { textOf } from './tokens.js';
 
 const kShortenings = 6; // each leaves half of the text
 
 /** The tokens of a chunk's choice: [{id, text, logprob}]. */
-export function tokensOf({ logprobs, token_ids: ids }) {
+export function tokensOf({ logprobs, tokens: ids }) {
   return (logprobs?.tokens ?? []).map((text, index) => ({ id: ids?.[index] ?? null, text, logprob: logprobs.token_logprobs[index] }));
+}
+
+/** The token that ends a text is told, and no part of the text: here it gets no text, and is marked. */
+export function markEnd(tokens, shown) {
+  const last = tokens.at(-1);
+  if (last && textOf(tokens).length > shown.length) Object.assign(last, { text: '', ends: true });
 }
 
 export class Teller {
@@ -69,14 +76,17 @@ export class Teller {
   async #stream(story, part, request, onToken) {
     const asked = performance.now();
     let first = null;
+    let shown = '';
     const prompt = promptOf(story, story.parts.length - 1);
     const chunks = this.#api.complete(
-      { ...request, model: part.model, prompt, logprobs: 0, return_token_ids: true }, this.#abort.signal);
+      { ...request, model: part.model, prompt, logprobs: 0, return_tokens: true }, this.#abort.signal);
     for await (const { choices } of chunks) {
       if (!choices[0]) continue; // usage
       const tokens = tokensOf(choices[0]);
       part.tokens.push(...tokens);
+      shown += choices[0].text;
       part.end = choices[0].finish_reason ?? part.end;
+      if (part.end === 'stop') markEnd(part.tokens, shown);
       if (tokens.length === 0) continue;
       const last = performance.now();
       first ??= last;

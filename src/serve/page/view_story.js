@@ -68,12 +68,13 @@ export class StoryView {
   }
 
   #span(part, { text, first }) {
-    const { logprob } = this.#story.parts[part].tokens[first];
+    const { logprob, ends } = this.#story.parts[part].tokens[first];
+    const shown = ends ? ' ∎' : text;
     const level = surpriseOf(logprob);
     return element('span', {
       class: level > 0 ? `token s${level}` : 'token', data: { of: part, token: first }, role: 'button', tabindex: -1,
-      title: `${percent(logprob)} likely`, 'aria-label': `${text.trim() || 'white space'}, ${percent(logprob)}`,
-    }, text.match(/^\s+(?=\S)/)?.[0] ?? '', element('span', { class: 'ink' }, text.replace(/^\s+(?=\S)/, '')));
+      title: `${percent(logprob)} likely`, 'aria-label': `${ends ? 'the end' : text.trim() || 'white space'}, ${percent(logprob)}`,
+    }, shown.match(/^\s+(?=\S)/)?.[0] ?? '', element('span', { class: 'ink' }, shown.replace(/^\s+(?=\S)/, '')));
   }
 
   #spans() {

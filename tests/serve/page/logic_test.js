@@ -3,7 +3,7 @@ import { errorOf } from '/page/api.js';
 import { EventParser, eventsOf } from '/page/sse.js';
 import { defaultSettings, kSettings, requestOf, seedOf, settingsFrom, shown } from '/page/settings.js';
 import { joined, laterHalf, newStory, promptOf, Store, storyText, storyTitle, storyTokens } from '/page/story.js';
-import { Teller, tokensOf } from '/page/teller.js';
+import { markEnd, Teller, tokensOf } from '/page/teller.js';
 import { count, percent, spansOf, surpriseOf, textOf, visible } from '/page/tokens.js';
 import { ago } from '/page/view_stories.js';
 
@@ -210,9 +210,19 @@ tests.times_are_told_in_words = () => {
 };
 
 tests.tokens_are_read_from_a_chunk = () => {
-  equal(tokensOf({ logprobs: { tokens: ['a', 'b'], token_logprobs: [-1, -2] }, token_ids: [3, 4] }),
+  equal(tokensOf({ logprobs: { tokens: ['a', 'b'], token_logprobs: [-1, -2] }, tokens: [3, 4] }),
     [{ id: 3, text: 'a', logprob: -1 }, { id: 4, text: 'b', logprob: -2 }]);
   equal(tokensOf({ logprobs: null }), []);
+};
+
+tests.the_token_that_ends_a_text_is_none_of_it = () => {
+  const tokens = [{ text: ' a' }, { text: '<|endoftext|>' }];
+  markEnd(tokens, ' a');
+  equal(tokens, [{ text: ' a' }, { text: '', ends: true }]);
+  const stopped = [{ text: ' a' }, { text: ' b' }];
+  markEnd(stopped, ' a b');
+  equal(stopped, [{ text: ' a' }, { text: ' b' }], 'all of it was shown');
+  markEnd([], '');
 };
 
 /** An API that gives chunks, or throws what is an error among them. */
@@ -225,7 +235,7 @@ function scripted(...scripts) {
       for (const step of scripts[requests.length - 1]) {
         signal.throwIfAborted();
         if (step instanceof Error) throw step;
-        yield { choices: [{ logprobs: { tokens: [step], token_logprobs: [-1] }, token_ids: [9], finish_reason: step === '.' ? 'stop' : null }] };
+        yield { choices: [{ logprobs: { tokens: [step], token_logprobs: [-1] }, tokens: [9], text: step === '.' ? '' : step, finish_reason: step === '.' ? 'stop' : null }] };
       }
     },
   };
@@ -241,7 +251,7 @@ tests.a_part_grows_and_ends = async () => {
   let grown = 0;
   await new Teller(api).tell(story, ask, { onBegin() {}, onToken: () => { grown += 1; } });
   equal(grown, 3);
-  equal(story.parts[1].tokens.map(({ text }) => text), [' a', ' b', '.']);
+  equal(story.parts[1].tokens.map(({ text, ends }) => [text, ends === true]), [[' a', false], [' b', false], ['', true]], 'the end is no text');
   equal(story.parts[1].end, 'stop');
   equal([api.requests[0].prompt, api.requests[0].model, api.requests[0].seed], ['One. Two three four. Five six.', 'm', 5]);
 };
@@ -266,7 +276,7 @@ tests.a_text_that_is_too_long_is_read_from_its_later_half = async () => {
   await teller.tell(story, ask, ignore);
   equal(api.requests.map(({ prompt }) => prompt), ['One. Two three four. Five six.', 'Five six.']);
   await teller.tell(story, ask, ignore);
-  equal(api.requests[2].prompt, 'Five six. a.', 'it goes on from there');
+  equal(api.requests[2].prompt, 'Five six. a', 'it goes on from there');
   const never = scripted(...Array(20).fill([long]));
   equal(await rejects(new Teller(never).tell(begun(), ask, ignore)), long);
   equal(never.requests.length <= 7, true);
