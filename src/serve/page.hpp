@@ -1,5 +1,8 @@
 #pragma once
 #include <string>
+#include <vector>
+
+#include "serve/server.hpp"
 
 namespace fabula::serve {
 
@@ -11,9 +14,8 @@ struct Page {
 };
 Page make_page();
 
-/// The policy of a run's report, which has a style of its own and no scripts.
-inline constexpr const char* kReportPolicy =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'";
+/// What the page needs beside the API: itself at /, POST /inspect, /about (the models, in words), and the reports of
+/// runs at /report/NAME.
+std::vector<Route> page_routes();
 
 }  // namespace fabula::serve

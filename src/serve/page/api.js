@@ -33,9 +33,11 @@ export class Api {
   /** For servers that ask for one. */
   key = '';
 
-  /** The models that are served: [{id, …}]. */
+  /** The models that are served: [{id, …}], with {description, context, report} where the server tells of them. */
   async models(signal) {
-    return (await this.#json('GET', 'v1/models', undefined, signal)).data;
+    const { data } = await this.#json('GET', 'v1/models', undefined, signal);
+    const { models } = await this.#json('GET', 'about', undefined, signal);
+    return data.map((model) => ({ ...model, ...models.find(({ id }) => id === model.id) }));
   }
 
   /** Is the server there and ready? */

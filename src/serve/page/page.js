@@ -107,18 +107,18 @@ class Page {
     select.replaceChildren(...this.models.map(({ id }) => element('option', { value: id, selected: id === wanted }, id)));
     select.hidden = this.models.length < 2;
     byId('model-name').textContent = this.models.length === 1 ? this.models[0].id : '';
-    await this.chosen();
+    this.chosen();
   }
 
   /** Another model is chosen, or the first. */
-  async chosen() {
+  chosen() {
     const model = this.models.find(({ id }) => id === byId('model').value);
-    byId('model-facts').textContent = model?.meta?.description ?? '';
-    byId('model-facts').title = model?.meta?.description ?? '';
-    this.settingsView.limit(model?.max_model_len);
+    byId('model-facts').textContent = model?.description ?? '';
+    byId('model-facts').title = model?.description ?? '';
+    this.settingsView.limit(model?.context);
     const report = byId('report');
-    report.hidden = !model?.meta?.report;
-    if (model?.meta?.report) report.href = model.meta.report;
+    report.hidden = !model?.report || this.api.key !== ''; // a link brings no key
+    report.href = `report/${encodeURIComponent(model?.id ?? '')}`;
   }
 
   /** A message above the story; null takes it away. */
