@@ -46,15 +46,12 @@ std::filesystem::path report_of(const ServedModel& model) {
   return model.path / "report.html";
 }
 
-/// {"models": [{"id", "description", "context", "report": is there one?}]}
-HttpAnswer about(const Service& service) {
-  nlohmann::ordered_json models = nlohmann::ordered_json::array();
+/// {"reports": [names of the models that have one]}
+HttpAnswer reports(const Service& service) {
+  nlohmann::ordered_json names = nlohmann::ordered_json::array();
   for (const ServedModel& model : service.models())
-    models.push_back({{"id", model.name},
-                      {"description", models::describe(model.folder->model())},
-                      {"context", model.session->context()},
-                      {"report", std::filesystem::exists(report_of(model))}});
-  return {.body = dump_json(nlohmann::ordered_json{{"models", std::move(models)}})};
+    if (std::filesystem::exists(report_of(model))) names.push_back(model.name);
+  return {.body = dump_json(nlohmann::ordered_json{{"reports", std::move(names)}})};
 }
 
 HttpAnswer report(const Service& service, const std::string& path) {
@@ -79,23 +76,16 @@ Page make_page() {
 }
 
 std::vector<Route> page_routes() {
-  const auto page = [] {
+  const auto page = [](const Call&) {
     Page made = make_page();
     return html_answer(std::move(made.html), std::move(made.content_security_policy));
   };
-  return {{.method = "GET", .path = "/", .answer = {}, .open = true, .while_loading = true, .from_server = page},
-          {.method = "GET",
-           .path = "/about",
-           .answer = [](Service& service, const HttpRequest&, const HttpPeer&) { return about(service); }},
-          {.method = "GET",
-           .path = std::string(kReportPath) + "*",
-           .answer = [](Service& service, const HttpRequest& request,
-                        const HttpPeer&) { return report(service, request.path); }},
-          {.method = "POST",
-           .path = "/inspect",
-           .answer = [](Service& service, const HttpRequest& request, const HttpPeer&) -> HttpAnswer {
-             return {.body = answer_inspect(service, request.body)};
-           }}};
+  return {{"GET", "/", page, true},
+          {"GET", "/reports", [](const Call& call) { return reports(call.service()); }},
+          {"GET", std::string(kReportPath) + "*",
+           [](const Call& call) { return report(call.service(), call.request.path); }},
+          {"POST", "/inspect",
+           [](const Call& call) -> HttpAnswer { return {.body = answer_inspect(call.service(), call.request.body)}; }}};
 }
 
 }  // namespace fabula::serve

@@ -33,11 +33,11 @@ export class Api {
   /** For servers that ask for one. */
   key = '';
 
-  /** The models that are served: [{id, …}], with {description, context, report} where the server tells of them. */
+  /** The models that are served: [{id, max_model_len, meta, report: has it one?}]. */
   async models(signal) {
     const { data } = await this.#json('GET', 'v1/models', undefined, signal);
-    const { models } = await this.#json('GET', 'about', undefined, signal);
-    return data.map((model) => ({ ...model, ...models.find(({ id }) => id === model.id) }));
+    const { reports } = await this.#json('GET', 'reports', undefined, signal);
+    return data.map((model) => ({ ...model, report: reports.includes(model.id) }));
   }
 
   /** Is the server there and ready? */

@@ -113,9 +113,9 @@ class Page {
   /** Another model is chosen, or the first. */
   chosen() {
     const model = this.models.find(({ id }) => id === byId('model').value);
-    byId('model-facts').textContent = model?.description ?? '';
-    byId('model-facts').title = model?.description ?? '';
-    this.settingsView.limit(model?.context);
+    byId('model-facts').textContent = model?.meta?.description ?? '';
+    byId('model-facts').title = model?.meta?.description ?? '';
+    this.settingsView.limit(model?.max_model_len);
     const report = byId('report');
     report.hidden = !model?.report || this.api.key !== ''; // a link brings no key
     report.href = `report/${encodeURIComponent(model?.id ?? '')}`;

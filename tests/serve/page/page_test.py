@@ -326,7 +326,7 @@ class Scenario:
         expect(self.text("#story .told") == story, "the first one again")
 
     def outgrows_the_context(self):
-        context = self.browser.evaluate("fetch('about').then((r) => r.json()).then(({models}) => models[0].context)")
+        context = self.browser.evaluate("fetch('v1/models').then((r) => r.json()).then(({data}) => data[0].max_model_len)")
         expect(context > 0, f"the model's context, got {context}")
         self.browser.click("#new")
         self.browser.click("#prompt")
