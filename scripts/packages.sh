@@ -6,7 +6,7 @@
 kProgramPackages=(
   cmake ninja-build ccache g++ pkg-config
   libvulkan-dev libvulkan-volk-dev glslang-tools spirv-tools
-  nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libeigen3-dev
+  nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libeigen3-dev libcpp-httplib-dev
   libvulkan1 mesa-vulkan-drivers
 )
 # For the tests as well.

@@ -13,6 +13,7 @@
 #include "base/nearest.hpp"
 #include "commands.hpp"
 #include "fabula/error.hpp"
+#include "serve_flags.hpp"
 #include "train/fit.hpp"
 #include "weights/format.hpp"
 
@@ -251,6 +252,7 @@ struct AllArgs {
   EvalArgs eval;
   ScoreArgs score;
   GenerateArgs generate;
+  ServeArgs serve;
   CheckArgs check;
   InfoArgs info;
   BenchArgs bench_ops, bench_train;
@@ -552,6 +554,16 @@ void add_bench_decode_flags(CLI::App* sub, BenchDecodeArgs& args) {
       ->needs(profile);
 }
 
+void declare_serve_command(CommandLine& line, ServeArgs& args) {
+  CLI::App* sub = line.command(line.app(), "serve", "answer clients of OpenAI's API over HTTP, and show a page", args,
+                               serve, kDecodingMemory);
+  add_serve_flags(sub, args);
+  add_end_token_flag(sub, args.end_token);
+  add_weights_flag(sub, args.weights);
+  add_cache_flag(sub, args.cache);
+  add_device_flags(sub, args.device);
+}
+
 void declare_device_commands(CommandLine& line, AllArgs& args) {
   CLI::App* sub =
       line.command(line.app(), "devices", "list Vulkan devices, their limits and features", args.devices, devices);
@@ -629,6 +641,7 @@ int run_command_line(int argc, char** argv) {
   declare_training_commands(line, args);
   declare_compare_command(line, args.compare);
   declare_model_commands(line, args);
+  declare_serve_command(line, args.serve);
   declare_text_commands(line, args);
   declare_device_commands(line, args);
   try {

@@ -7,50 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "infer/session.hpp"
+#include "infer/text_batch.hpp"
 #include "text/tokenizer.hpp"
 
 namespace fabula::infer {
-
-struct GenerateOptions {
-  SamplerOptions sampler = {};
-  std::int64_t max_tokens = 200;
-  std::vector<std::uint32_t> stop_ids = {};  ///< the text ends at any of these
-  std::vector<std::string> stop_texts = {};  ///< the text ends before any of these, wherever tokens are cut
-  bool slide = false;                   ///< a text that outgrows the context goes on with its later half
-  std::int64_t top = 0;                 ///< of each token, how many of the likeliest are told
-};
-
-/// Why a text ended.
-enum class Finish : std::uint8_t {
-  kStop,       ///< a stop token or a stop text
-  kLength,     ///< as long as was asked for, or the context is full
-  kCancelled,  ///< whom it was told to said so
-};
-std::string_view finish_name(Finish finish);  ///< "stop", "length", "cancelled"
-
-struct GeneratedToken {
-  std::uint32_t id;
-  float log_prob;  ///< the model's own
-  std::vector<std::pair<std::uint32_t, float>> top;
-};
-
-struct Generated {
-  std::string text;                    ///< without the prompt
-  std::vector<GeneratedToken> tokens;  ///< a stop token is the last one, and no part of the text
-  Finish finish = Finish::kLength;
-  std::int64_t prompt_tokens = 0;
-};
-
-/// What is told while texts come: a token, and what of the text can be shown since: whole characters that cannot be the
-/// beginning of a stop text. Behind the last token comes what was held back, without one. Returning false ends the
-/// text.
-struct GeneratedPiece {
-  std::size_t sequence;  ///< number of its prompt
-  const GeneratedToken* token;
-  std::string_view text;
-};
-using OnPiece = std::function<bool(const GeneratedPiece&)>;
 
 /// What batches of texts took.
 struct GenerateTimes {

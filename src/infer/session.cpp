@@ -19,9 +19,10 @@ constexpr const char* kSlotsState = "decode.slots";
 constexpr const char* kCountsState = "decode.counts";
 constexpr const char* kBiasState = "decode.bias";
 constexpr const char* kRingState = "decode.ring";
-constexpr std::int64_t kMostSlots = 64;      // rows that row_product takes
-constexpr std::int64_t kFewRows = 8;         // prompts of so many are computed as steps are
-constexpr std::int64_t kLongestChunk = 512;  // rows that cached_attention takes
+constexpr std::int64_t kMostSlots = 64;           // rows that row_product takes
+constexpr std::int64_t kFewRows = 8;              // prompts of so many are computed as steps are
+constexpr std::int64_t kLongestChunk = 512;       // rows that cached_attention takes
+constexpr std::int64_t kScoredNumbers = 4 << 20;  // of a chunk whose distributions are read, about
 
 void in_range(const char* what, std::int64_t value, std::int64_t least, std::int64_t most) {
   if (value < least || value > most)
@@ -51,6 +52,8 @@ models::CachedInputs cached_inputs(const SessionOptions& options) {
   cached.slot_count = options.slots;
   cached.context = options.context;
   cached.longest_prompt = prompt_lengths(options).back();
+  if (options.score)
+    cached.longest_prompt = std::max(cached.longest_prompt, std::min(options.longest_chunk, options.context));
   cached.dtype = options.cache;
   return cached;
 }
@@ -77,23 +80,39 @@ SessionGraphs::Step add_step(graph::Workload& workload, const models::LanguageMo
   return step;
 }
 
-SessionGraphs::Prompt add_prompt(graph::Workload& workload, const models::LanguageModel& model,
-                                 const SessionOptions& options, std::int64_t rows) {
-  Graph graph(ops::op_table());
+/// A chunk of a prompt: what its rows read, and their hidden states.
+weights::Hidden prompt_hidden(Graph& graph, const models::LanguageModel& model, const SessionOptions& options,
+                              std::int64_t rows) {
   models::BodyInputs inputs = models::token_inputs(graph, model, rows, heads::LossUse::kValue);
   inputs.cached = cached_inputs(options);
   inputs.cached->places = graph.input("places", {1, kPlaceWords * rows}, DType::kU32);
   inputs.cached->positions = graph.input("positions", {1, rows}, DType::kU32);
-  model.body().hidden(graph, {.batch = 1, .sequence = rows, .few_rows = rows <= kFewRows}, inputs);
+  return model.body().hidden(graph, {.batch = 1, .sequence = rows, .few_rows = rows <= kFewRows}, inputs);
+}
+
+SessionGraphs::Prompt add_prompt(graph::Workload& workload, const models::LanguageModel& model,
+                                 const SessionOptions& options, std::int64_t rows) {
+  Graph graph(ops::op_table());
+  prompt_hidden(graph, model, options, rows);
   graph.remove_unread();  // only keys and values are wanted
   return {rows, workload.add(fmt::format("prompt {}", rows), std::move(graph))};
+}
+
+SessionGraphs::Score add_score(graph::Workload& workload, const models::LanguageModel& model,
+                               const SessionOptions& options) {
+  const std::int64_t most = std::max(kScoredNumbers / model.head().vocabulary(), kFewRows);
+  const std::int64_t rows = std::min({options.longest_chunk, options.context, most});
+  Graph graph(ops::op_table());
+  const Value log_probs = model.head().log_probs(graph, prompt_hidden(graph, model, options, rows));
+  graph.keep(log_probs);
+  return {.prompt = {rows, workload.add(fmt::format("score {}", rows), std::move(graph))}, .log_probs = log_probs};
 }
 
 }  // namespace
 
 SessionGraphs add_session_graphs(graph::Workload& workload, const models::LanguageModel& model,
                                  SessionOptions options) {
-  SessionGraphs graphs{.options = settled(model, options), .steps = {}, .prompts = {}};
+  SessionGraphs graphs{.options = settled(model, options), .steps = {}, .prompts = {}, .score = {}};
   const SessionOptions& of = graphs.options;
   for (std::int64_t rows = 1;; rows *= 2) {
     graphs.steps.push_back(add_step(workload, model, of, std::min(rows, of.slots)));
@@ -101,6 +120,7 @@ SessionGraphs add_session_graphs(graph::Workload& workload, const models::Langua
   }
   if (of.context > 1)
     for (const std::int64_t rows : prompt_lengths(of)) graphs.prompts.push_back(add_prompt(workload, model, of, rows));
+  if (of.score) graphs.score = add_score(workload, model, of);
   return graphs;
 }
 
@@ -123,16 +143,21 @@ std::size_t Session::active() const {
       std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.active; }));
 }
 
+void Session::check_ids(std::span<const std::uint32_t> ids) const {
+  if (ids.empty()) fail(ErrorCode::kInvalidArgument, "a prompt needs at least one token");
+  if (static_cast<std::int64_t>(ids.size()) > context())
+    fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the context holds {}; shorten the prompt", ids.size(),
+         context());
+  const std::int64_t V = model_.head().vocabulary();
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] >= V)
+      fail(ErrorCode::kInvalidArgument, "token {} of the prompt has id {}, the model has {} tokens", i, ids[i], V);
+}
+
 void Session::check(std::span<const std::uint32_t> prompt, const SequenceOptions& options) const {
   validate(options.sampler);
-  if (prompt.empty()) fail(ErrorCode::kInvalidArgument, "a prompt needs at least one token");
-  if (static_cast<std::int64_t>(prompt.size()) > context())
-    fail(ErrorCode::kInvalidArgument, "the prompt has {} tokens, the context holds {}; shorten the prompt",
-         prompt.size(), context());
+  check_ids(prompt);
   const std::int64_t V = model_.head().vocabulary();
-  for (std::size_t i = 0; i < prompt.size(); ++i)
-    if (prompt[i] >= V)
-      fail(ErrorCode::kInvalidArgument, "token {} of the prompt has id {}, the model has {} tokens", i, prompt[i], V);
   for (const auto& [id, bias] : options.sampler.logit_bias)
     if (id >= V) fail(ErrorCode::kInvalidArgument, "a bias is given for token id {}, the model has {} tokens", id, V);
   if (options.stop_ids.size() > kMostStops)
@@ -142,14 +167,22 @@ void Session::check(std::span<const std::uint32_t> prompt, const SequenceOptions
   if (options.max_tokens < 1) fail(ErrorCode::kInvalidArgument, "{} tokens are asked for", options.max_tokens);
 }
 
-void Session::start(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options) {
+void Session::start(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options,
+                    const OnDistribution& visit) {
   ensure(!slots_.at(slot).active, "slot {} has a sequence", slot);
   check(prompt, options);
   write_slot(slot, prompt, options);
-  run_prompt(slot, prompt.first(prompt.size() - 1));
+  const std::span<const std::uint32_t> before = prompt.first(prompt.size() - 1);
+  visit ? score_prompt(slot, before, visit) : run_prompt(slot, before);
   slots_[slot].active = true;
   slots_[slot].position = static_cast<std::int64_t>(prompt.size()) - 1;
   slots_[slot].top = options.top;
+}
+
+void Session::score(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit) {
+  ensure(!slots_.at(slot).active, "slot {} has a sequence", slot);
+  check_ids(ids);
+  score_prompt(slot, ids, visit);
 }
 
 void Session::write_slot(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options) {
@@ -194,21 +227,37 @@ void Session::run_prompt(std::size_t slot, std::span<const std::uint32_t> ids) {
         prompt = &candidate;
         break;
       }
-    const auto rows = static_cast<std::size_t>(prompt->rows), n = std::min(rows, ids.size() - begin);
-    std::vector<std::uint32_t> tokens(rows, 0), positions(rows, 0), places(kPlaceWords * rows, 0);
-    for (std::size_t i = 0; i < n; ++i) {
-      tokens[i] = ids[begin + i];
-      positions[i] = static_cast<std::uint32_t>(begin + i);
-      const std::uint32_t place[kPlaceWords] = {static_cast<std::uint32_t>(slot), positions[i], 1, 0};
-      std::copy_n(place, kPlaceWords, places.begin() + static_cast<std::ptrdiff_t>(kPlaceWords * i));
-    }
-    models::set_inputs(runtime_, prompt->index, models::token_words(model_, tokens, heads::LossUse::kValue));
-    runtime_.set_input(prompt->index, "places", std::span<const std::uint32_t>(places));
-    if (model_.body().family().position_table.size() > 0)
-      runtime_.set_input(prompt->index, "positions", std::span<const std::uint32_t>(positions));
-    runtime_.submit({prompt->index});
+    begin += run_chunk(*prompt, slot, ids, begin);
+  }
+}
+
+void Session::score_prompt(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit) {
+  ensure(graphs_.score.has_value(), "the session was not made to score prompts");
+  const auto V = static_cast<std::size_t>(model_.head().vocabulary());
+  for (std::size_t begin = 0; begin < ids.size();) {
+    const std::size_t n = run_chunk(graphs_.score->prompt, slot, ids, begin);
+    const std::vector<float> all = runtime_.read(graphs_.score->prompt.index, graphs_.score->log_probs);
+    for (std::size_t i = 0; i < n; ++i) visit(begin + i, std::span(all).subspan(i * V, V));
     begin += n;
   }
+}
+
+std::size_t Session::run_chunk(const SessionGraphs::Prompt& prompt, std::size_t slot,
+                               std::span<const std::uint32_t> ids, std::size_t begin) {
+  const auto rows = static_cast<std::size_t>(prompt.rows), n = std::min(rows, ids.size() - begin);
+  std::vector<std::uint32_t> tokens(rows, 0), positions(rows, 0), places(kPlaceWords * rows, 0);
+  for (std::size_t i = 0; i < n; ++i) {
+    tokens[i] = ids[begin + i];
+    positions[i] = static_cast<std::uint32_t>(begin + i);
+    const std::uint32_t place[kPlaceWords] = {static_cast<std::uint32_t>(slot), positions[i], 1, 0};
+    std::copy_n(place, kPlaceWords, places.begin() + static_cast<std::ptrdiff_t>(kPlaceWords * i));
+  }
+  models::set_inputs(runtime_, prompt.index, models::token_words(model_, tokens, heads::LossUse::kValue));
+  runtime_.set_input(prompt.index, "places", std::span<const std::uint32_t>(places));
+  if (model_.body().family().position_table.size() > 0)
+    runtime_.set_input(prompt.index, "positions", std::span<const std::uint32_t>(positions));
+  runtime_.submit({prompt.index});
+  return n;
 }
 
 std::vector<SessionToken> Session::advance(std::int64_t tokens) {

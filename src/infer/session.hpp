@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <utility>
@@ -20,6 +21,7 @@ struct SessionOptions {
   std::int64_t most_tokens_at_once = 16;    ///< steps of one submission
   std::int64_t longest_chunk = 256;         ///< rows of the longest prompt graph
   bool distribution = false;                ///< log p of the whole vocabulary can be read (Session::log_probs)
+  bool score = false;                       ///< and that behind every token of a prompt (OnDistribution)
 };
 
 /// The graphs of a session: one of steps for each power of two of rows up to S, one of prompts for a few lengths.
@@ -37,6 +39,11 @@ struct SessionGraphs {
   SessionOptions options;       ///< with the context settled
   std::vector<Step> steps;      ///< by rising rows
   std::vector<Prompt> prompts;  ///< the same
+  struct Score {
+    Prompt prompt;
+    graph::Value log_probs;  ///< kept: [rows, V]
+  };
+  std::optional<Score> score;  ///< with SessionOptions::score
 };
 /// Throws kInvalidArgument for options out of range, naming them.
 SessionGraphs add_session_graphs(graph::Workload& workload, const models::LanguageModel& model, SessionOptions options);
@@ -62,6 +69,9 @@ struct SequenceOptions {
   std::int64_t top = 0;                      ///< SessionToken::top; at most kMostTopN
 };
 
+/// Gets log p [V] of what stands behind token `position` of a prompt.
+using OnDistribution = std::function<void(std::size_t position, std::span<const float> log_probs)>;
+
 class Session {
  public:
   /// All must outlive it. Rows of the model that are `never_drawn` have no part in any draw.
@@ -76,7 +86,17 @@ class Session {
 
   /// Begins a sequence in a free slot: the prompt but for its last token goes through the model, and is under way when
   /// this returns. Throws kInvalidArgument for an empty prompt, one longer than the context, or options out of range.
-  void start(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options);
+  /// `visit` gets the distributions behind all of these tokens, in order, and takes a while: the host waits for each
+  /// chunk. Of sessions with SessionOptions::score.
+  void start(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options,
+             const OnDistribution& visit = {});
+
+  /// The distributions behind all tokens of a text, in order. The slot is free, and stays so.
+  void score(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit);
+
+  /// What `start` and `score` refuse, without a device: safe from any thread.
+  void check(std::span<const std::uint32_t> prompt, const SequenceOptions& options) const;
+  void check_ids(std::span<const std::uint32_t> ids) const;
 
   /// Up to `tokens` steps of all active slots in one submission; what they drew, by step, then by slot. A slot whose
   /// sequence ends is free from then on.
@@ -95,8 +115,10 @@ class Session {
     std::int64_t position = 0;  ///< of the token that the next step reads
     std::int64_t top = 0;
   };
-  void check(std::span<const std::uint32_t> prompt, const SequenceOptions& options) const;
   void run_prompt(std::size_t slot, std::span<const std::uint32_t> ids);
+  void score_prompt(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit);
+  std::size_t run_chunk(const SessionGraphs::Prompt& prompt, std::size_t slot, std::span<const std::uint32_t> ids,
+                        std::size_t begin);
   void write_slot(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options);
   SessionToken token_of(std::size_t slot, std::span<const std::uint32_t> ring) const;
 

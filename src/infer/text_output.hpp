@@ -13,8 +13,8 @@ namespace fabula::infer {
 /// held back until it is known not to be.
 class TextOutput {
  public:
-  /// `before` are the tokens that it follows. Throws kInvalidArgument for an empty stop text. The tokenizer must outlive
-  /// it.
+  /// `before` are the tokens that it follows. Throws kInvalidArgument for an empty stop text. The tokenizer must
+  /// outlive it.
   TextOutput(const text::Tokenizer& tokenizer, std::span<const std::uint32_t> before, std::vector<std::string> stops);
 
   /// What can be shown since.
