@@ -45,7 +45,7 @@ export class Panel {
 
   close() {
     byId('panel').classList.remove('open');
-    this.#opener?.focus();
+    (document.querySelector('.token.picked') ?? this.#opener)?.focus({ preventScroll: true });
     this.#opener = null;
     this.#onClose();
   }
