@@ -132,6 +132,13 @@ class Scenario:
         self.browser.open(self.server.address)
         self.browser.wait("document.querySelector('#model-name').textContent", what="the model's name")
 
+    def set_seed(self, seed):
+        self.browser.evaluate(f"""(() => {{
+          const input = document.querySelector('#set-seed');
+          input.value = '{seed}';
+          input.dispatchEvent(new Event('input', {{bubbles: true}}));
+        }})()""")
+
     def told(self):
         self.browser.wait("!document.querySelector('#tell').hidden", what="the end of the story")
 
@@ -156,11 +163,17 @@ class Scenario:
             if (count !== window.growths.at(-1)) window.growths.push(count);
           }).observe(document.querySelector('#story'), {childList: true, subtree: true});
         })()""")
-        self.browser.click("#prompt")
-        self.browser.type(BEGINNING)
-        self.browser.key("Enter", "\r")
-        self.browser.wait("document.querySelectorAll('.token').length > 0", what="the first token")
-        self.told()
+        for seed in range(11, 20):  # by chance a story is too short to be looked into
+            self.set_seed(seed)
+            self.browser.click("#prompt")
+            self.browser.type(BEGINNING)
+            self.browser.key("Enter", "\r")
+            self.browser.wait("document.querySelectorAll('.token').length > 0", what="the first token")
+            self.told()
+            if self.tokens() > 20:
+                break
+            self.browser.click("#new")
+        self.set_seed("")
         growths = self.browser.evaluate("window.growths")
         expect(len(growths) > 3, f"a story that grows, got {growths}")
         expect(self.text("#story").startswith(BEGINNING), "the prompt before what was told")
@@ -283,7 +296,6 @@ class Scenario:
         self.browser.wait("!document.querySelector('#notice').hidden", what="a message")
         expect("does not answer" in self.text("#notice p"), "that the server is gone")
         expect(self.text("#story") == story, "the story, kept")
-        self.picture("gone")
         self.browser.click("#retry")
         self.server.start()
         self.state("ready")
@@ -298,7 +310,8 @@ class Scenario:
         for _ in range(5):  # a fast machine may have told all before the blow
             self.browser.click("#new")
             self.browser.click("#beginnings button", 1)
-            while self.tokens() == 0:
+            deadline = time.monotonic() + 60
+            while self.tokens() == 0 and time.monotonic() < deadline:
                 pass
             self.server.stop(kill=True)
             self.told()
@@ -345,10 +358,8 @@ class Scenario:
           const slider = document.querySelector('#set-max_tokens');
           slider.value = 3;
           slider.dispatchEvent(new Event('input', {bubbles: true}));
-          const seed = document.querySelector('#set-seed');
-          seed.value = '7x';
-          seed.dispatchEvent(new Event('input', {bubbles: true}));
         })()""")
+        self.set_seed("7x")
         texts = []
         for _ in range(2):
             self.open()
@@ -364,9 +375,7 @@ class Scenario:
 
     def fits_a_phone(self):
         if self.screenshots:  # the same story whenever the pictures are made anew
-            self.browser.click("#tab-settings")
-            self.browser.click("#set-seed")
-            self.browser.type("3572522157")
+            self.set_seed(3572522157)
         self.browser.click("#new")
         self.browser.click("#beginnings button")
         self.told()
@@ -378,7 +387,8 @@ class Scenario:
             for dark in (False, True):
                 self.browser.look(*size, dark)
                 self.browser.wait("document.documentElement.scrollWidth <= innerWidth", 5, f"no sideways scrolling on a {name}")
-                self.picture(f"{name}{'-dark' if dark else ''}")
+                if dark or name == "desk":
+                    self.picture(f"{name}{'-dark' if dark else ''}")
         expect(self.browser.evaluate("getComputedStyle(document.querySelector('#panel')).position") == "fixed", "a sheet over the story")
         self.browser.key("Escape")
         expect(self.browser.evaluate("getComputedStyle(document.querySelector('#panel')).display") == "none", "no sheet")
