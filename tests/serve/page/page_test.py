@@ -111,7 +111,10 @@ class Scenario:
             print(f"{step.__name__}: {time.monotonic() - began:.1f} s", flush=True)
 
     def expect_no_problems(self, step):
-        expect(not self.browser.problems, f"no console error in {step}, got {self.browser.problems}")
+        # A text that outgrows the context is refused, and asked for again from its later half.
+        refused = "400 (Bad Request) " + self.server.address + "v1/completions"
+        problems = [problem for problem in self.browser.problems if not problem.endswith(refused)]
+        expect(not problems, f"no console error in {step}, got {problems}")
         elsewhere = [url for url in self.browser.requests if not url.startswith((self.server.address, "data:"))]
         expect(not elsewhere, f"no request to elsewhere, got {elsewhere}")
 
@@ -139,6 +142,20 @@ class Scenario:
           input.dispatchEvent(new Event('input', {{bubbles: true}}));
         }})()""")
 
+    def tell_long(self, seed):
+        """A new story of more than 20 tokens: by chance one is too short to be looked into."""
+        for seed in range(seed, seed + 9):
+            self.set_seed(seed)
+            self.browser.click("#prompt")
+            self.browser.type(BEGINNING)
+            self.browser.key("Enter", "\r")
+            self.browser.wait("document.querySelectorAll('.token').length > 0", what="the first token")
+            self.told()
+            if self.tokens() > 20:
+                break
+            self.browser.click("#new")
+        self.set_seed("")
+
     def told(self):
         self.browser.wait("!document.querySelector('#tell').hidden", what="the end of the story")
 
@@ -163,17 +180,7 @@ class Scenario:
             if (count !== window.growths.at(-1)) window.growths.push(count);
           }).observe(document.querySelector('#story'), {childList: true, subtree: true});
         })()""")
-        for seed in range(11, 20):  # by chance a story is too short to be looked into
-            self.set_seed(seed)
-            self.browser.click("#prompt")
-            self.browser.type(BEGINNING)
-            self.browser.key("Enter", "\r")
-            self.browser.wait("document.querySelectorAll('.token').length > 0", what="the first token")
-            self.told()
-            if self.tokens() > 20:
-                break
-            self.browser.click("#new")
-        self.set_seed("")
+        self.tell_long(11)
         growths = self.browser.evaluate("window.growths")
         expect(len(growths) > 3, f"a story that grows, got {growths}")
         expect(self.text("#story").startswith(BEGINNING), "the prompt before what was told")
@@ -280,8 +287,8 @@ class Scenario:
         self.browser.type("Then")
         self.browser.click("#tell")
         self.told()
-        story = self.text("#story")
-        expect(before in story and " Then" in story, "what was told, and the reader's own words behind it")
+        own = self.browser.evaluate("[...document.querySelectorAll('#story .reader')].at(-1).textContent")
+        expect(self.text("#story .told") == before and own.strip() == "Then", f"what was told, and the reader's own words behind it, got {own}")
         expect(self.browser.evaluate("document.querySelectorAll('#story .told').length") == 2, "a second continuation")
         last = self.browser.evaluate("[...document.querySelectorAll('#story .told')].at(-1).textContent")
         self.browser.click("#again")
@@ -348,7 +355,6 @@ class Scenario:
         self.told()
         expect(self.browser.evaluate("document.querySelector('#notice').hidden"), f"no error, got {self.text('#notice p')}")
         expect(self.browser.evaluate("document.querySelectorAll('#story .cut').length") == 1, "where the model reads from")
-        self.browser.problems.clear()  # the answer 400 that told the page
         self.pick(0)
         expect(self.tokens() > 0, "a story that goes on")
 
@@ -374,11 +380,8 @@ class Scenario:
         expect(self.browser.evaluate("document.querySelector('#set-max_tokens').value") != "3", "the settings of the beginning")
 
     def fits_a_phone(self):
-        if self.screenshots:  # the same story whenever the pictures are made anew
-            self.set_seed(3572522157)
         self.browser.click("#new")
-        self.browser.click("#beginnings button")
-        self.told()
+        self.tell_long(3572522157)
         for index in range(self.tokens() // 3, self.tokens()):  # one from a group shows most
             self.pick(index)
             if "single" not in self.text("#inside .level.first .row.picked"):
