@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr double kLeastLogprob = -9999;
+constexpr double kImpossible = -9999;
 
 Prompt read_prompt(const Fields& fields) {
   const json* prompt = fields.find("prompt");
@@ -24,12 +24,12 @@ Prompt read_prompt(const Fields& fields) {
   return fields.text("prompt").value_or("");
 }
 
-double finite(double log_p) {
-  return std::max(log_p, kLeastLogprob);
+double told_log_p(double log_p) {
+  return std::max(log_p, kImpossible);
 }
 
 ordered_json token_json(const infer::LikelyToken& token, const TokenName& name) {
-  return {{"id", token.id}, {"text", name(token.id)}, {"logprob", finite(token.log_p)}};
+  return {{"id", token.id}, {"text", name(token.id)}, {"logprob", told_log_p(token.log_p)}};
 }
 
 ordered_json tokens_json(const std::vector<infer::LikelyToken>& tokens, const TokenName& name) {
@@ -44,12 +44,12 @@ ordered_json levels_json(const infer::Levels& levels, const TokenName& name) {
     classes.push_back({{"class", entry.index},
                        {"kind", entry.single ? "token" : "group"},
                        {"size", entry.size},
-                       {"logprob", finite(entry.log_p)},
+                       {"logprob", told_log_p(entry.log_p)},
                        {"tokens", tokens_json(entry.tokens, name)}});
   return {{"shortlist", levels.shortlist},
           {"groups", levels.groups},
           {"class", levels.index},
-          {"token_logprob", finite(levels.token_log_p)},
+          {"token_logprob", told_log_p(levels.token_log_p)},
           {"classes", std::move(classes)}};
 }
 
