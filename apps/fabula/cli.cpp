@@ -259,6 +259,7 @@ struct AllArgs {
   TuneArgs tune;
   BenchHeadsArgs bench_heads;
   BenchDecodeArgs bench_decode;
+  BenchServeArgs bench_serve;
 };
 
 void declare_text_commands(CommandLine& line, AllArgs& args) {
@@ -631,6 +632,10 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* json = sub->add_flag("--json", args.bench_decode.json, "as -o json");
   add_format_flag(sub, args.bench_decode.format)->excludes(json);
   add_device_flags(sub, args.bench_decode.device);
+  sub = line.command(*bench, "serve", "a server and clients that stream from it: tokens/s, fairness, first byte",
+                     args.bench_serve, bench_serve, kDecodingMemory);
+  add_bench_serve_flags(sub, args.bench_serve);
+  add_format(sub, args.bench_serve);
 }
 
 }  // namespace

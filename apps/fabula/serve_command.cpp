@@ -7,6 +7,7 @@
 #include "base/file_io.hpp"
 #include "base/log.hpp"
 #include "base/signals.hpp"
+#include "base/terminal.hpp"
 #include "commands.hpp"
 #include "serve/page.hpp"
 #include "serve/server.hpp"
@@ -84,6 +85,11 @@ int serve(const ServeArgs& args) {
   while (!signals.requested()) std::this_thread::sleep_for(milliseconds(50));
   info("stopping: texts under way have {} s", args.grace);
   server.stop();
+  return 0;
+}
+
+int bench_serve(const BenchServeArgs& args) {
+  print("{}", table_text(bench::bench_serve(args.device, args.run, args.options), args.format));
   return 0;
 }
 

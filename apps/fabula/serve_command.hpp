@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/serve_bench.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::app {
@@ -22,5 +23,12 @@ struct ServeArgs {
   vk::DeviceOptions device;
 };
 int serve(const ServeArgs& args);
+
+struct BenchServeArgs {
+  std::string run, format = "md";
+  bench::ServeBenchOptions options;
+  vk::DeviceOptions device;
+};
+int bench_serve(const BenchServeArgs& args);
 
 }  // namespace fabula::app

@@ -43,4 +43,22 @@ void add_serve_flags(CLI::App* sub, ServeArgs& args) {
       "write as many tokens as the context has room for, where more are asked for; otherwise that is an error");
 }
 
+void add_bench_serve_flags(CLI::App* sub, BenchServeArgs& args) {
+  sub->add_option("run", args.run, "run folder or Hugging Face folder")->required();
+  sub->add_option("--streams", args.options.streams, "clients at once: 1,8,32")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  sub->add_option("--tokens", args.options.tokens, "tokens that each is written")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
+  sub->add_option("--prompt", args.options.prompt, "tokens of a prompt")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  sub->add_option("--repeats", args.options.repeats, "timed, after a warm-up")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+}
+
 }  // namespace fabula::app

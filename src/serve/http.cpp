@@ -183,6 +183,7 @@ class HttpServer::Server : public httplib::Server {
       const int yes = 1;
       ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     });
+    set_keep_alive_max_count(1000);
     set_payload_max_length(options_.most_body);
     set_keep_alive_timeout(std::max<time_t>(options_.keep_alive.count() / 1000, 1));
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& answer) {

@@ -21,9 +21,9 @@ struct ModelSource {
 
 struct ServiceOptions {
   std::vector<ModelSource> models = {};
-  std::string end_token;     ///< as of infer::ModelFolder
-  std::int64_t slots = 8;    ///< texts that each model writes side by side
-  std::int64_t context = 0;  ///< 0: the model's
+  std::string end_token = {};  ///< as of infer::ModelFolder
+  std::int64_t slots = 8;      ///< texts that each model writes side by side
+  std::int64_t context = 0;    ///< 0: the model's
   graph::DType cache = graph::DType::kF32;
   weights::Format weights = weights::Format::kFp32;
   std::size_t queue = 64;       ///< requests that may wait
@@ -58,6 +58,7 @@ class Service {
 
   const ServiceOptions& options() const { return options_; }
   const std::vector<ServedModel>& models() const { return models_; }
+  const tuning::OpenedDevice& device() const { return device_; }
   infer::Engine& engine() { return *engine_; }
   const infer::Engine& engine() const { return *engine_; }
 

@@ -185,7 +185,7 @@ void stream(Exchange& exchange, const HttpPeer& peer, const HttpAnswer::Write& w
   std::string last;
   try {
     there = stream_texts(exchange, peer, write);
-    if (exchange.head.usage || exchange.timings) last = usage_event(exchange.head, exchange.usage(), exchange.times());
+    if (exchange.head.usage) last = usage_event(exchange.head, exchange.usage(), exchange.times());
   } catch (const Error& error) {
     if (error_status(error) == 500) log_warn(error.what());
     last = error_event(error_json(error));

@@ -14,6 +14,7 @@ using Target = bool (*)(std::string_view bytes);
 bool config(std::string_view bytes);
 bool llama2c_checkpoint(std::string_view bytes);
 bool llama2c_vocabulary(std::string_view bytes);
+bool request_body(std::string_view bytes);
 bool run_state(std::string_view bytes);
 bool safetensors(std::string_view bytes);
 bool tiktoken_ranks(std::string_view bytes);
@@ -30,6 +31,7 @@ inline constexpr NamedTarget kTargets[] = {
     {"config", config},
     {"llama2c_checkpoint", llama2c_checkpoint},
     {"llama2c_vocabulary", llama2c_vocabulary},
+    {"request_body", request_body},
     {"run_state", run_state},
     {"safetensors", safetensors},
     {"tiktoken_ranks", tiktoken_ranks},
