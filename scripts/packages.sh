@@ -11,6 +11,8 @@ kProgramPackages=(
 )
 # For the tests as well.
 kTestPackages=(libgtest-dev vulkan-validationlayers)
+# For the tests of the server's page as well, which are skipped without them.
+kPagePackages=(chromium python3)
 # For the fuzz targets as well.
 kFuzzPackages=(clang)
 

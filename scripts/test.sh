@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'END'
-usage: scripts/test.sh [--quick] [--asan] [--fuzz] [--no-swiftshader] [--no-install] [--jobs N]
+usage: scripts/test.sh [--quick] [--asan] [--fuzz] [--page] [--no-swiftshader] [--no-install] [--jobs N]
 
 Builds fabula with its tests (preset ci, in build/ci) and runs them on lavapipe, on lavapipe under the limits of
 vulkan-minimum, and on SwiftShader. The last lines are ctest's summary; the exit status is 0 only when all passed.
@@ -22,6 +22,8 @@ build/mesa_shader_cache, so the first run is the longest.
   --fuzz            afterwards run every fuzz target of tests/fuzz for 60 seconds, built with clang (installed as root
                     where it is missing), AddressSanitizer and UndefinedBehaviorSanitizer (build/fuzz); the files that
                     a target comes upon are kept in build/fuzz_corpora, those that break it in build/fuzz_findings
+  --page            install what the tests of the server's page need (Chromium and Python, 400 MB), which are skipped
+                    where these are missing
   --no-swiftshader  do without the second driver (it is fetched from Debian's package chromium-common)
   --no-install      never call apt; the tools and libraries are there
   --jobs N          compile N files at once (default: the number of processors)
@@ -30,12 +32,13 @@ As root on Debian 12, missing packages are installed with apt; otherwise the scr
 END
 }
 
-quick=OFF asan=no fuzz=no swiftshader=yes install=yes jobs=$(processors)
+quick=OFF asan=no fuzz=no page=no swiftshader=yes install=yes jobs=$(processors)
 while [ $# -gt 0 ]; do
   case $1 in
     --quick) quick=ON ;;
     --asan) asan=yes ;;
     --fuzz) fuzz=yes ;;
+    --page) page=yes ;;
     --no-swiftshader) swiftshader=no ;;
     --no-install) install=no ;;
     --jobs)
@@ -47,7 +50,7 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    *) refuse_flag "$1" --quick --asan --fuzz --no-swiftshader --no-install "--jobs N" --help ;;
+    *) refuse_flag "$1" --quick --asan --fuzz --page --no-swiftshader --no-install "--jobs N" --help ;;
   esac
   shift
 done
@@ -139,6 +142,10 @@ if [ "$install" = yes ]; then install_packages "${kProgramPackages[@]}" "${kTest
 if [ "$fuzz" = yes ] && ! command -v clang++ >/dev/null; then
   [ "$install" = yes ] || die "--fuzz needs clang, which is not here; on Debian 12, as root: apt-get install clang"
   install_packages "${kFuzzPackages[@]}"
+fi
+if [ "$page" = yes ]; then
+  [ "$install" = yes ] || die "--page installs packages, --no-install forbids it; leave one of them out"
+  install_packages "${kPagePackages[@]}"
 fi
 lavapipe_icd=$(find_lavapipe) ||
   die "lavapipe is not here: no /usr/share/vulkan/icd.d/lvp_icd*.json; install mesa-vulkan-drivers"

@@ -9,6 +9,7 @@
 #include "base/signals.hpp"
 #include "base/terminal.hpp"
 #include "commands.hpp"
+#include "serve/page.hpp"
 #include "serve/server.hpp"
 
 namespace fabula::app {
@@ -73,7 +74,7 @@ int serve(const ServeArgs& args) {
   if (options.access.key.empty() && !serve::is_loopback(args.host))
     warn("{} can be reached from other machines, and no key is asked for; see --api-key-file", args.host);
   StopSignals signals;
-  serve::Server server(options);
+  serve::Server server(options, serve::page_routes());
   info("{}: loading", url(args.host, server.port()));
   server.serve(std::make_unique<serve::Service>(service_options(args)));
   for (const serve::ServedModel& model : server.service().models()) {

@@ -38,6 +38,18 @@ inline std::vector<std::uint32_t> random_ids(std::size_t count, std::uint64_t se
   return ids;
 }
 
+/// Weights that make distributions far from flat, so that a wrong context shows.
+inline void spread_weights(graph::Runtime& runtime, const models::LanguageModel& model) {
+  models::initialise_weights(runtime, model, 5);
+  for (const graph::ParameterSpec& spec : model.parameters()) {
+    if (spec.init != graph::Init::kNormal) continue;
+    Philox random(fnv1a(spec.name));
+    std::vector<float> values(static_cast<std::size_t>(spec.shape.count()));
+    for (float& v : values) v = static_cast<float>(8 * spec.init_std * random.normal());
+    weights::matrix_of(spec)->upload(runtime, values);
+  }
+}
+
 /// A model, its session and the same model over a whole context.
 class Decoded {
  public:
@@ -52,15 +64,7 @@ class Decoded {
     graph.keep(log_probs_);
     index_ = workload.add("whole", std::move(graph));
     runtime_.emplace(test::device(), std::move(workload));
-    // Distributions far from flat, so that a wrong context shows.
-    models::initialise_weights(*runtime_, model_, 5);
-    for (const graph::ParameterSpec& spec : model_.parameters()) {
-      if (spec.init != graph::Init::kNormal) continue;
-      Philox random(fnv1a(spec.name));
-      std::vector<float> values(static_cast<std::size_t>(spec.shape.count()));
-      for (float& v : values) v = static_cast<float>(8 * spec.init_std * random.normal());
-      weights::matrix_of(spec)->upload(*runtime_, values);
-    }
+    spread_weights(*runtime_, model_);
     session_.emplace(*runtime_, std::move(graphs), model_, std::move(never_drawn));
   }
 

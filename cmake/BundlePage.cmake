@@ -1,0 +1,18 @@
+# Writes OUT, the page of `fabula serve` in one file: SOURCE/index.html with page.css and the scripts of ORDER in it. The scripts are
+# modules that import each other by one line an import; here they become one, in an order in which nobody uses what comes later.
+cmake_minimum_required(VERSION 3.25)
+set(scripts "")
+foreach(name ${ORDER})
+  file(READ ${SOURCE}/${name}.js script)
+  string(REGEX REPLACE "(^|\n)import [^\n]*" "\\1" script "${script}")
+  string(REGEX REPLACE "(^|\n)export " "\\1" script "${script}")
+  if("${script}" MATCHES "</script")
+    message(FATAL_ERROR "${name}.js says </script, which would end the page's script")
+  endif()
+  string(APPEND scripts "${script}")
+endforeach()
+file(READ ${SOURCE}/page.css style)
+file(READ ${SOURCE}/index.html page)
+string(REPLACE "{{page.css}}" "${style}" page "${page}")
+string(REPLACE "{{page.js}}" "${scripts}" page "${page}")
+file(WRITE ${OUT} "${page}")
