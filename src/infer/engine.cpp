@@ -221,7 +221,9 @@ void Engine::advance(Lane& lane) {
   const std::int64_t before = lane.batch->drawn();
   const std::vector<TextBatch::Over> all_over = lane.batch->advance(steps);
   if (!began) lane.pace.took(std::chrono::duration<double>(Clock::now() - start).count(), steps);
+  std::uint64_t cancelled = 0;  // seen while the text was told of
   for (const TextBatch::Over& over : all_over) {
+    cancelled += over.text.finish == Finish::kCancelled;
     const Lane::Running running = lane.running.at(over.sequence);
     lane.running.erase(over.sequence);
     if (over.text.finish == Finish::kNumeric)
@@ -232,7 +234,8 @@ void Engine::advance(Lane& lane) {
   const std::lock_guard lock(mutex_);
   ++counts_.submissions;
   counts_.written_tokens += static_cast<std::uint64_t>(lane.batch->drawn() - before);
-  counts_.texts += all_over.size();
+  counts_.texts += all_over.size() - cancelled;
+  counts_.cancelled += cancelled;
   counts_.running -= all_over.size();
 }
 
