@@ -145,7 +145,7 @@ def compare_greedy(model, start, answers, problems):
 def compare_tokens(folder, answers, problems):
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)  # it reads config.json too
     for text, ids in ((answers["prompt"], answers["prompt_ids"]), (answers["text"], answers["ids"])):
         found = tokenizer(text)
         if found["input_ids"][: len(ids)] != ids:
