@@ -1,6 +1,8 @@
-#include "serve_flags.hpp"
+#include "all_commands.hpp"
+#include "common_flags.hpp"
 
 namespace fabula::app {
+namespace {
 
 void add_serve_flags(CLI::App* sub, ServeArgs& args) {
   sub->add_option("models", args.models,
@@ -43,22 +45,17 @@ void add_serve_flags(CLI::App* sub, ServeArgs& args) {
       "write as many tokens as the context has room for, where more are asked for; otherwise that is an error");
 }
 
-void add_bench_serve_flags(CLI::App* sub, BenchServeArgs& args) {
-  sub->add_option("run", args.run, "run folder or Hugging Face folder")->required();
-  sub->add_option("--streams", args.options.streams, "clients at once: 1,8,32")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  sub->add_option("--tokens", args.options.tokens, "tokens that each is written")
-      ->check(CLI::Range(2, 1 << 20))
-      ->capture_default_str();
-  sub->add_option("--prompt", args.options.prompt, "tokens of a prompt")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  sub->add_option("--repeats", args.options.repeats, "timed, after a warm-up")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+}  // namespace
+
+void declare_serve_command(CommandLine& line, AllArgs& all) {
+  ServeArgs& args = all.serve;
+  CLI::App* sub = line.command(line.app(), "serve", "answer clients of OpenAI's API over HTTP, and show a page", args,
+                               serve, kDecodingMemory);
+  add_serve_flags(sub, args);
+  add_end_token_flag(sub, args.end_token);
+  add_weights_flag(sub, args.weights);
+  add_cache_flag(sub, args.cache);
+  add_device_flags(sub, args.device);
 }
 
 }  // namespace fabula::app
