@@ -16,6 +16,7 @@ transformers; --answers ANSWERS.json takes it from there and needs no fabula. Th
 import argparse
 import json
 import logging
+import math
 import shutil
 import struct
 import subprocess
@@ -100,8 +101,8 @@ def windows(ids, length):
 def compare_scores(model, start, answers, problems):
     import torch
 
-    ids, expected, largest = [start] + answers["ids"], answers["log_p"], 0.0
-    found, by_loss = [], 0.0
+    ids, expected = [start] + answers["ids"], answers["log_p"]
+    found, by_loss = [], []
     length = model.config.max_position_embeddings
     with torch.no_grad():
         for window in windows(ids, length):
@@ -113,12 +114,13 @@ def compare_scores(model, start, answers, problems):
             labels = tokens[:, :-1].clone()
             loss = model(input_ids=labels, labels=labels).loss.item()
             of_window = -sum(found[-length:-1]) / (length - 1)
-            by_loss = max(by_loss, abs(loss - of_window))
-    largest = max(abs(one - other) for one, other in zip(found, expected))
-    if len(found) != len(expected) or largest > TOLERANCE:
-        problems.append(f"log p of {len(expected)} tokens differs by up to {largest:.2e}")
-    if by_loss > TOLERANCE:
-        problems.append(f"the loss from labels differs by {by_loss:.2e}")
+            by_loss.append(abs(loss - of_window))
+    differences = [abs(one - other) for one, other in zip(found, expected)]
+    largest = max(differences, default=math.nan)
+    if len(found) != len(expected) or not all(one <= TOLERANCE for one in differences) or not differences:
+        problems.append(f"log p of {len(expected)} tokens differs by up to {largest:.2e}, {len(found)} were compared")
+    if not all(one <= TOLERANCE for one in by_loss):  # NaN is more
+        problems.append(f"the loss from labels differs by {by_loss}")
     return largest, len(found)
 
 
@@ -136,7 +138,7 @@ def compare_greedy(model, start, answers, problems):
         with torch.no_grad():
             log_p = model(input_ids=told[:, : inputs.shape[1] + at]).logits[0, -1].float().log_softmax(-1)
         margin = (log_p[one] - log_p[other]).item()
-        if margin > TOLERANCE:
+        if not margin <= TOLERANCE:
             problems.append(f"greedy: token {at} is {one}, fabula's {other}, {margin:.1e} less likely")
         return at
     return len(found)

@@ -12,11 +12,18 @@ in OUT/runs/NAME; some ten seconds each without a GPU. Then:
 END
 }
 
-if [ $# -ne 2 ] || [ "$1" = --help ]; then
+if [ "${1-}" = --help ]; then
   usage
-  exit $(($# != 1))
+  exit 0
+elif [ $# -ne 2 ]; then
+  usage >&2
+  exit 2
 fi
 fabula=$1 out=$2
+if [ -e "$out" ]; then
+  echo "$out is there already; name a new folder" >&2
+  exit 2
+fi
 mkdir -p "$out/runs"
 "$fabula" corpus --stories 400 --seed 1 --out "$out/train.txt"
 "$fabula" corpus --stories 40 --seed 2 --out "$out/valid.txt"

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <memory>
 #include <set>
 
@@ -9,6 +10,7 @@
 #include "convert/gguf_numbers.hpp"
 #include "convert/gguf_tokenizer.hpp"
 #include "convert/output_folder.hpp"
+#include "formats/config_io.hpp"
 #include "infer/write_folder.hpp"
 #include "text/utf8.hpp"
 
@@ -71,7 +73,8 @@ class Import {
     const GgufVocabulary vocabulary = read_tokenizer_keys(file_);
     RunConfig with_ends = config;
     settle_ends(with_ends.model, vocabulary);
-    validate_config(with_ends, source_);
+    // As every command will read it: numbers that no config may have are refused here.
+    with_ends = parse_config(config_json(with_ends), source_, {}, ConfigNotes::kSilent);
     const models::LanguageModel model(with_ends.model);
     std::vector<TensorSource> weights = sources(model, dtype);
     OutputFolder folder(options_.out, options_.overwrite);
@@ -95,6 +98,8 @@ class Import {
   double number(const char* key, std::optional<double> otherwise = {}) {
     const auto value = file_.number(asked(key));
     if (!value && !otherwise) fail(ErrorCode::kFormat, "{}: key \"{}{}\" is missing", source_, prefix_, key);
+    if (value && !std::isfinite(*value))
+      fail(ErrorCode::kFormat, "{}: key \"{}{}\" is not finite", source_, prefix_, key);
     return value ? *value : *otherwise;
   }
   std::string asked(const char* key) { return *asked_.insert(prefix_ + key).first; }

@@ -11,6 +11,8 @@
 namespace fabula::convert {
 namespace {
 
+constexpr std::size_t kMostTokenBytes = 1024;  // finding how pieces are cut takes the square of their length
+
 using text::MergeTable;
 using text::TokenizerParts;
 using Type = GgufTokenType;
@@ -57,6 +59,10 @@ class VocabularyReader {
                  .value_or(std::vector<std::int64_t>(texts_.size(), static_cast<std::int64_t>(Type::kNormal)));
     if (types_.size() != texts_.size())
       fail(ErrorCode::kFormat, "{}: {} tokens have {} types", source_, texts_.size(), types_.size());
+    for (std::size_t id = 0; id < texts_.size(); ++id)
+      if (texts_[id].size() > kMostTokenBytes)
+        fail(ErrorCode::kFormat, "{}: token {} has {} bytes, at most {} are read", source_, id, texts_[id].size(),
+             kMostTokenBytes);
     parts_.tokens.resize(texts_.size());
   }
 

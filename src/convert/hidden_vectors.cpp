@@ -39,7 +39,8 @@ std::vector<float> hidden_vectors(vk::Device& device, const graph::Target& targe
   const models::LanguageModel& model = folder.model();
   const std::int64_t T =
       std::min({folder.config().sequence_length(), static_cast<std::int64_t>(tokens.size()) - 1, kPositionsInBatch});
-  const std::int64_t B = std::max<std::int64_t>(1, kPositionsInBatch / T), N = B * T;
+  const std::int64_t windows = (static_cast<std::int64_t>(tokens.size()) - 1) / T;
+  const std::int64_t B = std::min(std::max<std::int64_t>(1, kPositionsInBatch / T), windows), N = B * T;
   graph::Workload workload(target);
   graph::Graph graph(ops::op_table());
   const models::BodyInputs inputs = models::token_inputs(graph, model, N, heads::LossUse::kValue);
@@ -52,8 +53,9 @@ std::vector<float> hidden_vectors(vk::Device& device, const graph::Target& targe
   const text::BatchSource source(tokens, static_cast<std::uint32_t>(B), static_cast<std::uint32_t>(T), seed);
   std::vector<float> vectors;
   const auto D = static_cast<std::size_t>(model.config().hidden);
-  for (std::uint64_t batch = 0; std::int64_t(vectors.size() / D) < positions; ++batch) {
-    models::set_inputs(runtime, index, models::token_words(model, source.batch(batch).ids, heads::LossUse::kValue));
+  for (std::int64_t batch = 0; batch < windows / B && batch * N < positions; ++batch) {
+    const text::Batch words = source.batch(static_cast<std::uint64_t>(batch));
+    models::set_inputs(runtime, index, models::token_words(model, words.ids, heads::LossUse::kValue));
     runtime.submit({index});
     const std::vector<float> part = runtime.read(index, hidden);
     if (!std::all_of(part.begin(), part.end(), [](float value) { return std::isfinite(value); }))

@@ -341,6 +341,16 @@ TEST(ConvertGguf, OtherArchitecturesAndQuantisationsAreRefusedByName) {
                {.keys = [](GgufKeys& keys) { keys.u32("llama.embedding_length", 0xFFFFFFFF); }});
   file.refused(format, {"token_embd.weight", "[300, 32]", "[300, 48]"},
                {.keys = [](GgufKeys& keys) { keys.u32("llama.embedding_length", 48); }});
+  // What config.json may not say.
+  for (const double base : {0.0, -1.0, 1e30})
+    file.refused(ErrorCode::kInvalidArgument, {"rope_theta"},
+                 {.keys = [=](GgufKeys& keys) { keys.f32("llama.rope.freq_base", float(base)); }});
+  file.refused(format, {"llama.rope.freq_base"},
+               {.keys = [](GgufKeys& keys) { keys.f32("llama.rope.freq_base", std::nan("")); }});
+  file.refused(ErrorCode::kInvalidArgument, {"eps"},
+               {.keys = [](GgufKeys& keys) { keys.f32("llama.attention.layer_norm_rms_epsilon", 0); }});
+  file.refused(ErrorCode::kInvalidArgument, {"position"},
+               {.keys = [](GgufKeys& keys) { keys.u32("llama.context_length", 1 << 21); }});
   file.refused(ErrorCode::kNotFound, {"token_embd.weight"}, {.without_tensors = {"token_embd.weight"}});
   file.refused(unsupported, {"rope_freqs.weight"}, {.more = {{"rope_freqs.weight", {4}, 1.0f}}});
   file.refused(unsupported, {"blk.0.attn_q.bias"}, {.more = {{"blk.0.attn_q.bias", {32}, 1.0f}}});
@@ -362,6 +372,11 @@ TEST(ConvertGguf, OtherTokenizersAreRefusedByName) {
                with([](GgufKeys& keys) { keys.i32s("tokenizer.ggml.token_type", std::vector<std::int32_t>{1}); }));
   file.refused(format, {"merge 0"},
                with([](GgufKeys& keys) { keys.texts("tokenizer.ggml.merges", std::vector<std::string>{"zz qq"}); }));
+  file.refused(format, {"token 299 has 4000 bytes"}, with([](GgufKeys& keys) {
+                 std::vector<std::string> texts(300, "a");
+                 texts[299] = std::string(4000, 'b');
+                 keys.texts("tokenizer.ggml.tokens", texts);
+               }));
   file.refused(format, {"scores"}, with([](GgufKeys& keys) { keys.text("tokenizer.ggml.model", "llama"); }));
   file.taken({.without_keys = {"tokenizer.ggml.pre"}});  // llama.cpp's own pattern
 }

@@ -26,14 +26,18 @@ from .configuration_fabula import FabulaGPT2Config, FabulaGPTNeoConfig, FabulaLl
 POSITIONS_AT_ONCE = 256  # of a loss, so that it never holds the logits of all of them
 
 
+def fresh_rows(config, rows, width):
+    return nn.Parameter(torch.randn(rows, width) * config.initializer_range)
+
+
 class FullHead(nn.Module):
     """logits = W h + bias; W is the token embedding where config.tie_word_embeddings says so."""
 
     def __init__(self, config):
         super().__init__()
         if not config.tie_word_embeddings:
-            self.weight = nn.Parameter(torch.empty(config.vocab_size, config.hidden_size))
-        self.bias = nn.Parameter(torch.empty(config.vocab_size))
+            self.weight = fresh_rows(config, config.vocab_size, config.hidden_size)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         self.tied = config.tie_word_embeddings
 
     def log_probs(self, h, embedding):
@@ -102,15 +106,15 @@ class GroupedHead(TwoLevelHead):
         vectors = self.groups * self.prototypes
         rows = vectors + (0 if self.tied_shortlist else self.shortlist_size)
         self.group = nn.Module()  # not nn.Linear: a tied shortlist has biases here and its rows elsewhere
-        self.group.weight = nn.Parameter(torch.empty(rows, hidden))
-        self.group.bias = nn.Parameter(torch.empty(self.shortlist_size + vectors))
-        self.shift = nn.Parameter(torch.empty(self.groups, self.slots))
+        self.group.weight = fresh_rows(config, rows, hidden)
+        self.group.bias = nn.Parameter(torch.zeros(self.shortlist_size + vectors))
+        self.shift = nn.Parameter(torch.zeros(self.groups, self.slots))
         if self.modulation == "per_group":
             if not self.tied_tokens:
                 self.token = nn.Linear(hidden, self.rest, bias=False)
             return
         self.shared = nn.Linear(hidden, self.slots)
-        self.scale = nn.Parameter(torch.empty(self.groups, self.slots))
+        self.scale = nn.Parameter(torch.ones(self.groups, self.slots))
         if self.modulation == "low_rank":
             down = nn.Linear(hidden, head["rank"], bias=False)
             self.low_rank = nn.ModuleDict({"down": down, "up": nn.Linear(head["rank"], self.rest, bias=False)})
@@ -211,6 +215,9 @@ class FabulaCausalLM:
 
     def get_output_embeddings(self):
         return None  # a tied head reads the input embeddings: there is nothing to tie
+
+    def resize_token_embeddings(self, *args, **kwargs):
+        raise NotImplementedError("which token is in which group is part of the model: its vocabulary cannot change")
 
     def forward(
         self,
