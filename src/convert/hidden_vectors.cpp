@@ -52,7 +52,6 @@ std::vector<float> hidden_vectors(vk::Device& device, const graph::Target& targe
   load_what_is_read(runtime, folder);
   const text::BatchSource source(tokens, static_cast<std::uint32_t>(B), static_cast<std::uint32_t>(T), seed);
   std::vector<float> vectors;
-  const auto D = static_cast<std::size_t>(model.config().hidden);
   for (std::int64_t batch = 0; batch < windows / B && batch * N < positions; ++batch) {
     const text::Batch words = source.batch(static_cast<std::uint64_t>(batch));
     models::set_inputs(runtime, index, models::token_words(model, words.ids, heads::LossUse::kValue));
