@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 #include "base/decode_slot.hpp"
 #include "base/fail.hpp"
@@ -14,20 +13,28 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kPromptTokensAtOnce = 1024;  // that texts begin with between two submissions of those at work
+constexpr std::size_t kPromptTokensAtOnce =
+    1024;  // that texts begin with before cancellations and steps have their turn
 
 /// A token of a prompt with the likeliest that could have stood there.
 GeneratedToken scored(std::uint32_t id, std::span<const float> log_probs, std::int64_t top) {
   GeneratedToken token{.id = id, .log_prob = log_probs[id], .top = {}};
-  std::vector<std::uint32_t> ids(log_probs.size());
-  std::iota(ids.begin(), ids.end(), 0u);
-  const auto most = std::min<std::ptrdiff_t>(top, static_cast<std::ptrdiff_t>(ids.size()));
-  std::partial_sort(ids.begin(), ids.begin() + most, ids.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return log_probs[a] != log_probs[b] ? log_probs[a] > log_probs[b] : a < b;
-  });
-  for (std::ptrdiff_t i = 0; i < most; ++i)
-    token.top.emplace_back(ids[static_cast<std::size_t>(i)], log_probs[ids[static_cast<std::size_t>(i)]]);
+  const auto most = static_cast<std::size_t>(top);
+  for (std::uint32_t other = 0; most > 0 && other < log_probs.size(); ++other) {
+    const float log_prob = log_probs[other];
+    if (token.top.size() == most && log_prob <= token.top.back().second) continue;
+    const auto place =
+        std::find_if(token.top.begin(), token.top.end(), [&](const auto& entry) { return entry.second < log_prob; });
+    token.top.emplace(place, other, log_prob);  // behind its equals: ties go to the lower id
+    if (token.top.size() > most) token.top.pop_back();
+  }
   return token;
+}
+
+Error device_failed(const std::exception& error) {
+  const auto* const own = dynamic_cast<const Error*>(&error);
+  if (own != nullptr && own->code() == ErrorCode::kDeviceLost) return *own;
+  return Error(ErrorCode::kDeviceLost, fmt::format("the device failed: {}", error.what()));
 }
 
 }  // namespace
@@ -96,6 +103,7 @@ struct Engine::Lane {
   Pace pace;
   std::deque<std::shared_ptr<Job>> waiting = {};  ///< jobs with texts that have not begun; the engine's mutex guards it
   std::map<std::size_t, Running> running = {};    ///< by the batch's numbers
+  std::size_t taken = 0;                          ///< size of `running`, for others to read; guarded too
   std::size_t next_number = 0;
 };
 
@@ -136,11 +144,11 @@ Engine::Submitted Engine::submit(std::size_t model, std::vector<TextRequest> tex
   {
     const std::lock_guard lock(mutex_);
     if (state_ != Refusal::kNone) return {nullptr, state_};
-    // A request that finds a free slot waits for nobody.
-    std::size_t waiting = 0;
-    for (const auto& other : lanes_) waiting += other->waiting.size();
-    if (waiting >= options_.queue + (counts_.slots - std::min(counts_.slots, counts_.running)))
-      return {nullptr, Refusal::kQueueFull};
+    // A request that finds a free slot of its model waits for nobody.
+    const std::size_t free = lane.model.session->slots() - lane.taken;
+    const std::size_t others = counts_.waiting - lane.waiting.size();
+    const std::size_t behind = lane.waiting.size() - std::min(lane.waiting.size(), free);
+    if (lane.waiting.size() >= free && others + behind >= options_.queue) return {nullptr, Refusal::kQueueFull};
     lane.waiting.push_back(job);
     ++counts_.waiting;
   }
@@ -185,14 +193,13 @@ void Engine::run() {
       for (const auto& lane : lanes_) advance(*lane);
     }
     end_all(Error(ErrorCode::kInterrupted, "the server stopped before the text was over"));
-  } catch (const Error& error) {
-    const bool lost = error.code() == ErrorCode::kDeviceLost;
+  } catch (const std::exception& error) {
     log_warn(fmt::format("no more texts are written: {}", error.what()));
     {
       const std::lock_guard lock(mutex_);
       state_ = Refusal::kDeviceLost;
     }
-    end_all(lost ? error : Error(ErrorCode::kDeviceLost, fmt::format("the device failed: {}", error.what())));
+    end_all(device_failed(error));
   }
 }
 
@@ -203,6 +210,7 @@ void Engine::end_all(const Error& error) {
     for (const std::shared_ptr<Job>& job : lane->waiting) job->fail_with(error);
     lane->running.clear();
     lane->waiting.clear();
+    lane->taken = 0;
   }
   counts_.waiting = counts_.running = 0;
 }
@@ -237,6 +245,7 @@ void Engine::advance(Lane& lane) {
   counts_.texts += all_over.size() - cancelled;
   counts_.cancelled += cancelled;
   counts_.running -= all_over.size();
+  lane.taken = lane.running.size();
 }
 
 void Engine::drop_cancelled(Lane& lane) {
@@ -247,6 +256,7 @@ void Engine::drop_cancelled(Lane& lane) {
     ++counts_.cancelled, --counts_.running;
     return true;
   });
+  lane.taken = lane.running.size();
   const std::size_t dropped = std::erase_if(lane.waiting, [](const auto& job) { return job->cancelled_.load(); });
   counts_.waiting -= dropped;
 }
@@ -266,14 +276,21 @@ std::shared_ptr<Job> Engine::next_job(Lane& lane) {
 }
 
 bool Engine::begin_texts(Lane& lane) {
-  const bool at_work = !lane.running.empty();
   bool began = false;
   std::size_t tokens = 0;
-  while (lane.batch->has_room() && !(at_work && tokens >= kPromptTokensAtOnce)) {
+  while (lane.batch->has_room() && tokens < kPromptTokensAtOnce) {
     const std::shared_ptr<Job> job = next_job(lane);
     if (!job) break;
     tokens += job->texts_[job->next_].ids.size();
-    begin_text(lane, job);
+    try {
+      begin_text(lane, job);
+    } catch (const std::exception& error) {  // nobody else knows of the job
+      const auto* const own = dynamic_cast<const Error*>(&error);
+      const bool of_the_text = own != nullptr && own->code() == ErrorCode::kInvalidArgument;
+      job->fail_with(of_the_text ? *own : device_failed(error));
+      job->cancel();
+      if (!of_the_text) throw;
+    }
     began = true;
   }
   return began;
@@ -311,6 +328,7 @@ void Engine::begin_text(Lane& lane, const std::shared_ptr<Job>& job) {
   if (!event.prompt.empty()) job->add(std::move(event));
   const std::lock_guard lock(mutex_);
   ++counts_.running;
+  lane.taken = lane.running.size();
 }
 
 bool Engine::tell(Lane& lane, const GeneratedPiece& piece) {

@@ -1,13 +1,14 @@
 #include "serve/access.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "serve/errors.hpp"
 
 namespace fabula::serve {
 namespace {
 
-constexpr std::string_view kBearer = "Bearer ";
+constexpr std::string_view kBearer = "bearer ";  // in whatever case
 
 /// A name without its port: "host:80", "[::1]:80", "::1".
 std::string_view without_port(std::string_view host) {
@@ -33,6 +34,26 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+/// An address of IPv4 or IPv6 rather than a name.
+bool is_address(std::string_view name) {
+  return !name.empty() &&
+         (name.find(':') != std::string_view::npos || name.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
+std::string_view bearer_of(std::string_view header) {
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  const bool bears = header.size() >= kBearer.size() && std::equal(kBearer.begin(), kBearer.end(), header.begin(),
+                                                                   [&](char b, char a) { return same(a, b); });
+  return bears ? header.substr(kBearer.size()) : std::string_view();
+}
+
+/// Names of headers, which are echoed.
+bool is_list_of_names(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == ',' || c == ' ';
+  });
+}
+
 }  // namespace
 
 bool is_loopback(std::string_view host) {
@@ -50,15 +71,17 @@ void check_origin(const AccessOptions& options, const HttpRequest& request) {
   const std::string_view from = host_of(origin);
   const auto listed = [&](const std::string& entry) { return entry == "*" || entry == origin; };
   if (std::any_of(options.origins.begin(), options.origins.end(), listed)) return;
-  if (!from.empty() && (from == host || is_loopback(without_port(from)))) return;
+  // A page of the server itself, or of this machine. A name that anyone can let point here proves nothing.
+  const bool known = is_loopback(name) || name == options.bound_host || is_address(name);
+  if (!from.empty() && ((from == host && known) || is_loopback(without_port(from)))) return;
   throw RequestError(403, "pages of this Origin may not use the server; start it with --cors-origin to let them", {},
                      "origin_not_allowed");
 }
 
 void check_key(const AccessOptions& options, const HttpRequest& request) {
   if (options.key.empty()) return;
-  std::string_view given = request.header("Authorization");
-  given = given.starts_with(kBearer) ? given.substr(kBearer.size()) : request.header("X-Api-Key");
+  std::string_view given = bearer_of(request.header("Authorization"));
+  if (given.empty()) given = request.header("X-Api-Key");
   if (!equal_in_constant_time(given, options.key))
     throw RequestError(401, "the API key is missing or wrong; send it as Authorization: Bearer KEY", {},
                        "invalid_api_key");
@@ -72,7 +95,8 @@ HttpHeaders cors_headers(const HttpRequest& request, bool preflight) {
   headers.emplace_back("Access-Control-Expose-Headers", "x-request-id");
   if (!preflight) return headers;
   std::string names = "*, Authorization, Content-Type";
-  if (const std::string_view asked = request.header("Access-Control-Request-Headers"); !asked.empty())
+  if (const std::string_view asked = request.header("Access-Control-Request-Headers");
+      !asked.empty() && is_list_of_names(asked))
     names += ", " + std::string(asked);
   headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
   headers.emplace_back("Access-Control-Allow-Headers", names);

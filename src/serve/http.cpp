@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/fail.hpp"
+#include "base/log.hpp"
 
 // Debian 12 has cpp-httplib 0.11.4. Its own loop over a connection bounds neither the head, nor a body that comes in
 // chunks, nor the time that a request takes, and does not tell whether the peer is still there while an answer is
@@ -32,6 +33,7 @@ constexpr milliseconds kStopPoll(100);
 constexpr std::size_t kMostDrained = 4 << 20;  // bytes of a refused body that are read, so that the answer arrives
 constexpr milliseconds kDrain(1000);
 constexpr std::size_t kBufferBytes = 16 << 10;
+constexpr std::size_t kSlowestReader = 16 << 10;  // bytes a second
 
 bool equal(std::string_view a, std::string_view b) {
   return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
@@ -57,12 +59,38 @@ HttpRequest request_of(const httplib::Request& from) {
   return request;
 }
 
-void write_answer(HttpAnswer answer, bool old_http, httplib::Response& to) {
+/// Values come decoded, so that line ends can stand in them.
+bool has_control_bytes(const HttpRequest& request) {
+  const auto control = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; };
+  return std::any_of(request.headers.begin(), request.headers.end(), [&](const auto& header) {
+    return std::any_of(header.second.begin(), header.second.end(), control);
+  });
+}
+
+/// Is it clear where the body ends, and whom the request is for?
+bool has_clear_length(const HttpRequest& request) {
+  const auto count = [&](std::string_view name) {
+    return std::count_if(request.headers.begin(), request.headers.end(),
+                         [&](const auto& header) { return equal(header.first, name); });
+  };
+  const auto lengths = count("Content-Length"), codings = count("Transfer-Encoding");
+  if (count("Host") > 1 || lengths + codings > 1) return false;
+  return codings == 0 || equal(request.header("Transfer-Encoding"), "chunked");
+}
+
+/// Told how many bytes are to be taken next.
+using Expect = std::function<void(std::size_t bytes)>;
+
+void write_answer(HttpAnswer answer, bool old_http, const Expect& expect, httplib::Response& to) {
   to.status = answer.status;
   for (const auto& [name, value] : answer.headers) to.set_header(name, value);
+  expect(answer.body.size());
   if (answer.stream) {
-    const auto run = [stream = std::move(answer.stream)](std::size_t, httplib::DataSink& sink) {
-      stream([&](std::string_view piece) { return sink.write(piece.data(), piece.size()); });
+    const auto run = [stream = std::move(answer.stream), expect](std::size_t, httplib::DataSink& sink) {
+      stream([&](std::string_view piece) {
+        expect(piece.size());
+        return sink.write(piece.data(), piece.size());
+      });
       sink.done();
       return true;
     };
@@ -96,6 +124,12 @@ class HttpServer::Connection : public httplib::Stream, public HttpPeer {
   void begin_request() {
     deadline_ = Clock::now() + options_.request;
     taken_ = 0, in_body_ = false, refused_ = 0, must_close_ = false;
+    taken_by_ = Clock::time_point::max();
+  }
+  /// So many bytes have to be taken within the time for an answer, or at kSlowestReader: a reader that takes one now
+  /// and then would keep its thread.
+  void expect(std::size_t bytes) {
+    taken_by_ = Clock::now() + options_.write + std::chrono::seconds(bytes / kSlowestReader);
   }
   void begin_body() { taken_ = 0, in_body_ = true; }
   bool has_buffered() const { return at_ < filled_; }
@@ -126,7 +160,8 @@ class HttpServer::Connection : public httplib::Stream, public HttpPeer {
 
   ssize_t write(const char* from, std::size_t size) override {
     while (true) {
-      if (!ready(socket_, POLLOUT, options_.write)) return -1;
+      const auto left = std::chrono::duration_cast<milliseconds>(taken_by_ - Clock::now());
+      if (left.count() <= 0 || !ready(socket_, POLLOUT, std::min(left, options_.write))) return -1;
       const ssize_t n = ::send(socket_, from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
       if (n >= 0 || (errno != EAGAIN && errno != EINTR)) return n;
     }
@@ -167,7 +202,7 @@ class HttpServer::Connection : public httplib::Stream, public HttpPeer {
   const HttpOptions& options_;
   std::array<char, kBufferBytes> buffer_;
   std::size_t at_ = 0, filled_ = 0;
-  Clock::time_point deadline_;
+  Clock::time_point deadline_, taken_by_ = Clock::time_point::max();
   std::size_t taken_ = 0;  // bytes of the head, then of the body
   bool in_body_ = false, must_close_ = false;
   int refused_ = 0;
@@ -190,19 +225,22 @@ class HttpServer::Server : public httplib::Server {
       return gate(request, answer) ? HandlerResponse::Handled : HandlerResponse::Unhandled;
     });
     Post("/.*", [this](const httplib::Request& request, httplib::Response& answer) {
-      write_answer(handlers_.answer(request_of(request), *connection_), request.version == "HTTP/1.0", answer);
+      write_answer(handlers_.answer(request_of(request), *connection_), request.version == "HTTP/1.0", expecting(),
+                   answer);
     });
     set_error_handler(HandlerWithResponse([this](const httplib::Request& request, httplib::Response& answer) {
       if (!answer.body.empty() || answer.status < 400) return HandlerResponse::Unhandled;
       if (connection_->refused() != 0) answer.status = connection_->refused();
       connection_->close_after();
       answer.set_header("Connection", "close");
-      write_answer(handlers_.refuse(answer.status), request.version == "HTTP/1.0", answer);
+      write_answer(handlers_.refuse(answer.status), request.version == "HTTP/1.0", expecting(), answer);
       return HandlerResponse::Handled;
     }));
-    set_exception_handler([this](const httplib::Request& request, httplib::Response& answer, std::exception_ptr) {
-      write_answer(handlers_.refuse(500), request.version == "HTTP/1.0", answer);
-    });
+    set_exception_handler(
+        [this](const httplib::Request& request, httplib::Response& answer, std::exception_ptr thrown) {
+          log_exception(thrown);
+          write_answer(handlers_.refuse(500), request.version == "HTTP/1.0", expecting(), answer);
+        });
     port_ = options_.port;
     if (options_.port == 0)
       port_ = bind_to_any_port(options_.host);
@@ -242,6 +280,20 @@ class HttpServer::Server : public httplib::Server {
   }
 
  private:
+  static Expect expecting() {
+    return [connection = connection_](std::size_t bytes) { connection->expect(bytes); };
+  }
+
+  static void log_exception(const std::exception_ptr& thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      log_warn(fmt::format("a request failed: {}", error.what()));
+    } catch (...) {
+      log_warn("a request failed");
+    }
+  }
+
   void wait_until_running() const {
     while (!is_running()) std::this_thread::sleep_for(milliseconds(1));
   }
@@ -251,7 +303,12 @@ class HttpServer::Server : public httplib::Server {
       const std::lock_guard lock(mutex_);
       open_.insert(socket);
     }
-    serve(socket);
+    try {
+      serve(socket);
+    } catch (...) {  // bad_alloc outside of any handler, say
+      connection_ = nullptr;
+      log_exception(std::current_exception());
+    }
     {
       const std::lock_guard lock(mutex_);
       open_.erase(socket);
@@ -266,7 +323,9 @@ class HttpServer::Server : public httplib::Server {
     while (wait_for_request(connection)) {
       connection.begin_request();
       bool closed = false;
-      const bool went_well = process_request(connection, stopping_, closed, {});
+      const bool went_well = process_request(connection, stopping_, closed, [](httplib::Request& request) {
+        request.ranges.clear();  // else the library cuts answers to pieces, errors as well
+      });
       if (!went_well || closed || connection.must_close()) break;
     }
     connection_ = nullptr;
@@ -284,15 +343,23 @@ class HttpServer::Server : public httplib::Server {
   bool gate(const httplib::Request& from, httplib::Response& to) {
     connection_->begin_body();
     const HttpRequest request = request_of(from);
-    std::optional<HttpAnswer> answer =
-        from.path.size() > kLongestPath ? handlers_.refuse(414) : handlers_.gate(request, *connection_);
+    std::optional<HttpAnswer> answer;
+    if (from.path.size() > kLongestPath) {
+      answer = handlers_.refuse(414);
+    } else if (has_control_bytes(request) || !has_clear_length(request)) {
+      answer = handlers_.refuse(400);
+      connection_->close_after();
+      answer->headers.emplace_back("Connection", "close");
+    } else {
+      answer = handlers_.gate(request, *connection_);
+    }
     if (!answer && from.method != "POST") answer = handlers_.refuse(404);
     if (!answer) return false;
     if (request.has_body) {
       connection_->close_after();
       answer->headers.emplace_back("Connection", "close");
     }
-    write_answer(std::move(*answer), from.version == "HTTP/1.0", to);
+    write_answer(std::move(*answer), from.version == "HTTP/1.0", expecting(), to);
     return true;
   }
 

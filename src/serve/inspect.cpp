@@ -66,7 +66,7 @@ InspectRequest parse_inspect_request(std::string_view body) {
           .token = static_cast<std::uint32_t>(*token)};
 }
 
-std::string answer_inspect(Service& service, std::string_view body) {
+std::string answer_inspect(Service& service, std::string_view body, const HttpPeer& peer) {
   const InspectRequest request = parse_inspect_request(body);
   const std::size_t number = service.find(request.model);
   const ServedModel& model = service.models()[number];
@@ -78,7 +78,7 @@ std::string answer_inspect(Service& service, std::string_view body) {
       refuse_field("tokens", fmt::format("have id {}, the model has {} tokens", id, head.vocabulary()));
   if (request.token >= head.vocabulary())
     refuse_field("token", fmt::format("is {}, the model has {} tokens", request.token, head.vocabulary()));
-  const std::vector<float> log_probs = service.distribution(number, std::move(ids));
+  const std::vector<float> log_probs = service.distribution(number, std::move(ids), peer);
   const text::Tokenizer& tokenizer = model.folder->tokenizer();
   return inspection_json(infer::inspect(log_probs, head.token_map(), request.token, kInspectedEntries), model.name,
                          head.vocabulary(), [&](std::uint32_t id) { return token_name(tokenizer, id); });

@@ -26,7 +26,7 @@ struct InspectRequest {
 InspectRequest parse_inspect_request(std::string_view body);
 
 /// The answer to a request's body. Throws RequestError.
-std::string answer_inspect(Service& service, std::string_view body);
+std::string answer_inspect(Service& service, std::string_view body, const HttpPeer& peer);
 
 /// What a token is called in an answer.
 using TokenName = std::function<std::string(std::uint32_t id)>;

@@ -84,8 +84,9 @@ std::vector<Route> page_routes() {
           {"GET", "/reports", [](const Call& call) { return reports(call.service()); }},
           {"GET", std::string(kReportPath) + "*",
            [](const Call& call) { return report(call.service(), call.request.path); }},
-          {"POST", "/inspect",
-           [](const Call& call) -> HttpAnswer { return {.body = answer_inspect(call.service(), call.request.body)}; }}};
+          {"POST", "/inspect", [](const Call& call) -> HttpAnswer {
+             return {.body = answer_inspect(call.service(), call.request.body, call.peer)};
+           }}};
 }
 
 }  // namespace fabula::serve

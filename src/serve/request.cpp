@@ -18,6 +18,7 @@ constexpr std::int64_t kMostTop = 20;
 constexpr std::int64_t kMostChoices = 32;
 constexpr std::size_t kMostStopTexts = 16;
 constexpr std::size_t kMostBiases = 1024;
+constexpr std::size_t kMostStopBytes = 1024;
 constexpr double kMostPenalty = 2;
 constexpr double kMostBias = 100;  // and -100 rules a token out, as OpenAI has it
 constexpr std::int64_t kMostTokens = 1 << 24;
@@ -63,6 +64,8 @@ std::vector<std::string> read_stops(const Fields& fields) {
   if (list.size() > kMostStopTexts) refuse_field("stop", expected);
   for (const json& stop : list) {
     if (!stop.is_string() || stop.get_ref<const std::string&>().empty()) refuse_field("stop", expected);
+    if (stop.get_ref<const std::string&>().size() > kMostStopBytes)
+      refuse_field("stop", fmt::format("has a text of more than {} bytes", kMostStopBytes));
     stops.push_back(stop.get<std::string>());
   }
   return stops;

@@ -157,6 +157,8 @@ std::optional<HttpAnswer> Server::gate(const HttpRequest& request, const HttpPee
     const Route& route = route_of(request);
     if (!route.open) check_key(options_.access, request);
     if (route.method == "GET") return finished(run(route, request, peer), &request);
+    if (!request.has_header("Content-Length") && !request.has_header("Transfer-Encoding"))
+      throw RequestError(400, "the request has no body; send JSON, with its Content-Length");
     check_type(request);
     check_length(request, options_.http.most_body);
     return std::nullopt;

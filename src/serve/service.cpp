@@ -123,11 +123,13 @@ std::shared_ptr<infer::Job> Service::submit(std::size_t model, std::vector<infer
   return submitted.job;
 }
 
-std::vector<float> Service::distribution(std::size_t model, std::vector<std::uint32_t> ids) {
+std::vector<float> Service::distribution(std::size_t model, std::vector<std::uint32_t> ids, const HttpPeer& peer) {
   const auto job = submit(model, {{.ids = std::move(ids), .distribution = true}});
-  while (true)
-    for (infer::TextEvent& event : job->take(std::chrono::seconds(1)))
+  while (peer.is_there())
+    for (infer::TextEvent& event : job->take(kClientLook))
       if (event.finish) return std::move(event.distribution);
+  job->cancel();
+  throw RequestError(400, "the client is gone");  // which nobody reads
 }
 
 }  // namespace fabula::serve

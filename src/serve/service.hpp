@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -9,10 +10,13 @@
 
 #include "infer/engine.hpp"
 #include "infer/model_folder.hpp"
+#include "serve/http.hpp"
 #include "serve/request.hpp"
 #include "tuning/tuned_device.hpp"
 
 namespace fabula::serve {
+
+inline constexpr std::chrono::milliseconds kClientLook(20);  ///< how often a client that waits is looked at
 
 struct ModelSource {
   std::string name;  ///< what clients call it; empty: the folder's name
@@ -66,8 +70,8 @@ class Service {
   std::size_t find(std::string_view name) const;
   /// Throws RequestError 400 for a token that the model does not have, or more of them than its context holds.
   PromptIds prompt_ids(std::size_t model, const Prompt& prompt) const;
-  /// log p [V] of what comes behind some tokens. Throws RequestError 429, 503.
-  std::vector<float> distribution(std::size_t model, std::vector<std::uint32_t> ids);
+  /// log p [V] of what comes behind some tokens, while the peer is there. Throws RequestError 429, 503.
+  std::vector<float> distribution(std::size_t model, std::vector<std::uint32_t> ids, const HttpPeer& peer);
   /// Engine::submit; a refusal is a RequestError 429 or 503.
   std::shared_ptr<infer::Job> submit(std::size_t model, std::vector<infer::TextRequest> texts);
 

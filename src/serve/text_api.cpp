@@ -16,11 +16,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kLook(20);  // how often a silent client is looked at
 constexpr std::chrono::seconds kMostSilence(10);
 constexpr std::int64_t kDefaultTokens = 16;
 constexpr double kRulesOut = -100;  // a bias of so much is no bias
 constexpr std::size_t kMostTexts = 256;
+constexpr std::int64_t kMostLogProbs = 1'000'000;  // of an answer: some 100 MB while it is made
 
 std::uint64_t random_bits() {
   static thread_local std::mt19937_64 random(std::random_device{}());
@@ -57,6 +57,10 @@ struct Exchange {
     Usage usage{.prompt = prompt_tokens};
     for (const Choice& choice : choices) usage.completion += choice.written();
     return usage;
+  }
+  /// Whether or not its answer was ever begun, nobody reads on.
+  ~Exchange() {
+    if (job) job->cancel();
   }
   std::optional<infer::JobTimes> times() const { return timings ? std::optional(job->times()) : std::nullopt; }
 };
@@ -109,10 +113,20 @@ std::shared_ptr<Exchange> begin(Service& service, const std::vector<Prompt>& pro
                                  .stop_texts = options.stops,
                                  .top = options.logprobs.value_or(0)};
   std::vector<infer::TextRequest> texts;
+  std::int64_t log_probs = 0;
   for (const Prompt& prompt : prompts) {
     const PromptIds ids = service.prompt_ids(number, prompt);
     writing.max_tokens = tokens_to_write(service, number, options, chat, ids.ids.size());
-    exchange->prompt_tokens += static_cast<std::int64_t>(ids.ids.size());
+    const auto prompt_tokens = static_cast<std::int64_t>(ids.ids.size());
+    exchange->prompt_tokens += prompt_tokens;
+    if (options.logprobs)
+      log_probs += options.n * ((echo ? prompt_tokens : 0) + writing.max_tokens) * (1 + *options.logprobs);
+    if (log_probs > kMostLogProbs)
+      throw RequestError(400,
+                         fmt::format("more than {} log-probabilities are asked for; ask for fewer texts at once, or "
+                                     "lower \"logprobs\"",
+                                     kMostLogProbs),
+                         "logprobs");
     for (std::int64_t i = 0; i < options.n; ++i) {
       exchange->choices.emplace_back(tokenizer, Choice::Options{.echo = echo ? echo_of(tokenizer, prompt, ids) : "",
                                                                 .prompt = ids.ids,
@@ -138,7 +152,7 @@ HttpAnswer whole_answer(Exchange& exchange, const HttpPeer& peer) {
   std::vector<ChoicePiece> choices(exchange.choices.size());
   try {
     while (!exchange.job->is_over()) {
-      for (const infer::TextEvent& event : exchange.job->take(kLook))
+      for (const infer::TextEvent& event : exchange.job->take(kClientLook))
         add_piece(choices[event.text], exchange.choices[event.text].add(event));
       if (peer.is_there()) continue;
       exchange.job->cancel();
@@ -175,7 +189,7 @@ bool stream_texts(Exchange& exchange, const HttpPeer& peer, const HttpAnswer::Wr
       last = Clock::now();
     }
     if (exchange.job->is_over()) return true;
-    events = events_of(exchange, exchange.job->take(kLook));
+    events = events_of(exchange, exchange.job->take(kClientLook));
     if (!peer.is_there()) return false;
   }
 }
@@ -189,6 +203,9 @@ void stream(Exchange& exchange, const HttpPeer& peer, const HttpAnswer::Write& w
   } catch (const Error& error) {
     if (error_status(error) == 500) log_warn(error.what());
     last = error_event(error_json(error));
+  } catch (const std::exception& error) {  // nothing above catches it: the head is sent
+    log_warn(error.what());
+    last = error_event(error_json(500, "something went wrong in the server; its log says more"));
   }
   if (!exchange.job->is_over() || !there) exchange.job->cancel();
   if (there) write(last + std::string(kDoneEvent));

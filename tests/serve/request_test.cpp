@@ -108,6 +108,14 @@ TEST(Access, HostsOriginsAndKeysAreChecked) {
   EXPECT_EQ(access_status(open, {{"Host", "localhost:8080"}, {"Authorization", "Bearer "}}), 200);
   EXPECT_EQ(access_status(open, {{"Host", "[::1]:8080"}, {"Origin", "http://127.0.0.1:3000"}}), 200);
   EXPECT_EQ(access_status(open, {{"Host", "evil.example"}}), 403);
+  // A name that leads here, once the server listens to all: a page of it is no page of the server.
+  const AccessOptions everywhere{.bound_host = "0.0.0.0"};
+  EXPECT_EQ(access_status(everywhere, {{"Host", "evil.example:80"}, {"Origin", "http://evil.example:80"}}), 403);
+  EXPECT_EQ(access_status(everywhere, {{"Host", "10.0.0.2:80"}, {"Origin", "http://10.0.0.2:80"}}), 200);
+  const AccessOptions locked{.key = "secret"};
+  EXPECT_EQ(access_status(locked, {{"Authorization", "bearer secret"}}), 200);
+  EXPECT_EQ(access_status(locked, {{"Authorization", "Bearer "}, {"X-Api-Key", "secret"}}), 200);
+  EXPECT_EQ(access_status(locked, {{"Authorization", "Bearer wrong"}, {"X-Api-Key", "secret"}}), 401);
   EXPECT_EQ(access_status(open, {{"Host", "127.0.0.1.evil.example"}}), 403);
   EXPECT_EQ(access_status(open, {{"Host", "localhost"}, {"Origin", "https://evil.example"}}), 403);
   EXPECT_EQ(access_status(open, {{"Host", "localhost"}, {"Origin", "null"}}), 403);

@@ -205,6 +205,51 @@ TEST_F(ServerTest, ADisconnectFreesItsSlot) {
   EXPECT_GE(small_->counts().cancelled, 1u);
 }
 
+TEST_F(ServerTest, WhoeverIsGoneAtOnceIsNotWrittenFor) {
+  for (int i = 0; i < 12; ++i) ClientConnection(small_->port()).send(long_stream());
+  EXPECT_TRUE(small_->falls_idle());
+  EXPECT_EQ(status_of({{"model", "one"}, {"prompt", "a"}, {"max_tokens", 2}}), 200);
+}
+
+TEST_F(ServerTest, TextsThatAreOnlyScoredKeepNobodyWaiting) {
+  const json prompts(200, std::vector<int>(1500, 97));
+  const json body{{"model", "one"}, {"prompt", prompts}, {"echo", true}, {"max_tokens", 0}, {"logprobs", 0}};
+  ClientConnection flood(small_->port());
+  flood.send(request_bytes("POST", "/v1/completions", body.dump()));
+  std::this_thread::sleep_for(milliseconds(200));
+  EXPECT_EQ(status_of({{"model", "one"}, {"prompt", "a"}, {"max_tokens", 2}}), 200);
+  EXPECT_GT(small_->counts().waiting, 0u) << "the flood is over before it could be told that it is no obstacle";
+}
+
+TEST_F(ServerTest, WhatWouldNotFitIsRefused) {
+  const json prompts(100, std::vector<int>(1000, 97));
+  EXPECT_EQ(status_of({{"prompt", prompts}, {"model", "one"}, {"echo", true}, {"max_tokens", 0}, {"logprobs", 20}}),
+            400);
+  EXPECT_EQ(status_of({{"prompt", "a"}, {"model", "one"}, {"stop", std::string(2000, 'x')}}), 400);
+}
+
+TEST_F(ServerTest, RangesAndUnclearLengthsAreNoWayIn) {
+  const std::string health = "{\"status\":\"ok\"}";
+  EXPECT_EQ(ask(small_->port(), "GET", "/health", {}, {"Range: bytes=0-3"}).body, health);
+  std::string many = "Range: bytes=0-0";
+  for (int i = 0; i < 1900; ++i) many += ",0-0";
+  const int status = ask(small_->port(), "GET", "/health", {}, {many}).status;
+  EXPECT_TRUE(status == 200 || status >= 400) << status;
+  const auto answer_to = [](const std::string& bytes) {
+    ClientConnection connection(small_->port());
+    connection.send(bytes);
+    return connection.receive(milliseconds(3000)).substr(0, 12);
+  };
+  EXPECT_EQ(answer_to("POST /tokenize HTTP/1.1\r\nHost: localhost\r\n\r\n"), "HTTP/1.1 400");
+  EXPECT_EQ(answer_to("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
+            "HTTP/1.1 400");
+  EXPECT_EQ(answer_to("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: "
+                      "chunked\r\n\r\n{}"),
+            "HTTP/1.1 400");
+  EXPECT_EQ(answer_to("GET /health HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost%0d%0aX-Y:z\r\n\r\n"),
+            "HTTP/1.1 400");
+}
+
 TEST_F(ServerTest, AFullQueueIs429AndOthersGoOn) {
   std::vector<std::unique_ptr<ClientConnection>> streams;
   for (int i = 0; i < 3; ++i) {

@@ -162,7 +162,7 @@ class Page {
   }
 
   /** The model goes on where the story is. */
-  async goOn(seed) {
+  async goOn(seed, retry = () => this.goOn(seed)) {
     const story = this.story;
     const ask = { model: byId('model').value, settings: this.settings, seed };
     try {
@@ -173,7 +173,7 @@ class Page {
       this.health('ready', 'Ready');
     } catch (error) {
       this.health('ready', 'Ready');
-      this.failed(error, () => this.goOn(seed));
+      this.failed(error, retry);
     } finally {
       this.settle();
     }
@@ -244,9 +244,15 @@ class Page {
     if (focus) byId('prompt').focus({ preventScroll: true });
   }
 
-  again() {
-    this.story.parts.pop();
-    this.goOn(seedOf({ seed: null }));
+  /** What was told stays where nothing came in its place. */
+  async again() {
+    const story = this.story;
+    const told = story.parts.pop();
+    const before = story.parts.length;
+    await this.goOn(seedOf({ seed: null }), () => this.again());
+    if (story.parts.length > before) return;
+    story.parts.push(told);
+    this.settle();
   }
 
   keep() {
