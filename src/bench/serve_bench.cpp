@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -86,9 +87,7 @@ class ServeBench {
     sequence_ = {.sampler = {.temperature = kServeTemperature}, .max_tokens = options.tokens};
     for (const std::uint32_t id : model.folder->stop_ids())
       sequence_.sampler.logit_bias.emplace_back(id, -double{kExcluded});
-    // Nobody has asked the engine for anything yet: the session is still this thread's.
-    time_alone(*model.session, prompt_, sequence_);
-    for (int i = 0; i < options.repeats; ++i) alone_.push_back(time_alone(*model.session, prompt_, sequence_));
+    session_ = model.session.get();
     notes_ = machine_notes(*service->device().device, service->device().choices);
     notes_.push_back(fmt::format("{}; {} slots", models::describe(model.folder->model()), most_));
     server_->serve(std::move(service));
@@ -96,13 +95,13 @@ class ServeBench {
 
   Table run() {
     Table table{{"streams", "tokens/s", "times one stream", "slowest, % of fastest", "first byte ms"}, {}, notes_};
-    const auto median_alone = [&](double AloneTime::*field) {
-      std::vector<double> values;
-      for (const AloneTime& time : alone_) values.push_back(time.*field);
-      return median(values);
-    };
-    const double alone = median_alone(&AloneTime::tokens_per_second), first = median_alone(&AloneTime::first);
-    const RoundTime one = typical(1);
+    std::vector<double> speeds, firsts;
+    // In turns, so that both meet the same machine.
+    const RoundTime one = typical(1, [&] {
+      const AloneTime time = time_alone_again();
+      speeds.push_back(time.tokens_per_second), firsts.push_back(time.first);
+    });
+    const double alone = median(speeds), first = median(firsts);
     table.notes.push_back(fmt::format("prompts of {} tokens, {} written for each stream; medians of {}",
                                       options_.prompt, options_.tokens, options_.repeats));
     table.notes.push_back(
@@ -176,10 +175,20 @@ class ServeBench {
             .first = median(firsts)};
   }
 
-  RoundTime typical(std::int64_t streams) const {
+  /// The session between two rounds: the engine waits for requests, and its counts are read behind its last step.
+  AloneTime time_alone_again() const {
+    while (server_->service().engine().counts().running > 0) std::this_thread::sleep_for(milliseconds(1));
+    return time_alone(*session_, prompt_, sequence_);
+  }
+
+  RoundTime typical(std::int64_t streams, const std::function<void()>& between = {}) const {
     round(streams);  // a warm-up
+    if (between) time_alone_again();
     std::vector<RoundTime> rounds;
-    for (int i = 0; i < options_.repeats; ++i) rounds.push_back(round(streams));
+    for (int i = 0; i < options_.repeats; ++i) {
+      rounds.push_back(round(streams));
+      if (between) between();
+    }
     std::sort(rounds.begin(), rounds.end(),
               [](const RoundTime& a, const RoundTime& b) { return a.tokens_per_second < b.tokens_per_second; });
     return rounds[rounds.size() / 2];
@@ -187,10 +196,10 @@ class ServeBench {
 
   ServeBenchOptions options_;
   std::int64_t most_;
-  std::optional<serve::Server> server_;
+  mutable std::optional<serve::Server> server_;
+  infer::Session* session_ = nullptr;
   std::vector<std::uint32_t> prompt_;
   infer::SequenceOptions sequence_;
-  std::vector<AloneTime> alone_;
   std::vector<std::string> notes_;
 };
 
