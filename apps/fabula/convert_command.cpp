@@ -118,7 +118,7 @@ int convert_head(const ConvertArgs& args) {
   const RunConfig config = convert::config_with_head(folder.config(), args.run, args.head, args.overrides);
   convert::HeadOptions options{.out = args.out, .overwrite = args.overwrite};
   options.seed = static_cast<std::uint64_t>(config.train.seed);
-  convert::check_output(options);
+  convert::check_output(folder, options);
   if (const fs::path tuned = fs::path(args.out) / kFineTuned; args.fine_tune > 0 && fs::exists(tuned))
     fail(ErrorCode::kInvalidArgument, "{} is there already; name another --out, or move it away", tuned.string());
   convert::ConvertedHead head;
@@ -126,6 +126,7 @@ int convert_head(const ConvertArgs& args) {
   const bool needs_device = config.model.head.has_map() || !args.valid.empty();
   if (needs_device) {
     const tuning::OpenedDevice tuned = tuning::open_tuned_device(args.device);
+    if (!args.valid.empty()) costs.before = perplexity(args.run, args, tuned);
     if (config.model.head.has_map() && !args.data.empty()) {
       const EvaluationText data(args.data, folder, args.reading);
       head = convert::convert_head(folder, config, options, *tuned.device, {tuned.device->profile(), tuned.choices},
@@ -134,10 +135,7 @@ int convert_head(const ConvertArgs& args) {
       head = convert::convert_head(folder, config, options);
     }
     say(head, args);
-    if (!args.valid.empty()) {
-      costs.before = perplexity(args.run, args, tuned);
-      costs.after = perplexity(args.out, args, tuned);
-    }
+    if (!args.valid.empty()) costs.after = perplexity(args.out, args, tuned);
   } else {
     head = convert::convert_head(folder, config, options);
     say(head, args);

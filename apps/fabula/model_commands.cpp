@@ -265,7 +265,7 @@ Json run_json(const RunState& state, const RunConfig& config) {
           {"tokens_seen", state.tokens_seen},
           {"best_validation_loss", number(state.best_val_loss)},
           {"data", text("data")},
-          {"from", text(train::kStartKey)},
+          {"from", text(kStartKey)},
           {"device", state.device},
           {"driver", state.driver},
           {"kernels", state.lowering},

@@ -1,6 +1,7 @@
 #include "base/file_kind.hpp"
 
 #include <charconv>
+#include <fstream>
 
 #include "base/fail.hpp"
 
@@ -61,6 +62,14 @@ bool is_safetensors(std::string_view bytes) {
 }
 
 }  // namespace
+
+std::string first_bytes(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(kFileKindBytes, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  return bytes;
+}
 
 FileKind file_kind(std::string_view bytes) {
   for (const Signature& signature : kSignatures)

@@ -38,6 +38,8 @@ enum class FileKind {
 /// Looks at the first bytes of a file: all of them, or at least the first kFileKindBytes.
 FileKind file_kind(std::string_view bytes);
 inline constexpr std::size_t kFileKindBytes = 512;
+/// Those of a file; fewer where it is shorter, none where it cannot be read.
+std::string first_bytes(const std::filesystem::path& path);
 
 /// "gzip-compressed data"; kUnknown is "an unknown format".
 std::string_view file_kind_name(FileKind kind);

@@ -114,6 +114,11 @@ fs::path FolderUpdate::current(const fs::path& folder, std::string_view name) {
   return fs::exists(ready, code) ? ready : folder / name;
 }
 
+bool FolderUpdate::is_empty(const fs::path& folder) {
+  const std::vector<fs::path> found = entries(folder);
+  return std::all_of(found.begin(), found.end(), [](const fs::path& path) { return path.filename() == kWriting; });
+}
+
 fs::path FolderUpdate::asked_for(const fs::path& path) {
   const fs::path folder = path.parent_path();
   if (folder.filename() != kWriting && folder.filename() != kReady) return path;

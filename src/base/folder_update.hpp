@@ -45,6 +45,8 @@ class FolderUpdate {
   static void recover(const std::filesystem::path& folder, const StepHook& hook = {});
   /// The current version of a file, for readers that must not write; it may not exist.
   static std::filesystem::path current(const std::filesystem::path& folder, std::string_view name);
+  /// Is nothing in a folder but what an update cut short before its moment of change has left? Error kIo.
+  static bool is_empty(const std::filesystem::path& folder);
   /// What to call a file in messages: FOLDER/NAME for one that path_of() gave, any other path as it is.
   static std::filesystem::path asked_for(const std::filesystem::path& path);
 

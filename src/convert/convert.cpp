@@ -1,25 +1,24 @@
 #include "convert/convert.hpp"
 
-#include <fstream>
-
 #include "base/fail.hpp"
 #include "base/file_kind.hpp"
+#include "base/folder_update.hpp"
 #include "convert/gguf.hpp"
 #include "convert/hugging_face.hpp"
-#include "convert/output_folder.hpp"
 #include "convert/llama2c.hpp"
+#include "convert/output_folder.hpp"
 
 namespace fabula::convert {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string first_bytes(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes(kFileKindBytes, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(file.gcount()));
-  return bytes;
+/// The checkpoint of a folder that llama2.c reads.
+fs::path source_of(const fs::path& named) {
+  const fs::path checkpoint = named / "model.bin";
+  const bool of_llama2c =
+      fs::is_directory(named) && fs::exists(checkpoint) && !fs::exists(FolderUpdate::current(named, "config.json"));
+  return of_llama2c ? checkpoint : named;
 }
 
 Format format_of(const fs::path& source) {
@@ -50,11 +49,17 @@ std::optional<TensorDtype> dtype_of(std::optional<WeightType> type) {
       break;
   }
   fail(ErrorCode::kUnsupported,
-       "--dtype q8_0: a Hugging Face folder holds f32, f16 or bf16; --format gguf writes weights of 8 bits");
+       "--dtype q8_0: a Hugging Face folder holds f32, f16 or bf16; `fabula export FOLDER --format gguf --dtype q8_0` "
+       "writes weights of 8 bits");
 }
 
-Imported import_model(const ImportOptions& options) {
+Imported import_model(const ImportOptions& asked) {
+  ImportOptions options = asked;
+  options.source = source_of(asked.source);
   const Format format = format_of(options.source);
+  if (format != Format::kLlama2c && !options.tokenizer.empty())
+    fail(ErrorCode::kInvalidArgument, "--tokenizer {}: {} has a tokenizer of its own; leave the flag out",
+         options.tokenizer.string(), options.source.string());
   switch (format) {
     case Format::kHuggingFace:
       return {format, import_hugging_face(options)};
@@ -75,7 +80,7 @@ std::vector<fs::path> export_model(const ExportOptions& options) {
     case Format::kLlama2c:
       return export_llama2c(model, options);
     case Format::kGguf:
-      check_output_file(options.out, options.overwrite);
+      check_output_file(options.out, options.overwrite, {options.run});
       export_gguf(model, options.out, options.type);
       return {options.out};
   }

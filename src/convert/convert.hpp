@@ -23,7 +23,7 @@ enum class Format { kHuggingFace, kGguf, kLlama2c };
 inline constexpr std::string_view kFormatNames[] = {"hf", "gguf", "llama2c"};
 
 struct ImportOptions {
-  std::filesystem::path source;         ///< a folder, a GGUF file, or llama2.c's checkpoint
+  std::filesystem::path source;         ///< a folder, a GGUF file, or llama2.c's checkpoint or the folder of one
   std::filesystem::path tokenizer;      ///< empty: the source's own
   std::filesystem::path out;            ///< folder
   std::optional<WeightType> type = {};  ///< missing: that of each tensor in the source

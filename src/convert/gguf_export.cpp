@@ -7,6 +7,7 @@
 #include "convert/gguf_numbers.hpp"
 #include "convert/gguf_tokenizer.hpp"
 #include "convert/gguf_widen.hpp"
+#include "convert/output_folder.hpp"
 #include "formats/model_tensors.hpp"
 #include "models/weights.hpp"
 
@@ -64,16 +65,8 @@ std::vector<float> all_numbers(const TensorSource& source) {
   std::int64_t count = 1;
   for (const std::int64_t size : source.shape) count *= size;
   std::vector<float> numbers(static_cast<std::size_t>(count));
-  for (std::int64_t first = 0; first < count; first += kTensorPieceElements)
-    source.fetch(first,
-                 std::span(numbers).subspan(static_cast<std::size_t>(first),
-                                            static_cast<std::size_t>(std::min(kTensorPieceElements, count - first))));
+  fetch_all(source, numbers);
   return numbers;
-}
-
-std::string name_of_folder(const std::filesystem::path& folder) {
-  const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 class Export {

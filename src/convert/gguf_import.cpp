@@ -65,9 +65,6 @@ class Import {
         prefix_(std::string(name_of(architecture_)) + ".") {}
 
   ModelConfig run() {
-    if (!options_.tokenizer.empty())
-      fail(ErrorCode::kInvalidArgument, "--tokenizer {}: {} has a tokenizer of its own; leave the flag out",
-           options_.tokenizer.string(), source_);
     const std::optional<TensorDtype> dtype = dtype_of(options_.type);
     const RunConfig config = read_config();
     const GgufVocabulary vocabulary = read_tokenizer_keys(file_);
@@ -77,7 +74,7 @@ class Import {
     with_ends = parse_config(config_json(with_ends), source_, {}, ConfigNotes::kSilent);
     const models::LanguageModel model(with_ends.model);
     std::vector<TensorSource> weights = sources(model, dtype);
-    OutputFolder folder(options_.out, options_.overwrite);
+    OutputFolder folder(options_.out, options_.overwrite, {options_.source});
     infer::write_model_folder(folder.update(), {.config = with_ends,
                                                 .model = model,
                                                 .tokenizer = vocabulary.tokenizer,
@@ -219,6 +216,7 @@ class Import {
     if (info.shape != expected)
       fail(ErrorCode::kFormat, "{}: tensor \"{}\" is {}, its keys need {}", source_, name.theirs,
            shape_text(info.shape), shape_text(expected));
+    check_numbers_are_read(file_, name.theirs);
   }
 
   /// Biases of zeros within a block are none.

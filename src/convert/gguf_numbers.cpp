@@ -99,10 +99,29 @@ GgufType gguf_type_of(TensorDtype dtype) {
 }
 
 TensorDtype dtype_of(GgufType type) {
-  return type == GgufType::kF16 ? TensorDtype::kF16 : type == GgufType::kBf16 ? TensorDtype::kBf16 : TensorDtype::kF32;
+  switch (type) {
+    case GgufType::kF16:
+      return TensorDtype::kF16;
+    case GgufType::kBf16:
+      return TensorDtype::kBf16;
+    case GgufType::kF32:
+    case GgufType::kQ8_0:
+      return TensorDtype::kF32;
+  }
+  fail(ErrorCode::kUnsupported, "numbers of GGUF's type {} are not read", static_cast<std::uint32_t>(type));
+}
+
+void check_numbers_are_read(const GgufFile& file, std::string_view tensor) {
+  const GgufType type = file.info(tensor).type;
+  if (type == GgufType::kF32 || type == GgufType::kF16 || type == GgufType::kBf16 || type == GgufType::kQ8_0) return;
+  fail(ErrorCode::kUnsupported,
+       "{}: tensor \"{}\" is {}; F32, F16, BF16 and Q8_0 are read: llama.cpp's `llama-quantize --allow-requantize "
+       "FILE OUT q8_0` converts it",
+       file.path().string(), tensor, gguf_type_info(type)->name);
 }
 
 std::vector<float> read_numbers(const GgufFile& file, std::string_view tensor) {
+  check_numbers_are_read(file, tensor);
   const GgufTensorInfo& info = file.info(tensor);
   const std::span<const std::byte> bytes = file.raw(tensor);
   std::vector<float> numbers;
@@ -120,11 +139,6 @@ std::vector<float> read_numbers(const GgufFile& file, std::string_view tensor) {
     case GgufType::kQ8_0:
       numbers = from_blocks(bytes, info.shape.back());
       break;
-    default:
-      fail(ErrorCode::kUnsupported,
-           "{}: tensor \"{}\" is {}; F32, F16, BF16 and Q8_0 are read: llama.cpp's `llama-quantize --allow-requantize "
-           "FILE OUT q8_0` converts it",
-           file.path().string(), tensor, gguf_type_info(info.type)->name);
   }
   const auto bad = std::find_if(numbers.begin(), numbers.end(), [](float number) { return !std::isfinite(number); });
   if (bad != numbers.end())

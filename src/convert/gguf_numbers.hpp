@@ -13,8 +13,12 @@ namespace fabula::convert {
 GgufType gguf_type_of(WeightType type);
 /// The type of a tensor in a safetensors file. Error kUnsupported for one that holds no weights.
 GgufType gguf_type_of(TensorDtype dtype);
-/// The type in a safetensors file that holds a tensor's numbers as they are: of Q8_0 that is F32.
+/// The type in a safetensors file that holds a tensor's numbers as they are: of Q8_0 that is F32. Error kUnsupported
+/// for a type of which no numbers are read.
 TensorDtype dtype_of(GgufType type);
+
+/// Error kUnsupported for a tensor of a type of which no numbers are read, naming it.
+void check_numbers_are_read(const GgufFile& file, std::string_view tensor);
 
 /// A tensor's numbers, row by row. Errors: kUnsupported for a type of which no numbers are read, naming it; kFormat for
 /// a number that is not finite.

@@ -226,6 +226,9 @@ void add_special_ids(GgufKeys& keys, const Tokenizer& tokenizer, const GgufToken
     warn("no token ends a text; llama.cpp takes token 11 for one that does");
   }
   if (tokens.stops.size() > 1) id("eot", tokens.stops[1]);
+  if (tokens.stops.size() > 2)
+    warn("{} tokens end a text, the file holds two of them: at the other {} llama.cpp goes on", tokens.stops.size(),
+         tokens.stops.size() - 2);
   if (const auto unknown = tokenizer.token_id("<unk>"); pieces && unknown) id("unknown", *unknown);
   keys.flag("tokenizer.ggml.add_bos_token", pieces && tokenizer.parts().fallback->begin.has_value());
   keys.flag("tokenizer.ggml.add_eos_token", false);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/fail.hpp"
+#include "base/half.hpp"
 #include "base/log.hpp"
 #include "convert/hidden_vectors.hpp"
 #include "convert/narrow_rows.hpp"
@@ -44,12 +45,42 @@ HeadWeights read_all_weights(const infer::ModelFolder& folder) {
   return weights;
 }
 
+TensorDtype keeper_of(std::span<const float> values, TensorDtype dtype) {
+  const auto stays = [dtype](float value) {
+    return value ==
+           (dtype == TensorDtype::kF16 ? half_to_float(float_to_half(value)) : bf16_to_float(float_to_bf16(value)));
+  };
+  return dtype == TensorDtype::kF32 || std::all_of(values.begin(), values.end(), stays) ? dtype : TensorDtype::kF32;
+}
+
+/// Gives the tensors the types that they have in the source, new ones that of its token embedding, where every number
+/// stays what it is; one that would not makes all fp32, because readers take one type for all.
+void keep_types(const infer::ModelFolder& from, const HeadWeights& weights, std::vector<TensorSource>& sources) {
+  const ModelTensors tensors = ModelTensors::open(from.path());
+  std::map<std::string, TensorDtype> types;
+  for (const TensorSource& source : models::tensors_to_copy(from.model(), tensors)) types[source.name] = source.dtype;
+  const TensorDtype embedding = types.at(from.model().body().token_embedding().name);
+  for (TensorSource& source : sources) {
+    const auto type = types.find(source.name);
+    const TensorDtype wanted = type == types.end() ? embedding : type->second;
+    source.dtype = keeper_of(weights.at(source.name), wanted);
+    if (source.dtype == wanted) continue;
+    log_info(
+        fmt::format("the new head's numbers do not fit {}: all tensors are written in F32; `fabula import DIR "
+                    "--dtype` narrows them",
+                    dtype_name(wanted)));
+    for (TensorSource& each : sources) each.dtype = TensorDtype::kF32;
+    return;
+  }
+}
+
 void write_converted(const infer::ModelFolder& from, const RunConfig& config, const models::LanguageModel& model,
                      const HeadWeights& weights, const HeadOptions& options) {
-  OutputFolder out(options.out, options.overwrite);
+  OutputFolder out(options.out, options.overwrite, {from.path()});
   infer::FolderContent content{.config = config, .model = model, .tokenizer = from.tokenizer(), .weights = {}};
   for (const graph::ParameterSpec& spec : model.parameters())
     content.weights.push_back(tensor_from_memory(spec.name, spec.file_shape(), weights.at(spec.name)));
+  keep_types(from, weights, content.weights);
   content.stop_ids = from.stop_ids();
   infer::write_model_folder(out.update(), content);
   out.commit();
@@ -226,8 +257,8 @@ Looks look(const infer::ModelFolder& from, const HeadOptions& options, vk::Devic
 
 }  // namespace
 
-void check_output(const HeadOptions& options) {
-  const OutputFolder out(options.out, options.overwrite);
+void check_output(const infer::ModelFolder& from, const HeadOptions& options) {
+  const OutputFolder out(options.out, options.overwrite, {from.path()});
 }
 
 ConvertedHead convert_head(const infer::ModelFolder& from, const RunConfig& config, const HeadOptions& options) {
@@ -252,7 +283,7 @@ ConvertedHead convert_head(const infer::ModelFolder& from, const RunConfig& conf
 ConvertedHead convert_head(const infer::ModelFolder& from, const RunConfig& config, const HeadOptions& options,
                            vk::Device& device, const graph::Target& target, const text::TokenFile& text) {
   if (!config.model.head.has_map()) return convert_head(from, config, options);
-  check_output(options);
+  check_output(from, options);
   const std::vector<std::uint64_t> counts = row_counts(text, config.model.vocab_size);
   TwoLevels levels(from, config, counts);
   const Looks looks = look(from, options, device, target, text);

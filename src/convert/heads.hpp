@@ -32,7 +32,7 @@ struct ConvertedHead {
 };
 
 /// Can it be written there? Errors as OutputFolder; for whoever has much to do before.
-void check_output(const HeadOptions& options);
+void check_output(const infer::ModelFolder& from, const HeadOptions& options);
 
 /// Writes the model again with the head that `config` has (config_with_head), as a model folder that appears whole or
 /// not at all; the folder that it came from is only read. From full to fused and back nothing but the config changes. A
@@ -42,8 +42,9 @@ void check_output(const HeadOptions& options);
 /// them), and how likely a group is from one product with the
 /// hidden vector, fitted to those of a text (fit_scores). An adaptive head takes the frequent tokens' rows, its
 /// clusters' scores in the same way, and those of rare tokens through the projections that lose least of them
-/// (narrow_rows). `text`, with its tokens' counts, is needed where the new head has a map, and the device too. Errors:
-/// as OutputFolder, ModelTensors::open and group_masses; kInvalidArgument without a text.
+/// (narrow_rows). `text`, with its tokens' counts, is needed where the new head has a map, and the device too. Each
+/// tensor keeps its type where all of them can, else all are fp32. Errors: as OutputFolder, ModelTensors::open and
+/// group_masses; kInvalidArgument without a text.
 ConvertedHead convert_head(const infer::ModelFolder& from, const RunConfig& config, const HeadOptions& options);
 ConvertedHead convert_head(const infer::ModelFolder& from, const RunConfig& config, const HeadOptions& options,
                            vk::Device& device, const graph::Target& target, const text::TokenFile& text);

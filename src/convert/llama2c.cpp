@@ -124,7 +124,7 @@ ModelConfig import_llama2c(const ImportOptions& options) {
   Llama2cTensors tensors(file);  // which the sources below refer to
   std::vector<TensorSource> weights = tensors.all();
   for (TensorSource& source : weights) source.dtype = dtype.value_or(TensorDtype::kF32);
-  OutputFolder folder(options.out, options.overwrite);
+  OutputFolder folder(options.out, options.overwrite, {options.source, tokenizer_path});
   infer::write_model_folder(folder.update(), {.config = config,
                                               .model = model,
                                               .tokenizer = tokenizer,

@@ -44,12 +44,6 @@ Llama2cFile::Sizes llama2c_sizes(const ModelConfig& model) {
           .tied = model.tie_word_embeddings};
 }
 
-void read_whole_tensor(const TensorSource& source, std::span<float> out) {
-  for (std::int64_t first = 0; first < std::ssize(out); first += kTensorPieceElements)
-    source.fetch(first, out.subspan(static_cast<std::size_t>(first),
-                                    static_cast<std::size_t>(std::min(kTensorPieceElements, std::ssize(out) - first))));
-}
-
 /// Puts the two halves of each head's rows side by side, pair by pair.
 void interleave_halves(std::span<float> values, std::int64_t columns, std::int64_t head_dim) {
   const std::vector<float> halves(values.begin(), values.end());
@@ -67,22 +61,22 @@ std::vector<std::filesystem::path> export_llama2c(const infer::ModelFolder& mode
     refuse_llama2c(fmt::format("the tokenizer has {} tokens, the model's vocabulary {}, and llama2.c takes one number",
                                model.tokenizer().vocab_size(), config.vocab_size));
   const std::string tokenizer = text::llama2c_tokenizer(model.tokenizer());
-  OutputFolder folder(options.out, options.overwrite);
+  OutputFolder folder(options.out, options.overwrite, {model.path()});
   const ModelTensors tensors = ModelTensors::open(model.path());
   const std::vector<TensorSource> sources = models::tensors_to_copy(model.model(), tensors);
   const auto fill = [&](Llama2cPart part, std::int64_t layer, std::span<float> out) {
     const std::string name = llama2c_tensor(part, layer);
     const auto source = std::find_if(sources.begin(), sources.end(), [&](const auto& s) { return s.name == name; });
     ensure(source != sources.end(), "a Llama model without {}", name);
-    read_whole_tensor(*source, out);
+    fetch_all(*source, out);
     if (has_pairs(part)) interleave_halves(out, Llama2cFile::shape_of(sizes, part).columns, sizes.head_dim());
   };
   write_llama2c(folder.path_of("model.bin"), sizes, fill);
   write_file_atomically(folder.path_of("tokenizer.bin"), tokenizer);
-  write_file_atomically(folder.path_of("README.md"),
-                        model_card(model, options.out.filename().string(), Format::kLlama2c));
+  write_file_atomically(folder.path_of(kModelCardFile),
+                        model_card(model, name_of_folder(options.out), Format::kLlama2c));
   folder.commit();
-  return {options.out / "model.bin", options.out / "tokenizer.bin"};
+  return {options.out / "model.bin", options.out / "tokenizer.bin", options.out / kModelCardFile};
 }
 
 }  // namespace fabula::convert

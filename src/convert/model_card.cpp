@@ -12,6 +12,8 @@
 namespace fabula::convert {
 namespace {
 
+constexpr std::string_view kCardBegins = "---\nlicense: other  # the texts' and the author's terms: say which\n";
+constexpr std::string_view kCardTag = "tags:\n- fabula\n";
 constexpr std::size_t kMostRows = 12;  // of the table of losses
 
 /// A run's losses by step, as a mean over the steps since the row before, and as validation measured them.
@@ -47,10 +49,8 @@ std::string card_header(const infer::ModelFolder& model, Format format) {
   const std::string_view family = family_name(model.config().model.family);
   const std::string library =
       format == Format::kHuggingFace ? "library_name: transformers\npipeline_tag: text-generation\n" : "";
-  return fmt::format(
-      "---\nlicense: other  # the texts' and the author's terms: say which\n# language: en\n{}tags:\n- fabula\n- {}\n- "
-      "{}-head\n---\n",
-      library, family, head_kind_name(model.config().model.head.kind));
+  return fmt::format("{}# language: en\n{}{}- {}\n- {}-head\n---\n", kCardBegins, library, kCardTag, family,
+                     head_kind_name(model.config().model.head.kind));
 }
 
 std::string usage(const infer::ModelFolder& model, Format format) {
@@ -62,7 +62,7 @@ std::string usage(const infer::ModelFolder& model, Format format) {
   const bool own = needs_own_classes(model.config().model);
   text += fmt::format(
       "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-      "tokenizer = AutoTokenizer.from_pretrained(\".\")\nmodel = AutoModelForCausalLM.from_pretrained(\".\"{0})\n"
+      "tokenizer = AutoTokenizer.from_pretrained(\".\"{0})\nmodel = AutoModelForCausalLM.from_pretrained(\".\"{0})\n"
       "inputs = tokenizer(\"Once upon a time\", return_tensors=\"pt\")\n"
       "print(tokenizer.decode(model.generate(**inputs, max_new_tokens=100, do_sample=True)[0]))\n```\n\n",
       own ? ", trust_remote_code=True" : "");
@@ -86,6 +86,16 @@ std::string losses(const std::vector<LossRow>& rows) {
   return text + "\nLosses are in nats a token; a training loss is the mean since the row before.\n\n";
 }
 
+/// Of "runs/first (step 40)", in quotes where a shell needs them.
+std::string start_folder(const std::string& described) {
+  const std::size_t step = described.rfind(" (step ");
+  const std::string folder = described.substr(0, step);
+  if (folder.find_first_of(" \t'\"$`\\()&;*?#<>|!~") == folder.npos) return folder;
+  std::string quoted = "'";
+  for (const char c : folder) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 std::string training(const infer::ModelFolder& model) {
   const std::filesystem::path state_file = FolderUpdate::current(model.path(), "state.json");
   if (!std::filesystem::exists(state_file)) return "";
@@ -97,14 +107,21 @@ std::string training(const infer::ModelFolder& model) {
                   state.step, state.tokens_seen, train.batch_size * train.grad_accumulation,
                   model.config().sequence_length(), train.learning_rate, precision_name(train.precision));
   if (data != state.texts.end()) text += fmt::format("- data: {}\n", data->second);
+  const auto from = state.texts.find(kStartKey);
+  if (from != state.texts.end()) text += fmt::format("- started from: {}\n", from->second);
   text += fmt::format("- device: {}\n\n", state.device);
-  text +=
+  text += fmt::format(
       "`config.json` holds every setting; the same run on the same texts is\n\n```sh\n"
-      "fabula train config.json --data TRAIN.txt --valid VALID.txt --tokenizer tokenizer.json --out RUN\n```\n\n";
+      "fabula train config.json{} --data TRAIN.txt --valid VALID.txt --tokenizer tokenizer.json --out RUN\n```\n\n",
+      from == state.texts.end() ? "" : fmt::format(" --from {}", start_folder(from->second)));
   return text + losses(loss_rows(read_metrics(model.path() / "metrics.jsonl")));
 }
 
 }  // namespace
+
+bool is_model_card(std::string_view bytes) {
+  return bytes.starts_with(kCardBegins) && bytes.find(kCardTag) != bytes.npos;
+}
 
 std::string model_card(const infer::ModelFolder& model, const std::string& name, Format format) {
   return fmt::format("{}\n# {}\n\n{}.\n\n{}{}", card_header(model, format), name, models::describe(model.model()),

@@ -1,7 +1,9 @@
 #pragma once
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/folder_update.hpp"
 
@@ -12,8 +14,9 @@ namespace fabula::convert {
 class OutputFolder {
  public:
   /// Error kInvalidArgument for a file of that name, for a folder that holds anything (without `overwrite`), for one
-  /// that holds no model and for a run that can be trained on, which nothing overwrites; kIo.
-  OutputFolder(const std::filesystem::path& path, bool overwrite);
+  /// that holds no model and for a run that can be trained on, which nothing overwrites; for one of `inputs`, or the
+  /// folder of one; kIo.
+  OutputFolder(const std::filesystem::path& path, bool overwrite, const std::vector<std::filesystem::path>& inputs);
   /// Removes what was written without commit().
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
@@ -31,7 +34,12 @@ class OutputFolder {
   std::optional<FolderUpdate> update_;
 };
 
-/// Checks that a single file may be written. Error kInvalidArgument where it is there and `overwrite` is not said.
-void check_output_file(const std::filesystem::path& path, bool overwrite);
+/// Checks that a single GGUF file may be written. Error kInvalidArgument for a folder, for one of `inputs`, where it is
+/// there and `overwrite` is not said, and where it is neither empty nor a GGUF file.
+void check_output_file(const std::filesystem::path& path, bool overwrite,
+                       const std::vector<std::filesystem::path>& inputs);
+
+/// "exported" of "runs/exported/", and of "." the name that the folder has.
+std::string name_of_folder(const std::filesystem::path& folder);
 
 }  // namespace fabula::convert

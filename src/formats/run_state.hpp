@@ -26,6 +26,9 @@ struct RunState {
   std::map<std::string, std::string> checksums;
 };
 
+/// In RunState::texts: the folder that a run started from, with " (step N)" where that is a run. Absent: fresh weights.
+inline constexpr const char* kStartKey = "from";
+
 std::string run_state_json(const RunState& state);
 /// Errors: kFormat naming `source` and the key.
 RunState parse_run_state(std::string_view json_text, std::string_view source);

@@ -192,8 +192,9 @@ std::vector<std::uint16_t> narrowed(std::span<const float> values, const TensorS
     const bool half = tensor.dtype == TensorDtype::kF16;
     words.push_back(half ? float_to_half(value) : float_to_bf16(value));
     if (std::isfinite(value) && !std::isfinite(half ? half_to_float(words.back()) : bf16_to_float(words.back())))
-      fail(ErrorCode::kNumeric, "tensor \"{}\" has the number {}, which is beyond {}'s range; F32 and BF16 hold it",
-           tensor.name, value, dtype_name(tensor.dtype));
+      fail(ErrorCode::kNumeric, "tensor \"{}\" has the number {}, which is beyond {}'s range; {}", tensor.name, value,
+           dtype_name(tensor.dtype),
+           std::isfinite(bf16_to_float(float_to_bf16(value))) ? "F32 and BF16 hold it" : "F32 holds it");
   }
   return words;
 }
@@ -320,6 +321,12 @@ void SafetensorsFile::read_f32(std::string_view name, std::span<float> out, std:
            dtype_name(tensor.dtype));
   }
   file_.check();
+}
+
+void fetch_all(const TensorSource& source, std::span<float> out) {
+  for (std::int64_t first = 0; first < std::ssize(out); first += kTensorPieceElements)
+    source.fetch(first, out.subspan(static_cast<std::size_t>(first),
+                                    static_cast<std::size_t>(std::min(kTensorPieceElements, std::ssize(out) - first))));
 }
 
 TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shape, std::span<const float> values) {

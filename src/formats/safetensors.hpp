@@ -75,6 +75,9 @@ struct TensorSource {
 /// Elements that one call of TensorSource::fetch is asked for at most (4 MiB).
 inline constexpr std::int64_t kTensorPieceElements = 1 << 20;
 
+/// All of a source's numbers, as many as `out` holds.
+void fetch_all(const TensorSource& source, std::span<float> out);
+
 /// A TensorSource that reads from memory which must outlive it.
 TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
 

@@ -13,9 +13,6 @@
 
 namespace fabula::train {
 
-/// In RunState::texts: what a run started from, StartFrom::description(). Absent: fresh weights.
-inline constexpr const char* kStartKey = "from";
-
 /// A folder whose weights a run starts from: a run folder or a Hugging Face folder. Only read; safe beside a trainer.
 class StartFrom {
  public:

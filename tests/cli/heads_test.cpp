@@ -59,6 +59,14 @@ TEST(ConvertHead, FullAndFusedNeedNoText) {
   EXPECT_EQ(contents(out), written);
   EXPECT_EQ(fabula_ok(convert("fused_head", {"--head", "full", "--overwrite"})).out, "");
   EXPECT_NE(contents(out), written);
+  const auto before = contents(out);
+  expect_refusal(fabula({"convert", out, "--head", "fused", "--out", out, "--overwrite"}), 2, {"is what is read"});
+  EXPECT_EQ(contents(out), before);
+  // Numbers that stay keep their type.
+  const std::string halves = scene().path("halves"), fused = scene().path("fused_halves");
+  fabula_ok({"import", out, "--out", halves, "--dtype", "bf16"});
+  fabula_ok({"convert", halves, "--head", "fused", "--out", fused});
+  EXPECT_EQ(read(fused + "/model.safetensors"), read(halves + "/model.safetensors"));
 }
 
 TEST(ConvertHead, RefusalsLeaveNothing) {

@@ -11,6 +11,7 @@
 #include "base/atomic_file.hpp"
 #include "base/file_io.hpp"
 #include "convert/gguf_names.hpp"
+#include "convert/gguf_numbers.hpp"
 #include "convert/gguf_rewrite.hpp"
 #include "convert/small_models.hpp"
 #include "convert/written_model.hpp"
@@ -400,6 +401,38 @@ TEST(ConvertGguf, DamagedFilesAreReadOrRefused) {
   }
 }
 
+TEST(ConvertGguf, OnlyGgufFilesAreOverwritten) {
+  const TempDir dir;
+  const fs::path model = small_folder(dir, small_model(ModelFamily::kGpt2, kVocabulary));
+  const auto to = [&](const fs::path& out) {
+    export_model({.run = model, .format = Format::kGguf, .out = out, .overwrite = true});
+  };
+  const std::string weights = read_file(model / "model.safetensors");
+  expect_error(ErrorCode::kInvalidArgument, {"model.safetensors is no GGUF file"},
+               [&] { to(model / "model.safetensors"); });
+  EXPECT_EQ(read_file(model / "model.safetensors"), weights);
+  expect_error(ErrorCode::kInvalidArgument, {"is what is read"}, [&] { to(model); });
+  expect_error(ErrorCode::kInvalidArgument, {"is a folder"}, [&] { to(dir / "source"); });
+  write_file_atomically(dir / "empty", "");
+  to(dir / "empty");
+  to(dir / "empty");
+  EXPECT_EQ(import_model({.source = dir / "empty", .out = dir / "in"}).from, Format::kGguf);
+  expect_error(ErrorCode::kInvalidArgument, {"is what is read"},
+               [&] { import_model({.source = dir / "empty", .out = dir.path(), .overwrite = true}); });
+}
+
+TEST(ConvertGguf, OtherQuantisationsAreRefusedBeforeAnythingIsWritten) {
+  const TempDir dir;
+  const fs::path file = exported(dir, small_folder(dir, small_model(ModelFamily::kGpt2, kVocabulary)), "a.gguf");
+  test::rewrite_gguf(file, dir / "q4.gguf", {.retyped = {{"blk.0.ffn_up.weight", 2}}});
+  // Of a folder that cannot be written the tensor's type is refused first.
+  fs::create_directory(dir / "out");
+  write_file_atomically(dir / "out" / "notes.txt", "mine");
+  expect_error(ErrorCode::kUnsupported, {"blk.0.ffn_up.weight", "Q4_0"},
+               [&] { import_gguf({.source = dir / "q4.gguf", .out = dir / "out"}); });
+  expect_error(ErrorCode::kUnsupported, {"type 2"}, [] { dtype_of(static_cast<GgufType>(2)); });
+}
+
 TEST(ConvertGguf, AFolderInUseIsLeftAlone) {
   const TempDir dir;
   const fs::path file = exported(dir, small_folder(dir, small_model(ModelFamily::kGpt2, kVocabulary)), "a.gguf");
@@ -408,7 +441,7 @@ TEST(ConvertGguf, AFolderInUseIsLeftAlone) {
   expect_error(ErrorCode::kInvalidArgument, {"holds files already"},
                [&] { import_gguf({.source = file, .out = dir / "out"}); });
   expect_error(ErrorCode::kInvalidArgument, {"--tokenizer"},
-               [&] { import_gguf({.source = file, .tokenizer = "t.json", .out = dir / "other"}); });
+               [&] { import_model({.source = file, .tokenizer = "t.json", .out = dir / "other"}); });
   expect_error(ErrorCode::kInvalidArgument, {"a.gguf", "--overwrite"},
                [&] { export_model({.run = dir / "source" / "model", .format = Format::kGguf, .out = file}); });
   EXPECT_EQ(import_model({.source = file, .out = dir / "other"}).from, Format::kGguf);

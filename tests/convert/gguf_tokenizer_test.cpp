@@ -158,6 +158,12 @@ TEST(GgufTokenizer, WhatLlamaCppWouldDoOtherwiseIsSaid) {
   const Tokenizer prefixed =
       changed(test::small_bpe(300), [](TokenizerParts& parts) { parts.prefix = text::PrefixSpace::kUnlessSpace; });
   EXPECT_NE(warning(prefixed).find("a space before a text"), std::string::npos);
+  const TempDir dir;
+  const test::LogCapture log;
+  GgufTokens tokens = tokens_of(test::small_bpe(300));
+  tokens.stops = {299, 1, 2, 3};
+  written(dir, test::small_bpe(300), tokens);
+  EXPECT_NE(log.text().find("4 tokens end a text, the file holds two of them: at the other 2"), std::string::npos);
 }
 
 TEST(GgufTokenizer, WhatHasNoFormThereIsRefused) {

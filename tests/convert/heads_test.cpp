@@ -2,7 +2,9 @@
 #include "convert/heads.hpp"
 
 #include <cmath>
+#include <set>
 
+#include "convert/convert.hpp"
 #include "convert/head_choice.hpp"
 #include "convert/hidden_vectors.hpp"
 #include "eval/evaluate.hpp"
@@ -277,6 +279,22 @@ TEST_F(Heads, FullAndFusedAreOneModel) {
   const infer::ModelFolder folder(path("source"));
   convert_head(folder, config_with_head(folder.config(), "source", "full", {}), {.out = path("alone")});
   EXPECT_EQ(numbers("alone"), numbers("source"));
+}
+
+TEST_F(Heads, NarrowTensorsStaySoWhereNothingIsLost) {
+  const auto types = [](const std::string& name) {
+    std::set<TensorDtype> found;
+    const ModelTensors tensors = ModelTensors::open(path(name));
+    for (const std::string& tensor : tensors.names()) found.insert(tensors.info(tensor).dtype);
+    found.erase(TensorDtype::kI32);  // of maps
+    return found;
+  };
+  import_model({.source = path("source"), .out = path("halves"), .type = WeightType::kF16});
+  convert("halves", "untied_halves", "full", {"tie_word_embeddings=false"});
+  EXPECT_EQ(types("untied_halves"), std::set{TensorDtype::kF16});
+  EXPECT_EQ(numbers("untied_halves").at("transformer.wte.weight"), numbers("halves").at("transformer.wte.weight"));
+  convert("halves", "grouped_halves", "grouped");
+  EXPECT_EQ(types("grouped_halves"), std::set{TensorDtype::kF32});
 }
 
 TEST_F(Heads, AHeadOfAConfigFile) {

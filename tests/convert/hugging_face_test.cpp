@@ -1,10 +1,13 @@
 // Folders for transformers: what is in them, and that nothing is lost on the way out and in again.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/atomic_file.hpp"
 #include "convert/convert.hpp"
 #include "convert/written_model.hpp"
 #include "expect_error.hpp"
+#include "formats/run_state.hpp"
 #include "infer/model_folder.hpp"
 #include "temp_dir.hpp"
 
@@ -143,6 +146,18 @@ TEST(HuggingFaceFolder, ChangesTypeOnDemand) {
   EXPECT_FALSE(fs::exists(dir / "bytes"));
 }
 
+TEST(HuggingFaceFolder, NumbersBeyondATypeNameWhatHoldsThem) {
+  const test::TempDir dir;
+  const auto refused = [&](float value, TensorDtype dtype, const std::string& what) {
+    TensorSource source = tensor_from_memory("a", {1}, std::span(&value, 1));
+    source.dtype = dtype;
+    test::expect_error(ErrorCode::kNumeric, {what}, [&] { write_safetensors(dir / "a", {source}); });
+  };
+  refused(1e6f, TensorDtype::kF16, "range; F32 and BF16 hold it");
+  refused(std::numeric_limits<float>::max(), TensorDtype::kF16, "range; F32 holds it");
+  refused(std::numeric_limits<float>::max(), TensorDtype::kBf16, "range; F32 holds it");
+}
+
 TEST(HuggingFaceFolder, OfAnotherMapThanItsFileIsRefused) {
   const test::TempDir dir;
   test::write_model(dir / "run", kGrouped, test::byte_tokenizer(), backwards());
@@ -210,6 +225,79 @@ TEST(Overwriting, HappensOnlyWhenAskedFor) {
   write_file_atomically(dir / "out" / "state.json", "{}");
   test::expect_error(ErrorCode::kInvalidArgument, {"a run that can be trained on"},
                      [&] { export_model({.run = dir / "run", .out = dir / "out", .overwrite = true}); });
+}
+
+TEST(Overwriting, NeverReplacesWhatIsRead) {
+  const test::TempDir dir;
+  test::write_model(dir / "run", kLlama, test::byte_tokenizer());
+  fs::create_directory_symlink(dir / "run", dir / "link");
+  const std::vector<std::string> files = files_in(dir / "run");
+  for (const char* const out : {"run", "link", "run/"}) {
+    const auto refused = [&](const std::function<void()>& call) {
+      test::expect_error(ErrorCode::kInvalidArgument, {"is what is read; name another --out"}, call);
+    };
+    refused([&] { import_model({.source = dir / "run", .out = dir / out, .overwrite = true}); });
+    for (const Format format : {Format::kHuggingFace, Format::kGguf})
+      refused([&] { export_model({.run = dir / "run", .format = format, .out = dir / out, .overwrite = true}); });
+  }
+  EXPECT_EQ(files_in(dir / "run"), files);
+}
+
+TEST(Overwriting, SeesWhatAnUpdateCutShortHasLeft) {
+  const test::TempDir dir;
+  test::write_model(dir / "run", kGpt2, test::byte_tokenizer());
+  // Before its moment of change: nothing.
+  fs::create_directories(dir / "killed" / "checkpoint.writing");
+  write_file_atomically(dir / "killed" / "checkpoint.writing" / "model.safetensors", "half");
+  export_model({.run = dir / "run", .out = dir / "killed"});
+  test::expect_same_tensors(dir / "run", dir / "killed");
+  // After it: a run, though no state.json is in its place yet.
+  fs::create_directories(dir / "trained" / "checkpoint.ready");
+  write_file_atomically(dir / "trained" / "config.json", "{}");
+  write_file_atomically(dir / "trained" / "checkpoint.ready" / "state.json", "{}");
+  test::expect_error(ErrorCode::kInvalidArgument, {"a run that can be trained on"},
+                     [&] { export_model({.run = dir / "run", .out = dir / "trained", .overwrite = true}); });
+  fs::create_directories(dir / "model" / "checkpoint.ready");
+  write_file_atomically(dir / "model" / "checkpoint.ready" / "config.json", "{}");
+  export_model({.run = dir / "run", .out = dir / "model", .overwrite = true});
+  test::expect_same_tensors(dir / "run", dir / "model");
+}
+
+TEST(Overwriting, LeavesNothingOfTheFormerModel) {
+  const test::TempDir dir;
+  test::write_model(dir / "run", kGpt2, test::byte_tokenizer());
+  export_model({.run = dir / "run", .out = dir / "out/"});
+  EXPECT_NE(read_file(dir / "out" / "README.md").find("\n# out\n"), std::string::npos);
+  for (const char* const name : {"chat_template.jinja", "adapter_config.json", "tokenizer.model",
+                                 "model-1-of-2.safetensors", "other.safetensors", "notes.txt"})
+    write_file_atomically(dir / "out" / name, "{}");
+  write_file_atomically(
+      dir / "out" / "model.safetensors.index.json",
+      json({{"weight_map", {{"a", "model-1-of-2.safetensors"}, {"b", "notes.txt"}, {"c", 1}}}}).dump());
+  import_model({.source = dir / "run", .out = dir / "out", .overwrite = true});
+  EXPECT_EQ(files_in(dir / "out"),
+            (std::vector<std::string>{"config.json", "generation_config.json", "model.safetensors", "notes.txt",
+                                      "other.safetensors", "tokenizer.json", "tokenizer_config.json"}));
+  write_file_atomically(dir / "out" / "README.md", "# mine\n");
+  import_model({.source = dir / "run", .out = dir / "out", .overwrite = true});
+  EXPECT_EQ(read_file(dir / "out" / "README.md"), "# mine\n");
+  fs::create_directories(dir / "out" / "tokenizer.model" / "full");
+  test::expect_error(ErrorCode::kIo, {"tokenizer.model", "cannot remove"},
+                     [&] { import_model({.source = dir / "run", .out = dir / "out", .overwrite = true}); });
+}
+
+TEST(ModelCard, SaysWhatARunStartedFrom) {
+  const test::TempDir dir;
+  test::write_model(dir / "run", kGrouped, test::byte_tokenizer(), backwards());
+  RunState state;
+  state.texts[kStartKey] = "runs/my first (step 40)";
+  write_run_state(dir / "run" / "state.json", state);
+  export_model({.run = dir / "run", .out = dir / "out"});
+  const std::string card = read_file(dir / "out" / "README.md");
+  for (const char* const part :
+       {"- started from: runs/my first (step 40)\n", "config.json --from 'runs/my first' --data",
+        "AutoTokenizer.from_pretrained(\".\", trust_remote_code=True)"})
+    EXPECT_NE(card.find(part), std::string::npos) << part << "\n" << card;
 }
 
 TEST(ImportedFolder, MayHoldWhatOthersLeave) {

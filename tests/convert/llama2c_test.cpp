@@ -196,7 +196,8 @@ TEST(Llama2c, ComesOutAsItWentIn) {
     const Files files(checkpoint);
     files.import();
     const auto written = export_model({.run = files.out(), .format = Format::kLlama2c, .out = files / "c"});
-    ASSERT_EQ(written, (std::vector<fs::path>{files / "c" / "model.bin", files / "c" / "tokenizer.bin"}));
+    ASSERT_EQ(written, (std::vector<fs::path>{files / "c" / "model.bin", files / "c" / "tokenizer.bin",
+                                              files / "c" / "README.md"}));
     EXPECT_EQ(without_tables(read_file(written[0]), sizes), without_tables(checkpoint, sizes));
     EXPECT_EQ(text::load_tokenizer(written[1]).fingerprint(), text::load_tokenizer(files / "tok.bin").fingerprint());
     test::Llama2cModel plain((files / "model.bin").string()), again(written[0].string());
@@ -205,6 +206,14 @@ TEST(Llama2c, ComesOutAsItWentIn) {
     // The tokenizer beside the checkpoint is found.
     import_model({.source = written[0], .out = files / "again"});
     test::expect_same_tensors(files.out(), files / "again");
+    // So is the checkpoint of a folder; what is read is never replaced.
+    EXPECT_EQ(import_model({.source = files / "c", .out = files / "of_folder"}).from, Format::kLlama2c);
+    test::expect_same_tensors(files.out(), files / "of_folder");
+    for (const fs::path& source : {files / "c", written[0]})
+      test::expect_error(ErrorCode::kInvalidArgument, {"is what is read", "--out"},
+                         [&] { import_model({.source = source, .out = files / "c", .overwrite = true}); });
+    EXPECT_TRUE(fs::exists(written[0]));
+    EXPECT_NE(read_file(written[2]).find("\n# c\n"), std::string::npos);
   }
 }
 
