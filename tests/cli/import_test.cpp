@@ -97,8 +97,8 @@ TEST(Import, BadFilesAreRefusedAndNothingIsLeft) {
 
 std::vector<double> log_probs(const std::string& folder) {
   std::vector<double> values;
-  for (const json& token : fabula_ok({"score", folder, "--text", "Once upon a time", "--json"}).json()["tokens"])
-    values.push_back(token["log_p"]);
+  const json scored = fabula_ok({"score", folder, "--text", "Once upon a time", "--json"}).json();
+  for (const json& token : scored["tokens"]) values.push_back(token["log_p"]);
   return values;
 }
 
