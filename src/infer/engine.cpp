@@ -136,9 +136,8 @@ void Engine::check(const Lane& lane, const TextRequest& text) const {
 
 Engine::Submitted Engine::submit(std::size_t model, std::vector<TextRequest> texts) {
   Lane& lane = *lanes_.at(model);
-  if (texts.empty() || texts.size() > options_.most_texts)
-    fail(ErrorCode::kInvalidArgument, "{} texts are asked for at once; ask for 1 to {}", texts.size(),
-         options_.most_texts);
+  if (texts.empty() || texts.size() > kMostTexts)
+    fail(ErrorCode::kInvalidArgument, "{} texts are asked for at once; ask for 1 to {}", texts.size(), kMostTexts);
   for (const TextRequest& text : texts) check(lane, text);
   const auto job = std::make_shared<Job>(std::move(texts));
   {

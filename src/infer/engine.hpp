@@ -18,6 +18,8 @@
 // asked for over their slots, text by text as slots fall free.
 namespace fabula::infer {
 
+inline constexpr std::size_t kMostTexts = 256;  ///< of one request
+
 /// One text to write.
 struct TextRequest {
   std::vector<std::uint32_t> ids;  ///< the prompt, as the model reads it
@@ -77,8 +79,7 @@ class Job {
 };
 
 struct EngineOptions {
-  std::size_t queue = 64;        ///< requests that may wait for a slot, of all models
-  std::size_t most_texts = 256;  ///< of one request
+  std::size_t queue = 64;  ///< requests that may wait for a slot, of all models
 };
 
 struct EngineModel {

@@ -18,8 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kMostSilence(10);
 constexpr std::int64_t kDefaultTokens = 16;
-constexpr double kRulesOut = -100;  // a bias of so much is no bias
-constexpr std::size_t kMostTexts = 256;
+constexpr double kRulesOut = -100;                 // a bias of so much is no bias
 constexpr std::int64_t kMostLogProbs = 1'000'000;  // of an answer: some 100 MB while it is made
 
 std::uint64_t random_bits() {
@@ -90,10 +89,10 @@ std::shared_ptr<Exchange> begin(Service& service, const std::vector<Prompt>& pro
   const std::size_t number = service.find(options.model);
   const ServedModel& model = service.models()[number];
   const bool chat = kind == AnswerKind::kChat;
-  if (prompts.size() * static_cast<std::size_t>(options.n) > kMostTexts)
+  if (prompts.size() * static_cast<std::size_t>(options.n) > infer::kMostTexts)
     throw RequestError(400,
                        fmt::format("{} prompts with {} choices each are asked for; at most {} texts can be",
-                                   prompts.size(), options.n, kMostTexts),
+                                   prompts.size(), options.n, infer::kMostTexts),
                        "prompt");
   auto exchange = std::make_shared<Exchange>();
   exchange->timings = options.timings;
