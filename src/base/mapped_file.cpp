@@ -15,8 +15,6 @@
 
 namespace fabula {
 
-namespace {}  // namespace
-
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);  // never waits for a pipe's writer
   if (fd_ < 0) {
@@ -33,6 +31,9 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   }
 }
 
+MappedFile::MappedFile(std::span<const std::byte> bytes, const std::filesystem::path& name)
+    : path_(name), data_(bytes.data()), size_(bytes.size()) {}
+
 void MappedFile::map() {
   struct stat info {};
   if (::fstat(fd_, &info) != 0)
@@ -41,26 +42,34 @@ void MappedFile::map() {
     fail(ErrorCode::kFormat, "{}: expected a file, found a {}", path_.string(),
          S_ISDIR(info.st_mode) ? "folder" : "special file");
   }
-  if (info.st_size == 0) return;
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd_, 0);
+  map(0, static_cast<std::size_t>(info.st_size));
+}
+
+void MappedFile::map(std::uint64_t offset, std::size_t size) {
+  if (size == 0) return;
+  const auto inside = static_cast<std::size_t>(offset % static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+  void* const address =
+      ::mmap(nullptr, inside + size, PROT_READ, MAP_PRIVATE, fd_, static_cast<off_t>(offset - inside));
   if (address == MAP_FAILED) {
     fail(ErrorCode::kIo, "{}: cannot map {} bytes: {}", path_.string(), size, system_reason(errno));
   }
-  data_ = static_cast<const std::byte*>(address);
+  mapping_ = static_cast<const std::byte*>(address);
+  mapped_ = inside + size;
+  data_ = mapping_ + inside;
   size_ = size;
-  range_ = guard_range(data_, size_);
+  end_ = offset + size;
+  range_ = guard_range(mapping_, mapped_);
 }
 
 void MappedFile::check() const {
   if (range_ == nullptr) return;
   struct stat info {};
-  const bool shorter = ::fstat(fd_, &info) == 0 && static_cast<std::size_t>(info.st_size) < size_;
+  const bool shorter = ::fstat(fd_, &info) == 0 && static_cast<std::uint64_t>(info.st_size) < end_;
   if (!shorter && !was_cut(range_)) return;
   fail(ErrorCode::kIo,
        "{}: was cut short while it was read: it had {} bytes and has {} now; let nothing write to it meanwhile, and "
        "start again",
-       path_.string(), size_, info.st_size);
+       path_.string(), end_, info.st_size);
 }
 
 MappedFile::~MappedFile() {
@@ -77,6 +86,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     path_ = std::move(other.path_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    mapping_ = std::exchange(other.mapping_, nullptr);
+    mapped_ = std::exchange(other.mapped_, 0);
+    end_ = std::exchange(other.end_, 0);
     fd_ = std::exchange(other.fd_, -1);
     range_ = std::exchange(other.range_, nullptr);
   }
@@ -85,7 +97,10 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 void MappedFile::reset() noexcept {
   if (range_ != nullptr) end_guard(std::exchange(range_, nullptr));
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(std::exchange(data_, nullptr)), std::exchange(size_, 0));
+  if (mapping_ != nullptr)
+    ::munmap(const_cast<std::byte*>(std::exchange(mapping_, nullptr)), std::exchange(mapped_, 0));
+  data_ = nullptr;
+  size_ = 0;
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string_view>
@@ -10,7 +11,7 @@ namespace fabula {
 
 struct MappedRange;
 
-/// A whole file mapped for reading. Moves, does not copy; the mapping ends with the object.
+/// A file mapped for reading, whole unless it comes from a DescriptorRange; or bytes that lie in memory already. Moves, does not copy; the mapping ends with the object.
 /// The file may be renamed over or removed meanwhile: the old content stays visible. Of one that is cut short in place
 /// the part that is gone reads as zeros, and check() fails from then on: whoever has read calls it before the result
 /// counts.
@@ -20,6 +21,8 @@ class MappedFile {
   /// Maps the file. An empty file gives an empty span. Errors: kNotFound, kIo (with the system's reason), kFormat for a
   /// non-file.
   explicit MappedFile(const std::filesystem::path& path);
+  /// Bytes that must outlive it; `name` is what messages call them.
+  MappedFile(std::span<const std::byte> bytes, const std::filesystem::path& name);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
@@ -52,13 +55,19 @@ class MappedFile {
   }
 
  private:
+  friend class DescriptorRange;
   void map();
+  /// Bytes [offset, offset + size) of fd_.
+  void map(std::uint64_t offset, std::size_t size);
   void reset() noexcept;
 
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  int fd_ = -1;  // kept open to ask for the size
+  const std::byte* mapping_ = nullptr;  // of whole pages; null: nothing is mapped
+  std::size_t mapped_ = 0;
+  std::uint64_t end_ = 0;  // in the file
+  int fd_ = -1;            // kept open to ask for the size
   MappedRange* range_ = nullptr;
 };
 

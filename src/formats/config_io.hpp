@@ -9,6 +9,10 @@
 
 namespace fabula {
 
+/// What describes a model, in its folder, and the most bytes that are read of it.
+inline constexpr const char* kConfigFile = "config.json";
+inline constexpr std::size_t kMaxConfigBytes = 4u << 20;
+
 /// Is it said what is passed over in a config?
 enum class ConfigNotes { kSaid, kSilent };
 

@@ -18,7 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxConfigBytes = 4u << 20;
 constexpr std::size_t kMaxListEntries = 64;
 constexpr std::string_view kOwnPrefix = "fabula_";
 
@@ -383,7 +382,7 @@ RunConfig parse_config(std::string_view json_text, std::string_view source, cons
 RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides,
                       ConfigNotes notes) {
   const std::filesystem::path path =
-      std::filesystem::is_directory(file_or_folder) ? file_or_folder / "config.json" : file_or_folder;
+      std::filesystem::is_directory(file_or_folder) ? file_or_folder / kConfigFile : file_or_folder;
   return parse_config(read_file(path, kMaxConfigBytes), path.string(), overrides, notes);
 }
 

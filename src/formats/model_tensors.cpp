@@ -4,9 +4,7 @@
 #include <set>
 
 #include "base/fail.hpp"
-#include "base/file_io.hpp"
 #include "base/file_kind.hpp"
-#include "base/folder_update.hpp"
 #include "formats/json_access.hpp"
 #include "formats/token_map.hpp"
 
@@ -29,9 +27,10 @@ bool stays_in_folder(const std::string& name) {
 }
 
 /// What an index says: the shard of each tensor.
-std::map<std::string, std::string> read_index(const fs::path& path) {
+std::map<std::string, std::string> read_index(const ModelSource& files) {
+  const fs::path path = files.path_of(kWeightsIndexFile);
   const std::string source = path.string();
-  const std::string text = read_file(path, kMaxIndexBytes);
+  const std::string text = files.read(kWeightsIndexFile, kMaxIndexBytes);
   refuse_git_lfs_pointer(text, path);
   const json index = parse_json(text, source, {.max_bytes = kMaxIndexBytes, .max_depth = 4});
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
@@ -51,13 +50,14 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
 
 }  // namespace
 
-ModelTensors ModelTensors::open(const fs::path& folder) {
+ModelTensors ModelTensors::open(const ModelSource& source) {
   ModelTensors tensors;
-  tensors.path_ = weights_path(folder);
-  if (tensors.path_.filename() == kWeightsIndexFile)
-    tensors.open_shards();
+  const std::string weights = source.weights();
+  tensors.path_ = source.path_of(weights);
+  if (weights == kWeightsIndexFile)
+    tensors.open_shards(source);
   else
-    tensors.add(SafetensorsFile::open(tensors.path_));
+    tensors.add(SafetensorsFile::open(source.open(weights)));
   return tensors;
 }
 
@@ -65,19 +65,18 @@ ModelTensors::ModelTensors(SafetensorsFile file) : path_(file.path()) {
   add(std::move(file));
 }
 
-void ModelTensors::open_shards() {
+void ModelTensors::open_shards(const ModelSource& files) {
   const std::string source = path_.string();
-  const std::map<std::string, std::string> index = read_index(path_);
+  const std::map<std::string, std::string> index = read_index(files);
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : index) shards.insert(shard);
   if (shards.size() > kMaxShards)
     fail(ErrorCode::kFormat, "{}: names {} files, at most {} are read", source, shards.size(), kMaxShards);
   for (const std::string& shard : shards) {
-    const fs::path path = path_.parent_path() / shard;
-    if (!fs::exists(path))
+    if (!files.has(shard))
       fail(ErrorCode::kNotFound, "{} is missing: {} names it among {} files with weights; fetch the folder again",
-           path.string(), kWeightsIndexFile, shards.size());
-    add(SafetensorsFile::open(path));
+           files.path_of(shard).string(), kWeightsIndexFile, shards.size());
+    add(SafetensorsFile::open(files.open(shard)));
   }
   for (const auto& [tensor, shard] : index) {
     const auto found = file_of_.find(tensor);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/model_source.hpp"
 #include "formats/safetensors.hpp"
 
 namespace fabula {
@@ -29,7 +30,9 @@ class ModelTensors {
  public:
   /// Opens and checks every file. Errors: those of weights_path and SafetensorsFile; kFormat where index and shards
   /// disagree, a shard is missing or a name leads out of the folder.
-  static ModelTensors open(const std::filesystem::path& folder);
+  static ModelTensors open(const std::filesystem::path& folder) { return open(FolderSource(folder)); }
+  /// The same of files that lie anywhere; the source must outlive them.
+  static ModelTensors open(const ModelSource& source);
   /// The tensors of one file.
   explicit ModelTensors(SafetensorsFile file);
 
@@ -50,7 +53,7 @@ class ModelTensors {
 
  private:
   ModelTensors() = default;
-  void open_shards();
+  void open_shards(const ModelSource& source);
   void add(SafetensorsFile file);
 
   std::filesystem::path path_;

@@ -240,8 +240,8 @@ std::string shape_text(std::span<const std::int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
-  SafetensorsFile file{MappedFile(path)};
+SafetensorsFile SafetensorsFile::open(MappedFile mapped) {
+  SafetensorsFile file{std::move(mapped)};
   file.file_.checked([&] { file.parse_header(); });
   return file;
 }

@@ -37,7 +37,8 @@ struct TensorInfo {
 class SafetensorsFile {
  public:
   /// Errors: kNotFound, kIo, kFormat.
-  static SafetensorsFile open(const std::filesystem::path& path);
+  static SafetensorsFile open(const std::filesystem::path& path) { return open(MappedFile(path)); }
+  static SafetensorsFile open(MappedFile mapped);
 
   /// In alphabetical order.
   std::vector<std::string> names() const;

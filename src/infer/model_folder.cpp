@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
-#include "base/folder_update.hpp"
+#include "base/file_io.hpp"
 #include "base/log.hpp"
 #include "formats/config_io.hpp"
 #include "formats/token_map_tensors.hpp"
@@ -18,38 +18,47 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path existing(const fs::path& folder, const char* name, const char* what) {
-  fs::path path = FolderUpdate::current(folder, name);
-  if (!fs::exists(path)) fail(ErrorCode::kNotFound, "{} has no {} ({})", folder.string(), name, what);
-  return path;
+
+void require(const ModelSource& source, const char* file, const char* what) {
+  if (!source.has(file)) fail(ErrorCode::kNotFound, "{} has no {} ({})", source.name(), file, what);
+}
+
+std::unique_ptr<const ModelSource> folder_source(const fs::path& path) {
+  if (!fs::is_directory(path))
+    fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder",
+         path.string());
+  return std::make_unique<FolderSource>(path);
 }
 
 }  // namespace
 
 ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, const ModelStorage& storage)
-    : path_(path) {
-  if (!fs::is_directory(path))
-    fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder",
-         path.string());
-  config_ = load_config(existing(path, "config.json", "what describes the model"));
-  tokenizer_ = std::make_unique<text::Tokenizer>(text::load_tokenizer(path, {.end_token = end_token}));
+    : ModelFolder(folder_source(path), end_token, storage) {}
+
+ModelFolder::ModelFolder(std::unique_ptr<const ModelSource> source, const std::string& end_token,
+                         const ModelStorage& storage)
+    : source_(std::move(source)), path_(source_->name()) {
+  require(*source_, kConfigFile, "what describes the model");
+  config_ = parse_config(source_->read(kConfigFile, kMaxConfigBytes), source_->path_of(kConfigFile).string());
+  tokenizer_ = std::make_unique<text::Tokenizer>(text::load_tokenizer(*source_, {.end_token = end_token}));
   if (config_.model.vocab_size == 0) config_.model.vocab_size = tokenizer_->vocab_size();
   if (tokenizer_->vocab_size() > config_.model.vocab_size) check_larger_tokenizer();
-  settle_ends(text::read_folder_tokens(path));
+  settle_ends(text::read_folder_tokens(*source_));
   heads::HeadData head;
   if (config_.model.head.has_map()) head = read_map();
-  if (!head.map && heads::needs_map(config_.model.head)) existing(path, kTokenMapFile, "which token is in which group");
+  if (!head.map && heads::needs_map(config_.model.head)) require(*source_, kTokenMapFile, "which token is in which group");
   model_ = std::make_unique<models::LanguageModel>(config_.model, head, storage.precision, storage.weights);
 }
 
 /// The map's file, else the map among the weights, which is all that other programs leave of it.
 heads::HeadData ModelFolder::read_map() const {
   heads::HeadData head;
-  if (const fs::path map = FolderUpdate::current(path_, kTokenMapFile); fs::exists(map)) {
-    head.map = read_token_map(map, config_.model.vocab_size);
-    head.map_source = map.string();
-  } else if (!any_weights_in(path_).empty()) {
-    const ModelTensors tensors = ModelTensors::open(path_);
+  if (source_->has(kTokenMapFile)) {
+    head.map_source = source_->path_of(kTokenMapFile).string();
+    head.map = parse_token_map(source_->read(kTokenMapFile, kDefaultReadLimit), config_.model.vocab_size,
+                               head.map_source);
+  } else if (source_->has_weights()) {
+    const ModelTensors tensors = ModelTensors::open(*source_);
     head.map = read_token_map_tensors(tensors, config_.model.vocab_size);
     head.map_source = tensors.path().string();
   }
@@ -107,10 +116,10 @@ void refuse_ids_beyond(std::int64_t vocab_size, std::span<const std::uint32_t> i
 }
 
 fs::path ModelFolder::weights() const {
-  return weights_path(path_);
+  return source_->path_of(source_->weights());
 }
 void ModelFolder::load_weights(graph::Runtime& runtime) const {
-  models::load_weights(runtime, *model_, ModelTensors::open(path_));
+  models::load_weights(runtime, *model_, ModelTensors::open(*source_));
 }
 
 }  // namespace fabula::infer

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/model_source.hpp"
 #include "formats/run_config.hpp"
 #include "graph/runtime.hpp"
 #include "models/language_model.hpp"
@@ -21,8 +22,8 @@ struct ModelStorage {
   Precision precision = Precision::kFp32;  ///< of activations, where losses are computed
 };
 
-/// A trained model on disk: a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo, Llama). Read only; safe
-/// beside a trainer.
+/// A trained model: the files of a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo, Llama), on disk or
+/// elsewhere. Read only; safe beside a trainer.
 class ModelFolder {
  public:
   /// Reads config and tokenizer (tokenizer.json, else vocab.json with merges.txt). `end_token` is the text of the token
@@ -31,7 +32,11 @@ class ModelFolder {
   /// naming what is missing, kFormat, kUnsupported, kInvalidArgument for an end token that the tokenizer does not have.
   explicit ModelFolder(const std::filesystem::path& path, const std::string& end_token = {},
                        const ModelStorage& storage = {});
+  /// The same of files that lie anywhere.
+  explicit ModelFolder(std::unique_ptr<const ModelSource> source, const std::string& end_token = {},
+                       const ModelStorage& storage = {});
 
+  /// The folder; of files that lie elsewhere, what messages call them.
   const std::filesystem::path& path() const { return path_; }
   const RunConfig& config() const { return config_; }
   const models::LanguageModel& model() const { return *model_; }
@@ -55,6 +60,7 @@ class ModelFolder {
   void check_larger_tokenizer() const;
   void settle_ends(const text::FolderTokens& tokens);
 
+  std::unique_ptr<const ModelSource> source_;
   std::filesystem::path path_;
   RunConfig config_;
   std::unique_ptr<text::Tokenizer> tokenizer_;

@@ -1,5 +1,4 @@
 #include "base/fail.hpp"
-#include "base/folder_update.hpp"
 #include "text/tokenizer_files.hpp"
 
 namespace fabula::text {
@@ -7,13 +6,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Tokenizer read_folder(const fs::path& folder, const FolderTokens& tokens) {
-  const fs::path json = FolderUpdate::current(folder, "tokenizer.json");
-  if (fs::exists(json)) return read_tokenizer_json(json);
-  if (!fs::exists(folder / "vocab.json") || !fs::exists(folder / "merges.txt")) {
-    fail(ErrorCode::kNotFound, "{} has no tokenizer.json (nor vocab.json with merges.txt)", folder.string());
+constexpr const char *kJson = "tokenizer.json", *kVocab = "vocab.json", *kMerges = "merges.txt";
+
+Tokenizer read_source(const ModelSource& source, const FolderTokens& tokens) {
+  if (source.has(kJson)) {
+    const MappedFile file = source.open(kJson);
+    return file.checked([&] { return parse_tokenizer_json(file.text(), file.path().string()); });
   }
-  return import_gpt2(folder / "vocab.json", folder / "merges.txt", tokens);
+  if (!source.has(kVocab) || !source.has(kMerges)) {
+    fail(ErrorCode::kNotFound, "{} has no tokenizer.json (nor vocab.json with merges.txt)", source.name());
+  }
+  return import_gpt2(source.open(kVocab), source.open(kMerges), tokens);
 }
 
 /// A file of another name may lie in any folder: what is beside it need not belong to it.
@@ -23,7 +26,7 @@ FolderTokens tokens_beside(const fs::path& path) {
   return read_folder_tokens(path.has_parent_path() ? path.parent_path() : ".");
 }
 
-Tokenizer with_end_token(Tokenizer tokenizer, const FolderTokens& tokens, const fs::path& path,
+Tokenizer with_end_token(Tokenizer tokenizer, const FolderTokens& tokens, const std::string& name,
                          const LoadOptions& options) {
   if (options.end_token.empty()) {
     settle_end_token(tokenizer, tokens);
@@ -32,7 +35,7 @@ Tokenizer with_end_token(Tokenizer tokenizer, const FolderTokens& tokens, const 
   try {
     tokenizer.set_end_token(options.end_token);
   } catch (const Error& error) {
-    fail(error.code(), "{}: {}", path.string(), error.what());
+    fail(error.code(), "{}: {}", name, error.what());
   }
   return tokenizer;
 }
@@ -40,20 +43,22 @@ Tokenizer with_end_token(Tokenizer tokenizer, const FolderTokens& tokens, const 
 }  // namespace
 
 Tokenizer load_tokenizer(const fs::path& path, const LoadOptions& options) {
-  if (fs::is_directory(path)) {
-    const FolderTokens tokens = read_folder_tokens(path);
-    return with_end_token(read_folder(path, tokens), tokens, path, options);
-  }
+  if (fs::is_directory(path)) return load_tokenizer(FolderSource(path), options);
   if (path.filename() == "vocab.json") return load_gpt2(path, fs::path(path).replace_filename("merges.txt"), options);
   Tokenizer tokenizer = path.extension() == ".tiktoken" ? import_tiktoken(path, path.stem().string())
                         : path.extension() == ".bin"    ? import_llama2c(path)
                                                         : read_tokenizer_json(path);
-  return with_end_token(std::move(tokenizer), tokens_beside(path), path, options);
+  return with_end_token(std::move(tokenizer), tokens_beside(path), path.string(), options);
+}
+
+Tokenizer load_tokenizer(const ModelSource& source, const LoadOptions& options) {
+  const FolderTokens tokens = read_folder_tokens(source);
+  return with_end_token(read_source(source, tokens), tokens, source.name(), options);
 }
 
 Tokenizer load_gpt2(const fs::path& vocab, const fs::path& merges, const LoadOptions& options) {
   const FolderTokens tokens = tokens_beside(vocab);
-  return with_end_token(import_gpt2(vocab, merges, tokens), tokens, vocab, options);
+  return with_end_token(import_gpt2(vocab, merges, tokens), tokens, vocab.string(), options);
 }
 
 }  // namespace fabula::text

@@ -4,8 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
-#include "base/file_io.hpp"
-#include "base/folder_update.hpp"
 #include "formats/json_access.hpp"
 #include "text/utf8.hpp"
 
@@ -20,10 +18,10 @@ struct SideFile {
   fs::path path;
   json root = json::object();
 
-  SideFile(const fs::path& folder, const char* name) : path(FolderUpdate::current(folder, name)) {
+  SideFile(const ModelSource& source, const char* name) : path(source.path_of(name)) {
     constexpr size_t kMaxBytes = 16u << 20;
-    if (!fs::exists(path)) return;
-    root = parse_json(read_file(path, kMaxBytes), path.string(), {.max_bytes = kMaxBytes});
+    if (!source.has(name)) return;
+    root = parse_json(source.read(name, kMaxBytes), path.string(), {.max_bytes = kMaxBytes});
     if (!root.is_object()) {
       fail(ErrorCode::kFormat, "{}: expected a JSON object, found {}", path.string(), root.type_name());
     }
@@ -114,9 +112,13 @@ void append_new(std::vector<uint32_t>& ids, const std::vector<uint32_t>& more) {
 }  // namespace
 
 FolderTokens read_folder_tokens(const fs::path& folder) {
-  const SideFile config(folder, "config.json"), generation(folder, "generation_config.json"),
-      tokenizer(folder, "tokenizer_config.json"), map(folder, "special_tokens_map.json"),
-      added(folder, "added_tokens.json");
+  return read_folder_tokens(FolderSource(folder));
+}
+
+FolderTokens read_folder_tokens(const ModelSource& source) {
+  const SideFile config(source, "config.json"), generation(source, "generation_config.json"),
+      tokenizer(source, "tokenizer_config.json"), map(source, "special_tokens_map.json"),
+      added(source, "added_tokens.json");
   FolderTokens result;
   for (const SideFile* const file : {&tokenizer, &map}) {
     if (result.end_token.empty()) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/model_source.hpp"
 #include "text/tokenizer.hpp"
 
 namespace fabula::text {
@@ -28,6 +29,7 @@ struct FolderTokens {
 
 /// Reads those of a folder's files that there are. Throws kFormat naming the file for one that is not what it should
 /// be.
+FolderTokens read_folder_tokens(const ModelSource& source);
 FolderTokens read_folder_tokens(const std::filesystem::path& folder);
 
 /// Makes the token that the files name end documents: by its text, else by the first id that text never encodes to by

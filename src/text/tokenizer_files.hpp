@@ -20,6 +20,8 @@ struct LoadOptions {
 /// of llama2.c. Beside
 /// tokenizer.json and vocab.json the files that FolderTokens lists are read too.
 Tokenizer load_tokenizer(const std::filesystem::path& path, const LoadOptions& options = {});
+/// The first of these forms, of files that lie anywhere.
+Tokenizer load_tokenizer(const ModelSource& source, const LoadOptions& options = {});
 
 /// The same from a vocab.json and a merges.txt that may lie apart.
 Tokenizer load_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
@@ -34,8 +36,11 @@ void write_tokenizer_json(const Tokenizer& tokenizer, const std::filesystem::pat
 std::string tokenizer_json(const Tokenizer& tokenizer);
 
 /// GPT-2's vocab.json and merges.txt, with the GPT-2 pre-tokenizer, and what the files beside them name.
-Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
-                      const FolderTokens& beside = {});
+Tokenizer import_gpt2(const MappedFile& vocab, const MappedFile& merges, const FolderTokens& beside = {});
+inline Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
+                             const FolderTokens& beside = {}) {
+  return import_gpt2(MappedFile(vocab), MappedFile(merges), beside);
+}
 Tokenizer parse_gpt2(std::string_view vocab_json, std::string_view vocab_name, std::string_view merges_text,
                      std::string_view merges_name, const FolderTokens& beside = {});
 

@@ -62,12 +62,11 @@ std::vector<AddedToken> tiktoken_special_tokens(std::string_view vocabulary) {
 
 }  // namespace
 
-Tokenizer import_gpt2(const std::filesystem::path& vocab, const std::filesystem::path& merges,
-                      const FolderTokens& beside) {
-  const MappedFile vocab_file(vocab), merges_file(merges);
-  return vocab_file.checked([&] {
-    return merges_file.checked(
-        [&] { return parse_gpt2(vocab_file.text(), vocab.string(), merges_file.text(), merges.string(), beside); });
+Tokenizer import_gpt2(const MappedFile& vocab, const MappedFile& merges, const FolderTokens& beside) {
+  return vocab.checked([&] {
+    return merges.checked([&] {
+      return parse_gpt2(vocab.text(), vocab.path().string(), merges.text(), merges.path().string(), beside);
+    });
   });
 }
 
