@@ -9,8 +9,8 @@ namespace fabula::serve {
 
 class ClientConnection {
  public:
-  /// Throws kIo.
-  explicit ClientConnection(int port);
+  /// `buffer`: bytes that the system keeps of what came and was not received; 0: its own choice. Throws kIo.
+  explicit ClientConnection(int port, int buffer = 0);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
