@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <regex>
+#include <algorithm>
 
 #include "served_model.hpp"
 
@@ -23,6 +23,17 @@ std::string all_of(ClientConnection& connection) {
   return came;
 }
 
+constexpr std::string_view kHex = "0123456789abcdef";
+
+/// A text with * for the characters of one kind that follow a marker, wherever it stands.
+std::string masked(std::string text, std::string_view marker, std::string_view kind) {
+  for (std::size_t at = 0; (at = text.find(marker, at)) != std::string::npos;) {
+    at += marker.size();
+    text.replace(at, std::min(text.find_first_not_of(kind, at), text.size()) - at, "*");
+  }
+  return text;
+}
+
 class ConnectionTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { small_ = new SmallServer; }
@@ -43,17 +54,16 @@ TEST_F(ConnectionTest, AStreamIsTheseBytes) {
   std::string came = all_of(connection);
   const ClientReply reply = parse_reply(came);
   ASSERT_TRUE(reply.whole);
-  // What differs from request to request.
-  const auto without = [](const std::string& text, const char* pattern, const char* name) {
-    return std::regex_replace(text, std::regex(pattern), name);
-  };
-  EXPECT_EQ(without(without(reply.head, "req-[0-9a-f]{8}", "REQUEST"), "fabula/[0-9.]+", "fabula/VERSION"),
+  // What differs from request to request, and the version.
+  const std::string answer_head = masked(masked(reply.head, "req-", kHex), "fabula/", "0123456789.");
+  const std::string body = masked(masked(reply.body, "cmpl-", kHex), "\"created\":", "0123456789");
+  EXPECT_EQ(answer_head,
             "HTTP/1.1 200 OK\r\nCache-Control: no-cache\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-            "Server: fabula/VERSION\r\nTransfer-Encoding: chunked\r\nVary: Origin\r\nX-Accel-Buffering: no\r\n"
-            "x-request-id: REQUEST\r\n");
+            "Server: fabula/*\r\nTransfer-Encoding: chunked\r\nVary: Origin\r\nX-Accel-Buffering: no\r\n"
+            "x-request-id: req-*\r\n");
   const std::string head =
-      R"(data: {"id":"ID","object":"text_completion","created":7,"model":"one","system_fingerprint":"fabula",)";
-  EXPECT_EQ(without(without(reply.body, "cmpl-[0-9a-f]{32}", "ID"), "\"created\":[0-9]+", "\"created\":7"),
+      R"(data: {"id":"cmpl-*","object":"text_completion","created":*,"model":"one","system_fingerprint":"fabula",)";
+  EXPECT_EQ(body,
             head + R"("choices":[{"index":0,"text":"b","logprobs":null,"finish_reason":null}],"usage":null})" + "\n\n" +
                 head + R"("choices":[{"index":0,"text":"b","logprobs":null,"finish_reason":null}],"usage":null})" +
                 "\n\n" + head +
