@@ -98,7 +98,7 @@ struct PlanArgs {
   std::vector<std::string> overrides;
   std::string device_profile;  ///< a name or a file; empty: the device at hand, without predictions
   bool json = false, compare_heads = false, fit = false;
-  std::string format = "md";  ///< of the comparison
+  std::string format;  ///< of a table; empty: md
   CompileArgs compile;
   vk::DeviceOptions device;
 };

@@ -249,11 +249,15 @@ RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::s
 
 namespace {
 
+std::string table_format(const PlanArgs& args) {
+  return args.json ? "json" : args.format.empty() ? "md" : args.format;
+}
+
 int plan_on(const PlanArgs& args, const RunConfig& config, const vk::DeviceInfo& device, const KernelChoices& choices,
             const tuning::DeviceSpeed* speed) {
   const graph::Target target{device.profile, choices};
   if (args.compare_heads) {
-    print("{}", table_text(bench::compare_heads(device, choices, config), args.json ? "json" : args.format));
+    print("{}", table_text(bench::compare_heads(device, choices, config), table_format(args)));
     return 0;
   }
   if (args.fit) return print_fit(device, target, config, args.json);
@@ -265,8 +269,7 @@ int plan_on(const PlanArgs& args, const RunConfig& config, const vk::DeviceInfo&
 /// On a device that need not be there.
 int plan_by_profile(const PlanArgs& args, const RunConfig& config) {
   if (args.device_profile == kAllProfiles) {
-    print("{}",
-          table_text(predict::predict_devices(tuning::named_devices(), config), args.json ? "json" : args.format));
+    print("{}", table_text(predict::predict_devices(tuning::named_devices(), config), table_format(args)));
     return 0;
   }
   const tuning::DeviceSpeed speed = tuning::find_device_speed(args.device_profile);
@@ -281,6 +284,8 @@ int plan_by_profile(const PlanArgs& args, const RunConfig& config) {
 }  // namespace
 
 int plan(const PlanArgs& args) {
+  if (!args.format.empty() && !args.compare_heads && args.device_profile != kAllProfiles)
+    fail(ErrorCode::kInvalidArgument, "-o is for tables: of --compare-heads, or of --device-profile {}", kAllProfiles);
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   if (args.compile.compile) return compile_plan(args, config);
   if (!args.device_profile.empty()) return plan_by_profile(args, config);

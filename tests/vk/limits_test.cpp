@@ -198,7 +198,8 @@ TEST(Profile, OfADeviceThatIsNotThereIsReadAsItWasWritten) {
 }
 
 TEST(Profile, WhatItDoesNotSayIsTheLeast) {
-  const DeviceProfile bare = parse_profile(R"({"device_class": "integrated", "max_invocations": 256})", "Bare", "bare.json");
+  const DeviceProfile bare =
+      parse_profile(R"({"device_class": "integrated", "max_invocations": 256})", "Bare", "bare.json");
   EXPECT_EQ(bare.limits.max_invocations, 256u);
   EXPECT_EQ(bare.limits.max_storage_range, 128ull << 20);
   EXPECT_EQ(bare.limits.storage_alignment, 256u);
