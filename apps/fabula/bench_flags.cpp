@@ -130,6 +130,7 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
   sub = line.command(*bench, "roof", "what predictions need to know of this device: rates, fixed costs, kernels",
                      args.bench_roof, bench_roof);
   sub->add_option("--save", args.bench_roof.save, "also write it as a profile, for plan --device-profile");
+  sub->add_flag("--quick", args.bench_roof.quick, "the kernels of one small model alone: a first look, in seconds");
   add_format(sub, args.bench_roof);
   sub = line.command(*bench, "predict", "predicted and measured: a training step, a token, and their memory",
                      args.bench_predict, bench_predict, kTrainingMemory);

@@ -224,6 +224,7 @@ struct BenchHeadsArgs {
 int bench_heads(const BenchHeadsArgs& args);
 
 struct BenchRoofArgs {
+  bool quick = false;
   std::string save;  ///< empty: only shown
   std::string format = "md";
   vk::DeviceOptions device;

@@ -10,7 +10,7 @@ namespace fabula::app {
 
 int bench_roof(const BenchRoofArgs& args) {
   const auto [device, choices] = tuning::open_tuned_device(args.device);
-  const tuning::DeviceSpeed speed = bench::measure_speed(*device, choices);
+  const tuning::DeviceSpeed speed = bench::measure_speed(*device, choices, args.quick);
   if (!args.save.empty()) write_file_atomically(args.save, tuning::device_speed_json(speed));
   Table table = bench::speed_table(speed);
   table.notes = bench::machine_notes(*device, choices);

@@ -1,6 +1,7 @@
 #include "bench/speed_bench.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
@@ -141,9 +142,11 @@ class KernelTimer {
   double launch_;
 };
 
-void measure_kernels(vk::Device& device, const KernelChoices& choices, tuning::DeviceSpeed& speed, double launch) {
+void measure_kernels(vk::Device& device, const KernelChoices& choices, tuning::DeviceSpeed& speed, double launch,
+                     bool quick) {
   KernelTimer timer(device, choices, speed, launch);
-  for (const TimedModel& model : timed_models()) {
+  const std::span<const TimedModel> models = timed_models();
+  for (const TimedModel& model : models.first(quick ? 1 : models.size())) {
     const RunConfig config = config_of(model, speed.flops.value);
     log_progress(
         fmt::format("timing the kernels of a model of hidden {}, {}", model.hidden, precision_name(model.precision)));
@@ -165,7 +168,7 @@ std::string size_name(double bytes) {
 
 }  // namespace
 
-tuning::DeviceSpeed measure_speed(vk::Device& device, const KernelChoices& choices) {
+tuning::DeviceSpeed measure_speed(vk::Device& device, const KernelChoices& choices, bool quick) {
   require_timestamps(device);
   tuning::DeviceSpeed speed;
   speed.name = device.info().name;
@@ -186,8 +189,9 @@ tuning::DeviceSpeed measure_speed(vk::Device& device, const KernelChoices& choic
   speed.submission = {costs.submission, "measured: one such launch, until the host knows that it is over"};
   speed.upload = {transfers.upload, "measured: 16 MiB through staging"};
   speed.download = {transfers.download, "measured: 16 MiB through staging"};
-  speed.kernels_source = "measured: training and decoding steps of eight models, each kernel alone";
-  measure_kernels(device, choices, speed, costs.timed);
+  speed.kernels_source = fmt::format("measured: training and decoding steps of {}, each kernel alone",
+                                     quick ? "one small model" : "eight models");
+  measure_kernels(device, choices, speed, costs.timed, quick);
   return speed;
 }
 

@@ -224,10 +224,10 @@ DeviceSpeed find_device_speed(const std::string& name_or_file) {
   if (std::filesystem::exists(name_or_file))
     return parse_device_speed(read_file(name_or_file, kMostSpeedBytes), name_or_file);
   fail(ErrorCode::kInvalidArgument,
-       "\"{}\" is neither a file nor a device whose profile is known{}. Known: {}; fabula bench roof --save FILE "
-       "measures "
-       "the device at hand",
-       name_or_file, did_you_mean(name_or_file, names), fmt::join(names, ", "));
+       "\"{}\" is neither a file nor a device whose profile is known: {}. fabula bench roof --save FILE measures the "
+       "device "
+       "at hand{}",
+       name_or_file, fmt::join(names, ", "), did_you_mean(name_or_file, names));
 }
 
 vk::DeviceInfo device_info(const DeviceSpeed& speed) {

@@ -39,10 +39,33 @@ TEST(DeviceProfile, AllNamedOnesMakeATable) {
 }
 
 TEST(DeviceProfile, MemoryThatIsTakenAwayDecides) {
-  const Result result = fabula(plan_for("Adreno 740", {"--memory", "1MiB", "--json"}), no_driver());
+  const Result result = fabula(plan_for("Adreno 740", {"--memory", "100KiB", "--json"}), no_driver());
   EXPECT_EQ(result.status, 1);
   EXPECT_FALSE(result.json()["fits"]);
   EXPECT_GT(fabula_ok(plan_for("Adreno 740", {"--fit", "--json"}), no_driver()).json()["rows"].size(), 0u);
+}
+
+TEST(DeviceProfile, OfTheDeviceAtHandIsMeasuredAndCompared) {
+  const std::string path = scene().path("measured_profile.json");
+  const nlohmann::json roof = fabula_ok({"bench", "roof", "--quick", "--save", path, "-o", "json"}).json();
+  EXPECT_GT(roof["rows"].size(), 30u);
+  const nlohmann::json profile = nlohmann::json::parse(read(path));
+  EXPECT_NE(profile["note"].get<std::string>().find("measured by fabula"), std::string::npos);
+  EXPECT_GT(profile["kernels"]["shares"].size(), 20u);
+  EXPECT_GT(fabula_ok(plan_for(path, {"--json"}), no_driver()).json()["predicted"]["step"]["seconds"].get<double>(), 0);
+  const nlohmann::json table = fabula_ok({"bench", "predict", scene().path("config.json"), "--set", "vocab_size=300",
+                                          "--device-profile", path, "--steps", "1", "-o", "json"})
+                                   .json();
+  ASSERT_EQ(table["rows"].size(), 4u);
+  for (const nlohmann::json& row : table["rows"]) {
+    EXPECT_GT(row["predicted"].get<double>(), 0) << row["what"];
+    EXPECT_GT(row["measured"].get<double>(), 0) << row["what"];
+  }
+  EXPECT_EQ(table["rows"][1]["what"], "training memory");
+  EXPECT_NEAR(table["rows"][1]["ratio"].get<double>(), 1, 0.02);  // the plan is what is allocated
+  expect_refusal(fabula({"bench", "predict", scene().path("config.json"), "--set", "vocab_size=300", "--device-profile",
+                         "Steam Deck"}),
+                 2, {"the profile is that of Steam Deck", "llvmpipe"});
 }
 
 TEST(DeviceProfile, WrongOnesAreRefused) {
