@@ -55,6 +55,18 @@ void add_bench_decode_flags(CLI::App* sub, BenchDecodeArgs& args) {
       ->needs(profile);
 }
 
+void add_bench_predict_flags(CLI::App* sub, BenchPredictArgs& args) {
+  add_config_flags(sub, args.config, args.overrides);
+  sub->add_option("--device-profile", args.device_profile,
+                  "file of bench roof --save for this device; missing: it is measured first");
+  sub->add_option("--steps", args.steps, "measured steps, after two to warm up")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  sub->add_option("--context", args.context, "tokens that a text has when a token is timed; 0: half of the model's")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+}
+
 void add_bench_serve_flags(CLI::App* sub, BenchServeArgs& args) {
   sub->add_option("run", args.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--streams", args.options.streams, "clients at once: 1,8,32")
@@ -115,6 +127,15 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* json = sub->add_flag("--json", args.bench_decode.json, "as -o json");
   add_format_flag(sub, args.bench_decode.format)->excludes(json);
   add_device_flags(sub, args.bench_decode.device);
+  sub = line.command(*bench, "roof", "what predictions need to know of this device: rates, fixed costs, kernels",
+                     args.bench_roof, bench_roof);
+  sub->add_option("--save", args.bench_roof.save, "also write it as a profile, for plan --device-profile");
+  sub->add_flag("--quick", args.bench_roof.quick, "the kernels of one small model alone: a first look, in seconds");
+  add_format(sub, args.bench_roof);
+  sub = line.command(*bench, "predict", "predicted and measured: a training step, a token, and their memory",
+                     args.bench_predict, bench_predict, kTrainingMemory);
+  add_bench_predict_flags(sub, args.bench_predict);
+  add_format(sub, args.bench_predict);
   sub = line.command(*bench, "serve", "a server and clients that stream from it: tokens/s, fairness, first byte",
                      args.bench_serve, bench_serve, kDecodingMemory);
   add_bench_serve_flags(sub, args.bench_serve);

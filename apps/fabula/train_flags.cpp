@@ -10,14 +10,20 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* json = sub->add_flag("--json", args.plan.json, "as JSON");
   CLI::Option* compare =
       sub->add_flag("--compare-heads", args.plan.compare_heads, "a table of what every kind of head would cost");
-  add_format_flag(sub, args.plan.format)->needs(compare)->excludes(json);
+  CLI::Option* profile =
+      sub->add_option("--device-profile", args.plan.device_profile,
+                      "plan for a device that need not be here, and predict its times: a name, a file "
+                      "of bench roof --save, or all: a table of the named ones");
+  add_format_flag(sub, args.plan.format)->excludes(json);
   CLI::Option* fit =
       sub->add_flag("--fit", args.plan.fit, "which batch sizes fit the device's memory, or that of --memory")
           ->excludes(compare);
   add_compile_flags(sub, args.plan.compile, "compile the run's kernels instead; a device without memory will do")
       ->excludes(compare)
-      ->excludes(fit);
+      ->excludes(fit)
+      ->excludes(profile);
   add_device_flags(sub, args.plan.device);
+  profile->excludes(sub->get_option("--device"));
 
   sub = line.command(line.app(), "train", "train a model", args.train, train, kTrainingMemory);
   add_config_flags(sub, args.train.config, args.train.overrides);

@@ -8,6 +8,7 @@
 #include "vk/command_list_impl.hpp"
 #include "vk/cooperative_matrix.hpp"
 #include "vk/device_impl.hpp"
+#include "vk/portability.hpp"
 #include "vk/result.hpp"
 
 namespace fabula::vk {
@@ -76,8 +77,7 @@ class Creation {
  public:
   Creation(const PhysicalDevice& physical, bool statistics) : physical_(physical) {
     const Features& f = physical.info.profile.features;
-    // MoltenVK demands that its incomplete parts be acknowledged.
-    if (physical.has_extension("VK_KHR_portability_subset")) extensions_.push_back("VK_KHR_portability_subset");
+    for (const char* name : device_portability(physical.extensions)) extensions_.push_back(name);
     if (f.memory_budget) extensions_.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (statistics) {
       extensions_.push_back(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);

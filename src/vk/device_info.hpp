@@ -17,6 +17,7 @@ struct DeviceInfo {
   std::uint64_t usable_memory() const { return profile.limits.heap_cap > 0 ? profile.limits.heap_cap : device_memory; }
   bool usable = true;  ///< has a compute queue, Vulkan 1.1 and memory
   std::string why_not;
+  bool incomplete = false;  ///< implements a part of Vulkan (vk/portability.hpp)
   bool compiles = true;     ///< is usable, or would be if it had memory: kernels can be compiled for it
   bool statistics = false;  ///< its driver tells what became of a kernel (VK_KHR_pipeline_executable_properties)
 };

@@ -7,6 +7,7 @@
 #include "base/environment.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "vk/portability.hpp"
 #include "vk/result.hpp"
 
 namespace fabula::vk {
@@ -52,6 +53,12 @@ std::vector<VkExtensionProperties> instance_extensions(const char* layer) {
 
 bool has_extension(const std::vector<VkExtensionProperties>& list, const char* name) {
   return std::any_of(list.begin(), list.end(), [&](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
+}
+
+std::vector<std::string> names_of(const std::vector<VkExtensionProperties>& list) {
+  std::vector<std::string> names;
+  for (const VkExtensionProperties& extension : list) names.emplace_back(extension.extensionName);
+  return names;
 }
 
 bool has_layer(const char* name) {
@@ -115,11 +122,9 @@ Instance::Instance(bool validate, std::function<void(const std::string&)> receiv
   application.apiVersion = std::min<std::uint32_t>(volkGetInstanceVersion(), VK_API_VERSION_1_3);
   VkInstanceCreateInfo info{VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
   info.pApplicationInfo = &application;
-  // MoltenVK is listed only to those who ask for incomplete implementations.
-  if (has_extension(available, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) {
-    extensions.push_back(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
-    info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
-  }
+  const InstancePortability portability = instance_portability(names_of(available));
+  extensions.insert(extensions.end(), portability.extensions.begin(), portability.extensions.end());
+  if (portability.enumerate) info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
   VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_info(sink_.get());
   const VkValidationFeatureEnableEXT enable = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
   VkValidationFeaturesEXT features{VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, &messenger, 1, &enable, 0, nullptr};
