@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Debian 12's arm64 libraries in a folder of their own: what preset linux-arm64 compiles against and qemu-aarch64 runs with.
+# Nothing of the system is changed: no foreign architecture is added to dpkg, no root is needed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/packages.sh
+
+usage() {
+  cat <<'END'
+usage: scripts/arm64_sysroot.sh [FOLDER]
+
+Downloads the arm64 packages of scripts/packages.sh, with all that they depend on (80 MB), from the mirrors that apt is set up
+with, and unpacks them (410 MB) into FOLDER (default: build/arm64-sysroot). A folder that is complete is left as it is.
+END
+}
+
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+  -*) refuse_flag "$1" FOLDER --help ;;
+esac
+folder=${1:-build/arm64-sysroot}
+complete=$folder/.packages
+wanted="${kArm64Packages[*]}"
+if [ -f "$complete" ] && [ "$(head -n 1 "$complete")" = "$wanted" ]; then
+  say "$folder is complete"
+  exit 0
+fi
+command -v apt-get >/dev/null || die "this is not a Debian system; unpack Debian 12's arm64 packages into $folder by hand: $wanted"
+
+rm -rf "$folder"
+mkdir -p "$folder/.apt/lists/partial" "$folder/.apt/cache/archives/partial"
+folder=$(cd "$folder" && pwd)
+complete=$folder/.packages
+: >"$folder/.apt/status"
+# An apt that knows arm64 alone, with nothing installed, and keeps its state here: so it fetches every dependency.
+arm64_apt() {
+  apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Install-Recommends=0 -o APT::Sandbox::User= \
+    -o Debug::NoLocking=1 -o Dir::State="$folder/.apt" -o Dir::State::lists="$folder/.apt/lists" \
+    -o Dir::State::status="$folder/.apt/status" -o Dir::Cache="$folder/.apt/cache" "$@"
+}
+say "fetching arm64 packages (80 MB): $wanted"
+arm64_apt update || die "apt-get update for arm64 failed; is there a network, and does the mirror carry arm64?"
+arm64_apt install --download-only -y "${kArm64Packages[@]}" >&2 || die "apt-get could not fetch: $wanted"
+for package in "$folder"/.apt/cache/archives/*.deb; do dpkg -x "$package" "$folder"; done
+# A linker, and a program run with this folder as its root, follow links as the machine's own: those must lead into the folder.
+find "$folder" -type l -lname '/*' | while read -r link; do
+  ln -sfn "$(realpath -m --relative-to "$(dirname "$link")" "$folder$(readlink "$link")")" "$link"
+done
+rm -rf "$folder/.apt"
+{
+  echo "$wanted"
+  date -u +%F
+} >"$complete"
+say "$folder is complete: $(du -sh "$folder" | cut -f 1)"
