@@ -165,10 +165,11 @@ class Checks:
 
     def exported(self):
         """One run in a format of others, by both: bytes are a matter of the run alone."""
-        for name, program in (("here", self.here), ("there", self.there)):
-            program.run("export", self.out / "run", "--format", "hf", "--out", self.out / f"hf_{name}")
-        names = [p.name for p in (self.out / "hf_here").iterdir()]
-        return same_files(self.out / "hf_here", self.out / "hf_there", names)
+        here, there = self.out / "exported_here" / "run", self.out / "exported_there" / "run"  # a card bears its folder's name
+        for folder, program in ((here, self.here), (there, self.there)):
+            folder.parent.mkdir()
+            program.run("export", self.out / "run", "--format", "hf", "--out", folder)
+        return same_files(here, there, [path.name for path in here.iterdir()])
 
     def stories(self, run, tokens):
         return lambda: same_story(self.here, self.there, run, tokens)
