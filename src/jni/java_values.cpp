@@ -38,8 +38,7 @@ bool succeeded(JNIEnv* env, fabula_status status) {
   const char* const message = fabula_last_message();
   const jbyteArray text = java_bytes(env, message, std::strlen(message));
   if (!text) return false;
-  const jobject exception =
-      env->NewObject(classes.exception, classes.new_exception, static_cast<jint>(status), text);
+  const jobject exception = env->NewObject(classes.exception, classes.new_exception, static_cast<jint>(status), text);
   if (exception) env->Throw(static_cast<jthrowable>(exception));
   return false;
 }

@@ -10,10 +10,12 @@
 // What crosses between Java and the C interface. Texts are byte[] of UTF-8 on Java's side.
 namespace fabula::jni {
 
-/// Classes and methods that are looked up once, when the library is loaded; false, with Java's exception pending, where one is missing.
+/// Classes and methods that are looked up once, when the library is loaded; false, with Java's exception pending, where
+/// one is missing.
 bool find_classes(JNIEnv* env);
 
-/// Java's FabulaException for a failed call of this thread, thrown when the native method returns. True when the call went well.
+/// Java's FabulaException for a failed call of this thread, thrown when the native method returns. True when the call
+/// went well.
 bool succeeded(JNIEnv* env, fabula_status status);
 
 /// A text, or nothing for null; what Java's memory is short of is pending as an exception then.

@@ -1,5 +1,5 @@
-// The native methods of org.fabula.Native: each is a function of the C interface, its values carried over. A failed call leaves a
-// FabulaException pending, and what is returned beside it is looked at by nobody.
+// The native methods of org.fabula.Native: each is a function of the C interface, its values carried over. A failed
+// call leaves a FabulaException pending, and what is returned beside it is looked at by nobody.
 #include <iterator>
 #include <new>
 
@@ -73,8 +73,8 @@ jlongArray model_numbers(JNIEnv* env, jclass, jlong model) {
   fabula_model_info info{};
   info.size = sizeof info;
   if (!succeeded(env, fabula_model_describe(handle_of<fabula_model>(model), &info))) return nullptr;
-  return java_longs(env, {info.vocabulary, info.context, info.layers, info.hidden, info.parameters, info.shortlist,
-                          info.groups});
+  return java_longs(
+      env, {info.vocabulary, info.context, info.layers, info.hidden, info.parameters, info.shortlist, info.groups});
 }
 
 void close_model(JNIEnv* env, jclass, jlong model) {
@@ -87,8 +87,8 @@ jlong open_session(JNIEnv* env, jclass, jlong device, jlong model, jlong slots, 
   options.context = context;
   options.levels = levels == JNI_TRUE ? 1 : 0;
   fabula_session* opened = nullptr;
-  succeeded(env, fabula_session_open(handle_of<fabula_device>(device), handle_of<fabula_model>(model), &options,
-                                     &opened));
+  succeeded(env,
+            fabula_session_open(handle_of<fabula_device>(device), handle_of<fabula_model>(model), &options, &opened));
   return java_handle(opened);
 }
 
@@ -160,8 +160,8 @@ template <auto function>
 struct Method;
 template <class Result, class... Arguments, Result (*function)(JNIEnv*, jclass, Arguments...)>
 struct Method<function> {
-  static constexpr Result(JNICALL* pointer)(JNIEnv*, jclass, Arguments...) =
-      &Guarded<Result, Arguments...>::template call<function>;
+  static constexpr Result(JNICALL* pointer)(JNIEnv*, jclass,
+                                            Arguments...) = &Guarded<Result, Arguments...>::template call<function>;
 };
 
 template <auto function>

@@ -1,6 +1,6 @@
-# Fails where the shared library LIBRARY has a segment that is not aligned to 16 KiB, needs the Vulkan loader to start with, or exports
-# what does not match EXPORTS (a regular expression; empty: anything).
-# -DREADELF=... -DLIBRARY=... -DEXPORTS=...
+# Fails where the shared library LIBRARY has a segment that is not aligned to 16 KiB (with PAGES), needs the Vulkan loader to start with, or
+# exports what does not match EXPORTS (a regular expression).
+# -DREADELF=... -DLIBRARY=... -DPAGES=ON|OFF -DEXPORTS=...
 cmake_minimum_required(VERSION 3.25)
 
 function(read_elf out)
@@ -20,7 +20,7 @@ foreach(line ${lines})
     math(EXPR segments "${segments} + 1")
     math(EXPR rest "${CMAKE_MATCH_3} % 0x4000")
     math(EXPR shift "(${CMAKE_MATCH_2} - ${CMAKE_MATCH_1}) % 0x4000")
-    if(NOT rest EQUAL 0 OR NOT shift EQUAL 0)
+    if(PAGES AND (NOT rest EQUAL 0 OR NOT shift EQUAL 0))
       message(SEND_ERROR "${LIBRARY}: a segment at ${CMAKE_MATCH_2} is aligned to ${CMAKE_MATCH_3}, not to 0x4000")
     endif()
   endif()
@@ -38,7 +38,7 @@ endforeach()
 
 read_elf(lines --dyn-syms)
 foreach(line ${lines})
-  if(EXPORTS AND line MATCHES " (GLOBAL|WEAK|UNIQUE) +DEFAULT +([0-9]+|ABS) +([^ @]+)")
+  if(line MATCHES " (GLOBAL|WEAK|UNIQUE) +DEFAULT +([0-9]+|ABS) +([^ @]+)")
     set(symbol ${CMAKE_MATCH_3})
     if(NOT symbol MATCHES "${EXPORTS}")
       message(SEND_ERROR "${LIBRARY} exports ${symbol}")

@@ -9,7 +9,7 @@ function(check out)
   if(NOT result STREQUAL 0)
     message(FATAL_ERROR "${COMPILER} cannot link a library")
   endif()
-  execute_process(COMMAND ${CMAKE_COMMAND} -DREADELF=${READELF} -DLIBRARY=${FOLDER}/libpages.so "-DEXPORTS=^fabula_"
+  execute_process(COMMAND ${CMAKE_COMMAND} -DREADELF=${READELF} -DLIBRARY=${FOLDER}/libpages.so -DPAGES=ON "-DEXPORTS=^fabula_"
     -P ${CMAKE_CURRENT_LIST_DIR}/CheckLibrary.cmake RESULT_VARIABLE result ERROR_VARIABLE errors)
   set(${out} ${result} PARENT_SCOPE)
   set(errors "${errors}" PARENT_SCOPE)
