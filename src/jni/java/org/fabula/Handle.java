@@ -1,9 +1,10 @@
 package org.fabula;
 
+import java.io.Closeable;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Something of the library's that is closed once. Used after that it is refused by the library, with a message. */
-abstract class Handle implements AutoCloseable {
+abstract class Handle implements Closeable {
     private final AtomicLong handle;
 
     Handle(long handle) {

@@ -38,8 +38,8 @@ class MainActivity : Activity() {
         button.isEnabled = false
         levels.setText(R.string.opening)
         teller.open(
-            ready = { (device, parameters) -> runOnUiThread { show(getString(R.string.ready, device, parameters)) } },
-            failed = { runOnUiThread { levels.text = it } },
+            ready = { device, parameters -> runOnUiThread { show(getString(R.string.ready, device, parameters)) } },
+            failed = { runOnUiThread { levels.text = it } }
         )
     }
 
@@ -84,7 +84,7 @@ class MainActivity : Activity() {
             prompt.text.toString(),
             told = { runOnUiThread { add(it) } },
             over = { runOnUiThread { show(levels.text) } },
-            failed = { runOnUiThread { show(it) } },
+            failed = { runOnUiThread { show(it) } }
         )
     }
 

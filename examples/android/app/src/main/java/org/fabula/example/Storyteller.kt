@@ -15,17 +15,17 @@ class Storyteller(private val context: Context) {
     @Volatile private var session: Session? = null
 
     /** Opens the model; the first time the driver compiles the kernels, which takes a while. */
-    fun open(ready: (description: Pair<String, Long>) -> Unit, failed: (String) -> Unit) = run(failed) {
+    fun open(ready: (device: String, parameters: Long) -> Unit, failed: (String) -> Unit) = onWorker(failed) {
         Device(null, context.cacheDir.path).use { device ->
             openModel().use { model ->
                 session = Session(device, model, 1, model.groups > 0)  // keeps what it needs of both
-                ready(Pair(device.name(), model.parameters))
+                ready(device.name(), model.parameters)
             }
         }
     }
 
     /** Tells a story; [told] gets each token as it is written. */
-    fun tell(prompt: String, told: (Token) -> Unit, over: (TextResult) -> Unit, failed: (String) -> Unit) = run(failed) {
+    fun tell(prompt: String, told: (Token) -> Unit, over: (TextResult) -> Unit, failed: (String) -> Unit) = onWorker(failed) {
         val options = TextOptions().apply {
             temperature = 0.7
             topP = 0.95
@@ -48,18 +48,18 @@ class Storyteller(private val context: Context) {
 
     /** The files of assets/model, each mapped where it lies in the APK. */
     private fun openModel(): Model {
-        val descriptors = context.assets.list(FOLDER)!!.associateWith { context.assets.openFd("$FOLDER/$it") }
+        val descriptors = context.assets.list(FOLDER)!!.asList().associateWith { context.assets.openFd("$FOLDER/$it") }
         try {
             return Model.open(
                 descriptors.map { (name, file) -> Model.Part(name, file.parcelFileDescriptor.fd, file.startOffset, file.length) },
-                null,
+                null
             )
         } finally {
             descriptors.values.forEach { it.close() }
         }
     }
 
-    private fun run(failed: (String) -> Unit, work: () -> Unit) = worker.execute {
+    private fun onWorker(failed: (String) -> Unit, work: () -> Unit) = worker.execute {
         try {
             work()
         } catch (failure: Exception) {
