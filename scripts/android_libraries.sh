@@ -49,17 +49,25 @@ source_apt() {
   apt-get -qq -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::lists="$work/lists" \
     -o APT::Sandbox::User= "$@"
 }
-# fetch_source PACKAGE: unpacks it, patched, in $work/PACKAGE.
+list_sources() {
+  [ ! -d "$work/lists" ] || return 0
+  mkdir -p "$work/lists/partial"
+  apt-get indextargets --format 'deb-src $(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+    sed -n '/ bookworm[a-z-]* main$/p' | sort -u >"$work/sources.list"
+  source_apt update || die "the list of Debian's sources cannot be fetched; is there a network?"
+}
+# fetch_source PACKAGE: unpacks it, patched, in $work/PACKAGE. The newest, or what Debian 12 came with where a mirror lacks that.
 fetch_source() {
   say "fetching the source of $1"
-  if [ ! -d "$work/lists" ]; then
-    mkdir -p "$work/lists/partial"
-    apt-get indextargets --format 'deb-src $(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-      sed -n '/ bookworm[a-z-]* main$/p' | sort -u >"$work/sources.list"
-    source_apt update || die "the list of Debian's sources cannot be fetched; is there a network?"
-  fi
-  (cd "$work" && source_apt source --download-only --only-source "$1" >&2) || die "the source of $1 cannot be fetched"
-  dpkg-source --no-check -x "$work/$1"_*.dsc "$work/$1" >&2
+  list_sources
+  local version
+  for version in $(source_apt showsrc --only-source "$1" | sed -n 's/^Version: //p' | sort -rVu); do
+    if (cd "$work" && source_apt source --download-only --only-source "$1=$version" >&2); then
+      dpkg-source --no-check -x "$work/${1}_${version#*:}.dsc" "$work/$1" >&2
+      return 0
+    fi
+  done
+  die "the source of $1 cannot be fetched"
 }
 
 # build NAME OPTIONS...: configures, builds and installs the source of that name.
