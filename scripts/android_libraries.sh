@@ -45,24 +45,22 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Sources are listed in a folder of our own: what the system's apt knows stays as it is.
-source_apt() {
-  apt-get -qq -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::lists="$work/lists" \
-    -o APT::Sandbox::User= "$@"
-}
+own_lists=(-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=)
 list_sources() {
   [ ! -d "$work/lists" ] || return 0
   mkdir -p "$work/lists/partial"
+  # shellcheck disable=SC2016  # apt fills in what the format names
   apt-get indextargets --format 'deb-src $(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     sed -n '/ bookworm[a-z-]* main$/p' | sort -u >"$work/sources.list"
-  source_apt update || die "the list of Debian's sources cannot be fetched; is there a network?"
+  apt-get -qq "${own_lists[@]}" update || die "the list of Debian's sources cannot be fetched; is there a network?"
 }
 # fetch_source PACKAGE: unpacks it, patched, in $work/PACKAGE. The newest, or what Debian 12 came with where a mirror lacks that.
 fetch_source() {
   say "fetching the source of $1"
   list_sources
   local version
-  for version in $(source_apt showsrc --only-source "$1" | sed -n 's/^Version: //p' | sort -rVu); do
-    if (cd "$work" && source_apt source --download-only --only-source "$1=$version" >&2); then
+  for version in $(apt-cache "${own_lists[@]}" showsrc --only-source "$1" | sed -n 's/^Version: //p' | sort -rVu); do
+    if (cd "$work" && apt-get -qq "${own_lists[@]}" source --download-only --only-source "$1=$version" >&2); then
       dpkg-source --no-check -x "$work/${1}_${version#*:}.dsc" "$work/$1" >&2
       return 0
     fi

@@ -44,6 +44,7 @@ arm64_apt() {
     -o Dir::Etc::SourceParts="$folder/.apt/parts" "$@"
 }
 for file in /etc/apt/sources.list.d/*; do [ ! -f "$file" ] || cp "$file" "$folder/.apt/parts/"; done
+# shellcheck disable=SC2016  # apt fills in what the format names
 mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' | sed -n 's/ bookworm main$//p' | head -n 1)
 [ -n "$mirror" ] || die "apt has no list of Debian 12 (bookworm); run apt-get update as root first"
 echo "deb $mirror bookworm-backports main" >"$folder/.apt/parts/backports.list"
