@@ -15,6 +15,14 @@ kTestPackages=(libgtest-dev vulkan-validationlayers)
 kPagePackages=(chromium python3)
 # For the fuzz targets as well.
 kFuzzPackages=(clang)
+# To build for ARM64 and to run what was built: these of the machine's own architecture (beside kProgramPackages) ...
+kCrossArm64Packages=(g++-aarch64-linux-gnu qemu-user python3)
+# ... and these of arm64, which scripts/arm64_sysroot.sh unpacks into a folder.
+kArm64Packages=(
+  libc6-dev libstdc++-12-dev libvulkan-dev libvulkan-volk-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev
+  libeigen3-dev libcpp-httplib-dev libgtest-dev libvulkan1
+)
+kArm64DriverPackages=(mesa-vulkan-drivers)  # of bookworm-backports
 
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
