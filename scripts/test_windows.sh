@@ -125,17 +125,13 @@ cmp tokenizer.json of_linux.json || die "the tokenizer differs from the one that
 cat >config.json <<'END'
 {"model_type": "gpt2", "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "tie_word_embeddings": true,
  "head": {"kind": "grouped", "modulation": "per_group", "map": "clustered", "shortlist": 20},
- "train": {"batch_size": 8, "steps": 60, "learning_rate": 5e-3, "warmup_steps": 5, "eval_every": 20, "save_every": 10, "sample_every": 0}}
+ "train": {"batch_size": 8, "steps": 1500, "learning_rate": 5e-3, "warmup_steps": 50, "eval_every": 500, "save_every": 100, "sample_every": 0}}
 END
-train() {
-  local out=$1
-  shift
-  run train config.json --data train.txt --valid valid.txt --tokenizer tokenizer.json --out "$out" "$@"
-}
+training=(train config.json --data train.txt --valid valid.txt --tokenizer tokenizer.json --out)
 # train_until SIGNAL RUN STEP: starts a run, and sends the signal when it has come to the step.
 train_until() {
   local signal=$1 out=$2 step=$3
-  train "$out" 2>"$work/$out.err" &
+  wine "$bin/fabula.exe" "${training[@]}" "$out" 2>"$work/$out.err" &  # no function: the signal is the program's
   local process=$! i
   for ((i = 0; i < 1200; ++i)); do
     ! grep -Eq "^step $step/" "$work/$out.err" || break
@@ -151,15 +147,15 @@ same_run() {
   done
   passed "a run that is $2 and continued is the run that was not, bit by bit"
 }
-train straight 2>/dev/null || die "training fails"
-! train_until KILL "getötet" 25 || die "a killed run ends as if it were done"
-train "getötet" --resume auto 2>/dev/null
+run "${training[@]}" straight 2>"$work/straight.err" || die "training fails"
+! train_until KILL "getötet" 450 || die "a killed run ends as if it were done"
+run "${training[@]}" "getötet" --resume auto 2>"$work/resumed.err" || { cat "$work/resumed.err" >&2; die "a killed run does not go on"; }
 same_run "getötet" killed
 status=0
-train_until INT stopped 25 || status=$?
+train_until INT stopped 450 || status=$?
 [ "$status" = 130 ] || { tail -n 5 "$work/stopped.err" >&2; die "a run stopped by Ctrl-C exits with $status, not with 130"; }
 grep -q -- '--resume' "$work/stopped.err" || die "a run stopped by Ctrl-C does not say how it goes on"
-train stopped --resume auto 2>/dev/null
+run "${training[@]}" stopped --resume auto 2>"$work/resumed.err" || { cat "$work/resumed.err" >&2; die "a stopped run does not go on"; }
 same_run stopped "stopped by Ctrl-C"
 
 say "the same text as on Linux"
@@ -179,7 +175,7 @@ answer_of() {
   timeout 60 cat <&3
   exec 3<&- 3>&-
 }
-run serve straight --port 0 2>"$work/serve.err" &
+wine "$bin/fabula.exe" serve straight --port 0 2>"$work/serve.err" &
 server=$!
 for ((i = 0; i < 600; ++i)); do
   ! grep -q '^ready at' "$work/serve.err" || break

@@ -95,6 +95,8 @@ fi
 if [ ! -f "$prefix/lib/libpcre2-8.a" ]; then
   fetch_source pcre2
   build pcre2 "$work/pcre2" -DPCRE2_BUILD_PCRE2GREP=OFF -DPCRE2_BUILD_TESTS=OFF -DPCRE2_SUPPORT_JIT=ON -DPCRE2_STATIC_PIC=OFF
+  # Else its users look for a DLL.
+  grep -q PCRE2_STATIC "$prefix/lib/pkgconfig/libpcre2-8.pc" || sed -i 's/^Cflags:.*/& -DPCRE2_STATIC/' "$prefix/lib/pkgconfig/libpcre2-8.pc"
 fi
 if [ ! -f "$prefix/lib/libgtest.a" ] && [ -d /usr/src/googletest ]; then  # what Debian's libgtest-dev installs is the source
   build gtest /usr/src/googletest -DBUILD_GMOCK=OFF

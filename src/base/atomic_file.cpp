@@ -75,7 +75,7 @@ AtomicFile::AtomicFile(const fs::path& target)
       temporary_(temporary_name(target_)),
       removed_on_signal_(temporary_),
       file_(temporary_, OutputFile::Mode::kNew, asked_for_),
-      in_use_(file_) {
+      in_use_(std::in_place, file_) {
   std::error_code code;
   const fs::file_status replaced = fs::status(asked_for_, code);
   if (fs::is_regular_file(replaced))
@@ -117,6 +117,7 @@ void AtomicFile::commit() {
     fail(ErrorCode::kIo, "{}: cannot put the new file of {} bytes in place: {}", asked_for_.string(), size_,
          code.message());
   done_ = true;
+  in_use_.reset();
   sync_directory(parent_of(target_));
 }
 

@@ -127,9 +127,8 @@ void sync_file(const fs::path& path, const fs::path& asked_for) {
 
 OutputFile::OutputFile(const fs::path& path, Mode mode, const fs::path& asked_for)
     : path_(asked_for.empty() ? path : asked_for) {
-  // DELETE, so that it can be renamed while it is open.
-  Handle file(::CreateFileW(path.c_str(), GENERIC_WRITE | DELETE, kShareAll, nullptr, creation_of(mode),
-                            FILE_ATTRIBUTE_NORMAL, nullptr));
+  Handle file(::CreateFileW(path.c_str(), GENERIC_WRITE, kShareAll, nullptr, creation_of(mode), FILE_ATTRIBUTE_NORMAL,
+                            nullptr));
   if (!file.valid()) fail(ErrorCode::kIo, "{}: cannot open for writing: {}", path_.string(), last_error().message());
   if (::GetFileType(file.get()) != FILE_TYPE_DISK)
     fail(ErrorCode::kFormat, "{}: expected a file, found a special file", path_.string());
