@@ -13,6 +13,8 @@ kProgramPackages=(
 kTestPackages=(libgtest-dev vulkan-validationlayers)
 # For the tests of the server's page as well, which are skipped without them.
 kPagePackages=(chromium python3)
+# To build the program for Windows and to run it here; the libraries come from Debian's sources (scripts/windows_dependencies.sh).
+kWindowsPackages=(g++-mingw-w64-x86-64-posix dpkg-dev libgtest-dev wine wine64 xvfb xauth)
 # For the fuzz targets as well.
 kFuzzPackages=(clang)
 # To build for ARM64 and to run what was built: these of the machine's own architecture (beside kProgramPackages) ...

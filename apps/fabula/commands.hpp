@@ -259,6 +259,6 @@ int bench_decode(const BenchDecodeArgs& args);
 RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::string>& overrides);
 
 /// Parses the command line and runs the command.
-int run_command_line(int argc, char** argv);
+int run_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace fabula::app

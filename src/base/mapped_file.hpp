@@ -13,7 +13,7 @@ struct MappedRange;
 /// A whole file mapped for reading. Moves, does not copy; the mapping ends with the object.
 /// The file may be renamed over or removed meanwhile: the old content stays visible. Of one that is cut short in place
 /// the part that is gone reads as zeros, and check() fails from then on: whoever has read calls it before the result
-/// counts.
+/// counts. Windows lets nobody replace, remove or cut a file that is mapped.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -58,8 +58,8 @@ class MappedFile {
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  int fd_ = -1;  // kept open to ask for the size
-  MappedRange* range_ = nullptr;
+  int fd_ = -1;                   // kept open to ask for the size, where that may change
+  MappedRange* range_ = nullptr;  // as well
 };
 
 }  // namespace fabula

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/socket.hpp"
+
 // The other end of a connection to a server on this machine, for benchmarks and tests: bytes as they are.
 namespace fabula::serve {
 
@@ -22,7 +24,7 @@ class ClientConnection {
   bool ended() const { return ended_; }  ///< by the server
 
  private:
-  int socket_ = -1;
+  Socket socket_ = kNoSocket;
   bool ended_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include "base/environment.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "vk/loader_text.hpp"
 #include "vk/portability.hpp"
 #include "vk/result.hpp"
 
@@ -71,17 +72,13 @@ bool has_layer(const char* name) {
 
 void load_loader() {
   if (volkInitialize() != VK_SUCCESS) {
-    fail(ErrorCode::kDevice,
-         "no Vulkan loader (libvulkan.so.1) found. Install it with a driver: Debian and Ubuntu `apt install libvulkan1 "
-         "mesa-vulkan-drivers`, Fedora `dnf install vulkan-loader mesa-vulkan-drivers`; NVIDIA's driver package brings "
-         "its own");
+    fail(ErrorCode::kDevice, "{}", kLoaderMissing);
   }
   // A 1.0 loader has no vkEnumerateInstanceVersion: volk answers 1.0 then.
   const std::uint32_t version = volkGetInstanceVersion();
   if (version < VK_API_VERSION_1_1) {
-    fail(ErrorCode::kDevice,
-         "the Vulkan loader speaks version {}.{}, fabula needs 1.1 or later: update it (package libvulkan1)",
-         VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
+    fail(ErrorCode::kDevice, "the Vulkan loader speaks version {}.{}, fabula needs 1.1 or later: {}",
+         VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version), kLoaderUpdate);
   }
 }
 
@@ -91,7 +88,7 @@ std::atomic<bool> drivers_kept{false};
 void enable_submit_sync() {
   const std::string before = environment("VK_LAYER_ENABLES");
   if (before.find(kSubmitSync) != std::string::npos) return;
-  set_environment("VK_LAYER_ENABLES", before.empty() ? kSubmitSync : before + ":" + kSubmitSync);
+  set_environment("VK_LAYER_ENABLES", before.empty() ? kSubmitSync : before + kListSeparator + kSubmitSync);
 }
 
 }  // namespace

@@ -27,10 +27,8 @@ constexpr std::uint64_t kMaxFile = 1u << 30;
 std::filesystem::path cache_folder(const std::string& directory) {
   if (directory == "none") return {};
   if (!directory.empty()) return directory;
-  if (const std::string xdg = environment("XDG_CACHE_HOME"); !xdg.empty()) return std::filesystem::path(xdg) / "fabula";
-  if (const std::string home = environment("HOME"); !home.empty())
-    return std::filesystem::path(home) / ".cache" / "fabula";
-  return {};
+  const std::filesystem::path parent = user_cache_folder();
+  return parent.empty() ? parent : parent / "fabula";
 }
 
 constexpr std::string_view kStem = "pipelines";
