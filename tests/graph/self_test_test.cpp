@@ -29,8 +29,8 @@ struct Product {
   Value y;
   Product() {
     const Value product = graph.op1("matmul", {graph.state("x", {70, 33}), graph.state("w", {33, 130})});
-    graph.keep(product);  // so that the two are not joined
     y = graph.op1("gelu", {product});
+    graph.keep_apart(y);  // the two are not joined
     graph.keep(y);
   }
 };
