@@ -179,6 +179,22 @@ TEST(SelfTestFaults, OnlyWhatIsDistrustedCounts) {
   EXPECT_NE(vk::distrusted_digest({{"gelu()", vk::kWrong}}), vk::distrusted_digest({{"add()", vk::kWrong}}));
 }
 
+// RunState::lowering, by which a resumed run and whoever compares ranks know kernels, tells of a replacement.
+TEST(SelfTestFaults, ARunTellsThatAKernelWasReplaced) {
+  const RunConfig config = parse_config(R"({"model_type": "gpt2", "n_embd": 64, "n_head": 2, "n_layer": 1,
+      "vocab_size": 300, "n_positions": 64, "head": {"kind": "full"}, "train": {"batch_size": 4}})",
+                                        "a test", {}, ConfigNotes::kSilent);
+  const models::LanguageModel model(config.model, {}, config.train.precision);
+  vk::DeviceProfile profile = test::imitated_device("vega");
+  const std::string clean = train::lowering_text(profile, model, config.train);
+  const train::TrainingPlan plan = train::plan_training(profile, model, config.train);
+  for (const PlannedGraph& planned : plan.workload.graphs())
+    for (const Step& step : planned.program.steps)
+      if (step.shader.starts_with("matmul")) profile.faults[to_string(kernel_of(step))] = vk::kWrong;
+  ASSERT_FALSE(profile.faults.empty());
+  EXPECT_NE(train::lowering_text(profile, model, config.train), clean);
+}
+
 /// What the reference says of a case's inputs, drawn for its tiles and repeated.
 std::vector<RefTensor<float>> computed(const OpEntry& op, const OpCase& of, std::vector<RefTensor<float>> inputs) {
   Graph graph(ops::op_table());
