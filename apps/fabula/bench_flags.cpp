@@ -91,7 +91,7 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
   CLI::App* bench = line.app().add_subcommand("bench", "measure speed on this device")->require_subcommand(1);
   const auto add_format = [](CLI::App* command, auto& bench_args) {
     add_format_flag(command, bench_args.format);
-    add_device_flags(command, bench_args.device);
+    add_work_device_flags(command, bench_args.device);
   };
   CLI::App* sub = line.command(*bench, "ops", "single ops at training's shapes", args.bench_ops, bench_ops);
   sub->add_option("--filter", args.bench_ops.filter, "only benchmarks whose name contains this");
@@ -99,7 +99,8 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::Range(0.01, 60.0))
       ->capture_default_str();
   sub->add_flag("--all-variants", args.bench_ops.all_variants, "every kernel variant, not only the first choice");
-  add_format(sub, args.bench_ops);
+  add_format_flag(sub, args.bench_ops.format);
+  add_device_flags(sub, args.bench_ops.device);
   sub = line.command(*bench, "train", "whole training steps: grouped, full and fused head side by side",
                      args.bench_train, bench_train, kTrainingMemory);
   add_config_flags(sub, args.bench_train.config, args.bench_train.overrides);
@@ -126,7 +127,7 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
   add_bench_decode_flags(sub, args.bench_decode);
   CLI::Option* json = sub->add_flag("--json", args.bench_decode.json, "as -o json");
   add_format_flag(sub, args.bench_decode.format)->excludes(json);
-  add_device_flags(sub, args.bench_decode.device);
+  add_work_device_flags(sub, args.bench_decode.device);
   sub = line.command(*bench, "roof", "what predictions need to know of this device: rates, fixed costs, kernels",
                      args.bench_roof, bench_roof);
   sub->add_option("--save", args.bench_roof.save, "also write it as a profile, for plan --device-profile");

@@ -58,7 +58,7 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
       ->check(story_count())
       ->capture_default_str();
   sub->add_flag("--json", args.train.json, "the outcome as JSON on stdout");
-  add_device_flags(sub, args.train.device);
+  add_work_device_flags(sub, args.train.device);
 }
 
 void declare_compare_command(CommandLine& line, AllArgs& all) {
@@ -82,7 +82,7 @@ void declare_compare_command(CommandLine& line, AllArgs& all) {
   CLI::Option* list =
       sub->add_flag("--list", args.list, "only show what is finished, and the command that trains each run alone");
   sub->add_flag("--table", args.table, "only write the tables of what is finished")->excludes(list);
-  add_device_flags(sub, args.device);
+  add_work_device_flags(sub, args.device);
 }
 
 }  // namespace fabula::app

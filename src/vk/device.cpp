@@ -179,6 +179,7 @@ Device::Impl::Impl(const DeviceOptions& options)
                                               options.wait_limit > 0 ? options.wait_limit : usual_limit);
   pipelines = std::make_unique<PipelineStore>(*this, options.cache_dir);
   physical.info.profile.faults = pipelines->notes().faults();
+  self_test = options.self_test;
 }
 
 Device::Impl::~Impl() {
@@ -249,8 +250,21 @@ bool Device::tells_statistics() const {
   return impl_->statistics;
 }
 void Device::note_fault(const KernelKey& key, std::uint64_t fault) {
-  impl_->pipelines->notes().note(key, fault);
-  impl_->physical.info.profile.faults.insert_or_assign(to_string(key), fault);
+  KernelNotes& notes = impl_->pipelines->notes();
+  notes.note(key, fault);
+  impl_->physical.info.profile.faults = notes.faults();
+}
+bool Device::wants_self_test() const {
+  return impl_->self_test;
+}
+bool Device::is_checked(const KernelKey& key) const {
+  return impl_->pipelines->notes().is_checked(key);
+}
+void Device::note_checked(const KernelKey& key) {
+  impl_->pipelines->notes().note_checked(key);
+}
+std::filesystem::path Device::notes_path() const {
+  return impl_->pipelines->notes().path();
 }
 void Device::save_pipeline_cache() {
   impl_->pipelines->save_cache();

@@ -33,6 +33,9 @@ struct DeviceOptions {
   bool only_compile = false;
   /// compile() asks the driver for statistics, where it has them. A choice: drivers have bugs there.
   bool statistics = false;
+  /// Kernels are compared with their references before the first work that rests on them (graph/self_test.hpp). What is
+  /// known from earlier is heeded without it too.
+  bool self_test = false;
   bool validate = false;  ///< validation layer, synchronization validation included
   std::string cache_dir;  ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
   std::function<void(const std::string&)>

@@ -112,9 +112,9 @@ std::filesystem::path PipelineCache::notes_path() const {
   return path_.parent_path() / (name + ".txt");
 }
 
-void PipelineCache::save() {
-  if (path_.empty() || !changed_) return;
-  changed_ = false;  // what cannot be written now is not tried at every further call
+bool PipelineCache::save() {
+  if (path_.empty() || !changed_ || failed_) return !failed_;
+  changed_ = false;
   try {
     std::size_t size = 0;
     check(device_.table->vkGetPipelineCacheData(device_.device, cache_.get(), &size, nullptr),
@@ -126,7 +126,9 @@ void PipelineCache::save() {
     write_cache(path_, data);
   } catch (const std::exception& error) {
     warn("the pipeline cache was not saved, the next start compiles shaders again: {}", error.what());
+    failed_ = true;
   }
+  return !failed_;
 }
 
 }  // namespace fabula::vk
