@@ -5,7 +5,7 @@ foreach(entry ${LAYERS})
   string(REGEX MATCH "^([^=]+)=(.*)" entry "${entry}")
   set(layer ${CMAKE_MATCH_1})
   string(REPLACE " " ";" allowed "${layer} fabula ${CMAKE_MATCH_2}")  # include/fabula is everyone's
-  file(GLOB files ${SOURCE}/${layer}/*.?pp)
+  file(GLOB files ${SOURCE}/${layer}/*.?pp ${SOURCE}/${layer}/*/*.?pp)
   if(NOT files)
     message("layer ${layer} has no files in ${SOURCE}")
     math(EXPR wrong "${wrong} + 1")

@@ -7,6 +7,9 @@ function(fabula_target_defaults target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE -Wno-restrict)  # false alarms on "text" + std::string: GCC bug 105651
   endif()
+  if(WIN32)
+    target_compile_definitions(${target} PRIVATE WIN32_LEAN_AND_MEAN NOMINMAX _WIN32_WINNT=0x0A00)  # Windows 10
+  endif()
   if(FABULA_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
@@ -15,6 +18,12 @@ function(fabula_target_defaults target)
     target_link_options(${target} PUBLIC -fsanitize=${FABULA_SANITIZE})
   endif()
 endfunction()
+
+# What a system does otherwise stands in a folder of its own beside what all share: src/base/posix and src/base/windows, tests too.
+set(FABULA_SYSTEM posix)
+if(WIN32)
+  set(FABULA_SYSTEM windows)
+endif()
 
 # fabula_layer(NAME DEPS <public libraries> [PRIVATE <libraries>] [SEPARATE])
 # With FABULA_UNITY a layer is compiled a dozen files at once, but for one that is SEPARATE: its files use the same names.
@@ -33,7 +42,7 @@ function(fabula_layer name)
   set_property(GLOBAL PROPERTY FABULA_BELOW_${name} ${below})
   list(JOIN below " " below)
   set_property(GLOBAL APPEND PROPERTY FABULA_LAYERS "${name}=${below}")
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp ${PROJECT_SOURCE_DIR}/src/${name}/${FABULA_SYSTEM}/*.cpp)
   if(NOT sources)
     file(WRITE ${PROJECT_BINARY_DIR}/empty_${name}.cpp "namespace fabula {}\n")
     set(sources ${PROJECT_BINARY_DIR}/empty_${name}.cpp)

@@ -17,14 +17,12 @@ function(fabula_embed_page target root)
             -P ${PROJECT_SOURCE_DIR}/cmake/BundlePage.cmake
     DEPENDS ${sources} ${PROJECT_SOURCE_DIR}/cmake/BundlePage.cmake COMMENT "Page" VERBATIM)
   file(CONFIGURE OUTPUT ${out_dir}/embedded_page.S CONTENT
-".section .rodata
-.globl fabula_page
+"${FABULA_EMBED_BEGIN}.globl fabula_page
 fabula_page:
 .incbin \"${page}\"
 .globl fabula_page_end
 fabula_page_end:
-.section .note.GNU-stack,\"\",%progbits
-" @ONLY)
+${FABULA_EMBED_END}" @ONLY)
   set_source_files_properties(${out_dir}/embedded_page.S PROPERTIES OBJECT_DEPENDS ${page})
   target_sources(${target} PRIVATE ${out_dir}/embedded_page.S)
 endfunction()

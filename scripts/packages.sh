@@ -13,8 +13,18 @@ kProgramPackages=(
 kTestPackages=(libgtest-dev vulkan-validationlayers)
 # For the tests of the server's page as well, which are skipped without them.
 kPagePackages=(chromium python3)
+# To build the program for Windows and to run it here; the libraries come from Debian's sources (scripts/windows_dependencies.sh).
+kWindowsPackages=(g++-mingw-w64-x86-64-posix dpkg-dev libgtest-dev wine wine64 xvfb xauth)
 # For the fuzz targets as well.
 kFuzzPackages=(clang)
+# To build for ARM64 and to run what was built: these of the machine's own architecture (beside kProgramPackages) ...
+kCrossArm64Packages=(g++-aarch64-linux-gnu qemu-user python3)
+# ... and these of arm64, which scripts/arm64_sysroot.sh unpacks into a folder.
+kArm64Packages=(
+  libc6-dev libstdc++-12-dev libvulkan-dev libvulkan-volk-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev
+  libeigen3-dev libcpp-httplib-dev libgtest-dev libvulkan1
+)
+kArm64DriverPackages=(mesa-vulkan-drivers)  # of bookworm-backports
 
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2

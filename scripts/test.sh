@@ -86,9 +86,10 @@ find_swiftshader() {
   printf '%s' "$unpacked"
 }
 
+# The ICD file of lavapipe for this machine's architecture: where packages of several are installed, each has its own.
 find_lavapipe() {
-  local icd
-  for icd in /usr/share/vulkan/icd.d/lvp_icd*.json; do
+  local icd folder=/usr/share/vulkan/icd.d
+  for icd in "$folder/lvp_icd.$(uname -m).json" "$folder/lvp_icd.json"; do
     if [ -f "$icd" ]; then
       printf '%s' "$icd"
       return 0
@@ -148,7 +149,7 @@ if [ "$page" = yes ]; then
   install_packages "${kPagePackages[@]}"
 fi
 lavapipe_icd=$(find_lavapipe) ||
-  die "lavapipe is not here: no /usr/share/vulkan/icd.d/lvp_icd*.json; install mesa-vulkan-drivers"
+  die "lavapipe is not here: no /usr/share/vulkan/icd.d/lvp_icd.$(uname -m).json; install mesa-vulkan-drivers"
 swiftshader_icd=
 if [ "$swiftshader" = yes ]; then
   swiftshader_icd=$(find_swiftshader) ||

@@ -30,6 +30,8 @@ struct AllArgs {
   BenchHeadsArgs bench_heads;
   BenchDecodeArgs bench_decode;
   BenchServeArgs bench_serve;
+  BenchRoofArgs bench_roof;
+  BenchPredictArgs bench_predict;
 };
 
 void declare_training_commands(CommandLine& line, AllArgs& args);  ///< plan, train

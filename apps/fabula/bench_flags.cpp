@@ -55,6 +55,18 @@ void add_bench_decode_flags(CLI::App* sub, BenchDecodeArgs& args) {
       ->needs(profile);
 }
 
+void add_bench_predict_flags(CLI::App* sub, BenchPredictArgs& args) {
+  add_config_flags(sub, args.config, args.overrides);
+  sub->add_option("--device-profile", args.device_profile,
+                  "file of bench roof --save for this device; missing: it is measured first");
+  sub->add_option("--steps", args.steps, "measured steps, after two to warm up")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  sub->add_option("--context", args.context, "tokens that a text has when a token is timed; 0: half of the model's")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+}
+
 void add_bench_serve_flags(CLI::App* sub, BenchServeArgs& args) {
   sub->add_option("run", args.run, "run folder or Hugging Face folder")->required();
   sub->add_option("--streams", args.options.streams, "clients at once: 1,8,32")
@@ -79,7 +91,7 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
   CLI::App* bench = line.app().add_subcommand("bench", "measure speed on this device")->require_subcommand(1);
   const auto add_format = [](CLI::App* command, auto& bench_args) {
     add_format_flag(command, bench_args.format);
-    add_device_flags(command, bench_args.device);
+    add_work_device_flags(command, bench_args.device);
   };
   CLI::App* sub = line.command(*bench, "ops", "single ops at training's shapes", args.bench_ops, bench_ops);
   sub->add_option("--filter", args.bench_ops.filter, "only benchmarks whose name contains this");
@@ -87,7 +99,8 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::Range(0.01, 60.0))
       ->capture_default_str();
   sub->add_flag("--all-variants", args.bench_ops.all_variants, "every kernel variant, not only the first choice");
-  add_format(sub, args.bench_ops);
+  add_format_flag(sub, args.bench_ops.format);
+  add_device_flags(sub, args.bench_ops.device);
   sub = line.command(*bench, "train", "whole training steps: grouped, full and fused head side by side",
                      args.bench_train, bench_train, kTrainingMemory);
   add_config_flags(sub, args.bench_train.config, args.bench_train.overrides);
@@ -114,7 +127,16 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
   add_bench_decode_flags(sub, args.bench_decode);
   CLI::Option* json = sub->add_flag("--json", args.bench_decode.json, "as -o json");
   add_format_flag(sub, args.bench_decode.format)->excludes(json);
-  add_device_flags(sub, args.bench_decode.device);
+  add_work_device_flags(sub, args.bench_decode.device);
+  sub = line.command(*bench, "roof", "what predictions need to know of this device: rates, fixed costs, kernels",
+                     args.bench_roof, bench_roof);
+  sub->add_option("--save", args.bench_roof.save, "also write it as a profile, for plan --device-profile");
+  sub->add_flag("--quick", args.bench_roof.quick, "the kernels of one small model alone: a first look, in seconds");
+  add_format(sub, args.bench_roof);
+  sub = line.command(*bench, "predict", "predicted and measured: a training step, a token, and their memory",
+                     args.bench_predict, bench_predict, kTrainingMemory);
+  add_bench_predict_flags(sub, args.bench_predict);
+  add_format(sub, args.bench_predict);
   sub = line.command(*bench, "serve", "a server and clients that stream from it: tokens/s, fairness, first byte",
                      args.bench_serve, bench_serve, kDecodingMemory);
   add_bench_serve_flags(sub, args.bench_serve);

@@ -3,7 +3,9 @@
 
 namespace fabula::app {
 
-int run_command_line(int argc, char** argv) {
+int run_command_line(const std::vector<std::string>& arguments) {
+  std::vector<const char*> words;
+  for (const std::string& argument : arguments) words.push_back(argument.c_str());
   AllArgs args;
   CommandLine line;
   declare_training_commands(line, args);
@@ -15,9 +17,9 @@ int run_command_line(int argc, char** argv) {
   declare_device_commands(line, args);
   declare_bench_commands(line, args);
   try {
-    line.app().parse(argc, argv);
+    line.app().parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ParseError& error) {
-    return explain(line, error, argc, argv);
+    return explain(line, error, arguments);
   }
   return line.run_chosen();
 }

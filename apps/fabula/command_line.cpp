@@ -63,7 +63,7 @@ int CommandLine::run_chosen() const {
   }
 }
 
-int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** argv) {
+int explain(CommandLine& line, const CLI::ParseError& error, const std::vector<std::string>& arguments) {
   if (error.get_exit_code() == 0) return line.app().exit(error);  // --help, --version
   const Place place = place_of(line.app());
   const bool wants_command = !place.below.empty();
@@ -71,8 +71,8 @@ int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** ar
     return std::find(names.begin(), names.end(), word) != names.end();
   };
   std::string unknown, near;
-  for (int i = 1; i < argc && unknown.empty(); ++i) {
-    const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+  for (std::size_t i = 1; i < arguments.size() && unknown.empty(); ++i) {
+    const std::string word = arguments[i].substr(0, arguments[i].find('='));
     const bool flag = word.rfind("--", 0) == 0;
     if (flag ? known(place.flags, word)
              : !wants_command || (" " + place.name + " ").find(" " + word + " ") != std::string::npos)

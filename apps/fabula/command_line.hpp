@@ -44,6 +44,6 @@ inline constexpr std::string_view kDecodingMemory =
     "a smaller model, or one of fewer positions; --device names another device";
 
 /// Prints what is wrong with the command line, and the nearest name that exists for one that does not. The exit status.
-int explain(CommandLine& line, const CLI::ParseError& error, int argc, char** argv);
+int explain(CommandLine& line, const CLI::ParseError& error, const std::vector<std::string>& arguments);
 
 }  // namespace fabula::app

@@ -91,11 +91,14 @@ struct CompileArgs {
   bool no_spills = false;   ///< one that spills registers is a failure
 };
 
+inline constexpr const char* kAllProfiles = "all";  ///< of PlanArgs::device_profile: every named one
+
 struct PlanArgs {
   std::string config;
   std::vector<std::string> overrides;
+  std::string device_profile;  ///< a name or a file; empty: the device at hand, without predictions
   bool json = false, compare_heads = false, fit = false;
-  std::string format = "md";  ///< of the comparison
+  std::string format;  ///< of a table; empty: md
   CompileArgs compile;
   vk::DeviceOptions device;
 };
@@ -220,6 +223,25 @@ struct BenchHeadsArgs {
 };
 int bench_heads(const BenchHeadsArgs& args);
 
+struct BenchRoofArgs {
+  bool quick = false;
+  std::string save;  ///< empty: only shown
+  std::string format = "md";
+  vk::DeviceOptions device;
+};
+int bench_roof(const BenchRoofArgs& args);
+
+struct BenchPredictArgs {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::string device_profile;  ///< empty: measured first
+  int steps = 5;
+  std::int64_t context = 0;
+  std::string format = "md";
+  vk::DeviceOptions device;
+};
+int bench_predict(const BenchPredictArgs& args);
+
 struct BenchDecodeArgs {
   std::string config;
   std::vector<std::string> overrides;
@@ -237,6 +259,6 @@ int bench_decode(const BenchDecodeArgs& args);
 RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::string>& overrides);
 
 /// Parses the command line and runs the command.
-int run_command_line(int argc, char** argv);
+int run_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace fabula::app

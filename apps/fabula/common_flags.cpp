@@ -49,6 +49,13 @@ void add_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
   sub->add_option("--cache-dir", options.cache_dir, "folder of the pipeline cache; \"none\" for no cache");
 }
 
+void add_work_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
+  add_device_flags(sub, options);
+  options.self_test = true;
+  sub->add_flag("!--no-self-test", options.self_test,
+                "use kernels unchecked: their first use with a driver does not compare them with the CPU's results");
+}
+
 CLI::Option* add_compile_flags(CLI::App* sub, CompileArgs& args, const char* help) {
   CLI::Option* compile = sub->add_flag("--compile", args.compile, help);
   sub->add_flag("--statistics", args.statistics, "ask the driver for each kernel's registers, spills and memory")

@@ -32,7 +32,7 @@ void declare_head_command(CommandLine& line, ConvertArgs& args) {
   add_end_token_flag(sub, args.end_token);
   add_reading_flags(sub, args.reading);
   sub->add_flag("--json", args.json, "what it costs as JSON");
-  add_device_flags(sub, args.device);
+  add_work_device_flags(sub, args.device);
 }
 
 }  // namespace

@@ -134,6 +134,7 @@ int devices(const DevicesArgs& args) {
                       {"unified_memory", device.profile.unified_memory},
                       {"usable", device.usable},
                       {"why_not", device.why_not},
+                      {"incomplete", device.incomplete},
                       {"limits", limits},
                       {"features", features},
                       {"variants", variants}});
@@ -143,6 +144,7 @@ int devices(const DevicesArgs& args) {
           device.profile.unified_memory ? ", unified memory" : "");
     print("   driver {}, Vulkan {}, {:.0f} MiB\n", device.driver, device.api_version, mib(device.device_memory));
     if (!device.usable) print("   not usable: {}\n", device.why_not);
+    if (device.incomplete) print("   implements a part of Vulkan (portability subset)\n");
     print("   limits: {} invocations, {} KiB shared memory, {:.0f} MiB storage range, {:.0f} MiB an allocation\n",
           limits["max_invocations"].dump(), device.profile.limits.max_shared_memory >> 10,
           mib(device.profile.limits.max_storage_range), mib(device.profile.limits.max_allocation));

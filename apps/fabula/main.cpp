@@ -5,6 +5,7 @@
 #include <new>
 #include <system_error>
 
+#include "base/environment.hpp"
 #include "base/log.hpp"
 #include "base/signals.hpp"
 #include "base/terminal.hpp"
@@ -15,7 +16,7 @@ int main(int argc, char** argv) {
   fabula::prepare_process();
   fabula::set_log_sink(fabula::stderr_sink());
   try {
-    const int status = fabula::app::run_command_line(argc, argv);
+    const int status = fabula::app::run_command_line(fabula::program_arguments(argc, argv));
     if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return status;
     fabula::info("fabula: standard output cannot be written: {}", std::strerror(errno));
     return 1;

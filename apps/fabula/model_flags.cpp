@@ -27,7 +27,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
                   "token file or text whose tokens are counted for --by-frequency; missing: the data itself")
       ->needs(by_frequency);
   sub->add_flag("--json", args.eval.json, "as JSON");
-  add_device_flags(sub, args.eval.device);
+  add_work_device_flags(sub, args.eval.device);
 
   sub = line.command(line.app(), "score", "log-probabilities of every token of a text", args.score, score,
                      kDecodingMemory);
@@ -41,7 +41,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
   add_precision_flag(sub, args.score.precision);
   add_reading_flags(sub, args.score.reading);
   sub->add_flag("--json", args.score.json, "as JSON");
-  add_device_flags(sub, args.score.device);
+  add_work_device_flags(sub, args.score.device);
 
   sub = line.command(line.app(), "generate", "continue a prompt", args.generate, generate, kDecodingMemory);
   sub->add_option("run", args.generate.run, "run folder or Hugging Face folder")->required();
@@ -90,7 +90,7 @@ void declare_model_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::Range(0, 20))
       ->capture_default_str();
   sub->add_flag("--json", args.generate.json, "as JSON, with token ids and log-probabilities");
-  add_device_flags(sub, args.generate.device);
+  add_work_device_flags(sub, args.generate.device);
 
   sub = line.command(line.app(), "info", "what a run folder holds", args.info, info_run);
   sub->add_option("run", args.info.run, "run folder");

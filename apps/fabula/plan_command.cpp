@@ -11,6 +11,7 @@
 #include "formats/config_io.hpp"
 #include "graph/barriers.hpp"
 #include "json_output.hpp"
+#include "predict/device_table.hpp"
 #include "train/fit.hpp"
 #include "train/head_data.hpp"
 #include "tuning/tuned_device.hpp"
@@ -18,10 +19,19 @@
 namespace fabula::app {
 namespace {
 
+/// What a run's step and a token of its model would take on a device that is known by its profile.
+struct PlanPrediction {
+  predict::Prediction step;
+  predict::DecodePrediction decoding;
+  std::int64_t context = 0;
+};
+
 /// The plan of a config's run on a device, and what is said about it.
 class PlanReport {
  public:
-  PlanReport(const vk::DeviceInfo& device, const graph::Target& target, const RunConfig& config)
+  /// `speed` may be null; else there are predictions.
+  PlanReport(const vk::DeviceInfo& device, const graph::Target& target, const RunConfig& config,
+             const tuning::DeviceSpeed* speed = nullptr)
       : target_(target),
         config_(config),
         model_(config.model, {}, config.train.precision),
@@ -30,6 +40,7 @@ class PlanReport {
         report_(plan_.workload.report()) {
     for (const graph::ParameterSpec& spec : model_.head().parameters().specs())
       head_bytes_ += static_cast<std::uint64_t>(spec.shape.bytes());
+    if (speed != nullptr) predict(*speed);
   }
 
   bool fits() const { return report_.total() <= memory_; }
@@ -42,6 +53,9 @@ class PlanReport {
   std::size_t launches() const { return gradients().program.steps.size() + apply().program.steps.size(); }
   std::size_t barriers() const { return barrier_count(gradients().program) + barrier_count(apply().program); }
   std::int64_t tokens() const { return config_.tokens_per_step(); }
+  void predict(const tuning::DeviceSpeed& speed);
+  Json prediction_json() const;
+  void print_prediction() const;
 
   const graph::Target& target_;
   const RunConfig& config_;
@@ -50,33 +64,69 @@ class PlanReport {
   train::TrainingPlan plan_;
   graph::MemoryReport report_;
   std::uint64_t head_bytes_ = 0;
+  std::optional<PlanPrediction> prediction_;
 };
 
+void PlanReport::predict(const tuning::DeviceSpeed& speed) {
+  const predict::KernelTimes times(speed);
+  const std::int64_t context = predict::usual_context(config_.model);
+  const models::LanguageModel decoded(config_.model);
+  prediction_ = {predict::predict_step(plan_, config_.train, times),
+                 predict::predict_token(target_, decoded, {.slots = 1}, context, times), context};
+}
+
+Json PlanReport::prediction_json() const {
+  const auto times = [](const predict::Prediction& one) {
+    return Json{{"seconds", one.seconds},
+                {"of_which_launches", one.launch_seconds},
+                {"of_which_kernels_never_measured", one.other_seconds},
+                {"flops", one.flops},
+                {"bytes", one.bytes},
+                {"launches", one.launches}};
+  };
+  Json token = times(prediction_->decoding.token);
+  token["context"] = prediction_->context;
+  token["device_bytes"] = prediction_->decoding.bytes;
+  token["fits"] = prediction_->decoding.bytes <= memory_;
+  return {{"step", times(prediction_->step)}, {"token", token}};
+}
+
+void PlanReport::print_prediction() const {
+  const auto [step, decoding, context] = *prediction_;
+  print("predicted: a step {:.3g} ms, {:.0f} tokens/s; launches and submissions {:.1f} % of it\n", 1e3 * step.seconds,
+        static_cast<double>(tokens()) / step.seconds, 100 * step.launch_seconds / step.seconds);
+  print("predicted: a token behind {} of one text {:.3g} ms, {:.1f} tokens/s; launches {:.1f} % of it; {:.1f} MiB{}\n",
+        context, 1e3 * decoding.token.seconds, 1 / decoding.token.seconds,
+        100 * decoding.token.launch_seconds / decoding.token.seconds, mib(decoding.bytes),
+        decoding.bytes <= memory_ ? "" : ": does not fit");
+}
+
 void PlanReport::print_json() const {
-  print("{}\n", dump(Json{{"device", target_.profile.name},
-                          {"parameters", model_.parameter_count()},
-                          {"body_parameters", model_.body_parameter_count()},
-                          {"tokens_per_step", tokens()},
-                          {"recompute", recompute_name(plan_.recompute)},
-                          {"flops_per_step", bench::step_flops(plan_, config_.train)},
-                          {"launches_per_step", launches()},
-                          {"barriers_per_step", barriers()},
-                          {"bytes",
-                           {{"parameters", report_.parameters},
-                            {"of_which_head", head_bytes_},
-                            {"constants", report_.constants},
-                            {"gradients", report_.gradients},
-                            {"optimizer", report_.optimizer},
-                            {"caches", report_.caches},
-                            {"states", report_.states},
-                            {"activations", report_.activations},
-                            {"activations_live", report_.activations_live},
-                            {"inputs", report_.inputs},
-                            {"total", report_.total()}}},
-                          {"peak", {{"graph", report_.peak_graph}, {"node", report_.peak_node}}},
-                          {"device_memory", memory_},
-                          {"fits", fits()}},
-                     2));
+  Json report{{"device", target_.profile.name},
+              {"parameters", model_.parameter_count()},
+              {"body_parameters", model_.body_parameter_count()},
+              {"tokens_per_step", tokens()},
+              {"recompute", recompute_name(plan_.recompute)},
+              {"flops_per_step", bench::step_flops(plan_, config_.train)},
+              {"launches_per_step", launches()},
+              {"barriers_per_step", barriers()},
+              {"bytes",
+               {{"parameters", report_.parameters},
+                {"of_which_head", head_bytes_},
+                {"constants", report_.constants},
+                {"gradients", report_.gradients},
+                {"optimizer", report_.optimizer},
+                {"caches", report_.caches},
+                {"states", report_.states},
+                {"activations", report_.activations},
+                {"activations_live", report_.activations_live},
+                {"inputs", report_.inputs},
+                {"total", report_.total()}}},
+              {"peak", {{"graph", report_.peak_graph}, {"node", report_.peak_node}}},
+              {"device_memory", memory_},
+              {"fits", fits()}};
+  if (prediction_) report["predicted"] = prediction_json();
+  print("{}\n", dump(report, 2));
 }
 
 void PlanReport::print_text() const {
@@ -95,6 +145,7 @@ void PlanReport::print_text() const {
   print("a step: {:.2f} GFLOP, {} kernel launches and {} barriers in {} + {} nodes\n",
         1e-9 * bench::step_flops(plan_, config_.train), launches(), barriers(), gradients().graph.nodes().size(),
         apply().graph.nodes().size());
+  if (prediction_) print_prediction();
   if (fits()) return;
   print("does not fit: {} wanted, the device has {}. What shrinks it:\n", size_text(report_.total(), 0),
         size_text(memory_, 0));
@@ -196,20 +247,50 @@ RunConfig load_with_vocabulary(const std::string& path, const std::vector<std::s
   return config;
 }
 
-int plan(const PlanArgs& args) {
-  const RunConfig config = load_with_vocabulary(args.config, args.overrides);
-  if (args.compile.compile) return compile_plan(args, config);
-  const auto [opened, choices] = tuning::open_tuned_device(args.device);
-  const vk::DeviceInfo& device = opened->info();
+namespace {
+
+std::string table_format(const PlanArgs& args) {
+  return args.json ? "json" : args.format.empty() ? "md" : args.format;
+}
+
+int plan_on(const PlanArgs& args, const RunConfig& config, const vk::DeviceInfo& device, const KernelChoices& choices,
+            const tuning::DeviceSpeed* speed) {
   const graph::Target target{device.profile, choices};
   if (args.compare_heads) {
-    print("{}", table_text(bench::compare_heads(device, choices, config), args.json ? "json" : args.format));
+    print("{}", table_text(bench::compare_heads(device, choices, config), table_format(args)));
     return 0;
   }
   if (args.fit) return print_fit(device, target, config, args.json);
-  const PlanReport report(device, target, config);
+  const PlanReport report(device, target, config, speed);
   args.json ? report.print_json() : report.print_text();
   return report.fits() ? 0 : 1;
+}
+
+/// On a device that need not be there.
+int plan_by_profile(const PlanArgs& args, const RunConfig& config) {
+  if (args.device_profile == kAllProfiles) {
+    print("{}", table_text(predict::predict_devices(tuning::named_devices(), config), table_format(args)));
+    return 0;
+  }
+  const tuning::DeviceSpeed speed = tuning::find_device_speed(args.device_profile);
+  vk::DeviceInfo device = tuning::device_info(speed);
+  vk::apply_limits(device.profile, args.device.limits);
+  std::uint64_t& cap = device.profile.limits.heap_cap;
+  if (args.device.memory > 0) cap = cap == 0 ? args.device.memory : std::min(cap, args.device.memory);
+  if (!args.json && !args.compare_heads) print("{}: {}\n\n", speed.name, speed.note);
+  return plan_on(args, config, device, speed.choices, &speed);
+}
+
+}  // namespace
+
+int plan(const PlanArgs& args) {
+  if (!args.format.empty() && !args.compare_heads && args.device_profile != kAllProfiles)
+    fail(ErrorCode::kInvalidArgument, "-o is for tables: of --compare-heads, or of --device-profile {}", kAllProfiles);
+  const RunConfig config = load_with_vocabulary(args.config, args.overrides);
+  if (args.compile.compile) return compile_plan(args, config);
+  if (!args.device_profile.empty()) return plan_by_profile(args, config);
+  const auto [opened, choices] = tuning::open_tuned_device(args.device);
+  return plan_on(args, config, opened->info(), choices, nullptr);
 }
 
 }  // namespace fabula::app

@@ -55,7 +55,7 @@ void declare_serve_command(CommandLine& line, AllArgs& all) {
   add_end_token_flag(sub, args.end_token);
   add_weights_flag(sub, args.weights);
   add_cache_flag(sub, args.cache);
-  add_device_flags(sub, args.device);
+  add_work_device_flags(sub, args.device);
 }
 
 }  // namespace fabula::app

@@ -44,6 +44,7 @@ std::string device_flags(const vk::DeviceOptions& device) {
   add_flag(command, "--memory", std::to_string(device.memory), "0");
   add_flag(command, "--cache-dir", device.cache_dir);
   if (device.validate) command += " --validate";
+  if (!device.self_test) command += " --no-self-test";
   return command;
 }
 

@@ -10,14 +10,20 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* json = sub->add_flag("--json", args.plan.json, "as JSON");
   CLI::Option* compare =
       sub->add_flag("--compare-heads", args.plan.compare_heads, "a table of what every kind of head would cost");
-  add_format_flag(sub, args.plan.format)->needs(compare)->excludes(json);
+  CLI::Option* profile =
+      sub->add_option("--device-profile", args.plan.device_profile,
+                      "plan for a device that need not be here, and predict its times: a name, a file "
+                      "of bench roof --save, or all: a table of the named ones");
+  add_format_flag(sub, args.plan.format)->excludes(json);
   CLI::Option* fit =
       sub->add_flag("--fit", args.plan.fit, "which batch sizes fit the device's memory, or that of --memory")
           ->excludes(compare);
   add_compile_flags(sub, args.plan.compile, "compile the run's kernels instead; a device without memory will do")
       ->excludes(compare)
-      ->excludes(fit);
+      ->excludes(fit)
+      ->excludes(profile);
   add_device_flags(sub, args.plan.device);
+  profile->excludes(sub->get_option("--device"));
 
   sub = line.command(line.app(), "train", "train a model", args.train, train, kTrainingMemory);
   add_config_flags(sub, args.train.config, args.train.overrides);
@@ -52,7 +58,7 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
       ->check(story_count())
       ->capture_default_str();
   sub->add_flag("--json", args.train.json, "the outcome as JSON on stdout");
-  add_device_flags(sub, args.train.device);
+  add_work_device_flags(sub, args.train.device);
 }
 
 void declare_compare_command(CommandLine& line, AllArgs& all) {
@@ -76,7 +82,7 @@ void declare_compare_command(CommandLine& line, AllArgs& all) {
   CLI::Option* list =
       sub->add_flag("--list", args.list, "only show what is finished, and the command that trains each run alone");
   sub->add_flag("--table", args.table, "only write the tables of what is finished")->excludes(list);
-  add_device_flags(sub, args.device);
+  add_work_device_flags(sub, args.device);
 }
 
 }  // namespace fabula::app

@@ -1,10 +1,6 @@
 #include "base/atomic_file.hpp"
 
-#include <unistd.h>
-
 #include <atomic>
-#include <cerrno>
-#include <cstdio>
 #include <system_error>
 
 #include "base/fail.hpp"
@@ -79,7 +75,7 @@ AtomicFile::AtomicFile(const fs::path& target)
       temporary_(temporary_name(target_)),
       removed_on_signal_(temporary_),
       file_(temporary_, OutputFile::Mode::kNew, asked_for_),
-      in_use_(file_) {
+      in_use_(std::in_place, file_) {
   std::error_code code;
   const fs::file_status replaced = fs::status(asked_for_, code);
   if (fs::is_regular_file(replaced))
@@ -87,7 +83,8 @@ AtomicFile::AtomicFile(const fs::path& target)
 }
 
 AtomicFile::~AtomicFile() {
-  if (!done_) ::unlink(temporary_.c_str());
+  std::error_code ignored;
+  if (!done_) fs::remove(temporary_, ignored);
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -116,12 +113,11 @@ void AtomicFile::commit() {
   flush();
   file_.sync();
   file_.close();
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
-    const int code = errno;
+  if (const std::error_code code = put_in_place(temporary_, target_))
     fail(ErrorCode::kIo, "{}: cannot put the new file of {} bytes in place: {}", asked_for_.string(), size_,
-         system_reason(code));
-  }
+         code.message());
   done_ = true;
+  in_use_.reset();
   sync_directory(parent_of(target_));
 }
 
@@ -130,7 +126,7 @@ std::size_t remove_litter(const fs::path& folder) {
   std::error_code code;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
     std::error_code ignored;
-    const bool litter = is_temporary_name(it->path().filename().native()) &&
+    const bool litter = is_temporary_name(it->path().filename().string()) &&
                         fs::is_regular_file(it->symlink_status(ignored)) && !is_in_use(it->path());
     if (litter && fs::remove(it->path(), ignored)) ++removed;
   }

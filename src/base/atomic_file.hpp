@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -50,7 +51,7 @@ class AtomicFile {
   std::filesystem::path temporary_;
   RemovedOnSignal removed_on_signal_;
   OutputFile file_;
-  OutputFile::InUse in_use_;
+  std::optional<OutputFile::InUse> in_use_;  // until it is in place
   std::vector<std::byte> buffer_;
   std::uint64_t size_ = 0;
   bool done_ = false;

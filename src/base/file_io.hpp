@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace fabula {
 
@@ -13,11 +14,22 @@ inline constexpr std::uint64_t kDefaultReadLimit = 256ull << 20;
 
 /// The whole file as bytes in a string. Errors: kNotFound, kIo, kFormat when it is a folder, a pipe or a device, or
 /// larger than limit_bytes. Pipes that are given to the process as its descriptors (/dev/stdin, /dev/fd/63 of a shell's
-/// `<(...)`) are read to their end; one of another name is refused without waiting for a writer.
+/// `<(...)`; on Windows /dev/stdin alone) are read to their end; one of another name is refused without waiting for a
+/// writer.
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit_bytes = kDefaultReadLimit);
+
+/// Is it a pipe or the like (/dev/stdin), which can be read once and not mapped?
+bool is_pipe(const std::filesystem::path& path);
 
 /// Creates the folder and its parents when missing. Error kIo when that fails or a file stands in the way.
 void ensure_directory(const std::filesystem::path& path);
+
+/// A fresh folder below `parent` that its owner alone may look into, its name begun by `stem`. Error kIo.
+std::filesystem::path make_private_folder(const std::filesystem::path& parent, std::string_view stem);
+
+/// Renames a file or a folder; a file that has the name `to` is replaced as one step. Windows refuses that while a
+/// program without FILE_SHARE_DELETE has it open, or any has it mapped.
+std::error_code put_in_place(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// Bytes a user may still write to the file system that holds path (or its nearest existing parent).
 std::uint64_t free_space(const std::filesystem::path& path);
@@ -29,7 +41,8 @@ void sync_directory(const std::filesystem::path& path);
 void sync_file(const std::filesystem::path& path, const std::filesystem::path& asked_for);
 
 /// An owned file descriptor open for writing. Every failure (full disk, file-size limit, quota) is Error kIo with the
-/// system's reason, the path and the bytes wanted; SIGXFSZ never reaches the process.
+/// system's reason, the path and the bytes wanted; SIGXFSZ never reaches the process. Others may read, rename and
+/// remove the file meanwhile.
 class OutputFile {
  public:
   enum class Mode {

@@ -73,8 +73,7 @@ fs::path FolderUpdate::path_of(std::string_view name) const {
 void FolderUpdate::commit() {
   flush_files(folder_ / kWriting, hook_);
   call(hook_, "make current");
-  std::error_code code;
-  fs::rename(folder_ / kWriting, folder_ / kReady, code);
+  const std::error_code code = put_in_place(folder_ / kWriting, folder_ / kReady);
   check_done(code, folder_ / kReady, "put the new checkpoint in place");
   done_ = true;
   call(hook_, "flush folder");
@@ -91,7 +90,7 @@ void FolderUpdate::recover(const fs::path& folder, const StepHook& hook) {
     for (const fs::path& path : entries(ready)) refuse_link(path);  // before any of it is in place
     for (const fs::path& path : entries(ready)) {
       call(hook, "move " + path.filename().string());
-      fs::rename(path, folder / path.filename(), code);
+      code = put_in_place(path, folder / path.filename());
       check_done(code, folder / path.filename(), "put the new file in place");
     }
     call(hook, "flush moved files");

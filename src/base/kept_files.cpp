@@ -33,9 +33,7 @@ void keep_files(const fs::path& folder, std::span<const std::string> names, cons
   ensure_directory(making);
   for (const std::string& name : names) link_or_copy(folder / name, making / name);
   sync_directory(making);
-  std::error_code code;
-  fs::rename(making, to, code);
-  check_done(code, to, "put the folder in place");
+  check_done(put_in_place(making, to), to, "put the folder in place");
   sync_directory(parent_of(to));
 }
 
@@ -49,8 +47,7 @@ void discard_kept(const fs::path& kept) {
   discard_unfinished(kept);
   std::error_code code;
   if (!fs::exists(fs::symlink_status(kept, code))) return;
-  fs::rename(kept, unfinished(kept), code);
-  check_done(code, kept, "remove");
+  check_done(put_in_place(kept, unfinished(kept)), kept, "remove");
   discard_unfinished(kept);
 }
 

@@ -11,10 +11,11 @@ namespace fabula {
 
 struct MappedRange;
 
-/// A file mapped for reading, whole unless it comes from a DescriptorRange; or bytes that lie in memory already. Moves, does not copy; the mapping ends with the object.
+/// A file mapped for reading, whole unless it comes from a DescriptorRange; or bytes that lie in memory already. Moves,
+/// does not copy; the mapping ends with the object.
 /// The file may be renamed over or removed meanwhile: the old content stays visible. Of one that is cut short in place
 /// the part that is gone reads as zeros, and check() fails from then on: whoever has read calls it before the result
-/// counts.
+/// counts. Windows lets nobody replace, remove or cut a file that is mapped.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -59,6 +60,7 @@ class MappedFile {
   void map();
   /// Bytes [offset, offset + size) of fd_.
   void map(std::uint64_t offset, std::size_t size);
+  void map_view(void* file, std::uint64_t offset, std::uint64_t size);  // of a handle of Windows
   void reset() noexcept;
 
   std::filesystem::path path_;
@@ -66,9 +68,9 @@ class MappedFile {
   std::size_t size_ = 0;
   const std::byte* mapping_ = nullptr;  // of whole pages; null: nothing is mapped
   std::size_t mapped_ = 0;
-  std::uint64_t end_ = 0;  // in the file
-  int fd_ = -1;            // kept open to ask for the size
-  MappedRange* range_ = nullptr;
+  std::uint64_t end_ = 0;         // in the file
+  int fd_ = -1;                   // kept open to ask for the size, where that may change
+  MappedRange* range_ = nullptr;  // as well
 };
 
 }  // namespace fabula

@@ -1,19 +1,20 @@
 #include "base/removal_list.hpp"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <atomic>
-#include <climits>
-#include <cstring>
+
+#include "base/last_steps.hpp"
 
 namespace fabula {
 namespace {
 
 enum class State : int { kFree, kFilling, kListed };
 
+constexpr std::size_t kLongestPath = 4096;
+
 struct Slot {
   std::atomic<State> state{State::kFree};
-  char path[PATH_MAX] = {};
+  std::filesystem::path::value_type path[kLongestPath] = {};
 };
 constexpr int kSlots = 64;
 Slot slots[kSlots];
@@ -23,20 +24,20 @@ static_assert(std::atomic<State>::is_always_lock_free && std::atomic<bool>::is_a
 // A slot is neither filled nor reused while the handler reads it, so that it never sees a torn path. A list that is
 // being removed ends with the process.
 void wait_if_removing() {
-  while (removing.load()) ::pause();
+  while (removing.load()) wait_for_the_end();
 }
 
 }  // namespace
 
 RemovedOnSignal::RemovedOnSignal(const std::filesystem::path& path) {
-  if (path.native().size() >= PATH_MAX) return;
+  if (path.native().size() >= kLongestPath) return;
   for (int i = 0; i < kSlots && slot_ < 0; ++i) {
     State expected = State::kFree;
     if (slots[i].state.compare_exchange_strong(expected, State::kFilling)) slot_ = i;
   }
   if (slot_ < 0) return;
   wait_if_removing();
-  std::memcpy(slots[slot_].path, path.c_str(), path.native().size() + 1);
+  std::copy_n(path.c_str(), path.native().size() + 1, slots[slot_].path);
   slots[slot_].state = State::kListed;
   wait_if_removing();  // the handler may have passed by already
 }
@@ -51,9 +52,9 @@ RemovedOnSignal::~RemovedOnSignal() {
 void remove_listed_paths() noexcept {
   removing = true;
   for (const Slot& slot : slots)
-    if (slot.state.load() == State::kListed) ::unlink(slot.path);
+    if (slot.state.load() == State::kListed) remove_file_now(slot.path);
   for (const Slot& slot : slots)  // once the files in them are gone
-    if (slot.state.load() == State::kListed) ::rmdir(slot.path);
+    if (slot.state.load() == State::kListed) remove_folder_now(slot.path);
 }
 
 }  // namespace fabula

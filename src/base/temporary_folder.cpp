@@ -1,19 +1,12 @@
 #include "base/temporary_folder.hpp"
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <string>
+#include <system_error>
 
-#include "base/fail.hpp"
+#include "base/file_io.hpp"
 
 namespace fabula {
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "fabula-XXXXXX").string();
-  if (!mkdtemp(name.data()))
-    fail(ErrorCode::kIo, "cannot create a temporary folder {}: {}", name, std::strerror(errno));
-  path_ = name;
+TemporaryFolder::TemporaryFolder() : path_(make_private_folder(std::filesystem::temp_directory_path(), "fabula")) {
   removed_on_signal_.emplace(path_);
 }
 

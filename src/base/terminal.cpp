@@ -1,13 +1,10 @@
 #include "base/terminal.hpp"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <cerrno>
-#include <cstdio>
 #include <string>
 #include <system_error>
 
+#include "base/console.hpp"
 #include "base/fail.hpp"
 #include "base/printable.hpp"
 
@@ -28,24 +25,24 @@ std::string_view cut(std::string_view text, int columns) {
 
 /// Columns of the terminal on stderr; 80 when it is none or will not say.
 int terminal_width() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kDefaultWidth;
+  const int width = console_width(Stream::kError);
+  return width > 0 ? width : kDefaultWidth;
 }
 
 }  // namespace
 
 void print_result(std::string_view text) {
   std::string shown;
-  if (::isatty(STDOUT_FILENO) == 1) text = shown = printable(text);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size()) return;
+  if (is_console(Stream::kOut)) text = shown = printable(text);
+  if (write_stream(Stream::kOut, text)) return;
   fail(ErrorCode::kIo, "standard output cannot be written: {}", std::generic_category().message(errno));
 }
 
 LogSink stderr_sink() {
-  const bool redraws = ::isatty(STDERR_FILENO) == 1;
+  const bool redraws = is_console(Stream::kError);
   return {.write =
               [redraws, open = false](LogLevel level, std::string_view message) mutable {
-                // One fwrite a message. Messages quote files and names of others.
+                // One write a message. Messages quote files and names of others.
                 std::string text = open ? "\r\033[K" : "";
                 const bool in_place = redraws && level == LogLevel::kProgress;
                 if (open && !in_place) text = "\n";
@@ -56,8 +53,7 @@ LogSink stderr_sink() {
                 else
                   text += (level == LogLevel::kWarning ? "warning: " : "") + printable(message) + '\n';
                 open = in_place && !message.empty();
-                std::fwrite(text.data(), 1, text.size(), stderr);
-                std::fflush(stderr);
+                write_stream(Stream::kError, text);
               },
           .redraws = redraws};
 }

@@ -13,6 +13,7 @@
 #include "bench/roof.hpp"
 #include "graph/barriers.hpp"
 #include "infer/model_folder.hpp"
+#include "predict/work.hpp"
 #include "tuning/tuned_device.hpp"
 
 namespace fabula::bench {
@@ -112,7 +113,7 @@ std::string rate_text(double tokens, double seconds) {
 double step_bytes(const DecodeSession& session, double keys) {
   double bytes = 0;
   for (const graph::Node& node : session.step().graph.nodes())
-    bytes += decode_cost(session.step().graph, node, keys).bytes;
+    bytes += predict::decode_cost(session.step().graph, node, keys).bytes;
   return bytes;
 }
 
@@ -262,7 +263,7 @@ Table profile_decode(const vk::DeviceOptions& device_options, const RunConfig& c
   DecodeSession session(*device, choices, model.model(), model.saved(), session_options, true);
   KernelShares shares(session.runtime(), {{session.step_graph(), 1}}, by_op,
                       [&](const graph::Graph& graph, const graph::Node& node) {
-                        return decode_cost(graph, node, static_cast<double>(context));
+                        return predict::decode_cost(graph, node, static_cast<double>(context));
                       });
   const std::int64_t steps = std::min<std::int64_t>(repeats, context / 2);
   session.fill(context - 1 - steps);

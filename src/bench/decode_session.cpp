@@ -114,16 +114,4 @@ PromptTime DecodeSession::prompt(std::int64_t tokens, int repeats) {
   return {.tokens = tokens, .pass = median(pass), .first_token = median(first)};
 }
 
-graph::Cost decode_cost(const graph::Graph& graph, const graph::Node& node, double keys) {
-  graph::Cost cost = graph::cost_of(graph, node);
-  if (node.op->def->name != "cached_attention") return cost;
-  const std::int64_t capacity = node.attrs.integer("capacity"), window = node.attrs.integer_or("window", 0);
-  const auto all = static_cast<double>(window > 0 ? std::min(window, capacity) : capacity);
-  const double unread = std::max(all - keys, 0.0);
-  const graph::Shape& cache = graph.shape(node.inputs.at(3));
-  cost.bytes -= static_cast<double>(node.attrs.integer("batch")) * unread * static_cast<double>(cache.row_bytes());
-  cost.flops *= 1 - unread / all;
-  return cost;
-}
-
 }  // namespace fabula::bench

@@ -58,7 +58,4 @@ class DecodeSession {
   std::size_t step_;
 };
 
-/// Operations and bytes of a node of a step whose rows see `keys` keys each: a cache counts as far as it is read.
-graph::Cost decode_cost(const graph::Graph& graph, const graph::Node& node, double keys);
-
 }  // namespace fabula::bench

@@ -16,4 +16,24 @@ struct Roof {
 /// Takes about a second, and memory for two buffers that are freed again. Throws kOutOfMemory.
 Roof measure_roof(vk::Device& device);
 
+/// What a launch costs besides its work.
+struct FixedCosts {
+  double launch = 0;      ///< seconds of one that waits for the one before it, in a long list
+  double timed = 0;       ///< what timestamps around such a launch tell; 0 without timestamps
+  double submission = 0;  ///< from a submission until the host knows that it is over, the launches' cost aside
+};
+FixedCosts measure_fixed_costs(vk::Device& device);
+
+/// Bytes of the largest copy that measure_roof makes, read and written.
+double largest_copy(const vk::Device& device);
+/// Bytes a second of copies that move `bytes` each, again and again between the same buffers, without what their
+/// launches cost.
+double measure_copies(vk::Device& device, double bytes, double launch_seconds);
+
+/// Bytes a second from host memory to the device's and back.
+struct TransferRates {
+  double upload = 0, download = 0;
+};
+TransferRates measure_transfers(vk::Device& device);
+
 }  // namespace fabula::bench

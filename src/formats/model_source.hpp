@@ -13,8 +13,8 @@
 
 namespace fabula {
 
-/// The files that make a model: a name gives bytes, wherever they lie. Whoever reads a model's configuration, tokenizer,
-/// map or weights reads them from one of these.
+/// The files that make a model: a name gives bytes, wherever they lie. Whoever reads a model's configuration,
+/// tokenizer, map or weights reads them from one of these.
 class ModelSource {
  public:
   virtual ~ModelSource() = default;
@@ -27,8 +27,8 @@ class ModelSource {
   /// The source must outlive what it gives. Errors: kNotFound, and those of MappedFile.
   virtual MappedFile open(std::string_view file) const = 0;
 
-  /// The file that the weights are found by: kWeightsFile, else kWeightsIndexFile. Error kNotFound, which says what there
-  /// is instead.
+  /// The file that the weights are found by: kWeightsFile, else kWeightsIndexFile. Error kNotFound, which says what
+  /// there is instead.
   virtual std::string weights() const = 0;
   /// Are there any, in whatever format?
   virtual bool has_weights() const = 0;

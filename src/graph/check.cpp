@@ -1,12 +1,12 @@
 #include "graph/check.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 
 #include "base/fail.hpp"
 #include "base/hash.hpp"
+#include "graph/compare.hpp"
 #include "graph/runtime.hpp"
 
 namespace fabula::graph {
@@ -86,71 +86,20 @@ struct Fixture {
   }
 };
 
-bool finite(float v) {
-  return (std::bit_cast<std::uint32_t>(v) & 0x7F800000u) != 0x7F800000u;
-}
-
-/// Compares one tensor; notes the first miss and the worst error. Allowed are the case's own tolerance and, of a 16-bit
-/// value, the error of storing the reference's number and the distance of subnormal ones; and `inner`, what roundings
-/// to 16 bits before that may cost relative to the largest number.
-void compare(CheckResult& result, const OpCase& op_case, const std::string& what, std::span<const float> actual,
-             const RefTensor<float>& expected, double inner) {
-  double scale = 0;
-  for (float v : expected.f)
-    if (finite(v)) scale = std::max(scale, std::abs(static_cast<double>(v)));
-  const ElementFacts& type = facts_of(expected.shape.dtype);
-  const double steady = op_case.absolute + (op_case.relative + inner) * scale + type.finest;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    const float a = actual[i];
-    const float e = std::abs(expected.f[i]) > type.largest ? std::copysign(INFINITY, expected.f[i]) : expected.f[i];
-    const double allowed = steady + (finite(e) ? type.storage_error * std::abs(static_cast<double>(e)) : 0);
-    const double error = finite(e) && finite(a)   ? std::abs(static_cast<double>(a) - e) / allowed
-                         : finite(e) == finite(a) ? 0.0
-                                                  : INFINITY;
-    result.worst = std::max(result.worst, error);
-    if (error <= 1 || !result.ok) continue;
-    result.ok = false;
-    const auto cols = static_cast<std::size_t>(expected.shape.cols);
-    result.detail = fmt::format("{} at ({}, {}): expected {:.9g}, got {:.9g}, allowed difference {:.2g}", what,
-                                i / cols, i % cols, e, a, allowed);
-  }
-}
-
-/// Compares a tensor of words, which must be equal; notes the first miss.
-void compare_words(CheckResult& result, const std::string& what, std::span<const std::uint32_t> actual,
-                   const RefTensor<float>& expected) {
-  const auto [at, other] = std::mismatch(actual.begin(), actual.end(), expected.u.begin());
-  if (at == actual.end() || !result.ok) return;
-  result.ok = false;
-  const auto index = static_cast<std::size_t>(at - actual.begin()),
-             cols = static_cast<std::size_t>(expected.shape.cols);
-  result.detail = fmt::format("{} at ({}, {}): expected {}, got {}", what, index / cols, index % cols, *other, *at);
-}
-
-void check_padding(CheckResult& result, const std::string& what, const Shape& shape,
-                   const std::vector<std::uint32_t>& words) {
-  for (std::int64_t row = 0; row < shape.rows && result.ok; ++row)
-    for (std::int64_t col = shape.cols; col < shape.ld() && result.ok; ++col) {
-      const std::int64_t at = (row * shape.ld() + col) * element_bytes(shape.dtype);
-      std::uint32_t bits = 0;  // little-endian, as the device is
-      std::memcpy(&bits, reinterpret_cast<const std::byte*>(words.data()) + at,
-                  static_cast<std::size_t>(element_bytes(shape.dtype)));
-      if (bits == 0) continue;
-      result.ok = false;
-      result.detail = fmt::format("{}: padding of row {} is 0x{:x}, not zero", what, row, bits);
-    }
-}
-
 class VariantCheck {
  public:
   VariantCheck(vk::Device& device, const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op,
-               const OpCase& op_case, const std::string& variant)
-      : op_(op), op_case_(op_case), inputs_(make_inputs(op, op_case)), fixture_(table, op, op_case, false) {
+               const SizedCase& sized, const std::string& variant)
+      : op_(op),
+        op_case_(sized.small()),
+        inputs_(make_inputs(op, op_case_)),
+        tiles_(table, op, op_case_, false),
+        fixture_(table, op, sized.launch, false) {
     for (Value output : fixture_.outputs) fixture_.graph.keep(output);
-    result_ = {.op = std::string(op.def->name), .case_name = op_case.name, .variant = variant, .detail = {}};
+    result_ = {.op = std::string(op.def->name), .case_name = op_case_.name, .variant = variant, .detail = {}};
     Workload workload(profile, variant);
     workload.add(result_.op, fixture_.graph);
-    runtime_.emplace(device, std::move(workload));
+    runtime_.emplace(device, std::move(workload), RuntimeOptions{.self_test = false});
   }
 
   CheckResult run(int repeats) {
@@ -175,7 +124,7 @@ class VariantCheck {
     for (std::size_t i = 0; i < expected_in_.size(); ++i)
       call.in.push_back(fixture_.inputs[i] ? &expected_in_[i] : nullptr);
     while (call.in.size() < op_.def->inputs.size()) call.in.push_back(nullptr);
-    for (Value output : fixture_.outputs) expected_out_.emplace_back(fixture_.graph.shape(output));
+    for (Value output : tiles_.outputs) expected_out_.emplace_back(tiles_.graph.shape(output));
     for (RefTensor<float>& output : expected_out_) call.out.push_back(&output);
     op_.reference_f32(call);
   }
@@ -190,14 +139,17 @@ class VariantCheck {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!fixture_.inputs[i]) continue;
       const std::string name = fmt::format("in{}", i);
-      if (fixture_.role(i) == Role::kInput)
-        runtime_->set_input(0, name, std::span<const std::uint32_t>(inputs_[i].u));
-      else if (inputs_[i].shape.dtype == DType::kI8)
-        runtime_->upload(name, DType::kI8, low_bytes(inputs_[i].u));
-      else if (inputs_[i].shape.dtype == DType::kU32)
-        runtime_->upload(name, std::span<const std::uint32_t>(inputs_[i].u));
+      const bool is_input = fixture_.role(i) == Role::kInput;
+      if (!judge && !is_input && !is_mutated(i)) continue;  // it is still there
+      const RefTensor<float> full = repeated(convert<float>(inputs_[i]), fixture_.graph.shape(fixture_.inputs[i]));
+      if (is_input)
+        runtime_->set_input(0, name, std::span<const std::uint32_t>(full.u));
+      else if (full.shape.dtype == DType::kI8)
+        runtime_->upload(name, DType::kI8, low_bytes(full.u));
+      else if (full.shape.dtype == DType::kU32)
+        runtime_->upload(name, std::span<const std::uint32_t>(full.u));
       else
-        runtime_->upload(name, convert<float>(inputs_[i]).f);
+        runtime_->upload(name, full.f);
     }
     runtime_->fill_arena(kPoison);
     runtime_->submit({0});
@@ -207,34 +159,40 @@ class VariantCheck {
       outcome.push_back(runtime_->read_padded(0, output));
       if (!judge) continue;
       const std::string what = fmt::format("output {}", i);
+      const Shape& shape = fixture_.graph.shape(output);
       if (is_float(expected_out_[i].shape.dtype))
-        compare(result_, op_case_, what, runtime_->read(0, output), expected_out_[i], inner_error());
+        compare(result_, op_case_, what, runtime_->read(0, output), shape.cols, expected_out_[i], inner_error());
       else
-        compare_words(result_, what, runtime_->read_words(0, output), expected_out_[i]);
-      check_padding(result_, what, fixture_.graph.shape(output), outcome.back());
+        compare_words(result_, what, runtime_->read_words(0, output), shape.cols, expected_out_[i]);
+      check_padding(result_, what, shape, outcome.back());
     }
     for (const std::size_t i : fixture_.mutated) {
       const std::string what = fmt::format("input {}", i);
-      if (!is_float(inputs_[i].shape.dtype)) {
-        std::vector<std::uint32_t> words(inputs_[i].u.size());
+      const Shape& shape = fixture_.graph.shape(fixture_.inputs[i]);
+      if (!is_float(shape.dtype)) {
+        std::vector<std::uint32_t> words(static_cast<std::size_t>(shape.count()));
         runtime_->download(fmt::format("in{}", i), words);
-        if (judge) compare_words(result_, what, words, expected_in_[i]);
+        if (judge) compare_words(result_, what, words, shape.cols, expected_in_[i]);
         outcome.push_back(std::move(words));
         continue;
       }
-      std::vector<float> data(static_cast<std::size_t>(inputs_[i].shape.count()));
+      std::vector<float> data(static_cast<std::size_t>(shape.count()));
       runtime_->download(fmt::format("in{}", i), data);
-      if (judge) compare(result_, op_case_, what, data, expected_in_[i], 0);
+      if (judge) compare(result_, op_case_, what, data, shape.cols, expected_in_[i], 0);
       outcome.emplace_back(data.size());
       std::memcpy(outcome.back().data(), data.data(), data.size() * 4);
     }
     return outcome;
   }
 
+  bool is_mutated(std::size_t i) const {
+    return std::find(fixture_.mutated.begin(), fixture_.mutated.end(), i) != fixture_.mutated.end();
+  }
+
   const OpEntry& op_;
-  const OpCase& op_case_;
+  const OpCase op_case_;  ///< of the tiles
   std::vector<RefTensor<double>> inputs_;
-  Fixture fixture_;
+  Fixture tiles_, fixture_;
   CheckResult result_;
   std::optional<Runtime> runtime_;
   std::vector<RefTensor<float>> expected_in_, expected_out_;
@@ -278,13 +236,33 @@ std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, co
   for (const std::string& variant : variants) {
     try {
       refuse_crashing(fixture.graph, variant, profile, device.profile().faults);
-      results.push_back(VariantCheck(device, profile, table, op, op_case, variant).run(options.repeats));
+      results.push_back(check_variant(device, table, op, {.launch = op_case}, variant, options));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kDeviceLost) throw;
       results.push_back({std::string(op.def->name), op_case.name, variant, false, INFINITY, error.what()});
     }
   }
   return results;
+}
+
+CheckResult check_variant(vk::Device& device, const OpTable& table, const OpEntry& op, const SizedCase& sized,
+                          const std::string& variant, const CheckOptions& options) {
+  const vk::DeviceProfile& profile = options.profile ? *options.profile : device.profile();
+  return VariantCheck(device, profile, table, op, sized, variant).run(options.repeats);
+}
+
+std::vector<vk::KernelKey> kernels_of_case(const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op,
+                                           const OpCase& op_case, const std::string& variant) {
+  const Fixture fixture(table, op, op_case, false);
+  const Node& node = fixture.graph.nodes().front();
+  const std::vector<std::string> variants = variants_of(fixture.graph, node, profile);
+  if (std::find(variants.begin(), variants.end(), variant) == variants.end()) return {};
+  return kernels_of(fixture.graph, node, profile, variant);
+}
+
+Cost cost_of_case(const OpTable& table, const OpEntry& op, const OpCase& op_case) {
+  const Fixture fixture(table, op, op_case, false);
+  return cost_of(fixture.graph, fixture.graph.nodes().front());
 }
 
 std::vector<OpCase> cases_of(const OpEntry& op) {

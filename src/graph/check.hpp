@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "graph/op.hpp"
+#include "graph/sized_case.hpp"
 #include "vk/device.hpp"
 
 namespace fabula::graph {
@@ -34,6 +35,17 @@ std::vector<CheckResult> check_op(vk::Device& device, const OpTable& table, cons
 /// One case of it; one result a variant.
 std::vector<CheckResult> check_case(vk::Device& device, const OpTable& table, const OpEntry& op, const OpCase& op_case,
                                     const CheckOptions& options = {});
+
+/// One case in one variant; its inputs may repeat tiles. Throws as the device does.
+CheckResult check_variant(vk::Device& device, const OpTable& table, const OpEntry& op, const SizedCase& sized,
+                          const std::string& variant, const CheckOptions& options = {});
+
+/// The kernels of a case in one variant; none where the device cannot run it so. No device.
+std::vector<vk::KernelKey> kernels_of_case(const vk::DeviceProfile& profile, const OpTable& table, const OpEntry& op,
+                                           const OpCase& op_case, const std::string& variant);
+
+/// The work of a case.
+Cost cost_of_case(const OpTable& table, const OpEntry& op, const OpCase& op_case);
 
 /// A kernel that some case of an op is computed with.
 struct CaseKernel {

@@ -26,6 +26,9 @@ std::size_t NodeView::output_count() const {
 const std::string& NodeView::label() const {
   return node_->label;
 }
+const OpEntry& NodeView::entry() const {
+  return *node_->op;
+}
 
 const Attrs& InferCall::attrs() const {
   return node_->attrs;

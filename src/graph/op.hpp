@@ -17,6 +17,8 @@ namespace fabula::graph {
 
 class Graph;
 struct Node;
+struct OpEntry;
+struct SizedCase;
 
 /// Work of a node: for `fabula plan`, benchmarks and the cutting of submissions.
 struct Cost {
@@ -35,6 +37,7 @@ class NodeView {
   std::size_t input_count() const;
   std::size_t output_count() const;
   const std::string& label() const;
+  const OpEntry& entry() const;
 
  protected:
   const Graph* graph_;
@@ -214,6 +217,9 @@ struct OpDef {
   /// each may move any output, fp32 ones too, by the type's storage_error times the output's largest number.
   int half_inner = 0;
   bool cheap_to_recompute = false;  ///< the backward pass may evaluate it again instead of keeping its output
+  /// A node as a case of at most so many rows (graph/sized_case.hpp), for the self-test; nothing, or null: only the
+  /// op's own cases will do.
+  std::optional<SizedCase> (*sized)(const NodeView&, std::int64_t rows) = nullptr;
 };
 
 /// The inputs that a node writes in place.

@@ -371,7 +371,7 @@ Cost total_cost(const Graph& graph) {
 Program lower(const Graph& graph, const Target& target, const ProgramOptions& options) {
   const vk::DeviceProfile& profile = target.profile;
   Program program;
-  std::vector<std::string> variants;
+  std::vector<std::string>& variants = program.variants;
   std::vector<std::vector<Shape>> scratch;
   for (const Node& node : graph.nodes()) {
     variants.push_back(choose_variant(graph, node, target, options.variant));

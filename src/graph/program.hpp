@@ -39,6 +39,7 @@ struct Program {
   std::vector<Placement> placements;  ///< by Value::id
   ArenaPlan arena;
   std::vector<Step> steps;
+  std::vector<std::string> variants;  ///< by node
   /// Of shaders' code, constants, element types, grids, push constants and the sizes bound: equal digests compute
   /// bit-identical numbers on one device.
   std::uint64_t digest = 0;

@@ -4,11 +4,14 @@
 #include <cstring>
 
 #include "base/fail.hpp"
+#include "graph/self_test.hpp"
 
 namespace fabula::graph {
 
 Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options)
-    : device_(device), workload_(std::move(workload)), options_(options) {
+    : device_(device),
+      workload_(options.self_test ? self_tested(device, std::move(workload)) : std::move(workload)),
+      options_(options) {
   for (std::uint64_t size : workload_.store_blocks())
     store_.push_back(device_.allocate(size, vk::MemoryUse::kDevice, "parameters, constants and states"));
   for (std::uint64_t size : workload_.arena_blocks())

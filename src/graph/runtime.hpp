@@ -18,6 +18,8 @@ namespace fabula::graph {
 struct RuntimeOptions {
   bool timed = false;  ///< a timestamp around every command, for timings(): each then runs alone
   bool spans = false;  ///< timestamps around each graph's kernels, for kernel_span()
+  /// Kernels are checked before anything rests on them, where the device's options say so (graph/self_test.hpp).
+  bool self_test = true;
 };
 
 /// A workload on a device: its memory, and its graphs recorded when they are first needed and replayed. Inputs and
@@ -26,7 +28,8 @@ struct RuntimeOptions {
 class Runtime {
  public:
   /// Allocates everything, for all graphs. Parameters and states start as zeros; constants and inputs must be given
-  /// before a graph that reads them is submitted. Throws kOutOfMemory with the sizes before anything runs.
+  /// before a graph that reads them is submitted. Throws kOutOfMemory with the sizes before anything runs; and as
+  /// self_tested(), by which the workload may have other kernels afterwards.
   Runtime(vk::Device& device, Workload workload, const RuntimeOptions& options = {});
 
   const Workload& workload() const { return workload_; }

@@ -22,6 +22,18 @@ Workload::Workload(Target target, std::string variant)
 
 std::size_t Workload::add(std::string name, Graph graph) {
   fuse(graph);
+  return plan(std::move(name), std::move(graph));
+}
+
+Workload Workload::with_faults(const vk::KernelFaults& faults) const {
+  Target target = target_;
+  target.profile.faults = faults;
+  Workload again(std::move(target), variant_);
+  for (const PlannedGraph& planned : graphs_) again.plan(planned.name, planned.graph);
+  return again;
+}
+
+std::size_t Workload::plan(std::string name, Graph graph) {
   PlannedGraph planned{std::move(name), std::move(graph), {}, {}, 0, {}};
   const std::uint64_t alignment = memory_alignment(profile().limits);
   LinearLayout inputs(profile().limits.max_allocation, alignment);

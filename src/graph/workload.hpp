@@ -8,7 +8,8 @@
 
 namespace fabula::graph {
 
-/// Prefixes by which states are told apart in reports and files: gradients, the optimizer's moments and caches from all others.
+/// Prefixes by which states are told apart in reports and files: gradients, the optimizer's moments and caches from all
+/// others.
 inline constexpr std::string_view kGradientPrefix = "grad.";
 inline constexpr std::string_view kOptimizerPrefix = "adam.";
 /// Keys and values of decoded sequences.
@@ -23,7 +24,9 @@ struct MemoryReport {
   std::uint64_t activations_live = 0;  ///< most bytes alive at once (the rest of the arena is fragmentation)
   std::uint64_t inputs = 0;            ///< with their staging and the read-back of results
   std::string peak_graph, peak_node;   ///< where the arena is fullest
-  std::uint64_t total() const { return parameters + constants + gradients + optimizer + caches + states + activations + inputs; }
+  std::uint64_t total() const {
+    return parameters + constants + gradients + optimizer + caches + states + activations + inputs;
+  }
 };
 
 /// A graph with its plan, as part of a workload.
@@ -46,6 +49,8 @@ class Workload {
 
   /// Joins nodes that can be (graph/fuse.hpp), plans and lowers a graph; its index.
   std::size_t add(std::string name, Graph graph);
+  /// The same graphs planned anew, for a device of which more is known by now.
+  Workload with_faults(const vk::KernelFaults& faults) const;
 
   const vk::DeviceProfile& profile() const { return target_.profile; }
   const std::vector<PlannedGraph>& graphs() const { return graphs_; }
@@ -65,6 +70,8 @@ class Workload {
   std::uint64_t digest(std::span<const std::size_t> graphs) const;
 
  private:
+  std::size_t plan(std::string name, Graph graph);
+
   Target target_;
   std::string variant_;
   LinearLayout store_;

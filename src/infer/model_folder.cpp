@@ -18,7 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 void require(const ModelSource& source, const char* file, const char* what) {
   if (!source.has(file)) fail(ErrorCode::kNotFound, "{} has no {} ({})", source.name(), file, what);
 }
@@ -46,7 +45,8 @@ ModelFolder::ModelFolder(std::unique_ptr<const ModelSource> source, const std::s
   settle_ends(text::read_folder_tokens(*source_));
   heads::HeadData head;
   if (config_.model.head.has_map()) head = read_map();
-  if (!head.map && heads::needs_map(config_.model.head)) require(*source_, kTokenMapFile, "which token is in which group");
+  if (!head.map && heads::needs_map(config_.model.head))
+    require(*source_, kTokenMapFile, "which token is in which group");
   model_ = std::make_unique<models::LanguageModel>(config_.model, head, storage.precision, storage.weights);
 }
 
@@ -55,8 +55,8 @@ heads::HeadData ModelFolder::read_map() const {
   heads::HeadData head;
   if (source_->has(kTokenMapFile)) {
     head.map_source = source_->path_of(kTokenMapFile).string();
-    head.map = parse_token_map(source_->read(kTokenMapFile, kDefaultReadLimit), config_.model.vocab_size,
-                               head.map_source);
+    head.map =
+        parse_token_map(source_->read(kTokenMapFile, kDefaultReadLimit), config_.model.vocab_size, head.map_source);
   } else if (source_->has_weights()) {
     const ModelTensors tensors = ModelTensors::open(*source_);
     head.map = read_token_map_tensors(tensors, config_.model.vocab_size);

@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/elementwise.hpp"
 
 namespace fabula::ops {
@@ -28,6 +29,7 @@ const OpDef add{
         },
     .in_place = {{0, 0}, {0, 1}},
     .half = {"a", "b"},
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/elementwise.hpp"
 
 namespace fabula::ops {
@@ -18,6 +19,7 @@ const OpDef add_into{
           return Cost{.flops = double(node.in(0).count()), .bytes = 3.0 * double(node.in(0).bytes())};
         },
     .mutates = {0},
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

@@ -6,7 +6,9 @@
 
 #include "base/ceil_div.hpp"
 #include "base/fail.hpp"
+#include "graph/sized_case.hpp"
 #include "ops/attention_coop.hpp"
+#include "reference/attention.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -358,6 +360,14 @@ Cost cost(const NodeView& node) {
           .bytes = inputs + static_cast<double>(node.out(0).bytes() + node.out(1).bytes())};
 }
 
+std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
+  SizedCase sized{.launch = reference::attention_case(
+                      reference::attention_like(node.attrs(), node.in(0), !node.has_input(1), rows))};
+  for (std::size_t i = 0; i < node.input_count(); ++i)
+    if (node.has_input(i)) sized.launch.inputs.at(i).dtype = node.in(i).dtype;
+  return sized;
+}
+
 }  // namespace
 
 extern const OpDef attention;
@@ -373,7 +383,8 @@ const OpDef attention{
     .variants = [](const NodeView& node,
                    const vk::DeviceProfile& profile) { return attention_variants(node, profile, false); },
     .half = {"q", "k", "v"},
-    .half_inner = 1,  // variant coop rounds the weights
+    .half_inner = 1,  // variant coop rounds the weights,
+    .sized = sized,
 };
 
 }  // namespace fabula::ops

@@ -1,4 +1,6 @@
+#include "graph/sized_case.hpp"
 #include "ops/attention_coop.hpp"
+#include "reference/attention.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -77,6 +79,14 @@ Cost cost(const NodeView& node) {
           .bytes = 2 * qkv + static_cast<double>(2 * node.in(kOut).bytes() + node.in(kLogSumExp).bytes())};
 }
 
+std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
+  SizedCase sized{.launch = reference::attention_backward_case(
+                      reference::attention_like(node.attrs(), node.in(0), !node.has_input(1), rows))};
+  for (std::size_t i = 0; i < node.input_count(); ++i)
+    if (node.has_input(i)) sized.launch.inputs.at(i).dtype = node.in(i).dtype;
+  return sized;
+}
+
 }  // namespace
 
 extern const OpDef attention_backward;
@@ -94,7 +104,8 @@ const OpDef attention_backward{
                    const vk::DeviceProfile& profile) { return attention_variants(node, profile, true); },
     .scratch = scratch,
     .half = {"q", "k", "v", "out", "d_out"},
-    .half_inner = 1,  // variant coop rounds the weights and their gradients
+    .half_inner = 1,  // variant coop rounds the weights and their gradients,
+    .sized = sized,
 };
 
 }  // namespace fabula::ops

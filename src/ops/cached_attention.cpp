@@ -5,6 +5,7 @@
 #include "base/ceil_div.hpp"
 #include "base/fail.hpp"
 #include "graph/memory_plan.hpp"
+#include "graph/sized_case.hpp"
 #include "ops/attention.hpp"
 #include "ops/texel.hpp"
 
@@ -353,6 +354,32 @@ std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile&
   return list;
 }
 
+/// Rows of a step in slots of their own, or one run of a prompt behind a text of some tokens.
+std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
+  constexpr std::int64_t kMostSlots = 2, kTextLength = 37;
+  const CachedShape shape = cached_shape(node);
+  const std::int64_t slots = std::min(shape.slots, kMostSlots), run = std::min(shape.run, rows);
+  const std::int64_t runs = run > 1 ? 1 : std::min(shape.rows, slots);
+  const std::int64_t end = node.has_input(kAngles) ? std::min(shape.capacity, node.in(kAngles).rows) : shape.capacity;
+  const std::int64_t first = std::clamp<std::int64_t>(end - run, 0, kTextLength);
+  SizedCase sized{.launch = case_of(node)};
+  OpCase& launch = sized.launch;
+  launch.attrs.set("batch", static_cast<double>(runs));
+  for (std::size_t i = 0; i < kCache; ++i)
+    if (launch.inputs[i].present) launch.inputs[i].shape.rows = runs * run;
+  launch.inputs[kCache].shape.rows = slots * shape.capacity;
+  launch.inputs[kPlaces].shape = {1, 4 * runs * run};
+  launch.fill = [=](std::vector<RefTensor<double>>& in, Philox&) {
+    for (std::int64_t n = 0; n < runs * run; ++n) {
+      std::uint32_t* const place = in[kPlaces].u.data() + 4 * n;
+      place[0] = word(slots - 1 - n / run);
+      place[1] = word(first + n % run);
+      place[2] = 1;
+    }
+  };
+  return sized;
+}
+
 }  // namespace
 
 extern const OpDef cached_attention;
@@ -370,7 +397,8 @@ const OpDef cached_attention{
     .scratch = scratch,
     .mutates = {kCache},
     .half = {"q", "k", "v"},
-    .half_inner = 2,  // a key and a value rounded as the cache holds them
+    .half_inner = 2,  // a key and a value rounded as the cache holds them,
+    .sized = sized,
 };
 
 }  // namespace fabula::ops

@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/storage.hpp"
 
 namespace fabula::ops {
@@ -38,6 +39,7 @@ const OpDef cast{
     .infer = infer,
     .lower = lower,
     .grad = grad,
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

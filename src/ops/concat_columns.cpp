@@ -1,4 +1,5 @@
 #include "graph/op.hpp"
+#include "graph/sized_case.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -43,6 +44,7 @@ const OpDef concat_columns{
     .inputs = {"x..."},
     .infer = infer_concat_columns,
     .lower = lower_concat_columns,
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

@@ -1,4 +1,5 @@
 #include "base/fail.hpp"
+#include "graph/sized_case.hpp"
 #include "ops/row_lanes.hpp"
 
 namespace fabula::ops {
@@ -53,6 +54,7 @@ const OpDef cross_entropy{
         },
     .variants = [](const NodeView& node,
                    const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
+    .sized = sized_logits,
 };
 
 }  // namespace fabula::ops

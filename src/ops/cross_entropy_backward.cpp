@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/row_lanes.hpp"
 
 namespace fabula::ops {
@@ -46,6 +47,7 @@ const OpDef cross_entropy_backward{
     .variants = [](const NodeView& node,
                    const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
     .in_place = {{0, 0}},
+    .sized = sized_logits,
 };
 
 }  // namespace fabula::ops

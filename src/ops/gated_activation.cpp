@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/elementwise.hpp"
 
 namespace fabula::ops {
@@ -30,6 +31,7 @@ const OpDef gated_activation{
     .in_place = {{0, 0}, {0, 1}},
     .half = {"gate", "up"},
     .cheap_to_recompute = true,
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

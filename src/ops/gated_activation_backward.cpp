@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/elementwise.hpp"
 
 namespace fabula::ops {
@@ -27,6 +28,7 @@ const OpDef gated_activation_backward{
         },
     .in_place = {{0, 2}, {1, 1}, {0, 0}, {1, 0}},
     .half = {"gate", "up", "d_y"},
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/elementwise.hpp"
 
 namespace fabula::ops {
@@ -23,6 +24,7 @@ const OpDef gelu{
         },
     .half = {"x"},
     .cheap_to_recompute = true,
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

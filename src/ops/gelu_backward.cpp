@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/elementwise.hpp"
 
 namespace fabula::ops {
@@ -23,6 +24,7 @@ const OpDef gelu_backward{
         },
     .in_place = {{0, 1}},
     .half = {"x", "d_y"},
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/norm_forward.hpp"
 
 namespace fabula::ops {
@@ -38,6 +39,7 @@ const OpDef layer_norm{
     .variants = norm_variants,
     .half = {"x"},
     .cheap_to_recompute = true,
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

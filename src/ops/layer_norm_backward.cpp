@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/norm_backward.hpp"
 
 namespace fabula::ops {
@@ -42,6 +43,7 @@ const OpDef layer_norm_backward{
                   std::string_view variant) { return norm_scratch(node, variant, 2); },
     .in_place = {{0, 3}, {0, 4}},
     .half = {"x", "d_y", "d_residual"},
+    .sized = sized_by_fewer_rows,
 };
 
 }  // namespace fabula::ops

@@ -1,4 +1,5 @@
 #include "base/ceil_div.hpp"
+#include "graph/sized_case.hpp"
 #include "ops/registers.hpp"
 #include "ops/row_lanes.hpp"
 
@@ -56,6 +57,7 @@ const OpDef log_softmax{
         },
     .variants = [](const NodeView& node,
                    const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "base/fail.hpp"
+#include "graph/sized_case.hpp"
 #include "ops/matmul_launch.hpp"
 #include "ops/storage.hpp"
 
@@ -214,6 +217,28 @@ std::vector<std::string> variants(const NodeView& node, const vk::DeviceProfile&
   return matmul_variants(matmul_size(node), matmul_shuffle_fits(node, profile), profile, operands);
 }
 
+/// The reference computes a corner of the product, with all of K.
+std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
+  SizedCase sized{.launch = case_of(node)};
+  MatmulSize size = matmul_size(node);
+  const bool tn = size.layout == MatmulLayout::kTN, nt = size.layout == MatmulLayout::kNT;
+  std::int64_t& fewer = tn ? size.k : size.m;
+  fewer = std::min(fewer, rows);
+  const auto shapes = [&](std::int64_t m, std::int64_t n) {
+    return std::array<Shape, 5>{tn ? Shape{size.k, m} : Shape{m, size.k}, nt ? Shape{n, size.k} : Shape{size.k, n},
+                                Shape{1, n}, Shape{m, n}, Shape{m, n}};
+  };
+  const auto launch = shapes(size.m, size.n),
+             tiles = shapes(std::min(size.m, kTileRows), std::min(size.n, kTileColumns));
+  for (std::size_t i = 0; i < sized.launch.inputs.size(); ++i) {
+    OpCase::Input& input = sized.launch.inputs[i];
+    if (input.present) input.shape = launch.at(i);
+    sized.tiles.push_back(input.present ? tiles.at(i) : input.shape);
+  }
+  sized.launch.relative *= std::max(1.0, std::sqrt(static_cast<double>(size.k) / 256));  // as of the op's own cases
+  return sized;
+}
+
 Cost cost(const NodeView& node) {
   const MatmulSize size = matmul_size(node);
   double bytes = double(node.out().bytes()) * double(node.output_count());
@@ -252,6 +277,7 @@ const OpDef matmul{
         {{.op = "gelu", .attr = "activation", .value = kGelu, .keep_attr = "keep_pre"},
          {.op = "gelu_backward", .input = 1, .attr = "activation", .value = kGeluBackward, .moved = {{0, kAux}}}},
     .half = {"a", "b", "residual", "aux"},
+    .sized = sized,
 };
 
 }  // namespace fabula::ops

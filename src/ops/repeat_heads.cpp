@@ -1,4 +1,5 @@
 #include "ops/repeat_heads.hpp"
+#include "graph/sized_case.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -18,6 +19,7 @@ const OpDef repeat_heads{
     .cost = cost_of_repeat_heads,
     .half = {"x"},
     .cheap_to_recompute = true,
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

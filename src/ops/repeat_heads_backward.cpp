@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/repeat_heads.hpp"
 
 namespace fabula::ops {
@@ -13,6 +14,7 @@ const OpDef repeat_heads_backward{
     .lower = [](LowerCall& call) { lower_repeat_heads(call, "repeat_heads_backward", true); },
     .cost = cost_of_repeat_heads,
     .half = {"d_y"},
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

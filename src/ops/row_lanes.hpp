@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "graph/op.hpp"
+#include "graph/sized_case.hpp"
 
 namespace fabula::ops {
 
@@ -41,6 +41,20 @@ inline RowLanes row_lanes(std::int64_t columns, std::string_view variant) {
   const std::uint64_t wanted = static_cast<std::uint64_t>(columns + 15) / 16;  // about four vec4 a lane
   const std::uint32_t lanes = static_cast<std::uint32_t>(std::bit_ceil(std::clamp<std::uint64_t>(wanted, 2, 128)));
   return {.width = 128, .lanes = lanes};
+}
+
+/// OpDef::sized of ops over rows of logits, whose other inputs and outputs have a column a row; a last input that says
+/// how many columns of a row count is not given.
+inline std::optional<graph::SizedCase> sized_logits(const graph::NodeView& node, std::int64_t rows) {
+  if (node.has_input(node.entry().def->inputs.size() - 1)) return std::nullopt;
+  std::optional<graph::SizedCase> sized = graph::sized_by_rows(node, rows);
+  const std::int64_t kept = std::min(node.in(0).rows, rows);
+  for (std::size_t i = 1; i < node.input_count(); ++i) {
+    if (!node.has_input(i)) continue;
+    sized->launch.inputs[i].shape.cols = kept;
+    sized->tiles[i] = {1, std::min(kept, graph::kTileRows)};
+  }
+  return sized;
 }
 
 }  // namespace fabula::ops

@@ -1,3 +1,4 @@
+#include "graph/sized_case.hpp"
 #include "ops/row_lanes.hpp"
 
 namespace fabula::ops {
@@ -36,6 +37,7 @@ const OpDef row_max{
         },
     .variants = [](const NodeView& node,
                    const vk::DeviceProfile& profile) { return row_variants(node.in(0), profile); },
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

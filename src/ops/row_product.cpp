@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "base/ceil_div.hpp"
+#include "graph/sized_case.hpp"
 #include "ops/registers.hpp"
 #include "ops/storage.hpp"
 #include "ops/texel.hpp"
@@ -230,6 +232,29 @@ void lower(LowerCall& call) {
   }
 }
 
+std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
+  SizedCase sized{.launch = case_of(node)};
+  const bool nt = along_k(node.attrs());
+  const std::int64_t R = std::min(node.in(kX).rows, rows), K = node.in(kX).cols, N = node.out().cols;
+  const auto shapes = [&](std::int64_t r, std::int64_t n) {
+    return std::array<Shape, 8>{Shape{r, K},
+                                nt ? Shape{n, K} : Shape{K, n},
+                                Shape{n, ceil_div(K, kScaleBlock)},
+                                Shape{1, n},
+                                Shape{r, n},
+                                Shape{1, K},
+                                Shape{1, K},
+                                Shape{1, 4 * r}};
+  };
+  const auto launch = shapes(R, N), tiles = shapes(std::min(R, kTileRows), std::min(N, kTileColumns));
+  for (std::size_t i = 0; i < sized.launch.inputs.size(); ++i) {
+    OpCase::Input& input = sized.launch.inputs[i];
+    if (input.present) input.shape = launch.at(i);
+    sized.tiles.push_back(input.present ? tiles.at(i) : input.shape);
+  }
+  return sized;
+}
+
 }  // namespace
 
 extern const OpDef row_product;
@@ -259,6 +284,7 @@ const OpDef row_product{
           if (software && texel_lanes(node, profile) > 0) variants.insert(variants.begin(), "texel");
           return variants;
         },
+    .sized = sized,
 };
 
 }  // namespace fabula::ops

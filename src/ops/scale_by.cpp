@@ -1,5 +1,6 @@
 #include <array>
 
+#include "graph/sized_case.hpp"
 #include "ops/elementwise.hpp"
 
 namespace fabula::ops {
@@ -28,6 +29,7 @@ const OpDef scale_by{
           return Cost{.flops = double(node.in(0).count()), .bytes = 2.0 * double(node.in(0).bytes())};
         },
     .in_place = {{0, 0}},
+    .sized = sized_by_rows,
 };
 
 }  // namespace fabula::ops

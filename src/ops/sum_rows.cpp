@@ -1,4 +1,5 @@
 #include "base/ceil_div.hpp"
+#include "graph/sized_case.hpp"
 #include "ops/texel.hpp"
 
 namespace fabula::ops {
@@ -79,6 +80,7 @@ const OpDef sum_rows{
           return levels;
         },
     .half = {"x"},
+    .sized = sized_by_fewer_rows,
 };
 
 }  // namespace fabula::ops

@@ -13,24 +13,7 @@ template void attention<double>(RefCall<double>&);
 
 std::vector<OpCase> attention_cases() {
   std::vector<OpCase> cases;
-  for (const AttentionCase& c : attention_configurations()) {
-    const bool large_scores =
-        c.q_factor > 1;  // a score of 200 is known to 2e-5, and its exponential to that relative error
-    cases.push_back({.name = c.name,
-                     .attrs = c.attrs(),
-                     .inputs = {{.shape = c.shape()},
-                                {.shape = c.shape(), .present = !c.fused},
-                                {.shape = c.shape(), .present = !c.fused}},
-                     .fill =
-                         [c](auto& in, Philox&) {
-                           const std::int64_t width = c.heads * c.head_size;
-                           for (std::int64_t row = 0; row < in[0].shape.rows; ++row)
-                             for (std::int64_t col = 0; col < width; ++col) in[0].at(row, col) *= c.q_factor;
-                         },
-                     .relative = large_scores ? 2e-4 : 4e-6,
-                     .gradient = c.gradient,
-                     .large = c.large});
-  }
+  for (const AttentionCase& c : attention_configurations()) cases.push_back(attention_case(c));
   return cases;
 }
 

@@ -76,6 +76,60 @@ struct AttentionCase {
   }
 };
 
+inline void scale_queries(const AttentionCase& c, graph::RefTensor<double>& q) {
+  for (std::int64_t row = 0; row < q.shape.rows; ++row)
+    for (std::int64_t col = 0; col < c.heads * c.head_size; ++col) q.at(row, col) *= c.q_factor;
+}
+
+inline graph::OpCase attention_case(const AttentionCase& c) {
+  const bool large_scores =
+      c.q_factor > 1;  // a score of 200 is known to 2e-5, and its exponential to that relative error
+  return {.name = c.name,
+          .attrs = c.attrs(),
+          .inputs = {{.shape = c.shape()},
+                     {.shape = c.shape(), .present = !c.fused},
+                     {.shape = c.shape(), .present = !c.fused}},
+          .fill = [c](auto& in, Philox&) { scale_queries(c, in[0]); },
+          .relative = large_scores ? 2e-4 : 4e-6,
+          .gradient = c.gradient,
+          .large = c.large};
+}
+
+inline graph::OpCase attention_backward_case(const AttentionCase& c) {
+  const bool large_scores = c.q_factor > 1;
+  const graph::Shape out{c.batch * c.positions, c.heads * c.head_size}, log_sum_exp{out.rows, c.heads};
+  return {.name = c.name,
+          .attrs = c.attrs(),
+          .inputs = {{.shape = c.shape()},
+                     {.shape = c.shape(), .present = !c.fused},
+                     {.shape = c.shape(), .present = !c.fused},
+                     {.shape = out},
+                     {.shape = log_sum_exp},
+                     {.shape = out}},
+          .fill =
+              [c](auto& in, Philox&) {  // out and log_sum_exp are those of the forward pass
+                scale_queries(c, in[0]);
+                const auto attrs = c.attrs();
+                attend<double>({attrs, &in[0], c.fused ? nullptr : &in[1], c.fused ? nullptr : &in[2]}, in[3], in[4]);
+              },
+          .relative = large_scores ? 2e-4 : 4e-6,
+          .large = c.large};
+}
+
+/// One of a node's heads and window, for its types; of so many positions.
+inline AttentionCase attention_like(const graph::Attrs& attrs, const graph::Shape& q, bool fused,
+                                    std::int64_t positions) {
+  const std::int64_t heads = attrs.integer("heads");
+  return {.name = "sized",
+          .batch = 1,
+          .positions = std::min(positions, q.rows / attrs.integer("batch")),
+          .heads = heads,
+          .head_size = q.cols / (fused ? 3 : 1) / heads,
+          .window = attrs.integer_or("window", 0),
+          .scaled = attrs.integer_or("scaled", 1) != 0,
+          .fused = fused};
+}
+
 inline std::vector<AttentionCase> attention_configurations() {
   return {
       {"one_position_one_column", 1, 1, 1, 1, 0, true, true, 1, true},

@@ -49,28 +49,7 @@ template void attention_backward<double>(RefCall<double>&);
 
 std::vector<OpCase> attention_backward_cases() {
   std::vector<OpCase> cases;
-  for (const AttentionCase& c : attention_configurations()) {
-    const bool large_scores = c.q_factor > 1;
-    const graph::Shape out{c.batch * c.positions, c.heads * c.head_size}, log_sum_exp{out.rows, c.heads};
-    cases.push_back(
-        {.name = c.name,
-         .attrs = c.attrs(),
-         .inputs = {{.shape = c.shape()},
-                    {.shape = c.shape(), .present = !c.fused},
-                    {.shape = c.shape(), .present = !c.fused},
-                    {.shape = out},
-                    {.shape = log_sum_exp},
-                    {.shape = out}},
-         .fill =
-             [c](auto& in, Philox&) {  // out and log_sum_exp are those of the forward pass
-               for (std::int64_t row = 0; row < in[0].shape.rows; ++row)
-                 for (std::int64_t col = 0; col < c.heads * c.head_size; ++col) in[0].at(row, col) *= c.q_factor;
-               const auto attrs = c.attrs();
-               attend<double>({attrs, &in[0], c.fused ? nullptr : &in[1], c.fused ? nullptr : &in[2]}, in[3], in[4]);
-             },
-         .relative = large_scores ? 2e-4 : 4e-6,
-         .large = c.large});
-  }
+  for (const AttentionCase& c : attention_configurations()) cases.push_back(attention_backward_case(c));
   return cases;
 }
 

@@ -1,21 +1,17 @@
 #include "serve/http.hpp"
 
 #include <httplib.h>
-#include <poll.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <mutex>
 #include <set>
 #include <thread>
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "base/socket.hpp"
 
 // Debian 12 has cpp-httplib 0.11.4. Its own loop over a connection bounds neither the head, nor a body that comes in
 // chunks, nor the time that a request takes, and does not tell whether the peer is still there while an answer is
@@ -36,19 +32,8 @@ constexpr std::size_t kBufferBytes = 16 << 10;
 constexpr std::size_t kSlowestReader = 16 << 10;  // bytes a second
 
 bool equal(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
-
-/// poll(2) on one socket until it is ready or the time is over.
-bool ready(int socket, short events, milliseconds wait) {
-  const Clock::time_point end = Clock::now() + wait;
-  while (true) {
-    const auto left = std::max(std::chrono::duration_cast<milliseconds>(end - Clock::now()), milliseconds(0));
-    pollfd entry{.fd = socket, .events = events, .revents = 0};
-    const int n = ::poll(&entry, 1, static_cast<int>(left.count()));
-    if (n > 0) return true;
-    if (n == 0 || errno != EINTR) return false;
-  }
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 HttpRequest request_of(const httplib::Request& from) {
@@ -119,7 +104,9 @@ bool HttpRequest::has_header(std::string_view name) const {
 /// One connection, with bounds on what a request may take.
 class HttpServer::Connection : public httplib::Stream, public HttpPeer {
  public:
-  Connection(int socket, const HttpOptions& options) : socket_(socket), options_(options) {}
+  Connection(Socket socket, const HttpOptions& options) : socket_(socket), options_(options) {
+    make_nonblocking(socket_);
+  }
 
   void begin_request() {
     deadline_ = Clock::now() + options_.request;
@@ -137,13 +124,14 @@ class HttpServer::Connection : public httplib::Stream, public HttpPeer {
   void close_after() { must_close_ = true; }
   bool must_close() const { return must_close_ || refused_ != 0; }
 
-  bool is_there() const override {
-    pollfd entry{.fd = socket_, .events = POLLRDHUP, .revents = 0};
-    return ::poll(&entry, 1, 0) <= 0 || (entry.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) == 0;
-  }
+  bool is_there() const override { return peer_is_there(socket_); }
 
-  bool is_readable() const override { return has_buffered() || ready(socket_, POLLIN, options_.read); }
-  bool is_writable() const override { return ready(socket_, POLLOUT, options_.write) && is_there(); }
+  bool is_readable() const override {
+    return has_buffered() || wait_until_ready(socket_, SocketUse::kReading, options_.read);
+  }
+  bool is_writable() const override {
+    return wait_until_ready(socket_, SocketUse::kWriting, options_.write) && is_there();
+  }
 
   ssize_t read(char* to, std::size_t size) override {
     if (!has_buffered() && !fill()) return -1;
@@ -159,27 +147,30 @@ class HttpServer::Connection : public httplib::Stream, public HttpPeer {
   }
 
   ssize_t write(const char* from, std::size_t size) override {
-    while (true) {
+    while (size > 0) {
       const auto left = std::chrono::duration_cast<milliseconds>(taken_by_ - Clock::now());
-      if (left.count() <= 0 || !ready(socket_, POLLOUT, std::min(left, options_.write))) return -1;
-      const ssize_t n = ::send(socket_, from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (n >= 0 || (errno != EAGAIN && errno != EINTR)) return n;
+      if (left.count() <= 0 || !wait_until_ready(socket_, SocketUse::kWriting, std::min(left, options_.write)))
+        return -1;
+      const std::ptrdiff_t n = send_some(socket_, {from, size});
+      if (n != 0) return n;
     }
+    return 0;
   }
 
   // Nobody asks for addresses.
   void get_remote_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
   void get_local_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
-  socket_t socket() const override { return socket_; }
+  socket_t socket() const override { return static_cast<socket_t>(socket_); }
 
   /// Says that no more is coming and reads a little of what still comes: a socket closed on unread bytes would take
   /// the answer back.
   void close_gently() {
-    ::shutdown(socket_, SHUT_WR);
+    end_socket(socket_, SocketSide::kSending);
     const Clock::time_point end = Clock::now() + kDrain;
     for (std::size_t drained = 0; drained < kMostDrained && Clock::now() < end;) {
-      if (!ready(socket_, POLLIN, std::chrono::duration_cast<milliseconds>(end - Clock::now()))) break;
-      const ssize_t n = ::recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+      const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now());
+      if (!wait_until_ready(socket_, SocketUse::kReading, left)) break;
+      const std::ptrdiff_t n = receive_some(socket_, buffer_.data(), buffer_.size());
       if (n <= 0) break;
       drained += static_cast<std::size_t>(n);
     }
@@ -188,17 +179,17 @@ class HttpServer::Connection : public httplib::Stream, public HttpPeer {
  private:
   bool fill() {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline_ - Clock::now());
-    if (left.count() <= 0 || !ready(socket_, POLLIN, std::min(left, options_.read))) {
+    if (left.count() <= 0 || !wait_until_ready(socket_, SocketUse::kReading, std::min(left, options_.read))) {
       refused_ = 408;
       return false;
     }
-    const ssize_t n = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
+    const std::ptrdiff_t n = receive_some(socket_, buffer_.data(), buffer_.size());
     if (n <= 0) return false;
     at_ = 0, filled_ = static_cast<std::size_t>(n);
     return true;
   }
 
-  int socket_;
+  Socket socket_;
   const HttpOptions& options_;
   std::array<char, kBufferBytes> buffer_;
   std::size_t at_ = 0, filled_ = 0;
@@ -214,10 +205,7 @@ class HttpServer::Server : public httplib::Server {
     new_task_queue = [threads = options_.threads] { return new httplib::ThreadPool(threads); };
     set_tcp_nodelay(true);
     // The port is free again at once; two servers on one port are an error, which the library's default hides.
-    set_socket_options([](socket_t socket) {
-      const int yes = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    });
+    set_socket_options([](socket_t socket) { claim_port_alone(static_cast<Socket>(socket)); });
     set_keep_alive_max_count(1000);
     set_payload_max_length(options_.most_body);
     set_keep_alive_timeout(std::max<time_t>(options_.keep_alive.count() / 1000, 1));
@@ -249,8 +237,8 @@ class HttpServer::Server : public httplib::Server {
     if (port_ < 0)
       fail(ErrorCode::kIo,
            "cannot listen on {} port {}: {}; is another server there, or the address not this machine's?",
-           options_.host, options_.port, std::generic_category().message(errno));
-    ::listen(svr_sock_, kBacklog);  // the library's backlog is 5
+           options_.host, options_.port, socket_reason());
+    set_backlog(static_cast<Socket>(svr_sock_), kBacklog);  // the library's backlog is 5
   }
 
   ~Server() override { stop_within(milliseconds(0)); }
@@ -269,7 +257,7 @@ class HttpServer::Server : public httplib::Server {
     while (connections() > 0 && Clock::now() < end) std::this_thread::sleep_for(milliseconds(10));
     {
       const std::lock_guard lock(mutex_);
-      for (const int socket : open_) ::shutdown(socket, SHUT_RDWR);
+      for (const Socket socket : open_) end_socket(socket, SocketSide::kBoth);
     }
     if (thread_.joinable()) thread_.join();
   }
@@ -298,7 +286,8 @@ class HttpServer::Server : public httplib::Server {
     while (!is_running()) std::this_thread::sleep_for(milliseconds(1));
   }
 
-  bool process_and_close_socket(socket_t socket) override {
+  bool process_and_close_socket(socket_t accepted) override {
+    const auto socket = static_cast<Socket>(accepted);
     {
       const std::lock_guard lock(mutex_);
       open_.insert(socket);
@@ -313,11 +302,11 @@ class HttpServer::Server : public httplib::Server {
       const std::lock_guard lock(mutex_);
       open_.erase(socket);
     }
-    ::close(socket);
+    close_socket(socket);
     return true;
   }
 
-  void serve(int socket) {
+  void serve(Socket socket) {
     Connection connection(socket, options_);
     connection_ = &connection;
     while (wait_for_request(connection)) {
@@ -335,7 +324,7 @@ class HttpServer::Server : public httplib::Server {
   bool wait_for_request(const Connection& connection) const {
     const Clock::time_point end = Clock::now() + options_.keep_alive;
     while (!connection.has_buffered() && !stopping_ && Clock::now() < end)
-      if (ready(connection.socket(), POLLIN, kStopPoll)) return true;
+      if (wait_until_ready(static_cast<Socket>(connection.socket()), SocketUse::kReading, kStopPoll)) return true;
     return connection.has_buffered() && !stopping_;
   }
 
@@ -369,7 +358,7 @@ class HttpServer::Server : public httplib::Server {
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
   mutable std::mutex mutex_;
-  std::set<int> open_;
+  std::set<Socket> open_;
   static thread_local Connection* connection_;  // of the request that this thread is at
 };
 

@@ -1,12 +1,6 @@
 #include "serve/http_client.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <charconv>
@@ -33,26 +27,17 @@ bool join_chunks(std::string_view chunks, std::string& body) {
 
 }  // namespace
 
-ClientConnection::ClientConnection(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int yes = 1;
-  ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  if (socket_ < 0 || ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    if (socket_ >= 0) ::close(socket_);
-    fail(ErrorCode::kIo, "no connection to port {} of this machine", port);
-  }
+ClientConnection::ClientConnection(int port, int buffer) : socket_(connect_to_this_machine(port, buffer)) {
+  if (socket_ == kNoSocket) fail(ErrorCode::kIo, "no connection to port {} of this machine", port);
 }
 
 ClientConnection::~ClientConnection() {
-  ::close(socket_);
+  close_socket(socket_);
 }
 
 bool ClientConnection::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const std::ptrdiff_t n = send_some(socket_, bytes);
     if (n <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
@@ -60,10 +45,9 @@ bool ClientConnection::send(std::string_view bytes) {
 }
 
 std::string ClientConnection::receive(std::chrono::milliseconds wait) {
-  pollfd entry{.fd = socket_, .events = POLLIN, .revents = 0};
-  if (::poll(&entry, 1, static_cast<int>(wait.count())) <= 0) return {};
+  if (!wait_until_ready(socket_, SocketUse::kReading, wait)) return {};
   std::array<char, 1 << 14> buffer;
-  const ssize_t n = ::recv(socket_, buffer.data(), buffer.size(), 0);
+  const std::ptrdiff_t n = receive_some(socket_, buffer.data(), buffer.size());
   ended_ = n <= 0;
   return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string();
 }

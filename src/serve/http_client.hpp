@@ -4,13 +4,15 @@
 #include <string_view>
 #include <vector>
 
+#include "base/socket.hpp"
+
 // The other end of a connection to a server on this machine, for benchmarks and tests: bytes as they are.
 namespace fabula::serve {
 
 class ClientConnection {
  public:
-  /// Throws kIo.
-  explicit ClientConnection(int port);
+  /// `buffer`: bytes that the system keeps of what came and was not received; 0: its own choice. Throws kIo.
+  explicit ClientConnection(int port, int buffer = 0);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
@@ -22,7 +24,7 @@ class ClientConnection {
   bool ended() const { return ended_; }  ///< by the server
 
  private:
-  int socket_ = -1;
+  Socket socket_ = kNoSocket;
   bool ended_ = false;
 };
 

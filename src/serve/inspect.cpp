@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "formats/json_access.hpp"
@@ -13,16 +12,9 @@
 namespace fabula::serve {
 namespace {
 
-using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr double kImpossible = -9999;
-
-Prompt read_prompt(const Fields& fields) {
-  const json* prompt = fields.find("prompt");
-  if (prompt != nullptr && prompt->is_array()) return *fields.ids("prompt");
-  return fields.text("prompt").value_or("");
-}
 
 double told_log_p(double log_p) {
   return std::max(log_p, kImpossible);
@@ -55,19 +47,8 @@ ordered_json levels_json(const infer::Levels& levels, const TokenName& name) {
 
 }  // namespace
 
-InspectRequest parse_inspect_request(std::string_view body) {
-  const json object = parse_json(body, "the body");
-  const Fields fields(object);
-  const std::optional<std::int64_t> token = fields.whole("token", 0, std::numeric_limits<std::uint32_t>::max());
-  if (!token) refuse_field("token", "is missing; give the id of the token to look at");
-  return {.model = fields.text("model").value_or(""),
-          .prompt = read_prompt(fields),
-          .tokens = fields.ids("tokens").value_or(std::vector<std::uint32_t>()),
-          .token = static_cast<std::uint32_t>(*token)};
-}
-
 std::string answer_inspect(Service& service, std::string_view body, const HttpPeer& peer) {
-  const InspectRequest request = parse_inspect_request(body);
+  const InspectRequest request = parse_inspect(body);
   const std::size_t number = service.find(request.model);
   const ServedModel& model = service.models()[number];
   const heads::Head& head = model.folder->model().head();

@@ -15,16 +15,6 @@ namespace fabula::serve {
 /// Entries of each list of an answer.
 inline constexpr std::size_t kInspectedEntries = 10;
 
-/// Which token of which text.
-struct InspectRequest {
-  std::string model;
-  Prompt prompt;                      ///< as /v1/completions takes it
-  std::vector<std::uint32_t> tokens;  ///< what was told behind the prompt, before the token
-  std::uint32_t token = 0;            ///< the one that is looked at
-};
-/// Reads {"model", "prompt", "tokens", "token"}; throws as parse_completion does.
-InspectRequest parse_inspect_request(std::string_view body);
-
 /// The answer to a request's body. Throws RequestError.
 std::string answer_inspect(Service& service, std::string_view body, const HttpPeer& peer);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "formats/json_access.hpp"
@@ -124,6 +125,12 @@ std::vector<Prompt> read_prompts(const Fields& fields) {
   return prompts;
 }
 
+Prompt read_one_prompt(const Fields& fields) {
+  const json* prompt = fields.find("prompt");
+  if (prompt != nullptr && prompt->is_array()) return *fields.ids("prompt");
+  return fields.text("prompt").value_or("");
+}
+
 std::string read_content(const json& message) {
   const auto it = message.find("content");
   if (it == message.end() || it->is_null()) return {};
@@ -188,6 +195,17 @@ DetokenizeRequest parse_detokenize(std::string_view body) {
   auto tokens = fields.ids("tokens");
   if (!tokens) refuse_field("tokens", "is missing; give a list of token ids");
   return {fields.text("model").value_or(""), std::move(*tokens)};
+}
+
+InspectRequest parse_inspect(std::string_view body) {
+  const json object = body_json(body);
+  const Fields fields(object);
+  const std::optional<std::int64_t> token = fields.whole("token", 0, std::numeric_limits<std::uint32_t>::max());
+  if (!token) refuse_field("token", "is missing; give the id of the token to look at");
+  return {.model = fields.text("model").value_or(""),
+          .prompt = read_one_prompt(fields),
+          .tokens = fields.ids("tokens").value_or(std::vector<std::uint32_t>()),
+          .token = static_cast<std::uint32_t>(*token)};
 }
 
 }  // namespace fabula::serve

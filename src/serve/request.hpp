@@ -51,11 +51,19 @@ struct DetokenizeRequest {
   std::vector<std::uint32_t> tokens;
 };
 
+/// Which token of which text.
+struct InspectRequest {
+  std::string model;
+  Prompt prompt;                      ///< as /v1/completions takes it
+  std::vector<std::uint32_t> tokens;  ///< what was told behind the prompt, before the token
+  std::uint32_t token = 0;            ///< the one that is looked at
+};
 /// Each reads the JSON of a body. Unknown fields are passed over, null is "not given". Throws RequestError with status
 /// 400 naming the field, and kFormat for what is not JSON, not UTF-8, or nested too deep.
 CompletionRequest parse_completion(std::string_view body);
 ChatRequest parse_chat(std::string_view body);
 TokenizeRequest parse_tokenize(std::string_view body);
 DetokenizeRequest parse_detokenize(std::string_view body);
+InspectRequest parse_inspect(std::string_view body);
 
 }  // namespace fabula::serve

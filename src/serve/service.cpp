@@ -124,12 +124,28 @@ std::shared_ptr<infer::Job> Service::submit(std::size_t model, std::vector<infer
 }
 
 std::vector<float> Service::distribution(std::size_t model, std::vector<std::uint32_t> ids, const HttpPeer& peer) {
+  check_peer(peer);
+  std::vector<float> log_probs;
   const auto job = submit(model, {{.ids = std::move(ids), .distribution = true}});
-  while (peer.is_there())
-    for (infer::TextEvent& event : job->take(kClientLook))
-      if (event.finish) return std::move(event.distribution);
-  job->cancel();
-  throw RequestError(400, "the client is gone");  // which nobody reads
+  follow(*job, peer, [&](infer::TextEvent& event) { log_probs = std::move(event.distribution); });
+  return log_probs;
+}
+
+void check_peer(const HttpPeer& peer) {
+  if (!peer.is_there()) throw RequestError(400, "the client is gone");
+}
+
+void follow(infer::Job& job, const HttpPeer& peer, const std::function<void(infer::TextEvent&)>& hand_on) {
+  try {
+    while (!job.is_over()) {
+      std::vector<infer::TextEvent> came = job.take(kClientLook);
+      std::for_each(came.begin(), came.end(), hand_on);
+      check_peer(peer);
+    }
+  } catch (...) {
+    job.cancel();
+    throw;
+  }
 }
 
 }  // namespace fabula::serve

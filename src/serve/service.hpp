@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -84,5 +85,11 @@ class Service {
 
 /// Throws the RequestError that a refusal is; nothing for kNone.
 void throw_refusal(infer::Engine::Refusal refusal);
+
+/// Throws a RequestError, which nobody reads, once the client is gone.
+void check_peer(const HttpPeer& peer);
+
+/// Hands on each event of a job until it is over. A client that goes, and whatever is thrown, cancel it.
+void follow(infer::Job& job, const HttpPeer& peer, const std::function<void(infer::TextEvent&)>& hand_on);
 
 }  // namespace fabula::serve

@@ -84,8 +84,8 @@ std::string echo_of(const text::Tokenizer& tokenizer, const Prompt& prompt, cons
   return tokenizer.decode(std::span(ids.ids).subspan(ids.before_text));
 }
 
-std::shared_ptr<Exchange> begin(Service& service, const std::vector<Prompt>& prompts, const TextOptions& options,
-                                bool echo, AnswerKind kind) {
+std::shared_ptr<Exchange> begin(Service& service, const HttpPeer& peer, const std::vector<Prompt>& prompts,
+                                const TextOptions& options, bool echo, AnswerKind kind) {
   const std::size_t number = service.find(options.model);
   const ServedModel& model = service.models()[number];
   const bool chat = kind == AnswerKind::kChat;
@@ -137,6 +137,7 @@ std::shared_ptr<Exchange> begin(Service& service, const std::vector<Prompt>& pro
       ++writing.sampler.seed;
     }
   }
+  check_peer(peer);
   exchange->job = service.submit(number, std::move(texts));
   return exchange;
 }
@@ -149,18 +150,9 @@ void add_piece(ChoicePiece& to, ChoicePiece piece) {
 
 HttpAnswer whole_answer(Exchange& exchange, const HttpPeer& peer) {
   std::vector<ChoicePiece> choices(exchange.choices.size());
-  try {
-    while (!exchange.job->is_over()) {
-      for (const infer::TextEvent& event : exchange.job->take(kClientLook))
-        add_piece(choices[event.text], exchange.choices[event.text].add(event));
-      if (peer.is_there()) continue;
-      exchange.job->cancel();
-      return {.status = 400, .body = error_json(400, "the client is gone")};  // which nobody reads
-    }
-  } catch (...) {
-    exchange.job->cancel();
-    throw;
-  }
+  follow(*exchange.job, peer, [&](const infer::TextEvent& event) {
+    add_piece(choices[event.text], exchange.choices[event.text].add(event));
+  });
   return {.body = answer_json(exchange.head, choices, exchange.usage(), exchange.times())};
 }
 
@@ -232,7 +224,7 @@ std::string joined_messages(const std::vector<ChatMessage>& messages) {
 
 HttpAnswer answer_completion(Service& service, const HttpRequest& request, const HttpPeer& peer) {
   const CompletionRequest asked = parse_completion(request.body);
-  return answer(begin(service, asked.prompts, asked.options, asked.echo, AnswerKind::kCompletion), peer,
+  return answer(begin(service, peer, asked.prompts, asked.options, asked.echo, AnswerKind::kCompletion), peer,
                 asked.options.stream);
 }
 
@@ -242,7 +234,7 @@ HttpAnswer answer_chat(Service& service, const HttpRequest& request, const HttpP
     throw RequestError(400, "the model has no chat format; use /v1/completions, or start the server with --chat join",
                        "messages", "no_chat_format");
   const std::vector<Prompt> prompts{Prompt(joined_messages(asked.messages))};
-  return answer(begin(service, prompts, asked.options, false, AnswerKind::kChat), peer, asked.options.stream);
+  return answer(begin(service, peer, prompts, asked.options, false, AnswerKind::kChat), peer, asked.options.stream);
 }
 
 }  // namespace fabula::serve

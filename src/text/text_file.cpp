@@ -32,12 +32,6 @@ std::string with_line_feeds(std::string_view text) {
 
 }  // namespace
 
-bool is_pipe(const fs::path& path) {
-  std::error_code code;
-  const fs::file_type type = fs::status(path, code).type();
-  return !code && (type == fs::file_type::fifo || type == fs::file_type::character);
-}
-
 TextFile::TextFile(const fs::path& path, const TextOptions& options, std::string_view end_token)
     : path_(path), options_(options) {
   if (is_pipe(path)) {

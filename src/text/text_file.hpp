@@ -12,9 +12,6 @@
 
 namespace fabula::text {
 
-/// Is it a pipe or the like (/dev/stdin), which can be read once and not mapped?
-bool is_pipe(const std::filesystem::path& path);
-
 /// How the bytes of a text file become a text.
 struct TextOptions {
   bool keep_line_ends = false;  ///< CRLF and CR stay; else they become LF

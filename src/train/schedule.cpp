@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace fabula::train {
 
@@ -23,7 +24,7 @@ double learning_rate(const TrainConfig& config, std::int64_t step, std::int64_t 
   const auto at = static_cast<double>(step);
   if (at <= warmup) return config.learning_rate * at / warmup;
   const double progress = std::min(1.0, (at - warmup) / std::max(1.0, static_cast<double>(steps) - warmup));
-  const double cosine = 0.5 * (1 + std::cos(M_PI * progress));
+  const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * progress));
   return config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * cosine);
 }
 

@@ -57,6 +57,12 @@ graph::Target target_for(const vk::Device& device, const RunFolder& folder, cons
   return {device.profile(), parse_kernel_choices(choices->second, folder.file("state.json").string())};
 }
 
+/// A target of kernels that were checked meanwhile: those found wrong gave way to others.
+const graph::Target& knowing_faults(graph::Target& target, const vk::Device& device) {
+  target.profile.faults = device.profile().faults;
+  return target;
+}
+
 std::optional<std::uint32_t> start_id(const DataSet& data) {
   return data.tokenizer->has_eot() ? std::optional(data.tokenizer->eot_id()) : std::nullopt;
 }
@@ -78,7 +84,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       steps_(count_steps(config, batches_, start_)),
       target_(target_for(device, folder, options_)),
       training_(device, plan_to_fit(device.info(), target_, model_, config.train)),
-      lowering_(lowering_text(target_, model_, config.train)),
+      lowering_(lowering_text(knowing_faults(target_, device), model_, config.train)),
       runtime_(training_.runtime),
       graphs_(training_.graphs),
       step_runner_(runtime_, graphs_, model_, config, steps_, [this](std::uint64_t number) { return batch(number); }),

@@ -8,6 +8,7 @@
 #include "vk/command_list_impl.hpp"
 #include "vk/cooperative_matrix.hpp"
 #include "vk/device_impl.hpp"
+#include "vk/portability.hpp"
 #include "vk/result.hpp"
 
 namespace fabula::vk {
@@ -76,8 +77,7 @@ class Creation {
  public:
   Creation(const PhysicalDevice& physical, bool statistics) : physical_(physical) {
     const Features& f = physical.info.profile.features;
-    // MoltenVK demands that its incomplete parts be acknowledged.
-    if (physical.has_extension("VK_KHR_portability_subset")) extensions_.push_back("VK_KHR_portability_subset");
+    for (const char* name : device_portability(physical.extensions)) extensions_.push_back(name);
     if (f.memory_budget) extensions_.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (statistics) {
       extensions_.push_back(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
@@ -179,6 +179,7 @@ Device::Impl::Impl(const DeviceOptions& options)
                                               options.wait_limit > 0 ? options.wait_limit : usual_limit);
   pipelines = std::make_unique<PipelineStore>(*this, options.cache_dir);
   physical.info.profile.faults = pipelines->notes().faults();
+  self_test = options.self_test;
 }
 
 Device::Impl::~Impl() {
@@ -249,8 +250,21 @@ bool Device::tells_statistics() const {
   return impl_->statistics;
 }
 void Device::note_fault(const KernelKey& key, std::uint64_t fault) {
-  impl_->pipelines->notes().note(key, fault);
-  impl_->physical.info.profile.faults.insert_or_assign(to_string(key), fault);
+  KernelNotes& notes = impl_->pipelines->notes();
+  notes.note(key, fault);
+  impl_->physical.info.profile.faults = notes.faults();
+}
+bool Device::wants_self_test() const {
+  return impl_->self_test;
+}
+bool Device::is_checked(const KernelKey& key) const {
+  return impl_->pipelines->notes().is_checked(key);
+}
+void Device::note_checked(const KernelKey& key) {
+  impl_->pipelines->notes().note_checked(key);
+}
+std::filesystem::path Device::notes_path() const {
+  return impl_->pipelines->notes().path();
 }
 void Device::save_pipeline_cache() {
   impl_->pipelines->save_cache();

@@ -62,6 +62,12 @@ class Device {
   /// Keeps in mind, beside the pipeline cache, what this driver makes of a kernel: see KernelFaults, and faults of the
   /// profile, of which copies that were made before do not learn.
   void note_fault(const KernelKey& key, std::uint64_t fault);
+  bool wants_self_test() const;  ///< DeviceOptions::self_test
+  /// Whether a kernel's results were found to hold on this device and driver, now or earlier; and that they were.
+  bool is_checked(const KernelKey& key) const;
+  void note_checked(const KernelKey& key);
+  /// The file that keeps both, and the faults; empty: none does.
+  std::filesystem::path notes_path() const;
   void save_pipeline_cache();
 
   struct ListOptions {

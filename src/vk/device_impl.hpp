@@ -35,6 +35,7 @@ struct Device::Impl {
   Instance instance;
   PhysicalDevice physical;  ///< its profile is lowered already
   bool statistics = false;  ///< can be asked for
+  bool self_test = false;   ///< DeviceOptions::self_test
   LogicalDevice logical;
   VolkDeviceTable& table = logical.table;  ///< every device call goes through it; tests replace entries
   VkQueue queue = VK_NULL_HANDLE;

@@ -17,6 +17,7 @@ struct DeviceInfo {
   std::uint64_t usable_memory() const { return profile.limits.heap_cap > 0 ? profile.limits.heap_cap : device_memory; }
   bool usable = true;  ///< has a compute queue, Vulkan 1.1 and memory
   std::string why_not;
+  bool incomplete = false;  ///< implements a part of Vulkan (vk/portability.hpp)
   bool compiles = true;     ///< is usable, or would be if it had memory: kernels can be compiled for it
   bool statistics = false;  ///< its driver tells what became of a kernel (VK_KHR_pipeline_executable_properties)
 };
@@ -32,6 +33,9 @@ struct DeviceOptions {
   bool only_compile = false;
   /// compile() asks the driver for statistics, where it has them. A choice: drivers have bugs there.
   bool statistics = false;
+  /// Kernels are compared with their references before the first work that rests on them (graph/self_test.hpp). What is
+  /// known from earlier is heeded without it too.
+  bool self_test = false;
   bool validate = false;  ///< validation layer, synchronization validation included
   std::string cache_dir;  ///< pipeline cache folder; empty: the user's cache folder; "none": no cache on disk
   std::function<void(const std::string&)>

@@ -7,6 +7,8 @@
 #include "base/environment.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
+#include "vk/loader_text.hpp"
+#include "vk/portability.hpp"
 #include "vk/result.hpp"
 
 namespace fabula::vk {
@@ -54,6 +56,12 @@ bool has_extension(const std::vector<VkExtensionProperties>& list, const char* n
   return std::any_of(list.begin(), list.end(), [&](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
 }
 
+std::vector<std::string> names_of(const std::vector<VkExtensionProperties>& list) {
+  std::vector<std::string> names;
+  for (const VkExtensionProperties& extension : list) names.emplace_back(extension.extensionName);
+  return names;
+}
+
 bool has_layer(const char* name) {
   std::uint32_t count = 0;
   vkEnumerateInstanceLayerProperties(&count, nullptr);
@@ -64,17 +72,13 @@ bool has_layer(const char* name) {
 
 void load_loader() {
   if (volkInitialize() != VK_SUCCESS) {
-    fail(ErrorCode::kDevice,
-         "no Vulkan loader (libvulkan.so.1) found. Install it with a driver: Debian and Ubuntu `apt install libvulkan1 "
-         "mesa-vulkan-drivers`, Fedora `dnf install vulkan-loader mesa-vulkan-drivers`; NVIDIA's driver package brings "
-         "its own");
+    fail(ErrorCode::kDevice, "{}", kLoaderMissing);
   }
   // A 1.0 loader has no vkEnumerateInstanceVersion: volk answers 1.0 then.
   const std::uint32_t version = volkGetInstanceVersion();
   if (version < VK_API_VERSION_1_1) {
-    fail(ErrorCode::kDevice,
-         "the Vulkan loader speaks version {}.{}, fabula needs 1.1 or later: update it (package libvulkan1)",
-         VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
+    fail(ErrorCode::kDevice, "the Vulkan loader speaks version {}.{}, fabula needs 1.1 or later: {}",
+         VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version), kLoaderUpdate);
   }
 }
 
@@ -84,7 +88,7 @@ std::atomic<bool> drivers_kept{false};
 void enable_submit_sync() {
   const std::string before = environment("VK_LAYER_ENABLES");
   if (before.find(kSubmitSync) != std::string::npos) return;
-  set_environment("VK_LAYER_ENABLES", before.empty() ? kSubmitSync : before + ":" + kSubmitSync);
+  set_environment("VK_LAYER_ENABLES", before.empty() ? kSubmitSync : before + kListSeparator + kSubmitSync);
 }
 
 }  // namespace
@@ -115,11 +119,9 @@ Instance::Instance(bool validate, std::function<void(const std::string&)> receiv
   application.apiVersion = std::min<std::uint32_t>(volkGetInstanceVersion(), VK_API_VERSION_1_3);
   VkInstanceCreateInfo info{VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
   info.pApplicationInfo = &application;
-  // MoltenVK is listed only to those who ask for incomplete implementations.
-  if (has_extension(available, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) {
-    extensions.push_back(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
-    info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
-  }
+  const InstancePortability portability = instance_portability(names_of(available));
+  extensions.insert(extensions.end(), portability.extensions.begin(), portability.extensions.end());
+  if (portability.enumerate) info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
   VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_info(sink_.get());
   const VkValidationFeatureEnableEXT enable = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
   VkValidationFeaturesEXT features{VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, &messenger, 1, &enable, 0, nullptr};

@@ -19,9 +19,17 @@ struct KernelKey {
 /// "attention_block(128, 64, 64, 8) types 1 1 0, subgroups of 32": the same for equal keys alone.
 std::string to_string(const KernelKey& key);
 
-/// What is known of how a driver compiles kernels, by their text: registers that it spills, or kCrashes. A kernel that
-/// was looked at and has no fault is there with 0.
+/// What is known of kernels on a driver, by their text: registers that it spills, kWrong or kCrashes. A kernel that was
+/// compiled and has no fault is there with 0.
 using KernelFaults = std::map<std::string, std::uint64_t, std::less<>>;
-inline constexpr std::uint64_t kCrashes = UINT64_MAX;  ///< a start ended while the driver compiled it
+inline constexpr std::uint64_t kCrashes = UINT64_MAX;    ///< a start ended while the driver compiled it
+inline constexpr std::uint64_t kWrong = UINT64_MAX - 1;  ///< it computed something else than its reference
+
+/// Not to be used, where anything else will do.
+constexpr bool is_distrusted(std::uint64_t fault) {
+  return fault >= kWrong;
+}
+/// Of the kernels that are distrusted, whatever is known of others: for whoever compares what two devices compute with.
+std::uint64_t distrusted_digest(const KernelFaults& faults);
 
 }  // namespace fabula::vk

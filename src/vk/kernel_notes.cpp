@@ -10,6 +10,7 @@
 #include "base/atomic_file.hpp"
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
+#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/machine.hpp"
 #include "base/removal_list.hpp"
@@ -32,20 +33,31 @@ bool read_number(std::string_view& text, T& number, int base) {
   return true;
 }
 
-/// A line is "DIGEST FAULT KERNEL": the shader's code in hexadecimal, KernelFaults' number, to_string(KernelKey).
-std::string line_of(std::string_view kernel, std::uint64_t fault) {
-  return fmt::format("{:016x} {} {}\n", shader_digest(shader_of(kernel)).value_or(0), fault, kernel);
+constexpr std::string_view kHolds = "holds ";
+
+/// A line is "DIGEST FAULT KERNEL": the shader's code in hexadecimal, KernelFaults' number, to_string(KernelKey); or
+/// "DIGEST holds KERNEL" for one whose results were checked.
+template <class Verdict>
+std::string line_of(std::string_view kernel, const Verdict& verdict) {
+  return fmt::format("{:016x} {} {}\n", shader_digest(shader_of(kernel)).value_or(0), verdict, kernel);
 }
 
 struct Line {
   std::string_view kernel;
   std::uint64_t fault = 0;
+  bool holds = false;
 };
 /// Nothing for a line that is damaged, or of a shader that has changed since.
 std::optional<Line> read_line(std::string_view text) {
   std::uint64_t digest = 0;
   Line line;
-  if (!read_number(text, digest, 16) || !read_number(text, line.fault, 10) || text.empty()) return {};
+  if (!read_number(text, digest, 16)) return {};
+  line.holds = text.starts_with(kHolds);
+  if (line.holds)
+    text.remove_prefix(kHolds.size());
+  else if (!read_number(text, line.fault, 10))
+    return {};
+  if (text.empty()) return {};
   line.kernel = text;
   if (shader_digest(shader_of(text)) != digest) return {};
   return line;
@@ -74,6 +86,16 @@ std::string to_string(const KernelKey& key) {
   return text;
 }
 
+std::uint64_t distrusted_digest(const KernelFaults& faults) {
+  std::uint64_t digest = kFnvOffset;
+  for (const auto& [kernel, fault] : faults) {
+    if (!is_distrusted(fault)) continue;
+    const std::string line = line_of(kernel, fault);
+    digest = fnv1a(line.data(), line.size(), digest);
+  }
+  return digest;
+}
+
 KernelNotes::KernelNotes(std::filesystem::path path) : path_(std::move(path)) {
   if (path_.empty()) return;
   try {
@@ -89,7 +111,12 @@ void KernelNotes::read() {
   std::error_code code;
   if (!std::filesystem::exists(path_, code)) return;
   const std::string text = read_file(path_, kMaxNotes);
-  for_each_line(text, [&](const Line& line) { faults_.insert_or_assign(std::string(line.kernel), line.fault); });
+  for_each_line(text, [&](const Line& line) {
+    if (line.holds)
+      checked_.emplace(line.kernel);
+    else
+      faults_.insert_or_assign(std::string(line.kernel), line.fault);
+  });
 }
 
 void KernelNotes::take_markers() {
@@ -115,9 +142,14 @@ void KernelNotes::take_markers() {
 
 void KernelNotes::note(const KernelKey& key, std::uint64_t fault) {
   const auto [entry, is_new] = faults_.try_emplace(to_string(key), fault);
-  if (!is_new && entry->second == fault) return;
+  if (!is_new && (entry->second == fault || (entry->second == kWrong && fault < kWrong))) return;
   entry->second = fault;
+  if (fault == kWrong) checked_.erase(to_string(key));
   changed_ = true;
+}
+
+void KernelNotes::note_checked(const KernelKey& key) {
+  changed_ = checked_.insert(to_string(key)).second || changed_;
 }
 
 void KernelNotes::note_compiled(const KernelKey& key) {
@@ -134,6 +166,7 @@ void KernelNotes::save() {
     ensure_directory(path_.parent_path());
     std::string text;
     for (const auto& [kernel, fault] : faults_) text += line_of(kernel, fault);
+    for (const std::string& kernel : checked_) text += line_of(kernel, "holds");
     write_file_atomically(path_, text);
   } catch (const std::exception& error) {
     warn("what was learnt of this driver's compiler was not saved: {}", error.what());

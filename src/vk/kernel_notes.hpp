@@ -1,15 +1,17 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string_view>
 
 #include "vk/kernel_key.hpp"
 
 namespace fabula::vk {
 
-/// What is known of a driver's compiler, in a file beside its pipeline cache, whose name says of which driver: another
-/// one is asked anew, and so is this one about a shader whose code has changed. And a marker, a file of its own, for
-/// every kernel that is being compiled: what a process that is gone has left behind names the kernel that took it down.
+/// What is known of kernels on a driver, in a file beside its pipeline cache, whose name says of which device and
+/// driver: another one is asked anew, and so is this one about a shader whose code has changed. And a marker, a file of
+/// its own, for every kernel that is being compiled: what a process that is gone has left behind names the kernel that
+/// took it down.
 class KernelNotes {
  public:
   /// Reads the file and takes what is left of other processes for crashes, saying so; an empty path keeps nothing. A
@@ -17,11 +19,16 @@ class KernelNotes {
   explicit KernelNotes(std::filesystem::path path);
 
   const KernelFaults& faults() const { return faults_; }
-  /// Notes that a kernel was compiled: `fault` as in KernelFaults. save() writes what was noted.
+  /// Notes what became of a kernel: `fault` as in KernelFaults. One that computes wrong stays so, however it compiles.
+  /// save() writes what was noted.
   void note(const KernelKey& key, std::uint64_t fault);
+  /// A kernel whose results were compared with its reference's and hold.
+  void note_checked(const KernelKey& key);
+  bool is_checked(const KernelKey& key) const { return checked_.contains(to_string(key)); }
   /// A kernel that was compiled this time crashes no longer.
   void note_compiled(const KernelKey& key);
   void save();
+  const std::filesystem::path& path() const { return path_; }  ///< empty: nothing is kept
 
   /// The marker of one kernel while it is being compiled, by any thread. A signal that ends the program removes it.
   class Compiling {
@@ -42,6 +49,7 @@ class KernelNotes {
 
   std::filesystem::path path_;
   KernelFaults faults_;
+  std::set<std::string, std::less<>> checked_;
   bool changed_ = false;
 };
 

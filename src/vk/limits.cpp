@@ -210,6 +210,94 @@ json read_limits(const std::string& path) {
   }
 }
 
+/// More than any device has: what a described one is lowered from.
+DeviceProfile boundless() {
+  constexpr std::uint32_t kMany = UINT32_MAX;
+  constexpr std::uint64_t kAll = UINT64_MAX;
+  DeviceProfile profile;
+  profile.limits = {.max_invocations = kMany,
+                    .max_workgroup_size = {kMany, kMany, kMany},
+                    .max_workgroup_count = {65535, 65535, 65535},  // see read_limits of physical.cpp
+                    .max_workgroup_subgroups = 0,
+                    .max_shared_memory = kMany,
+                    .max_push_constants = kMany,
+                    .max_storage_buffers = kMany,
+                    .max_storage_range = kAll,
+                    .storage_alignment = 16,
+                    .max_texel_elements = kAll,
+                    .max_allocation = kAll,
+                    .heap_cap = 0};
+  profile.features = {.subgroup_shuffle = true,
+                      .subgroup_arithmetic = true,
+                      .subgroup_ballot = true,
+                      .full_subgroups = true,
+                      .subgroup_size_control = true,
+                      .subgroup_size = 1,
+                      .min_subgroup_size = 1,
+                      .max_subgroup_size = 128,
+                      .storage_16bit = true,
+                      .float16 = true,
+                      .texel_float4 = true,
+                      .cooperative_matrix_khr = true,
+                      .cooperative_matrix_nv = true,
+                      .cooperative_matrix_bf16 = true,
+                      .timestamps = true,
+                      .memory_budget = true};
+  profile.unified_memory = true;
+  return profile;
+}
+
+const char* class_text(DeviceClass device_class) {
+  switch (device_class) {
+    case DeviceClass::kDiscrete:
+      return "discrete";
+    case DeviceClass::kIntegrated:
+      return "integrated";
+    case DeviceClass::kVirtual:
+      return "virtual";
+    case DeviceClass::kSoftware:
+      return "software";
+    case DeviceClass::kOther:
+      break;
+  }
+  return "other";
+}
+
+/// Every key of a limits file but those of which zero means that there is none.
+json keys_of(const DeviceProfile& profile) {
+  const Limits& l = profile.limits;
+  const Features& f = profile.features;
+  json keys{{"device_class", class_text(profile.device_class)},
+            {"unified_memory", profile.unified_memory},
+            {"max_invocations", l.max_invocations},
+            {"max_workgroup_size", l.max_workgroup_size},
+            {"max_workgroup_count", l.max_workgroup_count},
+            {"max_shared_memory", l.max_shared_memory},
+            {"max_push_constants", l.max_push_constants},
+            {"max_storage_buffers", l.max_storage_buffers},
+            {"max_storage_range", l.max_storage_range},
+            {"storage_alignment", l.storage_alignment},
+            {"max_texel_elements", l.max_texel_elements},
+            {"max_allocation", l.max_allocation},
+            {"subgroup_shuffle", f.subgroup_shuffle},
+            {"subgroup_arithmetic", f.subgroup_arithmetic},
+            {"subgroup_ballot", f.subgroup_ballot},
+            {"full_subgroups", f.full_subgroups},
+            {"subgroup_size_control", f.subgroup_size_control},
+            {"subgroup_sizes", {f.min_subgroup_size, f.max_subgroup_size}},
+            {"storage_16bit", f.storage_16bit},
+            {"float16", f.float16},
+            {"texel_float4", f.texel_float4},
+            {"cooperative_matrix_khr", f.cooperative_matrix_khr},
+            {"cooperative_matrix_nv", f.cooperative_matrix_nv},
+            {"cooperative_matrix_bf16", f.cooperative_matrix_bf16},
+            {"timestamps", f.timestamps},
+            {"memory_budget", f.memory_budget}};
+  if (l.max_workgroup_subgroups > 0) keys["max_workgroup_subgroups"] = l.max_workgroup_subgroups;
+  if (l.heap_cap > 0) keys["heap_cap"] = l.heap_cap;
+  return keys;
+}
+
 }  // namespace
 
 std::uint32_t promised_subgroup_size(const DeviceProfile& profile, std::uint32_t lanes, std::uint32_t local) {
@@ -231,6 +319,25 @@ void apply_limits(DeviceProfile& profile, std::string_view name_or_file) {
     LimitsFile(profile, name).apply(read_limits(name));
   }
   profile.name += fmt::format(" [{}]", name);
+}
+
+DeviceProfile parse_profile(std::string_view json_text, const std::string& name, const std::string& source) {
+  constexpr std::size_t kMaxBytes = 1u << 20;
+  const json given = parse_json(json_text, source, {.max_bytes = kMaxBytes, .max_depth = 4});
+  if (!given.is_object())
+    fail(ErrorCode::kInvalidArgument, "{}: expected one JSON object of limits and features", source);
+  DeviceProfile least;
+  least.limits = vulkan_minimum();
+  json keys = keys_of(least);
+  keys.update(given);
+  DeviceProfile profile = boundless();
+  LimitsFile(profile, source).apply(keys);
+  profile.name = name;
+  return profile;
+}
+
+std::string profile_json(const DeviceProfile& profile) {
+  return keys_of(profile).dump();
 }
 
 }  // namespace fabula::vk

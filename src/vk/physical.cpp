@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "vk/cooperative_matrix.hpp"
+#include "vk/portability.hpp"
 #include "vk/result.hpp"
 
 namespace fabula::vk {
@@ -263,6 +264,7 @@ PhysicalDevice describe(const Instance& instance, VkPhysicalDevice handle) {
     return device;
   }
   device.extensions = device_extensions(handle);
+  info.incomplete = !device_portability(device.extensions).empty();
   const bool queue = find_queue_family(device);
   const Queried q = query(device);
   info.driver = q.driver.driverName[0] != '\0' ? fmt::format("{} {}", q.driver.driverName, q.driver.driverInfo)

@@ -27,10 +27,8 @@ constexpr std::uint64_t kMaxFile = 1u << 30;
 std::filesystem::path cache_folder(const std::string& directory) {
   if (directory == "none") return {};
   if (!directory.empty()) return directory;
-  if (const std::string xdg = environment("XDG_CACHE_HOME"); !xdg.empty()) return std::filesystem::path(xdg) / "fabula";
-  if (const std::string home = environment("HOME"); !home.empty())
-    return std::filesystem::path(home) / ".cache" / "fabula";
-  return {};
+  const std::filesystem::path parent = user_cache_folder();
+  return parent.empty() ? parent : parent / "fabula";
 }
 
 constexpr std::string_view kStem = "pipelines";
@@ -114,9 +112,9 @@ std::filesystem::path PipelineCache::notes_path() const {
   return path_.parent_path() / (name + ".txt");
 }
 
-void PipelineCache::save() {
-  if (path_.empty() || !changed_) return;
-  changed_ = false;  // what cannot be written now is not tried at every further call
+bool PipelineCache::save() {
+  if (path_.empty() || !changed_ || failed_) return !failed_;
+  changed_ = false;
   try {
     std::size_t size = 0;
     check(device_.table->vkGetPipelineCacheData(device_.device, cache_.get(), &size, nullptr),
@@ -128,7 +126,9 @@ void PipelineCache::save() {
     write_cache(path_, data);
   } catch (const std::exception& error) {
     warn("the pipeline cache was not saved, the next start compiles shaders again: {}", error.what());
+    failed_ = true;
   }
+  return !failed_;
 }
 
 }  // namespace fabula::vk

@@ -23,15 +23,15 @@ class PipelineCache {
   /// A file beside it of the same driver, for what is known of kernels; empty: not kept on disk.
   std::filesystem::path notes_path() const;
   void note_change() { changed_ = true; }
-  /// Writes the file when pipelines were added. A cache that cannot be written costs time, not results: problems are
-  /// logged.
-  void save();
+  /// Writes the file when pipelines were added. A cache that cannot be written costs time, not results: a problem is
+  /// logged once, and nothing more is tried. False once there was one.
+  bool save();
 
  private:
   DeviceRef device_;
   std::filesystem::path path_;
   PipelineCacheHandle cache_;
-  bool loaded_ = false, changed_ = false;
+  bool loaded_ = false, changed_ = false, failed_ = false;
 };
 
 }  // namespace fabula::vk

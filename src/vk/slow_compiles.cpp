@@ -7,10 +7,14 @@ namespace {
 constexpr std::chrono::seconds kPatience{5};
 }
 
-SlowCompiles::SlowCompiles() : watcher_([this](const std::stop_token& stop) { watch(stop); }) {}
+SlowCompiles::SlowCompiles() : watcher_([this] { watch(); }) {}
 
 SlowCompiles::~SlowCompiles() {
-  watcher_.request_stop();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  wake_.notify_one();
   watcher_.join();
   if (said_) log_progress({});
 }
@@ -28,10 +32,10 @@ SlowCompiles::One::~One() {
   of_.under_way_.erase(entry_);
 }
 
-void SlowCompiles::watch(const std::stop_token& stop) {
+void SlowCompiles::watch() {
   std::unique_lock lock(mutex_);
   std::chrono::seconds patience = kPatience;
-  while (!wake_.wait_for(lock, stop, std::chrono::seconds(1), [] { return false; }) && !stop.stop_requested()) {
+  while (!wake_.wait_for(lock, std::chrono::seconds(1), [this] { return ended_; })) {
     if (under_way_.empty()) continue;
     const auto& [shader, since] = under_way_.front();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - since);

@@ -32,13 +32,13 @@ class SlowCompiles {
   };
 
  private:
-  void watch(const std::stop_token& stop);
+  void watch();
 
   std::mutex mutex_;
-  std::condition_variable_any wake_;
+  std::condition_variable wake_;
   UnderWay under_way_;  // the longest first
-  bool said_ = false;
-  std::jthread watcher_;  // last: it ends before what it looks at
+  bool said_ = false, ended_ = false;
+  std::thread watcher_;  // last: it ends before what it looks at
 };
 
 }  // namespace fabula::vk

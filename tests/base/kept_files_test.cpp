@@ -53,16 +53,5 @@ TEST(KeptFiles, AFileThatIsMissingKeepsNothing) {
   EXPECT_EQ(listing(dir.path()), (std::set<std::string>{"kept", "model", "state"}));
 }
 
-TEST(KeptFiles, ALinkIsKeptAsWhatItLeadsTo) {
-  test::TempDir dir;
-  write_all(dir.path(), "one");
-  write_file_atomically(dir / "elsewhere", "far away");
-  fs::remove(dir / "model");
-  fs::create_symlink("elsewhere", dir / "model");
-  keep_files(dir.path(), kNames, dir / "kept");
-  EXPECT_FALSE(fs::is_symlink(dir / "kept/model"));
-  EXPECT_EQ(read_file(dir / "kept/model"), "far away");
-}
-
 }  // namespace
 }  // namespace fabula

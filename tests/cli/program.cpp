@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <regex>
+#include <stdexcept>
 
 namespace fabula::cli_test {
 namespace {
@@ -105,8 +106,10 @@ Result fabula(const Args& args, const RunOptions& options) {
 
 Result fabula_ok(const Args& args, const RunOptions& options) {
   Result result = fabula(args, options);
-  EXPECT_EQ(result.status, 0) << "fabula " << (args.empty() ? "" : args.front()) << "\n" << result.err << result.out;
-  return result;
+  if (result.status == 0) return result;
+  ADD_FAILURE() << "fabula " << (args.empty() ? "" : args.front()) << " exits with " << result.status << "\n"
+                << result.err << result.out;
+  throw std::runtime_error("the test stops here: what follows would look at what the program has not written");
 }
 
 nlohmann::json Result::json() const {

@@ -30,7 +30,7 @@ struct RunOptions {
 /// Runs the fabula program and waits for its end.
 Result fabula(const Args& args, const RunOptions& options = {});
 
-/// The same, with failures in the test unless it exits with 0.
+/// The same; unless it exits with 0 the test fails and ends there, by an exception.
 Result fabula_ok(const Args& args, const RunOptions& options = {});
 
 /// Expects `status`, nothing on standard output, and one message on standard error that contains all `parts`.

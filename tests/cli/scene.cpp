@@ -37,8 +37,8 @@ Args Scene::train(const std::string& run, const Args& more) const {
 
 const std::string& Scene::finished_run() {
   if (finished_run_.empty()) {
-    finished_run_ = path("finished");
     fabula_ok(train("finished"));
+    finished_run_ = path("finished");
   }
   return finished_run_;
 }

@@ -16,21 +16,21 @@ using Ids = std::vector<std::uint32_t>;
 
 TEST(InspectRequest, IsReadWithATextOrIds) {
   const InspectRequest text =
-      parse_inspect_request(R"({"model": "little", "prompt": "Once", "tokens": [3, 4], "token": 5, "temperature": 1})");
+      parse_inspect(R"({"model": "little", "prompt": "Once", "tokens": [3, 4], "token": 5, "temperature": 1})");
   EXPECT_EQ(text.model, "little");
   EXPECT_EQ(std::get<std::string>(text.prompt), "Once");
   EXPECT_EQ(text.tokens, (Ids{3, 4}));
   EXPECT_EQ(text.token, 5u);
-  const InspectRequest ids = parse_inspect_request(R"({"prompt": [1, 2], "tokens": null, "token": 0, "model": null})");
+  const InspectRequest ids = parse_inspect(R"({"prompt": [1, 2], "tokens": null, "token": 0, "model": null})");
   EXPECT_EQ(std::get<Ids>(ids.prompt), (Ids{1, 2}));
   EXPECT_TRUE(ids.tokens.empty());
   EXPECT_TRUE(ids.model.empty());
-  EXPECT_EQ(std::get<std::string>(parse_inspect_request(R"({"token": 0})").prompt), "") << "the beginning of a text";
+  EXPECT_EQ(std::get<std::string>(parse_inspect(R"({"token": 0})").prompt), "") << "the beginning of a text";
 }
 
 TEST(InspectRequest, RefusesWhatItCannotRead) {
   const auto refused = [](const std::string& body, const std::string& key) {
-    test::expect_error(ErrorCode::kInvalidArgument, {key}, [&] { parse_inspect_request(body); });
+    test::expect_error(ErrorCode::kInvalidArgument, {key}, [&] { parse_inspect(body); });
   };
   refused("[]", "not a JSON object");
   refused(R"({"prompt": "x"})", "\"token\"");
@@ -43,7 +43,7 @@ TEST(InspectRequest, RefusesWhatItCannotRead) {
   refused(R"({"token": 1, "prompt": [[1]]})", "\"prompt\"");
   refused(R"({"token": 1, "model": 7})", "\"model\"");
   for (const char* body : {"", "{", "\xff", "{\"token\": 1"})
-    test::expect_error(ErrorCode::kFormat, {"the body"}, [&] { parse_inspect_request(body); });
+    test::expect_error(ErrorCode::kFormat, {"the body"}, [&] { parse_inspect(body); });
 }
 
 TEST(InspectAnswer, HasTheLevelsByName) {

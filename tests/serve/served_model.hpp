@@ -42,18 +42,27 @@ inline void write_small_model(const std::filesystem::path& folder, std::uint64_t
                     {{"format", "pt"}});
 }
 
-/// Two models, three slots each; two requests may wait.
+/// Two models; three slots each and two requests that may wait, where nothing else is said.
 class SmallServer {
  public:
-  explicit SmallServer(std::chrono::milliseconds grace = std::chrono::milliseconds(200)) {
+  struct Options {
+    std::chrono::milliseconds grace{200};
+    std::chrono::milliseconds write{30000};
+    std::int64_t slots = 3;
+    std::size_t queue = 2;
+  };
+  SmallServer() : SmallServer(Options()) {}
+  explicit SmallServer(const Options& small) {
     static const test::TempDir& first = model_folder(1);
     static const test::TempDir& second = model_folder(2);
     ServerOptions options;
     options.http.threads = 80;
     options.http.read = std::chrono::milliseconds(500);
-    options.grace = grace;
+    options.http.write = small.write;
+    options.grace = small.grace;
     server_.emplace(options);
-    ServiceOptions service{.models = {{"one", first.path()}, {"two", second.path()}}, .slots = 3, .queue = 2};
+    ServiceOptions service{
+        .models = {{"one", first.path()}, {"two", second.path()}}, .slots = small.slots, .queue = small.queue};
     service.any_model = false;
     service.device.cache_dir = "none";
     while_loading = ask(port(), "GET", "/health").status;
@@ -65,11 +74,30 @@ class SmallServer {
   infer::EngineCounts counts() { return server_->service().engine().counts(); }
   int while_loading = 0;
 
-  /// Whether no text is written or waits within some time.
-  bool falls_idle() {
-    for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
-      if (counts().running == 0 && counts().waiting == 0) return true;
+  /// Whether something comes true within some time.
+  template <class Condition>
+  static bool comes_true(Condition condition) {
+    for (int i = 0; i < 3000; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
+      if (condition()) return true;
     return false;
+  }
+  /// Whether nobody is connected within some time, and no text is written or waits.
+  bool falls_idle() {
+    return comes_true([this] {
+      return metric("connections") == 1 && counts().running == 0 && counts().waiting == 0;  // one asks this
+    });
+  }
+  /// A number of /metrics.
+  std::uint64_t metric(const std::string& name) const {
+    const std::string text = ask(port(), "GET", "/metrics").body;
+    const std::size_t at = text.find("\nfabula_" + name + " ");
+    return at == std::string::npos ? UINT64_MAX : std::stoull(text.substr(at + name.size() + 9));
+  }
+  /// The answer to a request once it is another than 429: connections that were closed may still be read, and ask.
+  int status_when_free(const std::string& path, const json& body) const {
+    int status = 0;
+    comes_true([&] { return (status = ask(port(), "POST", path, body.dump()).status) != 429; });
+    return status;
   }
 
  private:
@@ -82,5 +110,12 @@ class SmallServer {
 
   std::optional<Server> server_;
 };
+
+/// A request for a stream that goes on for long.
+inline std::string long_stream(const std::string& more = "") {
+  return request_bytes(
+      "POST", "/v1/completions",
+      R"({"model":"one","prompt":"a","max_tokens":2000,"stream":true,"logit_bias":{"256":-100})" + more + "}");
+}
 
 }  // namespace fabula::serve

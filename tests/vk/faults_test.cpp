@@ -53,6 +53,7 @@ class Faults : public testing::Test {
     list_->end();
   }
   void TearDown() override {  // the list and the buffer go before the device, which is at work, lost as it may be said
+    if (!device_) return;     // it could not be opened
     table_->vkDeviceWaitIdle(device_->impl().logical.device);
     list_.reset();
     values_ = Buffer();

@@ -48,6 +48,26 @@ TEST_F(KernelNotesTest, WhatIsNotedIsThereAtTheNextStart) {
   EXPECT_EQ(KernelNotes(path()).faults(), (KernelFaults{{"test_copy(64, 1)", 0}, {to_string(kAdd), 33}}));
 }
 
+TEST_F(KernelNotesTest, WhatWasCheckedIsThereAtTheNextStart) {
+  {
+    KernelNotes notes(path());
+    EXPECT_FALSE(notes.is_checked(kCopy));
+    notes.note_checked(kCopy);
+    notes.note_checked(kAdd);
+    notes.note(kAdd, 33);  // what it spills is another question
+    notes.save();
+  }
+  KernelNotes notes(path());
+  EXPECT_TRUE(notes.is_checked(kCopy) && notes.is_checked(kAdd));
+  notes.note(kAdd, kWrong);
+  notes.note(kAdd, 33);  // however it compiles
+  notes.save();
+  const KernelNotes later(path());
+  EXPECT_TRUE(later.is_checked(kCopy));
+  EXPECT_FALSE(later.is_checked(kAdd));
+  EXPECT_EQ(later.faults(), (KernelFaults{{to_string(kAdd), kWrong}}));
+}
+
 TEST_F(KernelNotesTest, AnotherShaderOrADamagedLineSaysNothing) {
   KernelNotes(path()).note(kCopy, 1);
   KernelNotes notes(path());

@@ -187,5 +187,32 @@ TEST(Subgroups, TheSmallestThatWillDoIsPromised) {
   EXPECT_EQ(promised_subgroup_size(profile, 8, 128), 0u);
 }
 
+TEST(Profile, OfADeviceThatIsNotThereIsReadAsItWasWritten) {
+  const DeviceProfile big = big_device();
+  const DeviceProfile read = parse_profile(profile_json(big), "Big", "big.json");
+  EXPECT_EQ(profile_json(read), profile_json(big));
+  EXPECT_EQ(read.name, "Big");
+  EXPECT_EQ(read.limits.max_allocation, 1ull << 34);
+  EXPECT_TRUE(read.unified_memory);
+  EXPECT_EQ(read.features.min_subgroup_size, 8u);
+}
+
+TEST(Profile, WhatItDoesNotSayIsTheLeast) {
+  const DeviceProfile bare =
+      parse_profile(R"({"device_class": "integrated", "max_invocations": 256})", "Bare", "bare.json");
+  EXPECT_EQ(bare.limits.max_invocations, 256u);
+  EXPECT_EQ(bare.limits.max_storage_range, 128ull << 20);
+  EXPECT_EQ(bare.limits.storage_alignment, 256u);
+  EXPECT_EQ(bare.features.max_subgroup_size, 1u);
+  EXPECT_FALSE(bare.features.full_subgroups);
+  EXPECT_FALSE(bare.features.cooperative_matrix_khr);
+  EXPECT_FALSE(bare.unified_memory);
+  expect_error(ErrorCode::kInvalidArgument, {"bare.json", "\"flops\""},
+               [] { parse_profile(R"({"flops": 1})", "Bare", "bare.json"); });
+  expect_error(ErrorCode::kFormat, {"bare.json"}, [] { parse_profile("{", "Bare", "bare.json"); });
+  expect_error(ErrorCode::kInvalidArgument, {"bare.json", "one JSON object"},
+               [] { parse_profile("[]", "Bare", "bare.json"); });
+}
+
 }  // namespace
 }  // namespace fabula::vk

@@ -45,7 +45,8 @@ bool request_body(std::string_view bytes) {
   });
   const bool tokens = reads([&] { serve::parse_tokenize(bytes); });
   const bool text = reads([&] { serve::parse_detokenize(bytes); });
-  return completion || chat || tokens || text;
+  const bool look = reads([&] { serve::parse_inspect(bytes); });
+  return completion || chat || tokens || text || look;
 }
 
 }  // namespace fabula::fuzz

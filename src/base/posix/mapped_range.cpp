@@ -1,4 +1,4 @@
-#include "base/mapped_range.hpp"
+#include "base/posix/mapped_range.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,0 +1,168 @@
+#include "graph/self_test.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/fail.hpp"
+#include "base/log.hpp"
+
+namespace fabula::graph {
+namespace {
+
+constexpr const char* kHowToReport =
+    "please report this with what `fabula check` prints: only so will it be known of this driver";
+
+class SelfTest {
+ public:
+  SelfTest(vk::Device& device, const Workload& workload) : device_(device), workload_(workload) {}
+
+  /// False where kernels were distrusted: the workload is to be planned anew.
+  bool holds() {
+    const std::vector<SelfTestNode> subjects = self_test_nodes(workload_, [&](const vk::KernelKey& kernel) {
+      return device_.is_checked(kernel) || fault(kernel) == vk::kWrong;
+    });
+    if (!subjects.empty()) {
+      compile(subjects);
+      const auto begin = std::chrono::steady_clock::now();
+      std::size_t kernels = 0;
+      for (const SelfTestNode& subject : subjects) {
+        if (progress_redraws()) log_progress("self-test of " + subject.kernels.front().shader);
+        check(subject);
+        kernels += subject.kernels.size();
+      }
+      log_progress({});
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+      info("self-test: {} kernels were compared with the CPU's results on {}, once for this driver ({:.1f} s)", kernels,
+           device_.profile().name, took.count());
+      device_.save_pipeline_cache();
+    }
+    return !replaced_;
+  }
+
+  /// Throws kDevice for a kernel that is known to be wrong and has no other in its place.
+  void refuse_wrong() const {
+    for (const PlannedGraph& planned : workload_.graphs())
+      for (const Step& step : planned.program.steps)
+        if (!step.shader.empty() && fault(kernel_of(step)) == vk::kWrong)
+          refuse(*planned.graph.nodes()[static_cast<std::size_t>(step.node)].op, to_string(kernel_of(step)),
+                 fmt::format("it did not hold when it was checked, as {} says", device_.notes_path().string()));
+  }
+
+ private:
+  std::uint64_t fault(const vk::KernelKey& kernel) const {
+    const vk::KernelFaults& faults = device_.profile().faults;
+    const auto known = faults.find(to_string(kernel));
+    return known == faults.end() ? 0 : known->second;
+  }
+
+  /// All at once on all of the machine's threads. What does not compile shows when it is checked.
+  void compile(const std::vector<SelfTestNode>& subjects) {
+    std::vector<vk::KernelKey> kernels;
+    for (const SelfTestNode& subject : subjects) {
+      if (!subject.by) continue;
+      const std::vector<vk::KernelKey> needed = kernels_of_case(workload_.profile(), subject.graph->table(),
+                                                                *subject.node->op, subject.by->launch, subject.variant);
+      kernels.insert(kernels.end(), needed.begin(), needed.end());
+    }
+    try {
+      device_.prepare_pipelines(kernels);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kDeviceLost) throw;
+    }
+  }
+
+  /// Nothing where the device has too little memory for the case.
+  std::optional<CheckResult> run(const SelfTestNode& subject) {
+    const OpEntry& op = *subject.node->op;
+    CheckResult result{.op = std::string(op.def->name), .case_name = {}, .variant = subject.variant, .detail = {}};
+    if (!subject.by) return result;
+    try {
+      return check_variant(device_, subject.graph->table(), op, *subject.by, subject.variant,
+                           {.profile = &workload_.profile()});
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kOutOfMemory) return std::nullopt;
+      if (error.code() == ErrorCode::kDeviceLost) {
+        distrust(subject.kernels);
+        fail(ErrorCode::kDeviceLost,
+             "{} (while {} was checked; the next start takes another kernel where there is one)", error.what(),
+             to_string(subject.kernels.front()));
+      }
+      result.ok = false;
+      result.detail = error.what();
+      return result;
+    }
+  }
+
+  void check(const SelfTestNode& subject) {
+    const std::optional<CheckResult> result = run(subject);
+    if (!result) return;
+    if (result->ok)
+      trust(subject.kernels);
+    else if (!replace(subject, *result))
+      refuse(*subject.node->op, to_string(subject.kernels.front()), result->detail);
+  }
+
+  void trust(const std::vector<vk::KernelKey>& kernels) {
+    for (const vk::KernelKey& kernel : kernels) device_.note_checked(kernel);
+  }
+  void distrust(const std::vector<vk::KernelKey>& kernels) {
+    for (const vk::KernelKey& kernel : kernels) device_.note_fault(kernel, vk::kWrong);
+    device_.save_pipeline_cache();
+  }
+
+  /// Finds the next variant that holds. Kernels that it has too are not to blame.
+  bool replace(const SelfTestNode& wrong, const CheckResult& miss) {
+    const vk::DeviceProfile& profile = workload_.profile();
+    for (const std::string& variant : variants_of(*wrong.graph, *wrong.node, profile)) {
+      if (variant == wrong.variant) continue;
+      std::vector<vk::KernelKey> kernels = kernels_of(*wrong.graph, *wrong.node, profile, variant);
+      if (std::any_of(kernels.begin(), kernels.end(),
+                      [&](const vk::KernelKey& kernel) { return vk::is_distrusted(fault(kernel)); }))
+        continue;
+      std::vector<vk::KernelKey> to_blame;
+      for (const vk::KernelKey& kernel : wrong.kernels)
+        if (std::find(kernels.begin(), kernels.end(), kernel) == kernels.end()) to_blame.push_back(kernel);
+      if (to_blame.empty()) continue;
+      const SelfTestNode other = self_test_node(*wrong.graph, *wrong.node, profile, variant, std::move(kernels));
+      const std::optional<CheckResult> result = run(other);
+      if (!result || !result->ok) continue;
+      trust(other.kernels);
+      distrust(to_blame);
+      replaced_ = true;
+      warn("{} ({}) computes wrong numbers with {}: {}. {} takes its place from now on; {}", device_.profile().name,
+           device_.info().driver, to_string(to_blame.front()), miss.detail, to_string(other.kernels.front()),
+           kHowToReport);
+      return true;
+    }
+    return false;
+  }
+
+  [[noreturn]] void refuse(const OpEntry& op, const std::string& kernel, const std::string& why) const {
+    log_progress({});
+    fail(
+        ErrorCode::kDevice,
+        "{} ({}) computes wrong numbers with {}, and no other kernel of {} holds: {}. Another version of the driver or "
+        "another device (--device) may do better; --no-self-test goes on all the same, with wrong numbers; {}",
+        device_.profile().name, device_.info().driver, kernel, op.def->name, why, kHowToReport);
+  }
+
+  vk::Device& device_;
+  const Workload& workload_;
+  bool replaced_ = false;
+};
+
+}  // namespace
+
+Workload self_tested(vk::Device& device, Workload workload) {
+  if (!device.wants_self_test()) return workload;
+  for (;;) {
+    SelfTest test(device, workload);
+    if (test.holds()) {
+      test.refuse_wrong();
+      return workload;
+    }
+    workload = workload.with_faults(device.profile().faults);
+  }
+}
+
+}  // namespace fabula::graph

@@ -1,0 +1,26 @@
+cmake_minimum_required(VERSION 3.25)
+# Runs PROGRAMS with a driver that cannot be loaded, as one of another architecture: each must fail by its tests, none by a signal.
+# -DPROGRAMS=... -DCLI=test_cli or empty -DFOLDER=where the ICD file is written
+set(icd ${FOLDER}/missing_driver_icd.json)
+file(WRITE ${icd} [[{"file_format_version": "1.0.0", "ICD": {"library_path": "/nonexistent/libvulkan_none.so", "api_version": "1.1.0"}}]])
+set(ENV{VK_ICD_FILENAMES} ${icd})
+set(ENV{VK_DRIVER_FILES} ${icd})
+
+function(expect_failed_tests program)
+  execute_process(COMMAND ${program} ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result STREQUAL 1 OR NOT output MATCHES "\\[  FAILED  \\]")
+    string(LENGTH "${output}" length)
+    math(EXPR begin "${length} - 1000")
+    if(begin GREATER 0)
+      string(SUBSTRING "${output}" ${begin} -1 output)
+    endif()
+    message(SEND_ERROR "${program} without a driver ended with \"${result}\", not with failed tests:\n${output}")
+  endif()
+endfunction()
+
+foreach(program ${PROGRAMS})
+  expect_failed_tests(${program})
+endforeach()
+if(CLI)
+  expect_failed_tests(${CLI} --gtest_filter=Pipeline.*:Resume.*:Training.*)
+endif()

@@ -1,0 +1,48 @@
+# Fails where the shared library LIBRARY has a segment that is not aligned to 16 KiB (with PAGES), needs the Vulkan loader to start with, or
+# exports what does not match EXPORTS (a regular expression).
+# -DREADELF=... -DLIBRARY=... -DPAGES=ON|OFF -DEXPORTS=...
+cmake_minimum_required(VERSION 3.25)
+
+function(read_elf out)
+  execute_process(COMMAND ${READELF} --wide ${ARGN} ${LIBRARY} OUTPUT_VARIABLE output ERROR_VARIABLE errors RESULT_VARIABLE result)
+  if(NOT result STREQUAL 0)
+    message(FATAL_ERROR "${READELF} ${LIBRARY}: ${result}\n${errors}")
+  endif()
+  string(REPLACE "\n" ";" lines "${output}")
+  set(${out} "${lines}" PARENT_SCOPE)
+endfunction()
+
+read_elf(lines --program-headers)
+set(segments 0)
+foreach(line ${lines})
+  # LOAD offset address address size size flags alignment
+  if(line MATCHES "^ *LOAD +(0x[0-9a-f]+) +(0x[0-9a-f]+) .* (0x[0-9a-f]+)$")
+    math(EXPR segments "${segments} + 1")
+    math(EXPR rest "${CMAKE_MATCH_3} % 0x4000")
+    math(EXPR shift "(${CMAKE_MATCH_2} - ${CMAKE_MATCH_1}) % 0x4000")
+    if(PAGES AND (NOT rest EQUAL 0 OR NOT shift EQUAL 0))
+      message(SEND_ERROR "${LIBRARY}: a segment at ${CMAKE_MATCH_2} is aligned to ${CMAKE_MATCH_3}, not to 0x4000")
+    endif()
+  endif()
+endforeach()
+if(segments EQUAL 0)
+  message(FATAL_ERROR "${LIBRARY}: readelf tells no segments")
+endif()
+
+read_elf(lines --dynamic)
+foreach(line ${lines})
+  if(line MATCHES "NEEDED.*vulkan")
+    message(SEND_ERROR "${LIBRARY} is linked with the Vulkan loader, which then starts with the program: ${line}")
+  endif()
+endforeach()
+
+read_elf(lines --dyn-syms)
+foreach(line ${lines})
+  if(line MATCHES " (GLOBAL|WEAK|UNIQUE) +DEFAULT +([0-9]+|ABS) +([^ @]+)")
+    set(symbol ${CMAKE_MATCH_3})
+    if(NOT symbol MATCHES "${EXPORTS}")
+      message(SEND_ERROR "${LIBRARY} exports ${symbol}")
+    endif()
+  endif()
+endforeach()
+message("${segments} segments")
