@@ -145,11 +145,12 @@ typedef struct fabula_device_options {
   const char* cache_dir;  ///< where compiled kernels are kept; NULL: the user's cache folder; "none": nowhere
   uint64_t memory;        ///< bytes of device memory that may be used; 0: all
   double wait_limit;      ///< seconds after which a submission counts as lost; 0: ten minutes, an hour in software
+  int32_t no_self_test;   ///< 1: kernels are not compared with references before the first work that rests on them
 } fabula_device_options;
 
 /// Defaults.
 static inline fabula_device_options fabula_device_options_default(void) {
-  const fabula_device_options options = {sizeof(fabula_device_options), NULL, NULL, 0, 0};
+  const fabula_device_options options = {sizeof(fabula_device_options), NULL, NULL, 0, 0, 0};
   return options;
 }
 
@@ -299,7 +300,8 @@ static inline fabula_session_options fabula_session_options_default(void) {
 FABULA_API fabula_status fabula_session_open(fabula_device* device, fabula_model* model,
                                              const fabula_session_options* options, fabula_session** session);
 
-/// Its texts end. A call that is under way in another thread comes to its end first, within a submission.
+/// Its texts end as cancelled ones do: a call that is under way in another thread returns within a submission, and what
+/// the session holds is freed then.
 FABULA_API fabula_status fabula_session_close(fabula_session* session);
 
 /// Added to a token's log-probability before each draw; -1e30: the token is never drawn.
