@@ -21,7 +21,7 @@ struct OpenHandles {
 };
 
 OpenHandles& open_handles() {
-  static OpenHandles handles;
+  static OpenHandles& handles = *new OpenHandles;  // what a program leaves open at its exit stays: drivers may be gone
   return handles;
 }
 

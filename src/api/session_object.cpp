@@ -60,6 +60,28 @@ class SessionObject::Turn {
   std::unique_lock<std::mutex> device_;
 };
 
+/// Of whoever has the turn. What fails for another reason than what was asked leaves the session unusable, and every
+/// later call hears of it.
+template <class Body>
+void SessionObject::using_session(Body body) {
+  const auto breaks = [&](const Error& error) {
+    const std::lock_guard lock(mutex_);
+    broken_ = error;
+  };
+  try {
+    body();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) breaks(error);
+    throw;
+  } catch (const std::bad_alloc&) {
+    breaks(Error(ErrorCode::kOutOfMemory, "the host's memory was not enough; close the session"));
+    throw;
+  } catch (const std::exception& error) {
+    breaks(Error(ErrorCode::kInternal, error.what()));
+    throw;
+  }
+}
+
 SessionObject::SessionObject(std::shared_ptr<DeviceObject> device, std::shared_ptr<ModelObject> model,
                              const fabula_session_options& options)
     : device_(std::move(device)), model_(std::move(model)), options_(options) {
@@ -116,7 +138,7 @@ std::shared_ptr<SessionText> SessionObject::begin(std::vector<std::uint32_t> ids
     const std::lock_guard lock(mutex_);
     text->number = text->result.text = numbers_++;
   }
-  batch_->begin(static_cast<std::size_t>(text->number), std::move(ids), options);
+  using_session([&] { batch_->begin(static_cast<std::size_t>(text->number), std::move(ids), options); });
   began_ = true;
   const std::lock_guard lock(mutex_);
   texts_.emplace(text->number, text);
@@ -218,7 +240,8 @@ void SessionObject::score(std::span<const std::uint32_t> ids, const infer::OnDis
     refuse(FABULA_INVALID_ARGUMENT, "the session was opened without fabula_session_options.score");
   if (ids.empty()) refuse(FABULA_INVALID_ARGUMENT, "the text has no token");
   const Turn turn(*this);
-  session_->score(free_slot(), ids, visit);
+  const std::size_t slot = free_slot();
+  using_session([&] { session_->score(slot, ids, visit); });
 }
 
 /// Of whoever has the turn. Throws StatusError busy.
@@ -240,13 +263,7 @@ void SessionObject::step(std::int64_t tokens) {
   if (options_.levels != 0) steps = 1;
   const auto start = std::chrono::steady_clock::now();
   std::vector<infer::TextBatch::Over> all_over;
-  try {
-    all_over = batch_->advance(steps);
-  } catch (const Error& error) {
-    const std::lock_guard lock(mutex_);
-    broken_ = error;
-    throw;
-  }
+  using_session([&] { all_over = batch_->advance(steps); });
   if (!began) pace_.took(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), steps);
   const std::lock_guard lock(mutex_);
   for (const infer::TextBatch::Over& over : all_over) {

@@ -91,6 +91,8 @@ class SessionObject {
 
  private:
   class Turn;
+  template <class Body>
+  void using_session(Body body);
   std::size_t free_slot();
   void step(std::int64_t tokens);
   void drop_cancelled();
