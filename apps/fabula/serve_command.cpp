@@ -18,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 
 /// "NAME=RUN" or "RUN"; a folder whose path holds "=" is taken as it is.
-serve::ModelSource model_source(const std::string& text) {
+serve::NamedFolder model_source(const std::string& text) {
   const std::size_t sign = text.find('=');
   if (sign == std::string::npos || std::filesystem::exists(text)) return {{}, text};
   if (sign == 0) fail(ErrorCode::kInvalidArgument, "{}: NAME=RUN is expected", text);

@@ -21,7 +21,7 @@ struct OpenHandles {
 };
 
 OpenHandles& open_handles() {
-  static OpenHandles handles;
+  static OpenHandles& handles = *new OpenHandles;  // what a program leaves open at its exit stays: drivers may be gone
   return handles;
 }
 
@@ -42,8 +42,8 @@ std::map<std::uintptr_t, Entry>::iterator entry_of(OpenHandles& handles, HandleK
   if (handle == 0) refuse(FABULA_INVALID_ARGUMENT, "the {} is NULL", name_of(kind));
   if (found == handles.entries.end()) {
     const bool was_one = handle >= kFirst && handle < handles.next && (handle - kFirst) % kApart == 0;
-    refuse(FABULA_INVALID_ARGUMENT, was_one ? "the {} was closed before" : "the {} is no handle of this library",
-           name_of(kind));
+    if (was_one) refuse(FABULA_INVALID_ARGUMENT, "the {} was closed before", name_of(kind));
+    refuse(FABULA_INVALID_ARGUMENT, "the {} is no handle of this library", name_of(kind));
   }
   if (found->second.kind != kind)
     refuse(FABULA_INVALID_ARGUMENT, "a {} was given where a {} is expected", name_of(found->second.kind),

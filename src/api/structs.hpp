@@ -1,7 +1,10 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <limits>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -47,10 +50,17 @@ void fill(T* to, T value, std::string_view name) {
   std::memcpy(to, &value, std::min(value.size, sizeof(T)));
 }
 
+inline constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
+
 template <class T>
 T& required(T* pointer, std::string_view what) {
   if (pointer == nullptr) refuse(FABULA_INVALID_ARGUMENT, "{} is NULL", what);
   return *pointer;
+}
+
+inline std::span<const std::uint32_t> list_of(const std::uint32_t* ids, std::size_t count) {
+  if (count > 0) required(ids, "the list of tokens");
+  return {ids, count};
 }
 
 }  // namespace fabula::api

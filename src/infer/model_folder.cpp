@@ -22,14 +22,14 @@ void require(const ModelSource& source, const char* file, const char* what) {
   if (!source.has(file)) fail(ErrorCode::kNotFound, "{} has no {} ({})", source.name(), file, what);
 }
 
+}  // namespace
+
 std::unique_ptr<const ModelSource> folder_source(const fs::path& path) {
   if (!fs::is_directory(path))
     fail(ErrorCode::kNotFound, "{} is not a folder; name a run folder (fabula train --out) or a Hugging Face folder",
          path.string());
   return std::make_unique<FolderSource>(path);
 }
-
-}  // namespace
 
 ModelFolder::ModelFolder(const fs::path& path, const std::string& end_token, const ModelStorage& storage)
     : ModelFolder(folder_source(path), end_token, storage) {}

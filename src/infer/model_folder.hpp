@@ -22,6 +22,9 @@ struct ModelStorage {
   Precision precision = Precision::kFp32;  ///< of activations, where losses are computed
 };
 
+/// A folder on disk; kNotFound for what is none.
+std::unique_ptr<const ModelSource> folder_source(const std::filesystem::path& path);
+
 /// A trained model: the files of a run folder of fabula or a Hugging Face folder (GPT-2, GPT-Neo, Llama), on disk or
 /// elsewhere. Read only; safe beside a trainer.
 class ModelFolder {

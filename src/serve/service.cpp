@@ -21,14 +21,14 @@ std::int64_t seconds_of(const fs::path& file) {
   return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
 }
 
-std::string name_of(const ModelSource& source) {
+std::string name_of(const NamedFolder& source) {
   if (!source.name.empty()) return source.name;
   fs::path path = fs::absolute(source.folder).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   return path.filename().string();
 }
 
-ServedModel load(const ModelSource& source, const ServiceOptions& options, const tuning::OpenedDevice& device) {
+ServedModel load(const NamedFolder& source, const ServiceOptions& options, const tuning::OpenedDevice& device) {
   ServedModel model{.name = name_of(source), .path = source.folder};
   model.folder = std::make_unique<infer::ModelFolder>(source.folder, options.end_token,
                                                       infer::ModelStorage{.weights = options.weights});
@@ -70,7 +70,7 @@ Service::Service(const ServiceOptions& options)
     : options_(options), device_(tuning::open_tuned_device(options.device)) {
   if (options_.models.empty()) fail(ErrorCode::kInvalidArgument, "no model is named");
   std::vector<infer::EngineModel> engine_models;
-  for (const ModelSource& source : options_.models) {
+  for (const NamedFolder& source : options_.models) {
     ServedModel model = load(source, options_, device_);
     const auto same = [&](const ServedModel& other) { return other.name == model.name; };
     if (std::any_of(models_.begin(), models_.end(), same))

@@ -19,13 +19,13 @@ namespace fabula::serve {
 
 inline constexpr std::chrono::milliseconds kClientLook(20);  ///< how often a client that waits is looked at
 
-struct ModelSource {
+struct NamedFolder {
   std::string name;  ///< what clients call it; empty: the folder's name
   std::filesystem::path folder;
 };
 
 struct ServiceOptions {
-  std::vector<ModelSource> models = {};
+  std::vector<NamedFolder> models = {};
   std::string end_token = {};  ///< as of infer::ModelFolder
   std::int64_t slots = 8;      ///< texts that each model writes side by side
   std::int64_t context = 0;    ///< 0: the model's

@@ -209,15 +209,6 @@ TEST(Gguf, AnotherAlignmentIsKept) {
   EXPECT_EQ(file.info("b").offset, file.info("a").offset + 128);
 }
 
-TEST(Gguf, CutShortWhileItIsReadIsAnErrorWithTheFilesName) {
-  TempDir dir;
-  std::vector<float> values(100'000, 1.0f);
-  write_gguf(dir / "m", {}, {floats("a", {100'000}, values)});
-  const GgufFile file = GgufFile::open(dir / "m");
-  std::filesystem::resize_file(dir / "m", 5000);
-  expect_error(ErrorCode::kIo, {(dir / "m").string(), "was cut short while it was read"}, [&] { file.check(); });
-}
-
 TEST(Gguf, DamagedFilesAreReadOrRefused) {
   TempDir dir;
   GgufKeys keys;

@@ -114,7 +114,7 @@ TEST(ModelTensors, WeightsInAnotherFormatAreNamedWithTheWayOut) {
             {"has no model.safetensors; its weights lie in pytorch_model.bin", "PyTorch", "fabula reads safetensors",
              "AutoModelForCausalLM.from_pretrained(\"", "save_pretrained", "safe_serialization=True"}},
            {{"pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"}, {"save_pretrained"}},
-           {{"ckpt.pt"}, {"ckpt.pt", "torch.load(\"", "ckpt.pt\"", "save_file", "/model.safetensors\""}},
+           {{"ckpt.pt"}, {"ckpt.pt", "torch.load(\"", "ckpt.pt\"", "save_file", "model.safetensors\""}},
            {{"last.ckpt", "optimizer.pt"}, {"lie in last.ckpt", "save_file"}},
            {{"tf_model.h5"}, {"TensorFlow", "from_tf=True"}},
            {{"flax_model.msgpack"}, {"Flax", "from_flax=True"}},
