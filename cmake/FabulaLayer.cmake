@@ -1,7 +1,7 @@
 # One static library a folder of src/. Sources are found, not listed, so that a new file needs no edit here.
 function(fabula_target_defaults target)
   if(FABULA_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # of what only its own source has; not said where sources stand alone
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)  # of what only its own source has; not said where sources stand alone
   endif()
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wpedantic)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

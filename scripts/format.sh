@@ -34,7 +34,7 @@ if [ -z "$tool" ] || ! "$tool" --version | grep -q 'version 14\.'; then
 fi
 
 if [ ${#files[@]} -eq 0 ]; then
-  mapfile -t files < <(find apps include src tests -name '*.[ch]pp' | LC_ALL=C sort)
+  mapfile -t files < <(find apps examples include src tests -name '*.[ch]pp' | LC_ALL=C sort)
 fi
 if [ "$apply" = yes ]; then
   "$tool" -i "${files[@]}"
