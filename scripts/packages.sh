@@ -15,6 +15,8 @@ kTestPackages=(libgtest-dev vulkan-validationlayers)
 kPagePackages=(chromium python3)
 # To build the program for Windows and to run it here; the libraries come from Debian's sources (scripts/windows_dependencies.sh).
 kWindowsPackages=(g++-mingw-w64-x86-64-posix dpkg-dev libgtest-dev wine wine64 xvfb xauth)
+# To make Debian packages and to try them in a clean system (scripts/check_package.sh).
+kPackagingPackages=(dpkg-dev file debootstrap)
 # For the fuzz targets as well.
 kFuzzPackages=(clang)
 # To build for ARM64 and to run what was built: these of the machine's own architecture (beside kProgramPackages) ...

@@ -101,8 +101,13 @@ vec4 load_x(uint row, uint k4, vec2 stat, uint width) {
 
 bool is_live(uint row) { return row < rows && (has_places == 0 || kPlacesType != 0 || places[row].z != 0); }
 
-// Adds to the sums of a lane's column number q what a step of K gives; v is x there, in every lane.
-void add_products(uint q, uint column, uint step, vec4 v[kOfStep], inout vec4 sum[kSums]) {
+// x in a step of K, which lane `u` has: in every lane. Asked for row by row, so that no more than one row's is held.
+vec4 spread(vec4 part, uint u) {
+  return vec4(subgroupShuffle(part.x, u), subgroupShuffle(part.y, u), subgroupShuffle(part.z, u), subgroupShuffle(part.w, u));
+}
+
+// Adds to the sums of a lane's column number q what a step of K gives; lane `u` holds x there.
+void add_products(uint q, uint column, uint step, vec4 x_part[kOfStep], uint u, inout vec4 sum[kSums]) {
 #ifdef ALONG_K
   uint width = (depth + 4 * kVec4s - 1) / (4 * kVec4s), rows_at[4];
   uvec4 words[4];
@@ -115,9 +120,10 @@ void add_products(uint q, uint column, uint step, vec4 v[kOfStep], inout vec4 su
   [[unroll]] for (uint e = 0; e < kStep; ++e) {
     vec4 row[4];
     [[unroll]] for (uint j = 0; j < 4; ++j) row[j] = weight_part(words[j], e);
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-      vec4 w = vec4(row[0][i], row[1][i], row[2][i], row[3][i]);
-      [[unroll]] for (uint r = 0; r < kRows; ++r) part[r] = fma(vec4(v[e * kRows + r][i]), w, part[r]);
+    [[unroll]] for (uint r = 0; r < kRows; ++r) {
+      vec4 v = spread(x_part[e * kRows + r], u);
+      [[unroll]] for (uint i = 0; i < 4; ++i)
+        part[r] = fma(vec4(v[i]), vec4(row[0][i], row[1][i], row[2][i], row[3][i]), part[r]);
     }
   }
   vec4 scale = vec4(1);
@@ -126,14 +132,16 @@ void add_products(uint q, uint column, uint step, vec4 v[kOfStep], inout vec4 su
     sum[r * kCols + q] = kType2 == kI8 ? fma(part[r], scale, sum[r * kCols + q]) : part[r];
 #else
   uint width = (cols + 4 * kVec4s - 1) / (4 * kVec4s);
-  [[unroll]] for (uint j = 0; j < 4; ++j) {
-    uvec4 words = weight_words(min(4 * step + j, depth - 1) * width + min(column, width - 1));
-    [[unroll]] for (uint e = 0; e < kWide; ++e) {
-      vec4 w = weight_part(words, e);
-      [[unroll]] for (uint r = 0; r < kRows; ++r) {
-        uint at = (r * kCols + q) * kWide + e;
-        sum[at] = fma(vec4(v[r][j]), w, sum[at]);
-      }
+  uvec4 words[4];
+  [[unroll]] for (uint j = 0; j < 4; ++j)
+    words[j] = weight_words(min(4 * step + j, depth - 1) * width + min(column, width - 1));
+  [[unroll]] for (uint e = 0; e < kWide; ++e) {
+    vec4 w[4];
+    [[unroll]] for (uint j = 0; j < 4; ++j) w[j] = weight_part(words[j], e);
+    [[unroll]] for (uint r = 0; r < kRows; ++r) {
+      vec4 v = spread(x_part[r], u);
+      uint at = (r * kCols + q) * kWide + e;
+      [[unroll]] for (uint j = 0; j < 4; ++j) sum[at] = fma(vec4(v[j]), w[j], sum[at]);
     }
   }
 #endif
@@ -160,11 +168,8 @@ void main() {
           part[e * kRows + r] = load_x(min(first + r, rows - 1), (k + lane) * kStep + e, stats[r], width);
       }
       [[unroll]] for (uint u = 0; u < kLanes; ++u) {
-        vec4 v[kOfStep];  // of step k + u, in every lane
-        [[unroll]] for (uint i = 0; i < kOfStep; ++i)
-          v[i] = vec4(subgroupShuffle(part[i].x, u), subgroupShuffle(part[i].y, u), subgroupShuffle(part[i].z, u),
-                      subgroupShuffle(part[i].w, u));
-        [[unroll]] for (uint q = 0; q < kCols; ++q) add_products(q, first_column + q * kLanes, min(k + u, steps - 1), v, sum);
+        [[unroll]] for (uint q = 0; q < kCols; ++q)
+          add_products(q, first_column + q * kLanes, min(k + u, steps - 1), part, u, sum);
       }
     }
   }

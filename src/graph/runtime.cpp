@@ -153,8 +153,11 @@ void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times) {
     if (side.results) lists.push_back(&*side.results);
     sides.push_back(&side);
   }
+  RowCopies* const rows = take_written_rows();
+  if (rows != nullptr) lists.insert(lists.begin(), &*rows->list);
   const std::uint64_t ticket = device_.submit(lists);
   for (Side* side : sides) side->ticket = ticket;
+  if (rows != nullptr) rows->ticket = ticket;
 }
 
 std::vector<vk::CommandList::Timing> Runtime::timings(std::size_t graph) const {
@@ -163,6 +166,10 @@ std::vector<vk::CommandList::Timing> Runtime::timings(std::size_t graph) const {
 }
 
 void Runtime::wait() {
+  if (RowCopies* const rows = take_written_rows()) {
+    vk::CommandList* const lists[] = {&*rows->list};
+    rows->ticket = device_.submit(lists);
+  }
   device_.wait();
 }
 

@@ -41,7 +41,8 @@ class Runtime {
   void upload(std::string_view name, std::span<const float> numbers);
   void upload(std::string_view name, std::span<const std::uint32_t> words);
   void upload(std::string_view name, DType type, std::span<const std::byte> elements);
-  /// Words or numbers of one row of it alone.
+  /// Words or numbers of one row of it alone. Does not wait: they go ahead of what is submitted next, in the same
+  /// submission.
   void upload_row(std::string_view name, std::int64_t row, std::span<const std::uint32_t> words);
   void upload_row(std::string_view name, std::int64_t row, std::span<const float> numbers);
   void download(std::string_view name, std::span<float> numbers);
@@ -110,6 +111,17 @@ class Runtime {
     Side& side_of(std::uint64_t run) { return sides[run % 2]; }
     const Side& side_of(std::uint64_t run) const { return sides[run % 2]; }
   };
+  /// Rows that the host wrote, on their way to the store.
+  struct RowCopies {
+    vk::Buffer staging;
+    std::optional<vk::CommandList> list;
+    std::uint64_t ticket = 0;  ///< of its last submission
+  };
+  struct WrittenRow {
+    std::size_t block;  ///< of the store
+    std::uint64_t offset;
+    std::vector<std::byte> bytes;
+  };
   vk::BufferRange resolve(const Recorded& recorded, const Range& range) const;
   void allocate(const PlannedGraph& planned, Recorded& recorded);
   void note_what_is_read(const PlannedGraph& planned, Recorded& recorded);
@@ -118,6 +130,8 @@ class Runtime {
   void record(const PlannedGraph& planned, Recorded& recorded);
   void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side);
   void send(std::span<const std::size_t> graphs, std::int64_t times);
+  /// The copies of all rows written since the last call, ready to be submitted; nullptr: there are none.
+  RowCopies* take_written_rows();
   /// The side of a run that has not been overwritten yet, when the run is over.
   Side& finished(std::size_t graph, std::optional<std::uint64_t> run);
   /// The stored value of that name, once `bytes` of elements of the host's `type` can be moved up or down.
@@ -138,6 +152,8 @@ class Runtime {
   RuntimeOptions options_;
   std::vector<vk::Buffer> store_, arena_;
   std::vector<Recorded> recorded_;
+  std::vector<WrittenRow> written_rows_;  ///< since the last submission
+  std::array<RowCopies, 2> row_copies_;   ///< by turns: one is filled while the other one is under way
 };
 
 }  // namespace fabula::graph

@@ -1,5 +1,6 @@
 // What the host gives to a runtime's values and takes from them; runtime.cpp runs the graphs.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/fail.hpp"
@@ -80,13 +81,36 @@ void Runtime::upload_one_row(std::string_view name, std::int64_t row, DType type
   ensure(type == shape.dtype && row >= 0 && row < shape.rows && elements.size() == dense_row_bytes(shape),
          "\"{}\" is {} {}, the host's side row {} of {} bytes of {}", name, to_string(shape), to_string(shape.dtype),
          row, elements.size(), to_string(type));
-  wait();
   std::vector<std::byte> padded(static_cast<std::size_t>(shape.row_bytes()));
   std::copy(elements.begin(), elements.end(), padded.begin());
   for (const Piece& piece : it->second.placement.pieces)
     if (row >= piece.row_begin && row < piece.row_end)
-      device_.upload(store_[piece.block],
-                     piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.row_bytes()), padded);
+      written_rows_.push_back({piece.block,
+                               piece.offset + static_cast<std::uint64_t>((row - piece.row_begin) * shape.row_bytes()),
+                               padded});
+}
+
+Runtime::RowCopies* Runtime::take_written_rows() {
+  if (written_rows_.empty()) return nullptr;
+  std::swap(row_copies_.front(), row_copies_.back());
+  RowCopies& copies = row_copies_.front();
+  device_.wait(copies.ticket);
+  std::uint64_t bytes = 0;
+  for (const WrittenRow& row : written_rows_) bytes += row.bytes.size();
+  if (!copies.staging || copies.staging.size() < bytes) {
+    copies.staging = {};
+    copies.staging = device_.allocate(std::bit_ceil(bytes), vk::MemoryUse::kUpload, "rows on their way");
+  }
+  copies.list.emplace(device_.new_list({.label = "rows", .brief = true}));
+  std::uint64_t from = 0;
+  for (const WrittenRow& row : written_rows_) {
+    std::memcpy(static_cast<std::byte*>(copies.staging.mapped()) + from, row.bytes.data(), row.bytes.size());
+    copies.list->copy({&copies.staging, from, row.bytes.size()}, {&store_[row.block], row.offset, row.bytes.size()});
+    from += row.bytes.size();
+  }
+  copies.list->end();
+  written_rows_.clear();
+  return &copies;
 }
 
 void Runtime::upload_row(std::string_view name, std::int64_t row, std::span<const std::uint32_t> words) {

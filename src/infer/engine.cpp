@@ -217,6 +217,7 @@ void Engine::end_all(const Error& error) {
 void Engine::advance(Lane& lane) {
   drop_cancelled(lane);
   const bool began = begin_texts(lane);
+  if (began) drop_cancelled(lane);  // whose prompts were given up
   if (lane.running.empty()) return;
   std::int64_t steps = lane.pace.next(began);
   {
@@ -277,12 +278,13 @@ std::shared_ptr<Job> Engine::next_job(Lane& lane) {
 bool Engine::begin_texts(Lane& lane) {
   bool began = false;
   std::size_t tokens = 0;
-  while (lane.batch->has_room() && tokens < kPromptTokensAtOnce) {
+  std::vector<TextBatch::Beginning> together;
+  while (lane.batch->room() > together.size() && tokens < kPromptTokensAtOnce) {
     const std::shared_ptr<Job> job = next_job(lane);
     if (!job) break;
     tokens += job->texts_[job->next_].ids.size();
     try {
-      begin_text(lane, job);
+      begin_text(lane, job, together);
     } catch (const std::exception& error) {  // nobody else knows of the job
       const auto* const own = dynamic_cast<const Error*>(&error);
       const bool of_the_text = own != nullptr && own->code() == ErrorCode::kInvalidArgument;
@@ -292,10 +294,11 @@ bool Engine::begin_texts(Lane& lane) {
     }
     began = true;
   }
+  if (!together.empty()) lane.batch->begin(std::move(together));
   return began;
 }
 
-void Engine::begin_text(Lane& lane, const std::shared_ptr<Job>& job) {
+void Engine::begin_text(Lane& lane, const std::shared_ptr<Job>& job, std::vector<TextBatch::Beginning>& together) {
   const std::size_t text = job->next_++;
   {
     const std::lock_guard lock(job->mutex_);
@@ -321,8 +324,16 @@ void Engine::begin_text(Lane& lane, const std::shared_ptr<Job>& job) {
     job->add(std::move(event));
     return;
   }
+  check(lane, request);  // what is wrong with it is said of this job alone
+  std::vector<TextBatch::Beginning> alone;
   const std::size_t number = lane.next_number++;
-  lane.batch->begin(number, std::move(request.ids), request.options, visit);
+  (visit ? alone : together)
+      .push_back({.sequence = number,
+                  .prompt = std::move(request.ids),
+                  .options = std::move(request.options),
+                  .visit = visit,
+                  .wanted = [job] { return !job->cancelled_; }});
+  if (visit) lane.batch->begin(std::move(alone));
   lane.running[number] = {job, text};
   if (!event.prompt.empty()) job->add(std::move(event));
   const std::lock_guard lock(mutex_);

@@ -123,7 +123,8 @@ class Engine {
   void advance(Lane& lane);
   void drop_cancelled(Lane& lane);
   bool begin_texts(Lane& lane);
-  void begin_text(Lane& lane, const std::shared_ptr<Job>& job);
+  /// Begins a job's next text: at once where it is only looked at, else it is put to those that begin together.
+  void begin_text(Lane& lane, const std::shared_ptr<Job>& job, std::vector<TextBatch::Beginning>& together);
   std::shared_ptr<Job> next_job(Lane& lane);
   bool tell(Lane& lane, const GeneratedPiece& piece);
   void end_all(const Error& error);

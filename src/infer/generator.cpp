@@ -54,15 +54,16 @@ std::vector<Generated> Generator::generate(std::span<const std::string> prompts,
   Pace pace;
   while (!waiting.empty() || !batch.is_idle()) {
     const Clock::time_point start = Clock::now();
-    bool began = false;
-    for (; !waiting.empty() && batch.has_room(); waiting.pop_front()) {
+    std::vector<TextBatch::Beginning> beginnings;
+    for (; !waiting.empty() && beginnings.size() < batch.room(); waiting.pop_front()) {
       times_.prompt_tokens += static_cast<std::int64_t>(waiting.front().size());
       const std::size_t sequence = prompts.size() - waiting.size();
       GenerateOptions own = options;
       own.sampler.seed += sequence;
-      batch.begin(sequence, std::move(waiting.front()), own);
-      began = true;
+      beginnings.push_back({.sequence = sequence, .prompt = std::move(waiting.front()), .options = own});
     }
+    const bool began = !beginnings.empty();
+    if (began) batch.begin(std::move(beginnings));
     const std::int64_t drawn = batch.drawn();
     const Clock::time_point submitted = Clock::now();
     const std::int64_t steps = pace.next(began);

@@ -5,124 +5,10 @@
 
 #include "base/decode_slot.hpp"
 #include "base/fail.hpp"
+#include "infer/session_states.hpp"
 #include "models/token_inputs.hpp"
-#include "ops/op_table.hpp"
 
 namespace fabula::infer {
-using graph::DType;
-using graph::Graph;
-using graph::Value;
-
-namespace {
-
-constexpr const char* kSlotsState = "decode.slots";
-constexpr const char* kCountsState = "decode.counts";
-constexpr const char* kBiasState = "decode.bias";
-constexpr const char* kRingState = "decode.ring";
-constexpr std::int64_t kMostSlots = 64;           // rows that row_product takes
-constexpr std::int64_t kFewRows = 8;              // prompts of so many are computed as steps are
-constexpr std::int64_t kLongestChunk = 512;       // rows that cached_attention takes
-constexpr std::int64_t kScoredNumbers = 4 << 20;  // of a chunk whose distributions are read, about
-
-void in_range(const char* what, std::int64_t value, std::int64_t least, std::int64_t most) {
-  if (value < least || value > most)
-    fail(ErrorCode::kInvalidArgument, "{} is {}; it goes from {} to {}", what, value, least, most);
-}
-
-SessionOptions settled(const models::LanguageModel& model, SessionOptions options) {
-  const std::int64_t positions = model.config().n_positions;
-  in_range("the number of slots", options.slots, 1, kMostSlots);
-  if (options.context == 0) options.context = positions;
-  in_range("the context", options.context, 1, positions);
-  in_range("the tokens of a submission", options.most_tokens_at_once, 1, 1024);
-  in_range("the longest chunk of a prompt", options.longest_chunk, 1, kLongestChunk);
-  return options;
-}
-
-std::vector<std::int64_t> prompt_lengths(const SessionOptions& options) {
-  std::vector<std::int64_t> lengths;
-  const std::int64_t longest = std::min(options.longest_chunk, std::max<std::int64_t>(options.context - 1, 1));
-  for (std::int64_t rows = kFewRows; rows < longest; rows *= 4) lengths.push_back(rows);
-  lengths.push_back(longest);
-  return lengths;
-}
-
-models::CachedInputs cached_inputs(const SessionOptions& options) {
-  models::CachedInputs cached;
-  cached.slot_count = options.slots;
-  cached.context = options.context;
-  cached.longest_prompt = prompt_lengths(options).back();
-  if (options.score)
-    cached.longest_prompt = std::max(cached.longest_prompt, std::min(options.longest_chunk, options.context));
-  cached.dtype = options.cache;
-  return cached;
-}
-
-SessionGraphs::Step add_step(graph::Workload& workload, const models::LanguageModel& model,
-                             const SessionOptions& options, std::int64_t rows) {
-  Graph graph(ops::op_table());
-  const std::int64_t S = options.slots, V = model.head().vocabulary(), K = options.most_tokens_at_once;
-  models::BodyInputs inputs;
-  inputs.cached = cached_inputs(options);
-  inputs.cached->slots = graph.state(kSlotsState, {S, kSlotWords, DType::kU32});
-  inputs.cached->rows = graph.input("rows", {1, rows}, DType::kU32);
-  inputs.classes = models::step_classes(graph, model);
-  const weights::Hidden hidden = model.body().hidden(graph, {.batch = rows, .sequence = 1, .few_rows = true}, inputs);
-  SessionGraphs::Step step{.rows = rows, .index = 0, .ring = {}, .log_probs = model.head().log_probs(graph, hidden)};
-  step.ring = graph.state(kRingState, {S * K, kRingWords, DType::kU32});
-  graph.op("sample_tokens",
-           {step.log_probs, inputs.cached->slots, graph.state(kCountsState, {S, V, DType::kU32}),
-            graph.state(kBiasState, {S, V}), hidden.places, step.ring},
-           {{"ring", double(K)}});
-  graph.keep(step.ring);
-  if (options.distribution) graph.keep(step.log_probs);
-  step.index = workload.add(fmt::format("decode {}", rows), std::move(graph));
-  return step;
-}
-
-/// A chunk of a prompt: what its rows read, and their hidden states.
-weights::Hidden prompt_hidden(Graph& graph, const models::LanguageModel& model, const SessionOptions& options,
-                              std::int64_t rows) {
-  models::BodyInputs inputs = models::token_inputs(graph, model, rows, heads::LossUse::kValue);
-  inputs.cached = cached_inputs(options);
-  inputs.cached->places = graph.input("places", {1, kPlaceWords * rows}, DType::kU32);
-  inputs.cached->positions = graph.input("positions", {1, rows}, DType::kU32);
-  return model.body().hidden(graph, {.batch = 1, .sequence = rows, .few_rows = rows <= kFewRows}, inputs);
-}
-
-SessionGraphs::Prompt add_prompt(graph::Workload& workload, const models::LanguageModel& model,
-                                 const SessionOptions& options, std::int64_t rows) {
-  Graph graph(ops::op_table());
-  prompt_hidden(graph, model, options, rows);
-  graph.remove_unread();  // only keys and values are wanted
-  return {rows, workload.add(fmt::format("prompt {}", rows), std::move(graph))};
-}
-
-SessionGraphs::Score add_score(graph::Workload& workload, const models::LanguageModel& model,
-                               const SessionOptions& options) {
-  const std::int64_t most = std::max(kScoredNumbers / model.head().vocabulary(), kFewRows);
-  const std::int64_t rows = std::min({options.longest_chunk, options.context, most});
-  Graph graph(ops::op_table());
-  const Value log_probs = model.head().log_probs(graph, prompt_hidden(graph, model, options, rows));
-  graph.keep(log_probs);
-  return {.prompt = {rows, workload.add(fmt::format("score {}", rows), std::move(graph))}, .log_probs = log_probs};
-}
-
-}  // namespace
-
-SessionGraphs add_session_graphs(graph::Workload& workload, const models::LanguageModel& model,
-                                 SessionOptions options) {
-  SessionGraphs graphs{.options = settled(model, options), .steps = {}, .prompts = {}, .score = {}};
-  const SessionOptions& of = graphs.options;
-  for (std::int64_t rows = 1;; rows *= 2) {
-    graphs.steps.push_back(add_step(workload, model, of, std::min(rows, of.slots)));
-    if (rows >= of.slots) break;
-  }
-  if (of.context > 1)
-    for (const std::int64_t rows : prompt_lengths(of)) graphs.prompts.push_back(add_prompt(workload, model, of, rows));
-  if (of.score) graphs.score = add_score(workload, model, of);
-  return graphs;
-}
 
 Session::Session(graph::Runtime& runtime, SessionGraphs graphs, const models::LanguageModel& model,
                  std::vector<std::uint32_t> never_drawn)
@@ -163,20 +49,40 @@ void Session::check(std::span<const std::uint32_t> prompt, const SequenceOptions
   if (options.stop_ids.size() > kMostStops)
     fail(ErrorCode::kInvalidArgument, "{} tokens are to end a text, at most {} can", options.stop_ids.size(),
          kMostStops);
-  in_range("the number of likeliest tokens to tell", options.top, 0, kMostTopN);
+  if (options.top < 0 || options.top > kMostTopN)
+    fail(ErrorCode::kInvalidArgument, "the number of likeliest tokens to tell is {}; it goes from 0 to {}", options.top,
+         kMostTopN);
   if (options.max_tokens < 1) fail(ErrorCode::kInvalidArgument, "{} tokens are asked for", options.max_tokens);
 }
 
 void Session::start(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options,
                     const OnDistribution& visit) {
+  const SequenceStart starts[] = {{.slot = slot, .prompt = prompt, .options = options}};
+  if (!visit) return start(starts);
   ensure(!slots_.at(slot).active, "slot {} has a sequence", slot);
   check(prompt, options);
-  write_slot(slot, prompt, options);
-  const std::span<const std::uint32_t> before = prompt.first(prompt.size() - 1);
-  visit ? score_prompt(slot, before, visit) : run_prompt(slot, before);
-  slots_[slot].active = true;
-  slots_[slot].position = static_cast<std::int64_t>(prompt.size()) - 1;
-  slots_[slot].top = options.top;
+  write_slot(starts[0]);
+  score_prompt(slot, prompt.first(prompt.size() - 1), visit);
+  occupy(starts[0]);
+}
+
+void Session::start(std::span<const SequenceStart> starts) {
+  for (const SequenceStart& start : starts) check(start.prompt, start.options);
+  std::vector<Reading> prompts;
+  for (const SequenceStart& start : starts) {
+    occupy(start);
+    write_slot(start);
+    prompts.push_back({.slot = start.slot, .ids = start.prompt.first(start.prompt.size() - 1), .wanted = start.wanted});
+  }
+  read_prompts(std::move(prompts));
+}
+
+void Session::occupy(const SequenceStart& start) {
+  Slot& slot = slots_.at(start.slot);
+  ensure(!slot.active, "slot {} has a sequence", start.slot);
+  slot.active = true;
+  slot.position = static_cast<std::int64_t>(start.prompt.size()) - 1;
+  slot.top = start.options.top;
 }
 
 void Session::score(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit) {
@@ -185,79 +91,108 @@ void Session::score(std::size_t slot, std::span<const std::uint32_t> ids, const 
   score_prompt(slot, ids, visit);
 }
 
-void Session::write_slot(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options) {
+void Session::write_slot(const SequenceStart& start) {
+  const SequenceOptions& options = start.options;
   const SamplerOptions& sampler = options.sampler;
-  const auto size = static_cast<std::int64_t>(prompt.size());
+  const auto size = static_cast<std::int64_t>(start.prompt.size());
   const std::int64_t end = size + std::min(options.max_tokens, context() - size);
-  const bool counts = uses_counts(sampler);
-  const bool bias = !sampler.logit_bias.empty() || !never_drawn_.empty();
   std::vector<std::uint32_t> words(kSlotWords, 0);
-  words[kSlotToken] = prompt.back();
+  words[kSlotToken] = start.prompt.back();
   words[kSlotPosition] = static_cast<std::uint32_t>(size - 1);
   words[kSlotLive] = 1;
   words[kSlotEnd] = static_cast<std::uint32_t>(end);
   set_sampling(words, sampler);
-  if (bias) words[kSlotFlags] |= kUsesBias;
+  if (!sampler.logit_bias.empty() || !never_drawn_.empty()) {
+    words[kSlotFlags] |= kUsesBias;
+    write_biases(start.slot, sampler);
+  }
   words[kSlotTopN] = static_cast<std::uint32_t>(options.top);
   std::fill_n(words.begin() + kSlotStops, kMostStops, kNoToken);
   std::copy(options.stop_ids.begin(), options.stop_ids.end(), words.begin() + kSlotStops);
-  const auto row = static_cast<std::int64_t>(slot);
-  const auto V = static_cast<std::size_t>(model_.head().vocabulary());
-  if (counts) {
-    std::vector<std::uint32_t> in_prompt(V, 0);
-    for (const std::uint32_t id : prompt) in_prompt[id] = kInPrompt;
+  const auto row = static_cast<std::int64_t>(start.slot);
+  if (uses_counts(sampler)) {
+    std::vector<std::uint32_t> in_prompt(static_cast<std::size_t>(model_.head().vocabulary()), 0);
+    for (const std::uint32_t id : start.prompt) in_prompt[id] = kInPrompt;
     runtime_.upload_row(kCountsState, row, in_prompt);
-  }
-  if (bias) {
-    std::vector<float> added(V, 0);
-    for (const auto& [id, b] : sampler.logit_bias) added[id] = static_cast<float>(b);
-    for (const std::uint32_t id : never_drawn_) added[id] = -kExcluded;
-    runtime_.upload_row(kBiasState, row, added);
   }
   runtime_.upload_row(kSlotsState, row, words);
 }
 
-void Session::run_prompt(std::size_t slot, std::span<const std::uint32_t> ids) {
-  for (std::size_t begin = 0; begin < ids.size();) {
-    const auto left = static_cast<std::int64_t>(ids.size() - begin);
-    // The shortest graph that takes all that is left, or more than half of it.
-    const SessionGraphs::Prompt* prompt = &graphs_.prompts.back();
-    for (const SessionGraphs::Prompt& candidate : graphs_.prompts)
-      if (candidate.rows >= left || 2 * candidate.rows > left) {
-        prompt = &candidate;
-        break;
-      }
-    begin += run_chunk(*prompt, slot, ids, begin);
+void Session::write_biases(std::size_t slot, const SamplerOptions& sampler) {
+  if (slots_[slot].biases == sampler.logit_bias) return;  // most texts have those of the one before
+  std::vector<float> added(static_cast<std::size_t>(model_.head().vocabulary()), 0);
+  for (const auto& [id, bias] : sampler.logit_bias) added[id] = static_cast<float>(bias);
+  for (const std::uint32_t id : never_drawn_) added[id] = -kExcluded;
+  runtime_.upload_row(kBiasState, static_cast<std::int64_t>(slot), added);
+  slots_[slot].biases = sampler.logit_bias;
+}
+
+/// The shortest graph that takes all that is left of a prompt, or more than half of it; of such graphs the one for so
+/// many sequences, or for the most.
+const SessionGraphs::Prompt& Session::prompt_graph(std::int64_t left, std::size_t sequences) const {
+  std::int64_t rows = graphs_.prompts.back().rows;
+  for (const SessionGraphs::Prompt& graph : graphs_.prompts)
+    if (2 * graph.rows > left) rows = std::min(rows, graph.rows);
+  const SessionGraphs::Prompt* best = nullptr;
+  for (const SessionGraphs::Prompt& graph : graphs_.prompts) {
+    if (graph.rows != rows) continue;
+    best = &graph;
+    if (graph.sequences >= static_cast<std::int64_t>(sequences)) break;
+  }
+  return *best;
+}
+
+void Session::read_prompts(std::vector<Reading> prompts) {
+  while (true) {
+    std::erase_if(prompts, [&](const Reading& prompt) {
+      const bool wanted = !prompt.wanted || prompt.wanted();
+      if (!wanted) stop(prompt.slot);
+      return !wanted || prompt.left() == 0;
+    });
+    if (prompts.empty()) return;
+    // With the first go those whose next chunk is as long.
+    const std::int64_t rows = prompt_graph(prompts.front().left(), 1).rows;
+    std::vector<Reading*> together;
+    for (Reading& prompt : prompts)
+      if (prompt_graph(prompt.left(), 1).rows == rows) together.push_back(&prompt);
+    const SessionGraphs::Prompt& graph = prompt_graph(prompts.front().left(), together.size());
+    together.resize(std::min(together.size(), static_cast<std::size_t>(graph.sequences)));
+    run_chunks(graph, together);
   }
 }
 
 void Session::score_prompt(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit) {
   ensure(graphs_.score.has_value(), "the session was not made to score prompts");
   const auto V = static_cast<std::size_t>(model_.head().vocabulary());
-  for (std::size_t begin = 0; begin < ids.size();) {
-    const std::size_t n = run_chunk(graphs_.score->prompt, slot, ids, begin);
+  Reading prompt{.slot = slot, .ids = ids};
+  Reading* const alone[] = {&prompt};
+  while (prompt.left() > 0) {
+    const std::size_t begin = prompt.read;
+    run_chunks(graphs_.score->prompt, alone);
     const std::vector<float> all = runtime_.read(graphs_.score->prompt.index, graphs_.score->log_probs);
-    for (std::size_t i = 0; i < n; ++i) visit(begin + i, std::span(all).subspan(i * V, V));
-    begin += n;
+    for (std::size_t i = begin; i < prompt.read; ++i) visit(i, std::span(all).subspan((i - begin) * V, V));
   }
 }
 
-std::size_t Session::run_chunk(const SessionGraphs::Prompt& prompt, std::size_t slot,
-                               std::span<const std::uint32_t> ids, std::size_t begin) {
-  const auto rows = static_cast<std::size_t>(prompt.rows), n = std::min(rows, ids.size() - begin);
-  std::vector<std::uint32_t> tokens(rows, 0), positions(rows, 0), places(kPlaceWords * rows, 0);
-  for (std::size_t i = 0; i < n; ++i) {
-    tokens[i] = ids[begin + i];
-    positions[i] = static_cast<std::uint32_t>(begin + i);
-    const std::uint32_t place[kPlaceWords] = {static_cast<std::uint32_t>(slot), positions[i], 1, 0};
-    std::copy_n(place, kPlaceWords, places.begin() + static_cast<std::ptrdiff_t>(kPlaceWords * i));
+void Session::run_chunks(const SessionGraphs::Prompt& graph, std::span<Reading* const> prompts) {
+  const auto rows = static_cast<std::size_t>(graph.rows), all = rows * static_cast<std::size_t>(graph.sequences);
+  std::vector<std::uint32_t> tokens(all, 0), positions(all, 0), places(kPlaceWords * all, 0);
+  std::size_t row = 0;
+  for (Reading* const prompt : prompts) {
+    const std::size_t end = std::min(prompt->read + rows, prompt->ids.size());
+    for (std::size_t to = row; prompt->read < end; ++to, ++prompt->read) {
+      tokens[to] = prompt->ids[prompt->read];
+      positions[to] = static_cast<std::uint32_t>(prompt->read);
+      const std::uint32_t place[kPlaceWords] = {static_cast<std::uint32_t>(prompt->slot), positions[to], 1, 0};
+      std::copy_n(place, kPlaceWords, places.begin() + static_cast<std::ptrdiff_t>(kPlaceWords * to));
+    }
+    row += rows;
   }
-  models::set_inputs(runtime_, prompt.index, models::token_words(model_, tokens, heads::LossUse::kValue));
-  runtime_.set_input(prompt.index, "places", std::span<const std::uint32_t>(places));
+  models::set_inputs(runtime_, graph.index, models::token_words(model_, tokens, heads::LossUse::kValue));
+  runtime_.set_input(graph.index, "places", std::span<const std::uint32_t>(places));
   if (model_.body().family().position_table.size() > 0)
-    runtime_.set_input(prompt.index, "positions", std::span<const std::uint32_t>(positions));
-  runtime_.submit({prompt.index});
-  return n;
+    runtime_.set_input(graph.index, "positions", std::span<const std::uint32_t>(positions));
+  runtime_.submit({graph.index});
 }
 
 std::vector<SessionToken> Session::advance(std::int64_t tokens) {

@@ -24,7 +24,8 @@ struct SessionOptions {
   bool score = false;                       ///< and that behind every token of a prompt (OnDistribution)
 };
 
-/// The graphs of a session: one of steps for each power of two of rows up to S, one of prompts for a few lengths.
+/// The graphs of a session: one of steps for each power of two of rows up to S, and of prompts for a few lengths, the
+/// short ones for one sequence and for several.
 struct SessionGraphs {
   struct Step {
     std::int64_t rows;
@@ -33,12 +34,13 @@ struct SessionGraphs {
     graph::Value log_probs;  ///< [rows, V]; kept with SessionOptions::distribution
   };
   struct Prompt {
-    std::int64_t rows;
+    std::int64_t rows;       ///< positions of a sequence
+    std::int64_t sequences;  ///< that it takes at once
     std::size_t index;
   };
   SessionOptions options;       ///< with the context settled
   std::vector<Step> steps;      ///< by rising rows
-  std::vector<Prompt> prompts;  ///< the same
+  std::vector<Prompt> prompts;  ///< by rising rows, then sequences
   struct Score {
     Prompt prompt;
     graph::Value log_probs;  ///< kept: [rows, V]
@@ -72,6 +74,17 @@ struct SequenceOptions {
 /// Gets log p [V] of what stands behind token `position` of a prompt.
 using OnDistribution = std::function<void(std::size_t position, std::span<const float> log_probs)>;
 
+/// Asked before each chunk of a prompt.
+using StillWanted = std::function<bool()>;
+
+/// A sequence that is to begin.
+struct SequenceStart {
+  std::size_t slot;  ///< a free one
+  std::span<const std::uint32_t> prompt;
+  SequenceOptions options = {};
+  StillWanted wanted = {};  ///< false: the rest of the prompt is not read, and the slot is free
+};
+
 class Session {
  public:
   /// All must outlive it. Rows of the model that are `never_drawn` have no part in any draw.
@@ -90,6 +103,10 @@ class Session {
   /// chunk. Of sessions with SessionOptions::score.
   void start(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options,
              const OnDistribution& visit = {});
+
+  /// Begins several, their prompts read side by side: as many of them in a submission as there are graphs for. Each has
+  /// the bits that it has alone. Throws as above, before any has begun.
+  void start(std::span<const SequenceStart> starts);
 
   /// The distributions behind all tokens of a text, in order. The slot is free, and stays so.
   void score(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit);
@@ -114,12 +131,24 @@ class Session {
     bool active = false;
     std::int64_t position = 0;  ///< of the token that the next step reads
     std::int64_t top = 0;
+    /// What its row of biases holds; absent: nothing that is known.
+    std::optional<std::vector<std::pair<std::uint32_t, double>>> biases = {};
   };
-  void run_prompt(std::size_t slot, std::span<const std::uint32_t> ids);
+  /// A prompt of which `read` tokens have gone through the model.
+  struct Reading {
+    std::size_t slot;
+    std::span<const std::uint32_t> ids;
+    StillWanted wanted = {};
+    std::size_t read = 0;
+    std::int64_t left() const { return static_cast<std::int64_t>(ids.size() - read); }
+  };
+  void occupy(const SequenceStart& start);
+  void read_prompts(std::vector<Reading> prompts);
+  const SessionGraphs::Prompt& prompt_graph(std::int64_t left, std::size_t sequences) const;
   void score_prompt(std::size_t slot, std::span<const std::uint32_t> ids, const OnDistribution& visit);
-  std::size_t run_chunk(const SessionGraphs::Prompt& prompt, std::size_t slot, std::span<const std::uint32_t> ids,
-                        std::size_t begin);
-  void write_slot(std::size_t slot, std::span<const std::uint32_t> prompt, const SequenceOptions& options);
+  void run_chunks(const SessionGraphs::Prompt& graph, std::span<Reading* const> prompts);
+  void write_slot(const SequenceStart& start);
+  void write_biases(std::size_t slot, const SamplerOptions& sampler);
   SessionToken token_of(std::size_t slot, std::span<const std::uint32_t> ring) const;
 
   graph::Runtime& runtime_;

@@ -49,14 +49,43 @@ SequenceOptions TextBatch::sequence_options(const Writing& writing) {
   return sequence;
 }
 
-void TextBatch::begin(std::size_t sequence, std::vector<std::uint32_t> prompt, const GenerateOptions& options,
-                      const OnDistribution& visit) {
-  const std::size_t slot = session_.free_slot().value();
-  TextOutput output(tokenizer_, prompt, options.stop_texts);
-  Writing writing{.sequence = sequence, .options = options, .ids = std::move(prompt), .output = std::move(output)};
-  writing.result.prompt_tokens = static_cast<std::int64_t>(writing.ids.size());
-  session_.start(slot, writing.ids, sequence_options(writing), visit);
-  slots_[slot].emplace(std::move(writing));
+std::size_t TextBatch::room() const {
+  return static_cast<std::size_t>(std::count(slots_.begin(), slots_.end(), std::nullopt));
+}
+
+std::size_t TextBatch::free_slot() const {
+  const auto free = std::find(slots_.begin(), slots_.end(), std::nullopt);
+  ensure(free != slots_.end(), "all {} slots have a text", slots_.size());
+  return static_cast<std::size_t>(free - slots_.begin());
+}
+
+void TextBatch::begin(std::vector<Beginning> texts) {
+  std::vector<std::size_t> taken;
+  std::vector<SequenceStart> together;
+  try {
+    for (Beginning& text : texts) {
+      TextOutput output(tokenizer_, text.prompt, text.options.stop_texts);
+      const std::size_t slot = taken.emplace_back(free_slot());
+      Writing& writing = slots_[slot].emplace(Writing{.sequence = text.sequence,
+                                                      .options = std::move(text.options),
+                                                      .ids = std::move(text.prompt),
+                                                      .output = std::move(output)});
+      writing.result.prompt_tokens = static_cast<std::int64_t>(writing.ids.size());
+      const SequenceOptions options = sequence_options(writing);
+      if (!text.visit)
+        together.push_back({.slot = slot, .prompt = writing.ids, .options = options, .wanted = std::move(text.wanted)});
+      session_.check(writing.ids, options);
+    }
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      if (texts[i].visit)
+        session_.start(taken[i], slots_[taken[i]]->ids, sequence_options(*slots_[taken[i]]), texts[i].visit);
+    session_.start(together);
+  } catch (...) {
+    for (const std::size_t slot : taken) session_.stop(slot), slots_[slot].reset();
+    throw;
+  }
+  for (const std::size_t slot : taken)
+    if (!session_.is_active(slot)) slots_[slot].reset();
 }
 
 std::int64_t TextBatch::shortest_left() const {

@@ -60,16 +60,23 @@ class TextBatch {
   /// All must outlive it.
   TextBatch(Session& session, const text::Tokenizer& tokenizer, OnPiece on_piece);
 
-  bool has_room() const { return session_.free_slot().has_value(); }
+  std::size_t room() const;  ///< texts that can begin
   bool is_idle() const { return session_.active() == 0; }
   std::size_t active() const { return session_.active(); }
   std::int64_t drawn() const { return drawn_; }  ///< tokens so far
   /// Tokens until the first text has all that it may have; none active: INT64_MAX.
   std::int64_t shortest_left() const;
 
-  /// Begins text `sequence` in a free slot. Throws kInvalidArgument as Session::start and TextOutput.
-  void begin(std::size_t sequence, std::vector<std::uint32_t> prompt, const GenerateOptions& options,
-             const OnDistribution& visit = {});
+  struct Beginning {
+    std::size_t sequence;  ///< what it is called
+    std::vector<std::uint32_t> prompt;
+    GenerateOptions options = {};
+    OnDistribution visit = {};  ///< as Session::start has it
+    StillWanted wanted = {};    ///< false: the text is dropped; not asked where `visit` is given
+  };
+  /// Begins texts, no more than there is room for, their prompts read side by side. Throws kInvalidArgument as
+  /// Session::start and TextOutput, before any has begun.
+  void begin(std::vector<Beginning> texts);
 
   struct Over {
     std::size_t sequence;
@@ -92,6 +99,7 @@ class TextBatch {
     bool over = false;
   };
   static SequenceOptions sequence_options(const Writing& writing);
+  std::size_t free_slot() const;
   void add(const SessionToken& token);
   bool tell(const Writing& writing, const GeneratedToken* token, std::string_view text) const;
   void slide(std::size_t slot);

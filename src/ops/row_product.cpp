@@ -16,9 +16,10 @@ namespace {
 enum RowInput : std::size_t { kX, kWeight, kScales, kBias, kResidual, kNormWeight, kNormBias, kPlaces };
 enum RowNorm : std::int64_t { kNoNorm, kLayerNorm, kRmsNorm };
 
-constexpr std::int64_t kScaleBlock = 32;  ///< bytes along K that share a scale, as in GGUF's Q8_0
-constexpr std::uint32_t kRowLocal = 128;  ///< invocations of a workgroup
-constexpr std::uint32_t kLeastLanes = 4;  ///< of a subgroup that adds up sums
+constexpr std::int64_t kScaleBlock = 32;      ///< bytes along K that share a scale, as in GGUF's Q8_0
+constexpr std::uint32_t kRowLocal = 128;      ///< invocations of a workgroup
+constexpr std::uint32_t kLeastLanes = 4;      ///< of a subgroup that adds up sums
+constexpr std::uint32_t kManyTexelRows = 16;  ///< of a workgroup of the texel kernel, where there are as many
 
 RowNorm norm_of(const Attrs& attrs) {
   return static_cast<RowNorm>(attrs.integer_or("norm", kNoNorm));
@@ -140,8 +141,9 @@ std::vector<RowBlock> weight_blocks(const LowerCall& call, std::int64_t most_row
 /// The texel kernel reads and writes fp32, and a weight of any type, [K,N] in one piece.
 std::uint32_t texel_lanes(const NodeView& node, const vk::DeviceProfile& profile) {
   constexpr std::uint32_t kLeast = 4, kMost = 32;
-  for (const std::size_t i : {kX, kWeight, kResidual})
-    if (node.has_input(i) && texel_rows(node.in(i), profile) <= 0) return 0;
+  if (texel_rows(node.in(kWeight), profile) <= 0) return 0;
+  for (const std::size_t i : {kX, kResidual})
+    if (node.has_input(i) && texel_rows(node.in(i), profile) < node.in(i).rows) return 0;
   const bool floats = node.in(kX).dtype == DType::kF32 && node.out().dtype == DType::kF32;
   const bool wide_scales = node.has_input(kScales) && !is_half(node.in(kScales).dtype);
   const Shape weight = node.in(kWeight);
@@ -158,7 +160,10 @@ void lower_texel(LowerCall& call) {
   const std::uint32_t lanes = texel_lanes(call, call.profile()), norm = u32(norm_of(call.attrs()));
   // What a lane does in a step is code: no more of it than drivers compile in a second.
   const std::int64_t vec4s = vec4s_of(weight);
-  const std::uint32_t rows = std::min(std::bit_ceil(u32(x.rows)), 4u), columns = y.cols >= 512 && vec4s == 1 ? 2 : 1;
+  // A weight is fetched for all rows of a workgroup at once, and a fetch takes as long as the sums of several rows.
+  const bool many_rows = x.rows >= std::int64_t{kManyTexelRows} && vec4s == 1;
+  const std::uint32_t rows = many_rows ? kManyTexelRows : std::min(std::bit_ceil(u32(x.rows)), 4u),
+                      columns = y.cols >= 512 && vec4s == 1 && !many_rows ? 2 : 1;
   const std::uint32_t beside =
       (call.has_input(kBias) ? 1 : 0) | (call.has_input(kResidual) ? 2 : 0) | (call.has_input(kNormBias) ? 4 : 0);
   const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };

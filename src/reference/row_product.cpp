@@ -110,6 +110,8 @@ std::vector<OpCase> row_product_cases() {
       sized("rms_5x70x31_nt", 5, 70, 31, true, {.places = true, .norm = 2}),
       sized("rows_21x130x19", 21, 130, 19, false, {.places = true, .norm = 2}),
       sized("rows_64x64x96_nt", 64, 64, 96, true, {.bias = true}),
+      sized("rows_37x70x61", 37, 70, 61, false, {.bias = true, .residual = true, .gelu = true, .places = true}),
+      sized("rows_35x66x523_nt", 35, 66, 523, true, {.residual = true, .places = true}),
       sized("fp16_weight_2x100x40", 2, 100, 40, false, {.bias = true, .norm = 1, .weight = DType::kF16}),
       sized("bf16_weight_4x37x41_nt", 4, 37, 41, true, {.weight = DType::kBF16}),
       sized("i8_1x256x300_nt", 1, 256, 300, true, {.bias = true, .norm = 1, .weight = DType::kI8}),

@@ -43,6 +43,7 @@ void CommandList::Impl::full_barrier() {
 
 void CommandList::Impl::open_segment() {
   Segment segment;
+  if (options.brief) segment.seconds = 0.0;
   VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
   allocate.commandPool = pool.get();
   allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;

@@ -73,6 +73,7 @@ class Device {
   struct ListOptions {
     std::string label;
     bool timed = false;  ///< a timestamp around every command
+    bool brief = false;  ///< takes next to no time: nothing is to be learnt of it, and no submission cut for it
   };
   CommandList new_list(const ListOptions& options);
 

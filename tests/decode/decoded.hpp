@@ -85,6 +85,7 @@ class Decoded {
 
   Session& session() { return *session_; }
   const models::LanguageModel& model() const { return model_; }
+  std::uint64_t submissions() const { return test::device().submissions(); }
 
  private:
   models::LanguageModel model_;

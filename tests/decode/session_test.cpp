@@ -43,7 +43,7 @@ TEST_P(EveryModel, HasTheLogProbabilitiesOfTheWholeContext) {
 }
 
 TEST_P(EveryModel, ScoresPromptsAsTheWholeContextDoes) {
-  Decoded decoded(GetParam().config, {.longest_chunk = 20, .distribution = true, .score = true});
+  Decoded decoded(GetParam().config, {.longest_chunk = 40, .distribution = true, .score = true});
   Session& session = decoded.session();
   const std::vector<std::uint32_t> ids = random_ids(47, 6);
   const auto whole = decoded.whole(ids);
@@ -63,7 +63,7 @@ TEST_P(EveryModel, ScoresPromptsAsTheWholeContextDoes) {
 }
 
 TEST(Session, TakesPromptsOfEveryLength) {
-  Decoded decoded(config_of(ModelFamily::kGptNeo, HeadKind::kFull), {.longest_chunk = 20, .distribution = true});
+  Decoded decoded(config_of(ModelFamily::kGptNeo, HeadKind::kFull), {.longest_chunk = 40, .distribution = true});
   Session& session = decoded.session();
   const std::vector<std::uint32_t> ids = random_ids(80, 4);
   const auto whole = decoded.whole(ids);
@@ -107,6 +107,96 @@ TEST(Session, ATextDoesNotDependOnItsNeighbours) {
     }
     EXPECT_EQ(drawn.back().end, EndReason::kLength);
   }
+}
+
+/// Starts for prompts of these lengths in the slots 0, 1, ...
+struct Starts {
+  explicit Starts(const std::vector<std::size_t>& lengths) {
+    for (std::size_t slot = 0; slot < lengths.size(); ++slot) prompts.push_back(random_ids(lengths[slot], 30 + slot));
+    for (std::size_t slot = 0; slot < lengths.size(); ++slot)
+      all.push_back({.slot = slot,
+                     .prompt = prompts[slot],
+                     .options = {.sampler = {.temperature = 1, .seed = slot}, .max_tokens = 3}});
+  }
+  std::vector<std::vector<std::uint32_t>> prompts;
+  std::vector<SequenceStart> all;
+};
+
+TEST_P(EveryModel, ReadsPromptsSideBySideAsItReadsEachAlone) {
+  // Of every length of chunks, more at once than a graph takes, whole ones and parts.
+  const std::vector<std::size_t> lengths{1, 2, 9, 17, 33, 9, 41, 8, 78, 5, 26, 12};
+  const Starts starts(lengths);
+  Decoded alone(GetParam().config, {});
+  Decoded company(GetParam().config, {.slots = static_cast<std::int64_t>(lengths.size())});
+  company.session().start(starts.all);
+  EXPECT_EQ(company.session().active(), lengths.size());
+  auto together = run(company.session(), 1);
+  for (std::size_t slot = 0; slot < lengths.size(); slot += test::thin() ? 3 : 1) {
+    SequenceStart own = starts.all[slot];
+    own.slot = 0;
+    alone.session().start(std::span(&own, 1));
+    const auto drawn = run(alone.session(), 1)[0];
+    ASSERT_EQ(drawn.size(), together[slot].size());
+    for (std::size_t i = 0; i < drawn.size(); ++i) {
+      EXPECT_EQ(drawn[i].id, together[slot][i].id) << slot << ", " << i;
+      EXPECT_EQ(drawn[i].log_prob, together[slot][i].log_prob) << slot << ", " << i;
+    }
+  }
+}
+
+TEST(Session, PromptsOfManyTakeTheSubmissionsOfOne) {
+  Decoded decoded(config_of(ModelFamily::kGpt2, HeadKind::kGrouped), {.slots = 8}, {3, 4});
+  const auto submissions = [&](const std::vector<std::size_t>& lengths) {
+    const Starts starts(lengths);
+    for (std::size_t slot = 0; slot < 8; ++slot) decoded.session().stop(slot);
+    const std::uint64_t before = decoded.submissions();
+    decoded.session().start(starts.all);
+    const std::uint64_t made = decoded.submissions() - before;
+    decoded.session().advance(1);
+    return made;
+  };
+  const std::vector<std::size_t> eight(8, 16);  // 15 are read, in two chunks
+  submissions(eight);                           // what is new may be cut: it is not yet known to be short
+  EXPECT_LE(submissions(eight), 4u);            // 2, and a slow machine's cuts; one by one they were 16 and more
+}
+
+TEST(Session, APromptIsGivenUpBetweenItsChunks) {
+  Decoded decoded(config_of(ModelFamily::kGpt2, HeadKind::kFull), {.slots = 2, .longest_chunk = 8});
+  Session& session = decoded.session();
+  Starts starts({70, 70});
+  int asked = 0, asked_other = 0;
+  starts.all[0].wanted = [&] { return ++asked < 4; };
+  starts.all[1].wanted = [&] { return ++asked_other > 0; };
+  session.start(starts.all);
+  EXPECT_EQ(asked, 4);  // three chunks of nine were read
+  EXPECT_EQ(asked_other, 10);
+  EXPECT_FALSE(session.is_active(0));
+  ASSERT_TRUE(session.is_active(1));
+  const auto drawn = run(session, 4);
+  EXPECT_FALSE(drawn.contains(0));
+  // Its slot takes another text, which is as it is elsewhere.
+  SequenceStart again = starts.all[1];
+  again.slot = 0;
+  session.start(std::span(&again, 1));
+  const auto repeated = run(session, 4);
+  ASSERT_EQ(repeated.at(0).size(), drawn.at(1).size());
+  for (std::size_t i = 0; i < drawn.at(1).size(); ++i) EXPECT_EQ(repeated.at(0)[i].log_prob, drawn.at(1)[i].log_prob);
+}
+
+TEST(Session, BiasesAreThoseOfTheLastText) {
+  Decoded decoded(config_of(ModelFamily::kGpt2, HeadKind::kFull), {}, {9});
+  Session& session = decoded.session();
+  const auto first_with = [&](std::vector<std::pair<std::uint32_t, double>> biases) {
+    session.start(0, random_ids(3, 1),
+                  {.sampler = {.temperature = 0, .logit_bias = std::move(biases)}, .max_tokens = 1});
+    return run(session, 1)[0].front().id;
+  };
+  const std::uint32_t plain = first_with({});
+  EXPECT_EQ(first_with({{7, 1e3}}), 7u);
+  EXPECT_EQ(first_with({{7, 1e3}}), 7u);
+  EXPECT_EQ(first_with({{8, 1e3}}), 8u);
+  EXPECT_EQ(first_with({{9, 1e3}}), plain);
+  EXPECT_EQ(first_with({}), plain);
 }
 
 TEST(Session, DrawsTheSameHoweverManyTokensGoAtOnce) {

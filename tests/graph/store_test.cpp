@@ -69,6 +69,45 @@ TEST_F(Store, RoundsNumbersAndKeepsWords) {
   EXPECT_EQ(back, words);
 }
 
+TEST_F(Store, RowsGoWithTheNextSubmission) {
+  Graph graph(ops::op_table());
+  const graph::Value state = graph.state("words", {3, 6, DType::kU32});
+  graph.keep(state);
+  Workload workload(device_->profile());
+  workload.add("tells", std::move(graph));
+  Runtime runtime(*device_, std::move(workload));
+  const auto row = [](std::uint32_t first) {
+    std::vector<std::uint32_t> words(6);
+    std::iota(words.begin(), words.end(), first);
+    return words;
+  };
+  std::vector<std::uint32_t> expected(18, 0);
+  const auto write = [&](std::int64_t at, std::uint32_t first) {
+    const std::vector<std::uint32_t> words = row(first);
+    runtime.upload_row("words", at, std::span<const std::uint32_t>(words));
+    std::copy(words.begin(), words.end(), expected.begin() + 6 * at);
+  };
+  runtime.submit({0});  // recorded
+  for (std::uint32_t round = 1; round <= 5; ++round) {
+    const std::uint64_t before = device_->submissions();
+    write(0, 100 * round);
+    write(2, 200 * round);
+    write(2, 300 * round);  // over the one before
+    EXPECT_EQ(device_->submissions(), before);
+    runtime.submit({0});
+    EXPECT_EQ(device_->submissions(), before + 1);
+    EXPECT_EQ(runtime.read_words(0, state), expected);
+  }
+  write(1, 7);  // without a graph
+  std::vector<std::uint32_t> back(18);
+  runtime.download("words", std::span<std::uint32_t>(back));
+  EXPECT_EQ(back, expected);
+  write(1, 8);
+  runtime.upload("words", std::vector<std::uint32_t>(18, 5));  // comes behind the row
+  runtime.submit({0});
+  EXPECT_EQ(runtime.read_words(0, state), std::vector<std::uint32_t>(18, 5));
+}
+
 TEST_F(Store, GoesByPiecesWhereABlockIsTooSmall) {
   vk::DeviceProfile small = device_->profile();
   small.limits.max_allocation = 4096;

@@ -129,12 +129,11 @@ TEST_F(BatchesTest, SequentialCoversTheFileAndPadsTheEnd) {
 }
 
 TEST_F(BatchesTest, TooFewTokensAreErrors) {
+  EXPECT_EQ(BatchSource(tokens(2), 1, 7, 0, BatchSource::Order::kSequential).windows(), 1u);
   const TokenFile file = tokens(7);
   test::expect_error(ErrorCode::kInvalidArgument, {"a.tokens", "7 tokens", "at least 8"},
                      [&] { BatchSource(file, 1, 7, 0); });
   EXPECT_EQ(BatchSource(file, 1, 6, 0).windows(), 1u);
-  const TokenFile one = tokens(2);
-  EXPECT_EQ(BatchSource(one, 1, 7, 0, BatchSource::Order::kSequential).windows(), 1u);
   test::expect_error(ErrorCode::kInvalidArgument, {"0 sequences"}, [&] { BatchSource(file, 0, 7, 0); });
   test::expect_error(ErrorCode::kInvalidArgument, {"0 tokens"}, [&] { BatchSource(file, 1, 0, 0); });
 }

@@ -121,9 +121,7 @@ TEST_F(TextFileTest, ATokenizersEndTokenSeparatesToo) {
 }
 
 TEST_F(TextFileTest, TextWithLineFeedsIsNotCopied) {
-  const Path path = write(kStory);
-  const TextFile file(path);
-  EXPECT_TRUE(file.documents().changed.empty());
+  EXPECT_TRUE(TextFile(write(kStory)).documents().changed.empty());
   const TextFile mixed(write("a\r\nb<|endoftext|>\r\nc"));
   EXPECT_EQ(mixed.documents().changed.size(), 1u);
   EXPECT_EQ(mixed.documents(1, 2).views, std::vector<std::string_view>{"c"});
