@@ -38,10 +38,11 @@ fabula_finish finish_of(infer::Finish finish) {
 /// The right to use the device, the session and its batch.
 class SessionObject::Turn {
  public:
-  explicit Turn(SessionObject& session) : session_(session) {
+  /// Of a session that is closed meanwhile, readers have a turn still: the ends of its texts are to be told.
+  explicit Turn(SessionObject& session, bool reads = false) : session_(session) {
     std::unique_lock lock(session.mutex_);
     session.changed_.wait(lock, [&] { return !session.turn_; });
-    session.check_usable();
+    if (!reads || !session.closed_) session.check_usable();
     session.turn_ = true;
     lock.unlock();
     device_ = std::unique_lock(session.device_->mutex);
@@ -138,9 +139,16 @@ std::shared_ptr<SessionText> SessionObject::begin(std::vector<std::uint32_t> ids
     const std::lock_guard lock(mutex_);
     text->number = text->result.text = numbers_++;
   }
-  using_session([&] { batch_->begin(static_cast<std::size_t>(text->number), std::move(ids), options); });
+  using_session([&] {
+    std::vector<infer::TextBatch::Beginning> beginning(1);
+    beginning[0].sequence = static_cast<std::size_t>(text->number);
+    beginning[0].prompt = std::move(ids);
+    beginning[0].options = options;
+    batch_->begin(std::move(beginning));
+  });
   began_ = true;
   const std::lock_guard lock(mutex_);
+  text->cancelled = closed_;
   texts_.emplace(text->number, text);
   if (reader == Reader::kNext) nexts_.push_back(text);
   return text;
@@ -153,7 +161,7 @@ std::vector<TextEvent> SessionObject::read(SessionText& text) {
     changed_.wait(lock, [&] { return something() || !turn_; });
     if (!something()) {
       lock.unlock();
-      const Turn turn(*this);
+      const Turn turn(*this, true);
       step(0);
     }
   }
@@ -191,7 +199,7 @@ std::vector<std::shared_ptr<SessionText>> SessionObject::next(std::int32_t token
     const std::lock_guard lock(mutex_);
     if (std::any_of(nexts_.begin(), nexts_.end(), waits) || nexts_.empty()) return nexts_;
   }
-  const Turn turn(*this);
+  const Turn turn(*this, true);
   step(tokens);
   const std::lock_guard lock(mutex_);
   return nexts_;
