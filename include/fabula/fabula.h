@@ -8,26 +8,22 @@
 /// Tells stories with a small language model on a Vulkan device. C99; `fabula/fabula.hpp` is the same for C++17.
 ///
 /// - **Status.** A function returns `FABULA_OK` or what went wrong; `fabula_last_message` then says it in words, for
-/// the
-///   calling thread. Results come back through pointers and are left alone where a call fails.
+///   the calling thread. Results come back through pointers and are left alone where a call fails.
 /// - **Handles** are opaque, and are told apart from those that were closed already and from those of another kind.
-/// Closing
-///   ends a handle: what stands on it keeps what it needs, so the order in which handles are closed does not matter.
+///   Closing ends a handle: what stands on it keeps what it needs, so the order in which handles are closed does not
+///   matter.
 /// - **Threads.** Any function may be called from any thread. Calls for one session or one device wait for each other,
-/// and
-///   never for a callback.
+///   and never for a callback.
 /// - **Structs** that go in or come out begin with their size, in bytes, as the caller was compiled. A field that a
-/// caller
-///   does not know yet keeps its default; what the library does not know yet must be 0, and is refused otherwise.
+///   caller does not know yet keeps its default; what the library does not know yet must be 0, and is refused
+///   otherwise.
 /// - **Callbacks** are called by the thread whose call they were given to, before that call returns. What they are
-/// given
-///   lives until they return. One that takes its time delays that call alone. An exception that leaves one does not
-///   pass: it ends the call with `FABULA_CALLBACK_FAILED`, and the text that it was about.
+///   given lives until they return. One that takes its time delays that call alone. An exception that leaves one does
+///   not pass: it ends the call with `FABULA_CALLBACK_FAILED`, and the text that it was about.
 /// - **Texts** are UTF-8 and end with a zero byte where no length is given. Paths too.
 /// - The library prints nothing (`fabula_set_log`), installs no handlers and starts no device before it is asked for
-/// one.
-///   One exception: the handler of SIGBUS that is there while a model's files are mapped, which passes on what is not
-///   its own.
+///   one. One exception: the handler of SIGBUS that is there while a model's files are mapped, which passes on what is
+///   not its own.
 
 #if defined(_WIN32)
 #if defined(FABULA_BUILDING)
