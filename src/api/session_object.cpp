@@ -139,18 +139,21 @@ std::shared_ptr<SessionText> SessionObject::begin(std::vector<std::uint32_t> ids
     const std::lock_guard lock(mutex_);
     text->number = text->result.text = numbers_++;
   }
-  using_session([&] {
-    std::vector<infer::TextBatch::Beginning> beginning(1);
-    beginning[0].sequence = static_cast<std::size_t>(text->number);
-    beginning[0].prompt = std::move(ids);
-    beginning[0].options = options;
-    batch_->begin(std::move(beginning));
-  });
+  std::vector<infer::TextBatch::Beginning> beginning;
+  beginning.push_back({.sequence = static_cast<std::size_t>(text->number),
+                       .prompt = std::move(ids),
+                       .options = options,
+                       .visit = {},
+                       .wanted = [this] {
+                         const std::lock_guard lock(mutex_);
+                         return !closed_;
+                       }});
+  using_session([&] { batch_->begin(std::move(beginning)); });
   began_ = true;
   const std::lock_guard lock(mutex_);
-  text->cancelled = closed_;
   texts_.emplace(text->number, text);
   if (reader == Reader::kNext) nexts_.push_back(text);
+  if (closed_) end(*text, FABULA_FINISH_CANCELLED);  // meanwhile
   return text;
 }
 
