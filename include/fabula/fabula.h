@@ -57,8 +57,8 @@ FABULA_API const char* fabula_version_text(void);
 /// What became of a call.
 typedef enum fabula_status {
   FABULA_OK = 0,
-  FABULA_INVALID_ARGUMENT = 1,  ///< a value or a handle that cannot be honoured
-  FABULA_NOT_FOUND = 2,         ///< a file, a tensor or a device is not there
+  FABULA_INVALID_ARGUMENT = 1,  ///< a value or a handle that cannot be honoured, a device that is not there
+  FABULA_NOT_FOUND = 2,         ///< a file or a tensor is not there
   FABULA_IO = 3,                ///< reading failed
   FABULA_FORMAT = 4,            ///< a file is not what it should be
   FABULA_UNSUPPORTED = 5,       ///< valid, but not possible with this library or device

@@ -24,7 +24,7 @@ TEST(ApiDevices, AreListedAndDescribed) {
 TEST(ApiDevices, ThatAreNotThereOrCannotBeAreRefused) {
   DeviceOptions options;
   options.device = "no such device";
-  expect_thrown([&] { Device{options}; }, FABULA_NOT_FOUND, "no such device");
+  expect_thrown([&] { Device{options}; }, FABULA_INVALID_ARGUMENT, "no such device");
   options.device.clear();
   options.wait_limit = -1;
   expect_thrown([&] { Device{options}; }, FABULA_INVALID_ARGUMENT, "wait_limit");
