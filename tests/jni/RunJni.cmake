@@ -16,6 +16,7 @@ endfunction()
 
 run(output ${FABULA} train ${CONFIG} --corpus-stories 60 --out ${FOLDER}/run)
 run(text ${FABULA} generate ${FOLDER}/run --prompt Once --temperature 0 --max-tokens 24)
+string(REGEX REPLACE "\n$" "" text "${text}")  # the program's own end of the line
 file(WRITE ${FOLDER}/text "${text}")
 run(output ${JAVA} -Xcheck:jni -Djava.library.path=${LIBRARY_PATH} -cp ${CLASS_PATH} JniTest ${FOLDER}/run ${FOLDER}/text)
 if(NOT output MATCHES "all passed" OR "${output}${errors}" MATCHES "(WARNING|FATAL ERROR) in native method")
