@@ -21,13 +21,12 @@ std::unique_ptr<vk::Device> open_device() {
 
 void write_model(const std::filesystem::path& folder, HeadKind head) {
   const auto device = open_device();
-  RunConfig config = default_config(ModelFamily::kGpt2);
-  config.model.vocab_size = kEndToken + 1;
-  config.model.n_positions = 64;
-  config.model.hidden = 16;
-  config.model.layers = 1;
-  config.model.heads = 2;
-  config.model.head.kind = head;
+  const RunConfig config = parse_config(
+      fmt::format(
+          R"({{"model_type": "gpt2", "vocab_size": {}, "n_positions": 64, "n_embd": 16, "n_layer": 1, "n_head": 2,
+                       "tie_word_embeddings": {}, "head": "{}"}})",
+          kEndToken + 1, head == HeadKind::kFull, head == HeadKind::kFull ? "full" : "paper"),
+      "the tests' model");
   const models::LanguageModel model(config.model);
   graph::Workload workload(device->profile());
   infer::add_session_graphs(workload, model, {});
