@@ -22,8 +22,8 @@
 ///   not pass: it ends the call with `FABULA_CALLBACK_FAILED`, and the text that it was about.
 /// - **Texts** are UTF-8 and end with a zero byte where no length is given. Paths too.
 /// - The library prints nothing (`fabula_set_log`), installs no handlers and starts no device before it is asked for
-///   one. One exception: the handler of SIGBUS that is there while a model's files are mapped, which passes on what is
-///   not its own.
+///   one. One exception: a handler of SIGBUS, there from the first model on that is read from files; it passes on what
+///   is not its own.
 
 #if defined(_WIN32)
 #if defined(FABULA_BUILDING)
@@ -353,7 +353,8 @@ typedef struct fabula_likely {
 typedef struct fabula_token {
   size_t size;
   int64_t text;       ///< its number
-  const char* piece;  ///< what can be shown of it since: whole characters, none of a stop text; ends with a zero byte
+  const char* piece;  ///< what can be shown of it since: none of a stop text, whole characters as far as the model
+                      ///< writes them whole; ends with a zero byte
   size_t piece_bytes;
   const fabula_likely* top;  ///< the likeliest tokens, as many as were asked for
   size_t top_count;
@@ -394,7 +395,8 @@ FABULA_API fabula_status fabula_session_begin_tokens(fabula_session* session, co
                                                      const fabula_text_options* options, int64_t* text);
 
 /// Up to `tokens` more tokens of every text that was begun, in one submission (1 to 16; 0: as many as take a few
-/// hundredths of a second), and then the callback for each. `active` gets how many of them go on. One thread at a time,
+/// hundredths of a second), and then the callback for each. What `fabula_generate` in another
+/// thread brought them meanwhile is kept, and told first. `active` gets how many of them go on. One thread at a time,
 /// and not from its own callback: `FABULA_BUSY`.
 FABULA_API fabula_status fabula_session_next(fabula_session* session, int32_t tokens, fabula_token_callback callback,
                                              void* user, size_t* active);

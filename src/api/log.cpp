@@ -11,7 +11,10 @@ fabula_status fabula_set_log(fabula_log_callback callback, void* user) {
     fabula::LogSink sink;
     if (callback != nullptr)
       sink.write = [callback, user](fabula::LogLevel level, std::string_view message) {
-        callback(user, static_cast<fabula_log_level>(level), std::string(message).c_str());
+        try {
+          callback(user, static_cast<fabula_log_level>(level), std::string(message).c_str());
+        } catch (...) {  // there is nobody to be told: it may be a thread of the library's own
+        }
       };
     fabula::set_log_sink(std::move(sink));
   });

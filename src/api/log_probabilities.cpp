@@ -87,9 +87,9 @@ fabula_status fabula_session_distribution(fabula_session* session, const std::ui
                                           float* log_p, std::size_t capacity) {
   return api::call([&] {
     const auto object = api::object_of(session);
-    api::required(log_p, "where the log-probabilities are to go");
     const auto V = static_cast<std::size_t>(object->folder().model().head().vocabulary());
     if (capacity < V) api::refuse(FABULA_TOO_SMALL, "the model has {} tokens, and there is room for {}", V, capacity);
+    api::required(log_p, "where the log-probabilities are to go");
     const std::vector<float> all = api::distribution(*object, api::list_of(ids, count));
     std::copy(all.begin(), all.end(), log_p);
   });

@@ -1,8 +1,8 @@
 #pragma once
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "api/fair_mutex.hpp"
 #include "infer/model_folder.hpp"
 #include "tuning/tuned_device.hpp"
 
@@ -13,7 +13,7 @@ namespace fabula::api {
 struct DeviceObject {
   explicit DeviceObject(const vk::DeviceOptions& options) : opened(tuning::open_tuned_device(options)) {}
 
-  std::mutex mutex;
+  FairMutex mutex;
   tuning::OpenedDevice opened;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "api/structs.hpp"
 #include "base/fail.hpp"
@@ -41,24 +42,33 @@ class SessionObject::Turn {
   /// Of a session that is closed meanwhile, readers have a turn still: the ends of its texts are to be told.
   explicit Turn(SessionObject& session, bool reads = false) : session_(session) {
     std::unique_lock lock(session.mutex_);
-    session.changed_.wait(lock, [&] { return !session.turn_; });
-    if (!reads || !session.closed_) session.check_usable();
-    session.turn_ = true;
+    const std::uint64_t own = session.turns_++;
+    session.changed_.wait(lock, [&] { return own == session.turn_; });
+    try {
+      if (!reads || !session.closed_) session.check_usable();
+    } catch (...) {
+      pass_on();
+      throw;
+    }
     lock.unlock();
     device_ = std::unique_lock(session.device_->mutex);
   }
   ~Turn() {
     device_.unlock();
     const std::lock_guard lock(session_.mutex_);
-    session_.turn_ = false;
-    session_.changed_.notify_all();
+    pass_on();
   }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
  private:
+  void pass_on() {
+    ++session_.turn_;
+    session_.changed_.notify_all();
+  }
+
   SessionObject& session_;
-  std::unique_lock<std::mutex> device_;
+  std::unique_lock<FairMutex> device_;
 };
 
 /// Of whoever has the turn. What fails for another reason than what was asked leaves the session unusable, and every
@@ -72,7 +82,10 @@ void SessionObject::using_session(Body body) {
   try {
     body();
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) breaks(error);
+    // The device is as it was after what no model could compute.
+    if (error.code() != ErrorCode::kInvalidArgument && error.code() != ErrorCode::kNumeric) breaks(error);
+    throw;
+  } catch (const StatusError&) {
     throw;
   } catch (const std::bad_alloc&) {
     breaks(Error(ErrorCode::kOutOfMemory, "the host's memory was not enough; close the session"));
@@ -87,14 +100,24 @@ SessionObject::SessionObject(std::shared_ptr<DeviceObject> device, std::shared_p
                              const fabula_session_options& options)
     : device_(std::move(device)), model_(std::move(model)), options_(options) {
   const std::lock_guard lock(device_->mutex);
+  try {
+    open();
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+/// With the device's mutex.
+void SessionObject::open() {
   vk::Device& opened = *device_->opened.device;
   graph::Workload workload({opened.profile(), device_->opened.choices});
   infer::SessionGraphs graphs = infer::add_session_graphs(workload, folder().model(),
-                                                          {.slots = options.slots == 0 ? 1 : options.slots,
-                                                           .context = options.context,
-                                                           .cache = cache_type(options.cache),
-                                                           .distribution = options.levels != 0,
-                                                           .score = options.score != 0});
+                                                          {.slots = options_.slots == 0 ? 1 : options_.slots,
+                                                           .context = options_.context,
+                                                           .cache = cache_type(options_.cache),
+                                                           .distribution = options_.levels != 0,
+                                                           .score = options_.score != 0});
   std::vector<std::size_t> all;
   for (const auto& step : graphs.steps) all.push_back(step.index);
   for (const auto& prompt : graphs.prompts) all.push_back(prompt.index);
@@ -110,6 +133,10 @@ SessionObject::SessionObject(std::shared_ptr<DeviceObject> device, std::shared_p
 
 SessionObject::~SessionObject() {
   const std::lock_guard lock(device_->mutex);
+  release();
+}
+
+void SessionObject::release() {
   batch_.reset();
   session_.reset();
   runtime_.reset();
@@ -138,22 +165,27 @@ std::shared_ptr<SessionText> SessionObject::begin(std::vector<std::uint32_t> ids
   {
     const std::lock_guard lock(mutex_);
     text->number = text->result.text = numbers_++;
+    texts_.emplace(text->number, text);
   }
   std::vector<infer::TextBatch::Beginning> beginning;
   beginning.push_back({.sequence = static_cast<std::size_t>(text->number),
                        .prompt = std::move(ids),
                        .options = options,
                        .visit = {},
-                       .wanted = [this] {
+                       .wanted = [this, text] {
                          const std::lock_guard lock(mutex_);
-                         return !closed_;
+                         return !closed_ && !text->cancelled;
                        }});
-  using_session([&] { batch_->begin(std::move(beginning)); });
+  try {
+    using_session([&] { batch_->begin(std::move(beginning)); });
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    texts_.erase(text->number);
+    throw;
+  }
   began_ = true;
   const std::lock_guard lock(mutex_);
-  texts_.emplace(text->number, text);
   if (reader == Reader::kNext) nexts_.push_back(text);
-  if (closed_) end(*text, FABULA_FINISH_CANCELLED);  // meanwhile
   return text;
 }
 
@@ -161,11 +193,14 @@ std::vector<TextEvent> SessionObject::read(SessionText& text) {
   const auto something = [&] { return !text.events.empty() || text.over; };
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return something() || !turn_; });
+    changed_.wait(lock, [&] { return something() || turn_ == turns_; });
     if (!something()) {
       lock.unlock();
       const Turn turn(*this, true);
-      step(0);
+      lock.lock();
+      const bool came = something();  // while others had their turns
+      lock.unlock();
+      if (!came) step(0);
     }
   }
   const std::lock_guard lock(mutex_);
@@ -178,6 +213,7 @@ std::vector<TextEvent> SessionObject::read(SessionText& text) {
 void SessionObject::abandon(SessionText& text) {
   const std::lock_guard lock(mutex_);
   text.silent = text.cancelled = true;  // whoever has the next turn frees its slot
+  text.events.clear();
 }
 
 SessionObject::NextTurn::NextTurn(SessionObject& session) : session_(session) {
@@ -197,7 +233,7 @@ SessionObject::NextTurn::~NextTurn() {
 
 std::vector<std::shared_ptr<SessionText>> SessionObject::next(std::int32_t tokens) {
   if (tokens < 0 || tokens > 16) refuse(FABULA_INVALID_ARGUMENT, "{} tokens are asked for; 0 to 16 can be", tokens);
-  const auto waits = [](const auto& text) { return !text->events.empty(); };
+  const auto waits = [](const auto& text) { return !text->silent && !text->events.empty(); };
   {
     const std::lock_guard lock(mutex_);
     if (std::any_of(nexts_.begin(), nexts_.end(), waits) || nexts_.empty()) return nexts_;
@@ -208,10 +244,11 @@ std::vector<std::shared_ptr<SessionText>> SessionObject::next(std::int32_t token
   return nexts_;
 }
 
-std::optional<TextEvent> SessionObject::take(SessionText& text) {
+std::optional<TextEvent> SessionObject::take(SessionText& text, bool ends_alone) {
   const std::lock_guard lock(mutex_);
   std::optional<TextEvent> event;
-  if (!text.silent && !text.events.empty()) {
+  const bool any = !text.silent && !text.events.empty();
+  if (any && (!ends_alone || text.events.front().finish != FABULA_FINISH_NONE)) {
     event = std::move(text.events.front());
     text.events.pop_front();
   }
@@ -252,7 +289,14 @@ void SessionObject::score(std::span<const std::uint32_t> ids, const infer::OnDis
   if (ids.empty()) refuse(FABULA_INVALID_ARGUMENT, "the text has no token");
   const Turn turn(*this);
   const std::size_t slot = free_slot();
-  using_session([&] { session_->score(slot, ids, visit); });
+  const infer::OnDistribution visit_while_open = [&](std::size_t position, std::span<const float> log_probs) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) refuse(FABULA_INTERRUPTED, "the session was closed meanwhile");
+    }
+    visit(position, log_probs);
+  };
+  using_session([&] { session_->score(slot, ids, visit_while_open); });
 }
 
 /// Of whoever has the turn. Throws StatusError busy.
@@ -334,7 +378,9 @@ bool SessionObject::add_piece(const infer::GeneratedPiece& piece) {
 void SessionObject::set_levels(const SessionText& text, TextEvent& event) {
   const TokenMap* const map = folder().model().head().token_map();
   if (map == nullptr) return;
-  const infer::Inspection inspection = infer::inspect(session_->log_probs(text.slot), map, event.id, 0);
+  const std::vector<float> log_probs = session_->log_probs(text.slot);
+  if (std::any_of(log_probs.begin(), log_probs.end(), [](float log_p) { return std::isnan(log_p); })) return;
+  const infer::Inspection inspection = infer::inspect(log_probs, map, event.id, 0);
   event.group = inspection.levels->index;
   event.token_log_p = inspection.levels->token_log_p;
   event.group_log_p = inspection.token.log_p - event.token_log_p;

@@ -77,8 +77,8 @@ class SessionObject {
   };
   /// Steps of all texts in one submission, unless there is something to tell already. The texts of Reader::kNext.
   std::vector<std::shared_ptr<SessionText>> next(std::int32_t tokens);
-  /// The first thing that is to be told of one of them; none: all is told.
-  std::optional<TextEvent> take(SessionText& text);
+  /// The first thing that is to be told of one of them, of its end alone where that is said; none: there is nothing.
+  std::optional<TextEvent> take(SessionText& text, bool ends_alone);
   /// Those that go on.
   std::size_t active_next();
 
@@ -91,6 +91,8 @@ class SessionObject {
 
  private:
   class Turn;
+  void open();
+  void release();
   template <class Body>
   void using_session(Body body);
   std::size_t free_slot();
@@ -112,7 +114,8 @@ class SessionObject {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool turn_ = false, next_turn_ = false, closed_ = false;
+  std::uint64_t turns_ = 0, turn_ = 0;  ///< that were asked for; whose it is
+  bool next_turn_ = false, closed_ = false;
   std::optional<Error> broken_;
   std::map<std::int64_t, std::shared_ptr<SessionText>> texts_;  ///< with a slot, by number
   std::vector<std::shared_ptr<SessionText>> nexts_;             ///< of Reader::kNext, until their end is told

@@ -8,6 +8,8 @@
 namespace fabula::api {
 namespace {
 
+constexpr std::int32_t kMostTokens = 16;  ///< of one fabula_session_next
+
 infer::GenerateOptions generate_options(const fabula_text_options* options, const infer::ModelFolder& folder) {
   const fabula_text_options given = options_or(options, fabula_text_options_default(), "fabula_text_options");
   infer::GenerateOptions result{.sampler = {.temperature = given.temperature,
@@ -77,7 +79,7 @@ void generate(SessionObject& session, std::vector<std::uint32_t> ids, const infe
       for (const TextEvent& event : session.read(*text)) {
         went.tokens += event.id != FABULA_NO_TOKEN;
         wanted = tell_event(session, *text, event, callback, user);
-        went.finish = wanted ? event.finish : FABULA_FINISH_CANCELLED;
+        went.finish = wanted || event.finish != FABULA_FINISH_NONE ? event.finish : FABULA_FINISH_CANCELLED;
         if (!wanted) break;
       }
     }
@@ -91,9 +93,15 @@ void generate(SessionObject& session, std::vector<std::uint32_t> ids, const infe
 void next(SessionObject& session, std::int32_t tokens, fabula_token_callback callback, void* user,
           std::size_t* active) {
   const SessionObject::NextTurn turn(session);
-  for (const std::shared_ptr<SessionText>& text : session.next(tokens))
-    while (const std::optional<TextEvent> event = session.take(*text))
+  const std::int32_t most = tokens == 0 ? kMostTokens : tokens;
+  for (const std::shared_ptr<SessionText>& text : session.next(tokens)) {
+    // More may have come meanwhile, where another thread's text was written: that is for the next time.
+    std::int32_t told_of = 0;
+    while (const std::optional<TextEvent> event = session.take(*text, told_of == most)) {
+      told_of += event->id != FABULA_NO_TOKEN;
       tell_event(session, *text, *event, callback, user);
+    }
+  }
   if (active != nullptr) *active = session.active_next();
 }
 

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <new>
 
 #include "api/call.hpp"
@@ -54,6 +55,8 @@ fabula_status failure() noexcept {
     return failed(error.status(), error.what());
   } catch (const Error& error) {
     return failed(status_of(error.code()), error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return failed(FABULA_IO, error.what());
   } catch (const std::bad_alloc&) {
     return failed(FABULA_OUT_OF_MEMORY, "the host's memory is not enough");
   } catch (const std::exception& error) {

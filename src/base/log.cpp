@@ -7,12 +7,12 @@ namespace fabula {
 namespace {
 
 std::mutex& sink_mutex() {
-  static std::mutex mutex;
+  static std::mutex& mutex = *new std::mutex;  // threads of a library may log while the program ends
   return mutex;
 }
 
 LogSink& current_sink() {
-  static LogSink sink;
+  static LogSink& sink = *new LogSink;
   return sink;
 }
 

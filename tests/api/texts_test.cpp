@@ -244,6 +244,28 @@ TEST(ApiNext, OneOfSeveralTextsIsCancelled) {
   EXPECT_EQ(text, session().generate("abc", text_options(8)));
 }
 
+TEST(ApiNext, AReaderThatHasEnoughOfOneTextHearsOfTheOthers) {
+  Session own = session(2);
+  const std::int64_t dropped = own.begin("abc", endless()), kept = own.begin("abc", text_options(8));
+  struct Heard {
+    std::int64_t dropped;
+    int of_dropped = 0, of_kept = 0;
+  } heard{dropped};
+  const fabula_token_callback hear = [](void* user, const fabula_token* token) {
+    auto& all = *static_cast<Heard*>(user);
+    if (token->text == all.dropped) return ++all.of_dropped;  // other than 0: enough
+    all.of_kept += token->id != FABULA_NO_TOKEN;
+    return 0;
+  };
+  std::size_t active = 2;
+  for (int call = 0; active > 0 && call < 20; ++call)
+    ASSERT_EQ(fabula_session_next(own.get(), 4, hear, &heard, &active), FABULA_OK) << fabula_last_message();
+  EXPECT_EQ(active, 0U);
+  EXPECT_EQ(heard.of_dropped, 1);
+  EXPECT_EQ(heard.of_kept, 8);
+  EXPECT_NE(kept, dropped);
+}
+
 /// The texts of several threads, each with a seed of its own.
 template <class SessionOf>
 std::vector<std::string> texts_of_threads(std::size_t count, SessionOf session_of) {
