@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
@@ -29,6 +30,7 @@ class SelfTest {
         if (progress_redraws()) log_progress("self-test of " + subject.kernels.front().shader);
         check(subject);
         kernels += subject.kernels.size();
+        if (replaced_) break;  // what others share with the wrong one is told apart when all is planned anew
       }
       log_progress({});
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
@@ -82,7 +84,7 @@ class SelfTest {
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kOutOfMemory) return std::nullopt;
       if (error.code() == ErrorCode::kDeviceLost) {
-        distrust(subject.kernels);
+        distrust(subject.kernels, vk::kCrashes);  // tried again where there is no other: a device can be lost to others
         fail(ErrorCode::kDeviceLost,
              "{} (while {} was checked; the next start takes another kernel where there is one)", error.what(),
              to_string(subject.kernels.front()));
@@ -90,6 +92,8 @@ class SelfTest {
       result.ok = false;
       result.detail = error.what();
       return result;
+    } catch (const std::bad_alloc&) {
+      return std::nullopt;
     }
   }
 
@@ -105,8 +109,8 @@ class SelfTest {
   void trust(const std::vector<vk::KernelKey>& kernels) {
     for (const vk::KernelKey& kernel : kernels) device_.note_checked(kernel);
   }
-  void distrust(const std::vector<vk::KernelKey>& kernels) {
-    for (const vk::KernelKey& kernel : kernels) device_.note_fault(kernel, vk::kWrong);
+  void distrust(const std::vector<vk::KernelKey>& kernels, std::uint64_t fault) {
+    for (const vk::KernelKey& kernel : kernels) device_.note_fault(kernel, fault);
     device_.save_pipeline_cache();
   }
 
@@ -127,7 +131,7 @@ class SelfTest {
       const std::optional<CheckResult> result = run(other);
       if (!result || !result->ok) continue;
       trust(other.kernels);
-      distrust(to_blame);
+      distrust(to_blame, vk::kWrong);
       replaced_ = true;
       warn("{} ({}) computes wrong numbers with {}: {}. {} takes its place from now on; {}", device_.profile().name,
            device_.info().driver, to_string(to_blame.front()), miss.detail, to_string(other.kernels.front()),

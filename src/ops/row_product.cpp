@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 
 #include "base/ceil_div.hpp"
 #include "graph/sized_case.hpp"
@@ -257,6 +258,7 @@ std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
     if (input.present) input.shape = launch.at(i);
     sized.tiles.push_back(input.present ? tiles.at(i) : input.shape);
   }
+  sized.launch.relative *= std::max(1.0, std::sqrt(static_cast<double>(K) / 256));  // as a product's of many rows
   return sized;
 }
 

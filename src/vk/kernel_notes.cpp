@@ -129,7 +129,8 @@ void KernelNotes::take_markers() {
   for (const std::filesystem::path& marker : left) {
     const std::string text = read_file(marker, kMaxNotes);
     for_each_line(text, [&](const Line& line) {
-      faults_.insert_or_assign(std::string(line.kernel), kCrashes);
+      const auto [fault, is_new] = faults_.try_emplace(std::string(line.kernel), kCrashes);
+      if (fault->second != kWrong) fault->second = kCrashes;  // what computes wrong numbers stays so
       changed_ = true;
       warn(
           "an earlier start ended while the driver compiled {}; another variant is taken where there is one (`fabula "
@@ -159,8 +160,8 @@ void KernelNotes::note_compiled(const KernelKey& key) {
   }
 }
 
-void KernelNotes::save() {
-  if (path_.empty() || !changed_) return;
+bool KernelNotes::save() {
+  if (path_.empty() || failed_ || !changed_) return !failed_;
   changed_ = false;
   try {
     ensure_directory(path_.parent_path());
@@ -170,7 +171,9 @@ void KernelNotes::save() {
     write_file_atomically(path_, text);
   } catch (const std::exception& error) {
     warn("what was learnt of this driver's compiler was not saved: {}", error.what());
+    failed_ = true;
   }
+  return !failed_;
 }
 
 struct KernelNotes::Compiling::Marker {

@@ -27,7 +27,8 @@ class KernelNotes {
   bool is_checked(const KernelKey& key) const { return checked_.contains(to_string(key)); }
   /// A kernel that was compiled this time crashes no longer.
   void note_compiled(const KernelKey& key);
-  void save();
+  /// False once it could not be written, which is said once.
+  bool save();
   const std::filesystem::path& path() const { return path_; }  ///< empty: nothing is kept
 
   /// The marker of one kernel while it is being compiled, by any thread. A signal that ends the program removes it.
@@ -50,7 +51,7 @@ class KernelNotes {
   std::filesystem::path path_;
   KernelFaults faults_;
   std::set<std::string, std::less<>> checked_;
-  bool changed_ = false;
+  bool changed_ = false, failed_ = false;
 };
 
 }  // namespace fabula::vk

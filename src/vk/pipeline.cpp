@@ -119,7 +119,7 @@ PipelineStore::~PipelineStore() {
 }
 
 void PipelineStore::save_cache() {
-  if (cache_.save()) notes_.save();  // where one cannot be written, one warning is enough
+  if (notes_.save()) cache_.save();  // where one cannot be written, one warning is enough
 }
 
 const ShaderInfo& PipelineStore::shader(const std::string& name) {
