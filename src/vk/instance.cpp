@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 
 #include "base/environment.hpp"
 #include "base/fail.hpp"
@@ -96,6 +97,8 @@ void enable_submit_sync() {
 Instance::Instance(bool validate, std::function<void(const std::string&)> receive)
     : sink_(std::make_unique<ValidationSink>()) {
   sink_->receive = std::move(receive);
+  static std::mutex loading;  // volk's functions are the process's
+  const std::lock_guard lock(loading);
   load_loader();
   if (validate && !has_layer(kValidationLayer)) {
     fail(ErrorCode::kDevice,

@@ -28,7 +28,7 @@ public final class Session extends Handle {
         Native.cancel(handle());
     }
 
-    /** Ends the texts that are being written, and waits for that. */
+    /** Ends the texts that are being written: their calls return within a submission. */
     @Override
     void release(long handle) {
         Native.closeSession(handle);
