@@ -1,7 +1,7 @@
 # Installs a build into a new prefix, moves it, and builds programs in C and C++ with it: by find_package and by pkg-config, with the shared
 # library and with the archive. Each tells the story that the installed program tells of the same model.
 # -DBUILD=build folder -DSOURCE=the repository -DFOLDER=where files are written -DGENERATOR=... -DC_COMPILER=... -DCXX_COMPILER=...
-# -DFLAGS=what all is compiled with -DPKG_CONFIG=... -DLIBDIR=lib
+# -DPKG_CONFIG=... -DLIBDIR=lib
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${FOLDER})
 file(MAKE_DIRECTORY ${FOLDER})
@@ -52,14 +52,13 @@ foreach(language C CXX)
   endif()
   set(build ${FOLDER}/${language})
   run(output ${CMAKE_COMMAND} -S ${SOURCE}/tests/install/consumer -B ${build} -G ${GENERATOR} "-DCMAKE_PREFIX_PATH=${prefix}"
-    -DLANGUAGE=${language} -DPROGRAM=${program_${language}} -DOWN_VULKAN=${own_vulkan} -DCMAKE_${language}_COMPILER=${${language}_COMPILER}
-    -DCMAKE_${language}_FLAGS=${FLAGS})
+    -DLANGUAGE=${language} -DPROGRAM=${program_${language}} -DOWN_VULKAN=${own_vulkan} -DCMAKE_${language}_COMPILER=${${language}_COMPILER})
   run(output ${CMAKE_COMMAND} --build ${build})
   tells_the_story(${build}/story_fabula)
   tells_the_story(${build}/story_static)
   foreach(kind shared static)
     separate_arguments(flags UNIX_COMMAND "${${kind}_flags}")
-    run(output ${${language}_COMPILER} ${standard_${language}} ${FLAGS} ${program_${language}} ${own_vulkan} ${flags} -o ${build}/by_pkg_config_${kind})
+    run(output ${${language}_COMPILER} ${standard_${language}} ${program_${language}} ${own_vulkan} ${flags} -o ${build}/by_pkg_config_${kind})
   endforeach()
   tells_the_story(${build}/by_pkg_config_static)
   set(ENV{LD_LIBRARY_PATH} "${prefix}/${LIBDIR}")
