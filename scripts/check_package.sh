@@ -100,31 +100,31 @@ in_root() {
   local what=$1
   shift
   say "$what"
-  inside "$@" >"$root/root/step.log" 2>&1 || { tail -n 40 "$root/root/step.log" >&2 && die "failed in $root: $*"; }
+  inside "$@" >"$root/tmp/step.log" 2>&1 || { tail -n 40 "$root/tmp/step.log" >&2 && die "failed in $root: $*"; }
 }
-rm -rf "$root/root/fabula"
-mkdir -p "$root/root/fabula"
-cp "${debs[@]}" examples/c/story.c configs/quickstart.json "$root/root/fabula/"
+rm -rf "$root/srv/story"
+mkdir -p "$root/srv/story"
+cp "${debs[@]}" examples/c/story.c configs/quickstart.json "$root/srv/story/"
 in_root "Debian's lists" apt-get update -qq
 in_root "a compiler and a driver" apt-get install -y -qq --no-install-recommends gcc libc6-dev pkg-config mesa-vulkan-drivers
-in_root "installing the packages" sh -c 'apt-get install -y -qq --no-install-recommends /root/fabula/*.deb'
+in_root "installing the packages" sh -c 'apt-get install -y -qq --no-install-recommends /srv/story/*.deb'
 
 say "what is there: $(inside fabula --version)"
 absent=$(inside sh -c 'ldd /usr/bin/fabula "$(pkg-config --variable=libdir fabula)/libfabula.so"' | grep 'not found' || true)
 [ -z "$absent" ] || die "no package brought what these need: $absent"
-in_root "training a small model" sh -c 'cd /root/fabula && fabula train quickstart.json --out run \
+in_root "training a small model" sh -c 'cd /srv/story && fabula train quickstart.json --out run \
   --corpus-stories 6000 --set vocab_size=1024 --set train.steps=1000 --set train.eval_every=0 --set train.sample_every=0'
-in_root "compiling a program" sh -c 'cd /root/fabula && gcc -std=c99 -Wall -Wextra story.c $(pkg-config --cflags --libs fabula) -o story'
-story=$(inside sh -c 'cd /root/fabula && ./story run') || die "the program failed"
+in_root "compiling a program" sh -c 'cd /srv/story && gcc -std=c99 -Wall -Wextra story.c $(pkg-config --cflags --libs fabula) -o story'
+story=$(inside sh -c 'cd /srv/story && ./story run') || die "the program failed"
 say "a story"
 printf '%s\n' "$story"
 [ ${#story} -ge 200 ] || die "that is no story"
 # What the archive needs besides is C++, which a program of C has no other use for.
 in_root "C++'s library" apt-get install -y -qq --no-install-recommends libstdc++-12-dev
-in_root "compiling it with the archive" sh -c 'cd /root/fabula &&
+in_root "compiling it with the archive" sh -c 'cd /srv/story &&
   gcc -std=c99 story.c $(pkg-config --cflags --static --libs fabula | sed s/-lfabula/-l:libfabula.a/) -o story-static'
 in_root "removing the packages" dpkg -r fabula libfabula-dev libfabula0
-[ "$(inside sh -c 'cd /root/fabula && ./story-static run')" = "$story" ] || die "the program with the archive tells another story"
+[ "$(inside sh -c 'cd /srv/story && ./story-static run')" = "$story" ] || die "the program with the archive tells another story"
 left=$(inside sh -c 'find /usr -path "*fabula*" -not -path "/usr/share/doc/*"')
 [ -z "$left" ] || die "the packages left behind: $left"
 say "the packages install, tell and go"
