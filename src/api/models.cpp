@@ -20,6 +20,19 @@ std::string_view file_name(const char* name) {
   return &required(name, "the name of a model's file");
 }
 
+/// From files that are named one by one; `add` puts one of them into the source.
+template <class File, class Add>
+fabula_status open_listed(const File* files, std::size_t count, const fabula_model_options* options,
+                          fabula_model** model, Add add) {
+  return call([&] {
+    required(model, "where the model is to go");
+    if (count > 0) required(files, "the list of files");
+    auto source = std::make_unique<ListedSource>();
+    for (std::size_t i = 0; i < count; ++i) add(*source, files[i]);
+    *model = open_model(std::move(source), options);
+  });
+}
+
 /// Copies what fits; more is told by the count and by FABULA_TOO_SMALL.
 template <class T>
 void copy_out(const T* from, std::size_t n, T* to, std::size_t capacity, std::size_t* count, std::string_view what) {
@@ -42,30 +55,19 @@ fabula_status fabula_model_open(const char* folder, const fabula_model_options* 
 
 fabula_status fabula_model_open_memory(const fabula_memory_file* files, std::size_t count,
                                        const fabula_model_options* options, fabula_model** model) {
-  return api::call([&] {
-    api::required(model, "where the model is to go");
-    if (count > 0) api::required(files, "the list of files");
-    auto source = std::make_unique<ListedSource>();
-    for (std::size_t i = 0; i < count; ++i) {
-      if (files[i].bytes > 0 && files[i].data == nullptr)
-        api::refuse(FABULA_INVALID_ARGUMENT, "the data of file {} is NULL", i);
-      source->add(api::file_name(files[i].name), {static_cast<const std::byte*>(files[i].data), files[i].bytes});
-    }
-    *model = api::open_model(std::move(source), options);
+  return api::open_listed(files, count, options, model, [](ListedSource& source, const fabula_memory_file& file) {
+    const std::string_view name = api::file_name(file.name);
+    if (file.bytes > 0 && file.data == nullptr)
+      api::refuse(FABULA_INVALID_ARGUMENT, "the data of the model's file {} is NULL", name);
+    source.add(name, {static_cast<const std::byte*>(file.data), file.bytes});
   });
 }
 
 fabula_status fabula_model_open_descriptors(const fabula_descriptor_file* files, std::size_t count,
                                             const fabula_model_options* options, fabula_model** model) {
-  return api::call([&] {
-    api::required(model, "where the model is to go");
-    if (count > 0) api::required(files, "the list of files");
-    auto source = std::make_unique<ListedSource>();
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string_view name = api::file_name(files[i].name);
-      source->add(name, DescriptorRange(files[i].descriptor, files[i].offset, files[i].bytes, name));
-    }
-    *model = api::open_model(std::move(source), options);
+  return api::open_listed(files, count, options, model, [](ListedSource& source, const fabula_descriptor_file& file) {
+    const std::string_view name = api::file_name(file.name);
+    source.add(name, DescriptorRange(file.descriptor, file.offset, file.bytes, name));
   });
 }
 
