@@ -1,6 +1,7 @@
 #include "bench/speed_bench.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 
 #include "base/fail.hpp"
@@ -16,7 +17,8 @@
 namespace fabula::bench {
 namespace {
 
-constexpr int kTimedSteps = 3;
+constexpr int kTimedSteps = 5;
+constexpr double kWarmUpSeconds = 0.3;  // of work: a GPU that was idle runs slower at first
 constexpr double kSmallestCopy = 64 << 10;
 constexpr double kLeastShareOfTime = 0.1;  // of a launch's time that counts as work, however much its fixed cost is
 
@@ -100,6 +102,16 @@ class TimedNodes {
   std::vector<std::vector<double>> seconds_;  ///< by node, by run
 };
 
+/// Runs until a device is warm.
+template <class Run>
+void warm_up(const Run& run) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  for (int done = 0; done < kWarmUpSteps || Clock::now() - start < std::chrono::duration<double>(kWarmUpSeconds);
+       ++done)
+    run();
+}
+
 /// Times what models do, on one device.
 class KernelTimer {
  public:
@@ -112,9 +124,9 @@ class KernelTimer {
     std::map<std::size_t, TimedNodes> nodes;
     for (const std::size_t index : {bench.graphs().overwrite.index, bench.graphs().apply})
       nodes.emplace(index, TimedNodes(graphs[index], graph::cost_of));
-    for (int step = 1; step <= kWarmUpSteps + kTimedSteps; ++step) {
+    warm_up([&] { bench.step(); });
+    for (int step = 0; step < kTimedSteps; ++step) {
       bench.step();
-      if (step <= kWarmUpSteps) continue;
       for (auto& [index, timed] : nodes) timed.add_run(bench.runtime().timings(index));
     }
     for (const auto& [index, timed] : nodes) timed.add_to(speed_, launch_);
@@ -128,9 +140,10 @@ class KernelTimer {
     TimedNodes nodes(session.step(), [&](const graph::Graph& graph, const graph::Node& node) {
       return predict::decode_cost(graph, node, static_cast<double>(keys));
     });
-    for (int step = 1; step <= kWarmUpSteps + 3 * kTimedSteps; ++step) {
+    for (int step = 1; step <= kWarmUpSteps + 2 * kTimedSteps; ++step) {
       session.advance_once();
-      if (step > kWarmUpSteps) nodes.add_run(session.runtime().timings(session.step_graph()));
+      if (step <= kWarmUpSteps) continue;
+      nodes.add_run(session.runtime().timings(session.step_graph()));
     }
     nodes.add_to(speed_, launch_);
   }

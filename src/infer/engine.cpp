@@ -71,15 +71,17 @@ JobTimes Job::times() const {
           .written = written_};
 }
 
-void Job::add(TextEvent event) {
+void Job::add(std::vector<TextEvent> events) {
   {
     const std::lock_guard lock(mutex_);
-    if (event.token) {
-      ++written_;
-      if (!first_token_) first_token_ = Clock::now();
+    for (TextEvent& event : events) {
+      if (event.token) {
+        ++written_;
+        if (!first_token_) first_token_ = Clock::now();
+      }
+      if (event.finish && ++over_ == texts_.size()) ended_ = Clock::now();
+      events_.push_back(std::move(event));
     }
-    if (event.finish && ++over_ == texts_.size()) ended_ = Clock::now();
-    events_.push_back(std::move(event));
   }
   changed_.notify_one();
 }
@@ -103,7 +105,8 @@ struct Engine::Lane {
   Pace pace;
   std::deque<std::shared_ptr<Job>> waiting = {};  ///< jobs with texts that have not begun; the engine's mutex guards it
   std::map<std::size_t, Running> running = {};    ///< by the batch's numbers
-  std::size_t taken = 0;                          ///< size of `running`, for others to read; guarded too
+  std::map<std::shared_ptr<Job>, std::vector<TextEvent>> news = {};  ///< of a submission; a reader is woken once for it
+  std::size_t taken = 0;  ///< size of `running`, for others to read; guarded too
   std::size_t next_number = 0;
 };
 
@@ -230,15 +233,19 @@ void Engine::advance(Lane& lane) {
   const std::vector<TextBatch::Over> all_over = lane.batch->advance(steps);
   if (!began) lane.pace.took(std::chrono::duration<double>(Clock::now() - start).count(), steps);
   std::uint64_t cancelled = 0;  // seen while the text was told of
+  std::vector<std::shared_ptr<Job>> failed;
   for (const TextBatch::Over& over : all_over) {
     cancelled += over.text.finish == Finish::kCancelled;
     const Lane::Running running = lane.running.at(over.sequence);
     lane.running.erase(over.sequence);
     if (over.text.finish == Finish::kNumeric)
-      running.job->fail_with(Error(ErrorCode::kNumeric, "the model gave no finite log-probability of any token"));
+      failed.push_back(running.job);
     else
-      running.job->add({.text = running.text, .finish = over.text.finish});
+      lane.news[running.job].push_back({.text = running.text, .finish = over.text.finish});
   }
+  hand_out(lane);
+  for (const std::shared_ptr<Job>& job : failed)
+    job->fail_with(Error(ErrorCode::kNumeric, "the model gave no finite log-probability of any token"));
   const std::lock_guard lock(mutex_);
   ++counts_.submissions;
   counts_.written_tokens += static_cast<std::uint64_t>(lane.batch->drawn() - before);
@@ -321,7 +328,7 @@ void Engine::begin_text(Lane& lane, const std::shared_ptr<Job>& job, std::vector
   if (only_looks) {
     if (visit) session.score(session.free_slot().value(), ids, visit);
     event.finish = Finish::kLength;
-    job->add(std::move(event));
+    job->add({std::move(event)});
     return;
   }
   check(lane, request);  // what is wrong with it is said of this job alone
@@ -335,7 +342,7 @@ void Engine::begin_text(Lane& lane, const std::shared_ptr<Job>& job, std::vector
                   .wanted = [job] { return !job->cancelled_; }});
   if (visit) lane.batch->begin(std::move(alone));
   lane.running[number] = {job, text};
-  if (!event.prompt.empty()) job->add(std::move(event));
+  if (!event.prompt.empty()) job->add({std::move(event)});
   const std::lock_guard lock(mutex_);
   ++counts_.running;
   lane.taken = lane.running.size();
@@ -345,8 +352,13 @@ bool Engine::tell(Lane& lane, const GeneratedPiece& piece) {
   const Lane::Running& running = lane.running.at(piece.sequence);
   TextEvent event{.text = running.text, .shown = std::string(piece.text)};
   if (piece.token != nullptr) event.token = *piece.token;
-  running.job->add(std::move(event));
+  lane.news[running.job].push_back(std::move(event));
   return !running.job->cancelled_;
+}
+
+void Engine::hand_out(Lane& lane) {
+  for (auto& [job, events] : lane.news) job->add(std::move(events));
+  lane.news.clear();
 }
 
 }  // namespace fabula::infer

@@ -62,7 +62,7 @@ class Job {
  private:
   friend class Engine;
   using Clock = std::chrono::steady_clock;
-  void add(TextEvent event);
+  void add(std::vector<TextEvent> events);
   void fail_with(const Error& error);
 
   std::vector<TextRequest> texts_;  // the engine's thread takes them as they begin
@@ -127,6 +127,7 @@ class Engine {
   void begin_text(Lane& lane, const std::shared_ptr<Job>& job, std::vector<TextBatch::Beginning>& together);
   std::shared_ptr<Job> next_job(Lane& lane);
   bool tell(Lane& lane, const GeneratedPiece& piece);
+  void hand_out(Lane& lane);
   void end_all(const Error& error);
 
   EngineOptions options_;

@@ -100,8 +100,8 @@ std::uint32_t large_local(std::uint32_t columns, std::int64_t steps, const vk::D
 }
 
 RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& profile) {
-  constexpr std::uint32_t kMostColumns = 32;
-  constexpr std::int64_t kMostRows = 8;
+  constexpr std::uint32_t kMostColumns = 32, kLeastParts = 8;
+  constexpr std::int64_t kFilling = 1 << 16;  // invocations
   const Shape weight = node.in(kWeight);
   const bool nt = along_k(node.attrs());
   const std::int64_t vec4s = vec4s_of(weight), steps = ceil_div(nt ? weight.cols : weight.rows, nt ? 4 * vec4s : 4);
@@ -110,6 +110,10 @@ RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& pro
   // Rows of w [K,N] are read 32 bytes at a time at least, and 64 where there still are workgroups enough.
   if (!nt) cut.columns = all_columns >= 1024 ? 4 : 2;
   if (subgroup && !nt && is_large_gpu(profile)) cut.local = large_local(cut.columns, steps, profile);
+  // Where columns fill a large device, few lanes share one: they add up more themselves, and less among them.
+  if (subgroup && nt && is_large_gpu(profile))
+    while (cut.columns < kMostColumns && cut.parts() > kLeastParts && all_columns * cut.parts() / 2 >= kFilling)
+      cut.columns *= 2;
   // Of a short K more columns: no invocation is to be idle.
   while (cut.columns < kMostColumns && cut.parts() > steps) cut.columns *= 2;
   if (subgroup) cut.subgroup_size = shuffling_size(profile, kLeastLanes, cut.local);
@@ -117,8 +121,10 @@ RowCut row_cut(const NodeView& node, bool subgroup, const vk::DeviceProfile& pro
   cut.held = 2 * cut.parts() <= steps ? 2 : 1;
 
   const std::int64_t sums = nt ? 1 : vec4s;  // vec4s that an invocation adds up for a row
-  // An invocation holds x of a step for each: 8 vec4s at most, or small register files overflow.
-  const auto most_rows = static_cast<std::uint32_t>(kMostRows / (nt ? vec4s : 1));
+  // An invocation holds x of a step for each: 8 vec4s at most, or small register files overflow. A large GPU, which has
+  // room for more workgroups, is quicker with 4 of fp32.
+  const std::int64_t held_x = subgroup && vec4s == 1 && is_large_gpu(profile) ? 4 : 8;
+  const auto most_rows = static_cast<std::uint32_t>(held_x / (nt ? vec4s : 1));
   cut.rows = std::min(std::bit_ceil(static_cast<std::uint32_t>(node.in(kX).rows)), most_rows);
   const std::uint64_t row_bytes =
       16ull * cut.shares(nt) * cut.columns * sums + 8;  // of shared memory: sums, statistics

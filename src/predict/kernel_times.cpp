@@ -25,8 +25,14 @@ double between(const std::vector<Point>& points, double x, double Point::*at, do
   return points.back().*value;
 }
 
-double share_at(const std::vector<Efficiency>& points, double seconds) {
-  return between(points, seconds, &Efficiency::roof_seconds, &Efficiency::share);
+/// What work takes that the roof allows so many seconds for. Beyond the points a kernel takes what the nearest one did,
+/// and works off the difference at its share, or at `usual` where that is higher: a small one was measured waiting, and
+/// more work is done while it waits.
+double seconds_at(const std::vector<Efficiency>& points, double seconds, double usual) {
+  const Efficiency& nearest = seconds < points.front().roof_seconds ? points.front() : points.back();
+  if (seconds >= points.front().roof_seconds && seconds <= points.back().roof_seconds)
+    return seconds / between(points, seconds, &Efficiency::roof_seconds, &Efficiency::share);
+  return nearest.roof_seconds / nearest.share + (seconds - nearest.roof_seconds) / std::max(nearest.share, usual);
 }
 
 }  // namespace
@@ -68,20 +74,20 @@ KernelTimes::KernelTimes(const tuning::DeviceSpeed& speed) : speed_(speed) {
   if (!shares.empty()) median_share_ = median(shares);
 }
 
-double KernelTimes::share_of(const NodeWork& node, double seconds, bool* measured) const {
+double KernelTimes::work_seconds(const NodeWork& node, double seconds, bool* measured) const {
   *measured = true;
   if (const auto own = speed_.kernels.find(node.key); own != speed_.kernels.end())
-    return share_at(own->second, seconds);
-  if (const auto op = by_op_.find(node.op); op != by_op_.end()) return share_at(op->second, seconds);
+    return seconds_at(own->second, seconds, median_share_);
+  if (const auto op = by_op_.find(node.op); op != by_op_.end()) return seconds_at(op->second, seconds, median_share_);
   *measured = false;
-  return median_share_;
+  return seconds / median_share_;
 }
 
 KernelTimes::Time KernelTimes::time_of(const NodeWork& node, const GraphWork& of) const {
   Time time;
   const double seconds = roof_seconds(speed_, node, of);
   time.fixed = node.launches * speed_.launch.value;
-  time.seconds = time.fixed + seconds / share_of(node, seconds, &time.measured);
+  time.seconds = time.fixed + work_seconds(node, seconds, &time.measured);
   return time;
 }
 

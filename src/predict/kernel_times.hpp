@@ -29,7 +29,8 @@ class KernelTimes {
   const tuning::DeviceSpeed& speed() const { return speed_; }
 
   /// What a node takes, its launches' fixed cost included: by its own kernels' points, else by those of its op, else by
-  /// the median of all kernels. Between points by the logarithm of the work.
+  /// the median of all kernels. Between points by the logarithm of the work; beyond them what the nearest takes, and
+  /// the difference at the usual share of the roof.
   struct Time {
     double seconds = 0;
     double fixed = 0;      ///< of these, what its launches cost
@@ -38,7 +39,7 @@ class KernelTimes {
   Time time_of(const NodeWork& node, const GraphWork& of) const;
 
  private:
-  double share_of(const NodeWork& node, double seconds, bool* measured) const;
+  double work_seconds(const NodeWork& node, double roof_seconds, bool* measured) const;
 
   const tuning::DeviceSpeed& speed_;
   std::map<std::string, std::vector<tuning::Efficiency>, std::less<>> by_op_;

@@ -64,6 +64,21 @@ TEST(KernelTimes, GoByTheKernelThenByTheOpThenByAll) {
   EXPECT_FALSE(unknown.measured);
 }
 
+TEST(KernelTimes, BeyondThePointsTakeTheNearestAndTheDifference) {
+  tuning::DeviceSpeed speed = simple_speed();
+  // Measured small, where it waits most of the time: 20 times as long as the roof. The median share is 0.8.
+  speed.kernels["attention small"] = {{1e-6, 0.05}, {2e-6, 0.1}};
+  const KernelTimes times(speed);
+  const GraphWork graph{.nodes = {}, .stored_bytes = 0};
+  const auto seconds = [&](double flops) {
+    return times.time_of(node_of("attention small", flops, 0, 0), graph).seconds;
+  };
+  EXPECT_NEAR(seconds(1e8), 1e-6 + 2e-6 / 0.1 + 98e-6 / 0.8, 1e-12);    // not 100e-6 / 0.1
+  EXPECT_NEAR(seconds(5e5), 1e-6 + 1e-6 / 0.05 - 0.5e-6 / 0.8, 1e-12);  // it waits as long for less
+  // A kernel that comes nearer its roof than others goes on as it did.
+  EXPECT_NEAR(times.time_of(node_of("matmul tile", 1e10, 0, 0), graph).seconds, 1e-6 + 1e-2, 1e-9);
+}
+
 TEST(Thinned, KeepsOnePointAFactorOfFour) {
   const auto few = thinned({{9e-4, 0.9}, {1e-5, 0.1}, {2e-5, 0.3}, {3e-5, 0.2}, {1e-3, 0.7}});
   ASSERT_EQ(few.size(), 2u);
