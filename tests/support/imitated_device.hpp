@@ -18,6 +18,7 @@ inline vk::DeviceProfile imitated_device(const std::string& name) {
   profile.name = "Everything";
   profile.features.subgroup_size = profile.features.max_subgroup_size;
   profile.limits.max_storage_range = profile.limits.max_allocation = 1ull << 40;  // what signed sums hold
+  profile.limits.max_texel_elements = 1ull << 27;
   vk::apply_limits(profile, imitated_limits(name));
   return profile;
 }
