@@ -87,12 +87,16 @@ std::string joined(const Json& list) {
   return text;
 }
 
-/// Throws kInvalidArgument unless some op's name contains the filter.
+/// Whether an op's name contains the filter; "=NAME" is one op's.
+bool is_asked_for(std::string_view op, std::string_view filter) {
+  return filter.starts_with('=') ? op == filter.substr(1) : op.find(filter) != std::string_view::npos;
+}
+
+/// Throws kInvalidArgument unless the filter asks for some op.
 void require_match(const std::string& filter) {
   std::vector<std::string> names;
   for (const graph::OpEntry& op : ops::op_table().entries()) names.emplace_back(op.def->name);
-  if (std::none_of(names.begin(), names.end(),
-                   [&](const std::string& name) { return name.find(filter) != std::string::npos; }))
+  if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return is_asked_for(name, filter); }))
     fail(ErrorCode::kInvalidArgument, "no op has \"{}\" in its name{}", filter, did_you_mean(filter, names));
 }
 
@@ -101,7 +105,7 @@ int check_compile(const CheckArgs& args) {
   const std::unique_ptr<vk::Device> device = open_to_compile(args.device, args.compile);
   std::vector<KernelToCompile> kernels;
   for (const graph::OpEntry& op : ops::op_table().entries()) {
-    if (op.def->name.find(args.filter) == std::string_view::npos) continue;
+    if (!is_asked_for(op.def->name, args.filter)) continue;
     for (graph::CaseKernel& kernel : graph::case_kernels(device->profile(), ops::op_table(), op,
                                                          {.variants = args.quick ? std::size_t{1} : SIZE_MAX}))
       kernels.push_back({std::move(kernel.key), fmt::format("{}/{} {}", kernel.op, kernel.case_name, kernel.variant),
@@ -171,7 +175,7 @@ int check(const CheckArgs& args) {
   int checks = 0, misses = 0;
   if (!args.json) print("{:<30} {:>6} {:>7} {:>10}\n", "op", "checks", "misses", "worst");
   for (const graph::OpEntry& op : ops::op_table().entries()) {
-    if (op.def->name.find(args.filter) == std::string_view::npos) continue;
+    if (!is_asked_for(op.def->name, args.filter)) continue;
     if (progress_redraws()) log_progress(fmt::format("checking {}", op.def->name));
     double worst = 0;
     int op_checks = 0, op_misses = 0;

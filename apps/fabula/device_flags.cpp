@@ -11,7 +11,7 @@ void declare_device_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str();
 
   sub = line.command(line.app(), "check", "every shader against the CPU reference on this device", args.check, check);
-  sub->add_option("--filter", args.check.filter, "only ops whose name contains this");
+  sub->add_option("--filter", args.check.filter, "only ops whose name contains this; =NAME: that op alone");
   sub->add_option("--repeats", args.check.repeats, "runs that must agree bit by bit")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

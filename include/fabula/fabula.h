@@ -142,11 +142,12 @@ typedef struct fabula_device_options {
   uint64_t memory;        ///< bytes of device memory that may be used; 0: all
   double wait_limit;      ///< seconds after which a submission counts as lost; 0: ten minutes, an hour in software
   int32_t no_self_test;   ///< 1: kernels are not compared with references before the first work that rests on them
+  int32_t reserved;       ///< 0
 } fabula_device_options;
 
 /// Defaults.
 static inline fabula_device_options fabula_device_options_default(void) {
-  const fabula_device_options options = {sizeof(fabula_device_options), NULL, NULL, 0, 0, 0};
+  const fabula_device_options options = {sizeof(fabula_device_options), NULL, NULL, 0, 0, 0, 0};
   return options;
 }
 
@@ -322,15 +323,16 @@ typedef struct fabula_text_options {
   size_t bias_count;
   const char* const* stops;  ///< the text ends before any of these
   size_t stop_count;
-  uint32_t top_k;  ///< only the k likeliest; 0: all
-  uint32_t top;    ///< of each token, how many of the likeliest are told; at most 20
-  int32_t slide;   ///< 1: a text that outgrows the context goes on with its later half, else it ends
+  uint32_t top_k;    ///< only the k likeliest; 0: all
+  uint32_t top;      ///< of each token, how many of the likeliest are told; at most 20
+  int32_t slide;     ///< 1: a text that outgrows the context goes on with its later half, else it ends
+  int32_t reserved;  ///< 0
 } fabula_text_options;
 
 /// Defaults.
 static inline fabula_text_options fabula_text_options_default(void) {
   const fabula_text_options options = {
-      sizeof(fabula_text_options), 200, 0, 0.8, 1, 0, 1, 0, 0, NULL, 0, NULL, 0, 0, 0, 0};
+      sizeof(fabula_text_options), 200, 0, 0.8, 1, 0, 1, 0, 0, NULL, 0, NULL, 0, 0, 0, 0, 0};
   return options;
 }
 

@@ -88,6 +88,7 @@ fabula_status fabula_device_open(const fabula_device_options* options, fabula_de
     api::required(device, "where the device is to go");
     const fabula_device_options given =
         api::options_or(options, fabula_device_options_default(), "fabula_device_options");
+    api::unused(given.reserved, "fabula_device_options");
     vk::DeviceOptions how;
     if (given.device != nullptr) how.device = given.device;
     if (given.cache_dir != nullptr) how.cache_dir = given.cache_dir;

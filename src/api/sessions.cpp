@@ -12,6 +12,7 @@ constexpr std::int32_t kMostTokens = 16;  ///< of one fabula_session_next
 
 infer::GenerateOptions generate_options(const fabula_text_options* options, const infer::ModelFolder& folder) {
   const fabula_text_options given = options_or(options, fabula_text_options_default(), "fabula_text_options");
+  unused(given.reserved, "fabula_text_options");
   infer::GenerateOptions result{.sampler = {.temperature = given.temperature,
                                             .top_k = given.top_k,
                                             .top_p = given.top_p,

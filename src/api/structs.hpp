@@ -41,6 +41,12 @@ T options_or(const T* given, const T& defaults, std::string_view name) {
   return options;
 }
 
+/// What a later version may give a meaning.
+inline void unused(std::int32_t reserved, std::string_view name) {
+  if (reserved != 0)
+    refuse(FABULA_UNSUPPORTED, "{} sets reserved to {}, which must be 0: begin with its defaults", name, reserved);
+}
+
 /// Fills as much of a struct as its size says; what is beyond the library's own is left as it is.
 template <class T>
 void fill(T* to, T value, std::string_view name) {

@@ -142,9 +142,11 @@ void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times) {
            workload_.graphs()[graph].name);
   }
   prepare(graphs);
+  RowCopies* const rows = take_written_rows();
+  if (rows != nullptr) lists.push_back(&*rows->list);
   for (const std::size_t graph : graphs) {
     Recorded& recorded = recorded_[graph];
-    Side& side = recorded.side_of(++recorded.runs);
+    Side& side = recorded.side_of(recorded.runs + 1);
     device_.wait(side.ticket);
     for (std::size_t i = 0; i < side.staging.size(); ++i)
       std::memcpy(side.staging[i].mapped(), recorded.next_inputs[i].data(), recorded.next_inputs[i].size() * 4);
@@ -153,9 +155,8 @@ void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times) {
     if (side.results) lists.push_back(&*side.results);
     sides.push_back(&side);
   }
-  RowCopies* const rows = take_written_rows();
-  if (rows != nullptr) lists.insert(lists.begin(), &*rows->list);
   const std::uint64_t ticket = device_.submit(lists);
+  for (const std::size_t graph : graphs) ++recorded_[graph].runs;  // what failed before was no run
   for (Side* side : sides) side->ticket = ticket;
   if (rows != nullptr) rows->ticket = ticket;
 }

@@ -1,8 +1,12 @@
 #include "graph/self_test.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <new>
+#include <set>
 
 #include "base/fail.hpp"
 #include "base/log.hpp"
@@ -20,22 +24,19 @@ class SelfTest {
   /// False where kernels were distrusted: the workload is to be planned anew.
   bool holds() {
     const std::vector<SelfTestNode> subjects = self_test_nodes(workload_, [&](const vk::KernelKey& kernel) {
-      return device_.is_checked(kernel) || fault(kernel) == vk::kWrong;
+      return device_.notes().verdict(kernel) || fault(kernel) == vk::kWrong;
     });
     if (!subjects.empty()) {
       compile(subjects);
       const auto begin = std::chrono::steady_clock::now();
-      std::size_t kernels = 0;
       for (const SelfTestNode& subject : subjects) {
         if (progress_redraws()) log_progress("self-test of " + subject.kernels.front().shader);
         check(subject);
-        kernels += subject.kernels.size();
         if (replaced_) break;  // what others share with the wrong one is told apart when all is planned anew
       }
       log_progress({});
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-      info("self-test: {} kernels were compared with the CPU's results on {}, once for this driver ({:.1f} s)", kernels,
-           device_.profile().name, took.count());
+      tell(took.count());
       device_.save_pipeline_cache();
     }
     return !replaced_;
@@ -47,7 +48,7 @@ class SelfTest {
       for (const Step& step : planned.program.steps)
         if (!step.shader.empty() && fault(kernel_of(step)) == vk::kWrong)
           refuse(*planned.graph.nodes()[static_cast<std::size_t>(step.node)].op, to_string(kernel_of(step)),
-                 fmt::format("it did not hold when it was checked, as {} says", device_.notes_path().string()));
+                 fmt::format("it did not hold when it was checked, as {} says", device_.notes().path().string()));
   }
 
  private:
@@ -77,8 +78,8 @@ class SelfTest {
   std::optional<CheckResult> run(const SelfTestNode& subject) {
     const OpEntry& op = *subject.node->op;
     CheckResult result{.op = std::string(op.def->name), .case_name = {}, .variant = subject.variant, .detail = {}};
-    if (!subject.by) return result;
     try {
+      const vk::KernelNotes::OnTrial marker(device_.notes(), subject.kernels, vk::KernelNotes::Trial::kRun);
       return check_variant(device_, subject.graph->table(), op, *subject.by, subject.variant,
                            {.profile = &workload_.profile()});
     } catch (const Error& error) {
@@ -98,17 +99,42 @@ class SelfTest {
   }
 
   void check(const SelfTestNode& subject) {
+    if (!subject.by) {
+      note(subject);
+      return;
+    }
     const std::optional<CheckResult> result = run(subject);
-    if (!result) return;
-    if (result->ok)
-      trust(subject.kernels);
+    if (!result)
+      for (const vk::KernelKey& kernel : subject.kernels) too_large_.insert(kernel.shader);
+    else if (result->ok)
+      note(subject);
     else if (!replace(subject, *result))
       refuse(*subject.node->op, to_string(subject.kernels.front()), result->detail);
   }
 
-  void trust(const std::vector<vk::KernelKey>& kernels) {
-    for (const vk::KernelKey& kernel : kernels) device_.note_checked(kernel);
+  void note(const SelfTestNode& subject) {
+    for (const vk::KernelKey& kernel : subject.kernels) {
+      device_.note_verdict(kernel, subject.worth);
+      ++noted_[subject.worth];
+      if (subject.worth != vk::Verdict::kHolds) named_[subject.worth].insert(kernel.shader);
+    }
   }
+
+  /// What was checked, once, and what was not.
+  void tell(double seconds) {
+    std::string more;
+    if (const auto alike = named_.find(vk::Verdict::kAlike); alike != named_.end())
+      more = fmt::format("; {} more, of {}, with other sizes than this work's alone", noted_[vk::Verdict::kAlike],
+                         fmt::join(alike->second, ", "));
+    info("self-test: {} kernels were compared with the CPU's results on {}, once for this driver ({:.1f} s){}",
+         noted_[vk::Verdict::kHolds], device_.profile().name, seconds, more);
+    if (const auto unchecked = named_.find(vk::Verdict::kUnchecked); unchecked != named_.end())
+      warn("self-test: nothing here compares {} with the CPU's results", fmt::join(unchecked->second, ", "));
+    if (!too_large_.empty())
+      warn("self-test: {} was not checked, for want of memory; the next start tries again",
+           fmt::join(too_large_, ", "));
+  }
+
   void distrust(const std::vector<vk::KernelKey>& kernels, std::uint64_t fault) {
     for (const vk::KernelKey& kernel : kernels) device_.note_fault(kernel, fault);
     device_.save_pipeline_cache();
@@ -127,18 +153,24 @@ class SelfTest {
       for (const vk::KernelKey& kernel : wrong.kernels)
         if (std::find(kernels.begin(), kernels.end(), kernel) == kernels.end()) to_blame.push_back(kernel);
       if (to_blame.empty()) continue;
-      const SelfTestNode other = self_test_node(*wrong.graph, *wrong.node, profile, variant, std::move(kernels));
-      const std::optional<CheckResult> result = run(other);
-      if (!result || !result->ok) continue;
-      trust(other.kernels);
+      const std::string instead = to_string(kernels.front());
+      if (!all_hold(self_test_nodes(*wrong.graph, *wrong.node, profile, variant, std::move(kernels)))) continue;
       distrust(to_blame, vk::kWrong);
       replaced_ = true;
       warn("{} ({}) computes wrong numbers with {}: {}. {} takes its place from now on; {}", device_.profile().name,
-           device_.info().driver, to_string(to_blame.front()), miss.detail, to_string(other.kernels.front()),
-           kHowToReport);
+           device_.info().driver, to_string(to_blame.front()), miss.detail, instead, kHowToReport);
       return true;
     }
     return false;
+  }
+
+  bool all_hold(const std::vector<SelfTestNode>& subjects) {
+    for (const SelfTestNode& subject : subjects) {
+      const std::optional<CheckResult> result = subject.by ? run(subject) : std::nullopt;
+      if (!result || !result->ok) return false;
+    }
+    for (const SelfTestNode& subject : subjects) note(subject);
+    return true;
   }
 
   [[noreturn]] void refuse(const OpEntry& op, const std::string& kernel, const std::string& why) const {
@@ -153,6 +185,9 @@ class SelfTest {
   vk::Device& device_;
   const Workload& workload_;
   bool replaced_ = false;
+  std::map<vk::Verdict, std::size_t> noted_;            ///< kernels
+  std::map<vk::Verdict, std::set<std::string>> named_;  ///< their shaders, where more is to be said than a number
+  std::set<std::string> too_large_;
 };
 
 }  // namespace

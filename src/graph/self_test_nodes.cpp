@@ -37,6 +37,12 @@ std::optional<SizedCase> sized_like(const SelfTestNode& subject, const vk::Devic
   }
 }
 
+bool has_alike(const std::vector<vk::KernelKey>& all, const vk::KernelKey& kernel) {
+  return std::any_of(all.begin(), all.end(), [&](const vk::KernelKey& other) {
+    return other.shader == kernel.shader && other.types == kernel.types;
+  });
+}
+
 /// How near a case comes to kernels: those of them that it has, those that differ in their constants alone, and its
 /// work, the more the better within a bound.
 using Nearness = std::tuple<std::int64_t, std::int64_t, double>;
@@ -45,39 +51,72 @@ Nearness nearness(const std::vector<vk::KernelKey>& kernels, const std::vector<v
   std::int64_t same = 0, alike = 0;
   for (const vk::KernelKey& kernel : kernels) {
     same += std::find(of_case.begin(), of_case.end(), kernel) != of_case.end();
-    alike += std::any_of(of_case.begin(), of_case.end(), [&](const vk::KernelKey& other) {
-      return other.shader == kernel.shader && other.types == kernel.types;
-    });
+    alike += has_alike(of_case, kernel);
   }
-  return {alike, same, work <= kOwnCaseWork ? work : -work};
+  return {same, alike, work <= kOwnCaseWork ? work : -work};
 }
 
-std::optional<SizedCase> nearest_own_case(const SelfTestNode& subject, const vk::DeviceProfile& profile) {
+struct OwnCase {
+  SizedCase sized;
+  std::vector<vk::KernelKey> kernels;
+};
+
+std::optional<OwnCase> nearest_own_case(const SelfTestNode& subject, const vk::DeviceProfile& profile) {
   const OpEntry& op = *subject.node->op;
   const OpTable& table = subject.graph->table();
-  std::optional<SizedCase> best;
+  std::optional<OwnCase> best;
   Nearness nearest{0, 0, 0};
   for (OpCase& own : cases_of(op)) {
     if (own.large) continue;
-    const std::vector<vk::KernelKey> kernels = kernels_of_case(profile, table, op, own, subject.variant);
+    std::vector<vk::KernelKey> kernels = kernels_of_case(profile, table, op, own, subject.variant);
     const Cost cost = cost_of_case(table, op, own);
     const Nearness near = nearness(subject.kernels, kernels, cost.flops + cost.bytes);
-    if (std::get<0>(near) == 0 || (best && near <= nearest)) continue;
+    if (std::get<0>(near) + std::get<1>(near) == 0 || (best && near <= nearest)) continue;
     nearest = near;
-    best = SizedCase{.launch = std::move(own)};
+    best = OwnCase{{.launch = std::move(own)}, std::move(kernels)};
   }
   return best;
 }
 
+/// Takes those of the kernels that the case launches; where it launches none, those that differ in their constants
+/// alone.
+std::vector<vk::KernelKey> take_reached(std::vector<vk::KernelKey>& kernels, const OwnCase& by, vk::Verdict& worth) {
+  const auto launched = [&](const vk::KernelKey& kernel) { return includes(by.kernels, {kernel}); };
+  const auto alike = [&](const vk::KernelKey& kernel) { return has_alike(by.kernels, kernel); };
+  std::vector<vk::KernelKey> reached;
+  worth = std::any_of(kernels.begin(), kernels.end(), launched) ? vk::Verdict::kHolds : vk::Verdict::kAlike;
+  const auto is_reached = [&](const vk::KernelKey& kernel) {
+    return worth == vk::Verdict::kHolds ? launched(kernel) : alike(kernel);
+  };
+  std::copy_if(kernels.begin(), kernels.end(), std::back_inserter(reached), is_reached);
+  std::erase_if(kernels, is_reached);
+  return reached;
+}
+
 }  // namespace
 
-SelfTestNode self_test_node(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
-                            const std::string& variant, std::vector<vk::KernelKey> kernels) {
-  SelfTestNode subject{&graph, &node, variant, std::move(kernels), {}, false};
-  subject.by = sized_like(subject, profile);
-  subject.own_sizes = subject.by.has_value();
-  if (!subject.by) subject.by = nearest_own_case(subject, profile);
-  return subject;
+std::vector<SelfTestNode> self_test_nodes(const Graph& graph, const Node& node, const vk::DeviceProfile& profile,
+                                          const std::string& variant, std::vector<vk::KernelKey> kernels) {
+  SelfTestNode open{.graph = &graph, .node = &node, .variant = variant, .kernels = std::move(kernels), .by = {}};
+  open.by = sized_like(open, profile);
+  if (open.by) {
+    open.own_sizes = true;
+    open.worth = vk::Verdict::kHolds;
+    return {std::move(open)};
+  }
+  std::vector<SelfTestNode> subjects;
+  while (!open.kernels.empty()) {
+    std::optional<OwnCase> own = nearest_own_case(open, profile);
+    SelfTestNode subject = open;
+    if (own) {
+      subject.kernels = take_reached(open.kernels, *own, subject.worth);
+      subject.by = std::move(own->sized);
+    } else {
+      open.kernels.clear();
+    }
+    subjects.push_back(std::move(subject));
+  }
+  return subjects;
 }
 
 std::vector<SelfTestNode> self_test_nodes(const Workload& workload,
@@ -99,8 +138,9 @@ std::vector<SelfTestNode> self_test_nodes(const Workload& workload,
     }
     for (auto& [n, kernels] : by_node) {
       const auto number = static_cast<std::size_t>(n);
-      subjects.push_back(self_test_node(planned.graph, planned.graph.nodes()[number], workload.profile(),
-                                        planned.program.variants[number], std::move(kernels)));
+      for (SelfTestNode& subject : self_test_nodes(planned.graph, planned.graph.nodes()[number], workload.profile(),
+                                                   planned.program.variants[number], std::move(kernels)))
+        subjects.push_back(std::move(subject));
     }
   }
   return subjects;

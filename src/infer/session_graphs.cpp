@@ -53,9 +53,11 @@ std::vector<std::int64_t> prompt_lengths(const SessionOptions& options) {
 std::vector<std::int64_t> sequence_counts(const graph::Workload& workload, const models::LanguageModel& model,
                                           const SessionOptions& options, std::int64_t rows) {
   const ModelConfig& config = model.config();
-  const std::int64_t widest = std::max({config.hidden, 3 * config.heads * config.head_dim(), config.feed_forward()});
-  const std::int64_t texel_rows = ops::texel_rows({1, widest}, workload.profile());
-  const std::int64_t at_once = texel_rows > 0 ? std::min(kRowsAtOnce, texel_rows) : kRowsAtOnce;
+  std::int64_t at_once = kRowsAtOnce;
+  for (const std::int64_t width :
+       {config.hidden, config.heads * config.head_dim(), 3 * config.heads * config.head_dim(), config.feed_forward()})
+    if (const std::int64_t texel_rows = ops::texel_rows({1, width}, workload.profile()); texel_rows > 0)
+      at_once = std::min(at_once, texel_rows);  // rows of a width that no texel view holds are never read so
   const std::int64_t most = rows <= kFewRows ? std::clamp<std::int64_t>(at_once / rows, 1, options.slots) : 1;
   std::vector<std::int64_t> counts;
   for (std::int64_t count = 1; count < most; count *= 4) counts.push_back(count);

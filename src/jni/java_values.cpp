@@ -32,15 +32,17 @@ bool find_classes(JNIEnv* env) {
   return classes.deliver && classes.new_exception;
 }
 
-bool succeeded(JNIEnv* env, fabula_status status) {
-  if (status == FABULA_OK) return true;
-  if (env->ExceptionCheck()) return false;  // a listener's own
-  const char* const message = fabula_last_message();
+void throw_exception(JNIEnv* env, fabula_status status, const char* message) {
+  if (env->ExceptionCheck()) return;  // a listener's own
   const jbyteArray text = java_bytes(env, message, std::strlen(message));
-  if (!text) return false;
+  if (!text) return;
   const jobject exception = env->NewObject(classes.exception, classes.new_exception, static_cast<jint>(status), text);
   if (exception) env->Throw(static_cast<jthrowable>(exception));
-  return false;
+}
+
+bool succeeded(JNIEnv* env, fabula_status status) {
+  if (status != FABULA_OK) throw_exception(env, status, fabula_last_message());
+  return status == FABULA_OK;
 }
 
 JavaText::JavaText(JNIEnv* env, jbyteArray bytes) : given_(bytes != nullptr) {

@@ -17,6 +17,8 @@ bool find_classes(JNIEnv* env);
 /// Java's FabulaException for a failed call of this thread, thrown when the native method returns. True when the call
 /// went well.
 bool succeeded(JNIEnv* env, fabula_status status);
+/// A FabulaException, unless one is pending already.
+void throw_exception(JNIEnv* env, fabula_status status, const char* message);
 
 /// A text, or nothing for null; what Java's memory is short of is pending as an exception then.
 class JavaText {

@@ -1,5 +1,6 @@
 // The native methods of org.fabula.Native: each is a function of the C interface, its values carried over. A failed
 // call leaves a FabulaException pending, and what is returned beside it is looked at by nobody.
+#include <exception>
 #include <iterator>
 #include <new>
 
@@ -142,7 +143,8 @@ void close_session(JNIEnv* env, jclass, jlong session) {
   succeeded(env, fabula_session_close(handle_of<fabula_session>(session)));
 }
 
-/// A native method that is short of memory ends with Java's OutOfMemoryError; C++'s exceptions do not cross.
+/// C++'s exceptions do not cross: a native method that is short of memory ends with Java's OutOfMemoryError, and what
+/// else goes wrong in it is a FabulaException.
 template <class Result, class... Arguments>
 struct Guarded {
   template <Result (*function)(JNIEnv*, jclass, Arguments...)>
@@ -151,8 +153,12 @@ struct Guarded {
       return function(env, of, arguments...);
     } catch (const std::bad_alloc&) {
       if (const jclass error = env->FindClass("java/lang/OutOfMemoryError")) env->ThrowNew(error, "in libfabula_jni");
-      return Result();
+    } catch (const std::exception& error) {
+      throw_exception(env, FABULA_INTERNAL, error.what());
+    } catch (...) {
+      throw_exception(env, FABULA_INTERNAL, "something that is no std::exception was thrown in libfabula_jni");
     }
+    return Result();
   }
 };
 

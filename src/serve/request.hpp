@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "infer/sampler.hpp"
+
 // What clients ask for: the bodies of requests, read under bounds. No model is known here.
 namespace fabula::serve {
 
@@ -16,11 +18,8 @@ using Prompt = std::variant<std::string, std::vector<std::uint32_t>>;  ///< text
 struct TextOptions {
   std::string model;
   std::optional<std::int64_t> max_tokens;
-  double temperature = 1, top_p = 1, min_p = 0;
-  std::uint32_t top_k = 0;
-  double repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
-  std::vector<std::pair<std::uint32_t, double>> logit_bias;
-  std::optional<std::uint64_t> seed;
+  infer::SamplerOptions sampler;  ///< its seed counts where one was given; biases as the request has them
+  bool seed_given = false;
   std::vector<std::string> stops;
   std::int64_t n = 1;
   bool stream = false, include_usage = false;

@@ -27,20 +27,14 @@ std::uint64_t random_bits() {
 }
 
 infer::SamplerOptions sampler_of(const TextOptions& options, std::int64_t vocabulary) {
-  infer::SamplerOptions sampler{.temperature = options.temperature,
-                                .top_k = options.top_k,
-                                .top_p = options.top_p,
-                                .min_p = options.min_p,
-                                .repetition_penalty = options.repetition_penalty,
-                                .presence_penalty = options.presence_penalty,
-                                .frequency_penalty = options.frequency_penalty};
-  for (const auto& [id, bias] : options.logit_bias) {
+  infer::SamplerOptions sampler = options.sampler;
+  for (auto& [id, bias] : sampler.logit_bias) {
     if (id >= vocabulary)
       throw RequestError(400, fmt::format("\"logit_bias\" has token id {}, the model has {} tokens", id, vocabulary),
                          "logit_bias");
-    sampler.logit_bias.emplace_back(id, bias <= kRulesOut ? -double{kExcluded} : bias);
+    if (bias <= kRulesOut) bias = -double{kExcluded};
   }
-  sampler.seed = options.seed ? *options.seed : random_bits();
+  if (!options.seed_given) sampler.seed = random_bits();
   return sampler;
 }
 

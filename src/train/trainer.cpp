@@ -63,6 +63,12 @@ const graph::Target& knowing_faults(graph::Target& target, const vk::Device& dev
   return target;
 }
 
+/// The same before anything was found of a driver.
+graph::Target without_distrust(graph::Target target) {
+  std::erase_if(target.profile.faults, [](const auto& fault) { return vk::is_distrusted(fault.second); });
+  return target;
+}
+
 std::optional<std::uint32_t> start_id(const DataSet& data) {
   return data.tokenizer->has_eot() ? std::optional(data.tokenizer->eot_id()) : std::nullopt;
 }
@@ -149,6 +155,11 @@ void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const
           "takes these");
     return;
   }
+  if (saved.lowering == lowering_text(without_distrust(target_), model, old.train))
+    fail(ErrorCode::kInvalidArgument,
+         "the run was started with kernels that this driver was found to compute wrong, or to crash at, since ({} says "
+         "which): it cannot continue bit-identically. --resume force continues with those that took their place",
+         device_.notes().path().string());
   const std::string then = saved.device + ", " + saved.driver;
   const std::string now = device_.profile().name + ", " + device_.info().driver;
   fail(ErrorCode::kInvalidArgument,

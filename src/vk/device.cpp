@@ -257,14 +257,11 @@ void Device::note_fault(const KernelKey& key, std::uint64_t fault) {
 bool Device::wants_self_test() const {
   return impl_->self_test;
 }
-bool Device::is_checked(const KernelKey& key) const {
-  return impl_->pipelines->notes().is_checked(key);
+const KernelNotes& Device::notes() const {
+  return impl_->pipelines->notes();
 }
-void Device::note_checked(const KernelKey& key) {
-  impl_->pipelines->notes().note_checked(key);
-}
-std::filesystem::path Device::notes_path() const {
-  return impl_->pipelines->notes().path();
+void Device::note_verdict(const KernelKey& key, Verdict verdict) {
+  impl_->pipelines->notes().note_verdict(key, verdict);
 }
 void Device::save_pipeline_cache() {
   impl_->pipelines->save_cache();

@@ -13,6 +13,7 @@
 #include "vk/buffer.hpp"
 #include "vk/command_list.hpp"
 #include "vk/device_info.hpp"
+#include "vk/kernel_notes.hpp"
 #include "vk/pipeline_statistics.hpp"
 
 // No Vulkan type shows in the headers of this layer that others include: they are linked without knowing Vulkan.
@@ -63,11 +64,9 @@ class Device {
   /// profile, of which copies that were made before do not learn.
   void note_fault(const KernelKey& key, std::uint64_t fault);
   bool wants_self_test() const;  ///< DeviceOptions::self_test
-  /// Whether a kernel's results were found to hold on this device and driver, now or earlier; and that they were.
-  bool is_checked(const KernelKey& key) const;
-  void note_checked(const KernelKey& key);
-  /// The file that keeps both, and the faults; empty: none does.
-  std::filesystem::path notes_path() const;
+  /// What is known of this driver's kernels, from now and earlier.
+  const KernelNotes& notes() const;
+  void note_verdict(const KernelKey& key, Verdict verdict);
   void save_pipeline_cache();
 
   struct ListOptions {

@@ -210,43 +210,6 @@ json read_limits(const std::string& path) {
   }
 }
 
-/// More than any device has: what a described one is lowered from.
-DeviceProfile boundless() {
-  constexpr std::uint32_t kMany = UINT32_MAX;
-  constexpr std::uint64_t kAll = UINT64_MAX;
-  DeviceProfile profile;
-  profile.limits = {.max_invocations = kMany,
-                    .max_workgroup_size = {kMany, kMany, kMany},
-                    .max_workgroup_count = {65535, 65535, 65535},  // see read_limits of physical.cpp
-                    .max_workgroup_subgroups = 0,
-                    .max_shared_memory = kMany,
-                    .max_push_constants = kMany,
-                    .max_storage_buffers = kMany,
-                    .max_storage_range = kAll,
-                    .storage_alignment = 16,
-                    .max_texel_elements = kAll,
-                    .max_allocation = kAll,
-                    .heap_cap = 0};
-  profile.features = {.subgroup_shuffle = true,
-                      .subgroup_arithmetic = true,
-                      .subgroup_ballot = true,
-                      .full_subgroups = true,
-                      .subgroup_size_control = true,
-                      .subgroup_size = 1,
-                      .min_subgroup_size = 1,
-                      .max_subgroup_size = 128,
-                      .storage_16bit = true,
-                      .float16 = true,
-                      .texel_float4 = true,
-                      .cooperative_matrix_khr = true,
-                      .cooperative_matrix_nv = true,
-                      .cooperative_matrix_bf16 = true,
-                      .timestamps = true,
-                      .memory_budget = true};
-  profile.unified_memory = true;
-  return profile;
-}
-
 const char* class_text(DeviceClass device_class) {
   switch (device_class) {
     case DeviceClass::kDiscrete:
@@ -321,6 +284,42 @@ void apply_limits(DeviceProfile& profile, std::string_view name_or_file) {
   profile.name += fmt::format(" [{}]", name);
 }
 
+DeviceProfile boundless_profile() {
+  constexpr std::uint32_t kMany = UINT32_MAX;
+  constexpr std::uint64_t kAll = UINT64_MAX;
+  DeviceProfile profile;
+  profile.limits = {.max_invocations = kMany,
+                    .max_workgroup_size = {kMany, kMany, kMany},
+                    .max_workgroup_count = {65535, 65535, 65535},  // see read_limits of physical.cpp
+                    .max_workgroup_subgroups = 0,
+                    .max_shared_memory = kMany,
+                    .max_push_constants = kMany,
+                    .max_storage_buffers = kMany,
+                    .max_storage_range = kAll,
+                    .storage_alignment = 16,
+                    .max_texel_elements = kAll,
+                    .max_allocation = kAll,
+                    .heap_cap = 0};
+  profile.features = {.subgroup_shuffle = true,
+                      .subgroup_arithmetic = true,
+                      .subgroup_ballot = true,
+                      .full_subgroups = true,
+                      .subgroup_size_control = true,
+                      .subgroup_size = 1,
+                      .min_subgroup_size = 1,
+                      .max_subgroup_size = 128,
+                      .storage_16bit = true,
+                      .float16 = true,
+                      .texel_float4 = true,
+                      .cooperative_matrix_khr = true,
+                      .cooperative_matrix_nv = true,
+                      .cooperative_matrix_bf16 = true,
+                      .timestamps = true,
+                      .memory_budget = true};
+  profile.unified_memory = true;
+  return profile;
+}
+
 DeviceProfile parse_profile(std::string_view json_text, const std::string& name, const std::string& source) {
   constexpr std::size_t kMaxBytes = 1u << 20;
   const json given = parse_json(json_text, source, {.max_bytes = kMaxBytes, .max_depth = 4});
@@ -330,7 +329,7 @@ DeviceProfile parse_profile(std::string_view json_text, const std::string& name,
   least.limits = vulkan_minimum();
   json keys = keys_of(least);
   keys.update(given);
-  DeviceProfile profile = boundless();
+  DeviceProfile profile = boundless_profile();
   LimitsFile(profile, source).apply(keys);
   profile.name = name;
   return profile;

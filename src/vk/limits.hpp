@@ -65,6 +65,9 @@ std::uint32_t promised_subgroup_size(const DeviceProfile& profile, std::uint32_t
 /// a limit. Throws kInvalidArgument for an unknown name, key or a value out of range.
 void apply_limits(DeviceProfile& profile, std::string_view name_or_file);
 
+/// More of everything than any device has: what one that is not there is lowered from.
+DeviceProfile boundless_profile();
+
 /// A device that is not there: a JSON object of the keys of a limits file. What it does not say is the least that a
 /// driver may offer, and a feature that is not there. Throws kInvalidArgument for an unknown key or a value out of
 /// range, kFormat for what is no JSON, both naming `source`.

@@ -256,7 +256,7 @@ std::unique_ptr<Pipeline> PipelineStore::create(const KernelKey& key, const Shad
   create.layout = made->layout.get();
   if (making.capture) create.flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  const KernelNotes::Compiling marker(notes_, key);
+  const KernelNotes::OnTrial marker(notes_, {&key, 1}, KernelNotes::Trial::kCompiled);
   check(device.table->vkCreateComputePipelines(device.device, making.cache, 1, &create, nullptr, &pipeline),
         fmt::format("compiling shader \"{}\"", key.shader));
   made->pipeline = PipelineHandle(device, pipeline);

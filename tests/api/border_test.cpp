@@ -161,6 +161,18 @@ TEST(ApiStruct, OfANewerProgramIsLongerAndMustAskForNothingUnknown) {
   EXPECT_EQ(info.unknown, 5);
 }
 
+TEST(ApiStruct, WhatIsReservedMustBeZero) {
+  Session own = session();
+  fabula_text_options text = fabula_text_options_default();
+  text.reserved = 1;
+  expect_failed(fabula_generate(own.get(), "a", &text, nullptr, nullptr, nullptr), FABULA_UNSUPPORTED, "reserved");
+  fabula_device_options options = fabula_device_options_default();
+  options.reserved = -1;
+  fabula_device* opened = nullptr;
+  expect_failed(fabula_device_open(&options, &opened), FABULA_UNSUPPORTED, "fabula_device_options");
+  EXPECT_EQ(opened, nullptr);
+}
+
 TEST(ApiStruct, WithoutASizeIsRefused) {
   fabula_model* opened = nullptr;
   for (const std::size_t size : {std::size_t{0}, sizeof(std::size_t) - 1, std::size_t{1} << 40}) {

@@ -1,5 +1,5 @@
-/* A system without a Vulkan driver (as the environment says), and with WITHOUT_LOADER one without the loader: this program's dlopen takes
- * the place of the C library's. */
+/* A system without a Vulkan driver (as the environment says), and with WITHOUT_LOADER one without the loader: this
+ * program's dlopen takes the place of the C library's. */
 #include <fabula/fabula.h>
 #include <stdio.h>
 #include <string.h>

@@ -177,6 +177,96 @@ TEST(ApiCancel, ClosingASessionEndsItsTextsEachTime) {
   }
 }
 
+/// A reader that does not come back before it is let go.
+class SlowReader {
+ public:
+  static int read(void* user, const fabula_token* token) {
+    auto& self = *static_cast<SlowReader*>(user);
+    ++self.told_;
+    self.last_ = token->finish;
+    if (!self.came_.exchange(true)) {
+      self.reads_.set_value();
+      self.let_go_.get_future().wait();
+    }
+    return 0;
+  }
+  void wait_until_it_reads() { reads_.get_future().wait(); }
+  void let_go() { let_go_.set_value(); }
+  int told() const { return told_; }
+  fabula_finish last() const { return last_; }
+
+ private:
+  std::promise<void> reads_, let_go_;
+  std::atomic<bool> came_{false};
+  int told_ = 0;
+  fabula_finish last_ = FABULA_FINISH_NONE;
+};
+
+/// Its text of a session is ended by `end` in another thread, while it reads.
+template <class End>
+void end_while_reading(fabula_session* session, const End& end) {
+  SlowReader reader;
+  fabula_text_result result{};
+  result.size = sizeof result;
+  std::thread writer([&] {
+    fabula_text_options options = fabula_text_options_default();
+    const fabula_bias bias = {kEndToken, -1e30F};
+    options.max_tokens = 1000000000;
+    options.slide = 1;
+    options.biases = &bias;
+    options.bias_count = 1;
+    EXPECT_EQ(fabula_generate(session, "a", &options, SlowReader::read, &reader, &result), FABULA_OK)
+        << fabula_last_message();
+  });
+  reader.wait_until_it_reads();
+  end();
+  reader.let_go();
+  writer.join();
+  EXPECT_EQ(result.finish, FABULA_FINISH_CANCELLED);
+  EXPECT_EQ(reader.last(), FABULA_FINISH_CANCELLED);
+  EXPECT_GE(reader.told(), 2);
+}
+
+TEST(ApiCallback, ThatTakesForEverHoldsUpNobodyElse) {
+  Session own = session(2);
+  const std::string expected = session().generate("abc", text_options(5));
+  end_while_reading(own.get(), [&] {
+    EXPECT_EQ(own.generate("abc", text_options(5)), expected) << "another text of the same session";
+    EXPECT_EQ(session().generate("abc", text_options(5)), expected) << "another session of the same device";
+    EXPECT_FALSE(device().info().name.empty());
+    own.cancel();
+  });
+  EXPECT_EQ(own.generate("abc", text_options(5)), expected) << "the slot is free";
+}
+
+TEST(ApiCallback, ThatTakesForEverIsClosedOn) {
+  fabula_session* own = nullptr;
+  ASSERT_EQ(fabula_session_open(device().get(), model().get(), nullptr, &own), FABULA_OK) << fabula_last_message();
+  end_while_reading(own, [&] {
+    EXPECT_EQ(fabula_session_close(own), FABULA_OK) << fabula_last_message();
+    expect_failed(fabula_session_cancel(own, FABULA_ALL_TEXTS), FABULA_INVALID_ARGUMENT, "closed before");
+  });
+}
+
+TEST(ApiCallback, ThatTakesForEverInNextHoldsUpNobodyElse) {
+  Session own = session(2);
+  const std::int64_t slow = own.begin("a", endless());
+  SlowReader reader;
+  std::thread writer([&] {
+    std::size_t active = 1;
+    for (int call = 0; active > 0 && call < 100; ++call)
+      ASSERT_EQ(fabula_session_next(own.get(), 1, SlowReader::read, &reader, &active), FABULA_OK);
+    EXPECT_EQ(active, 0U);
+  });
+  reader.wait_until_it_reads();
+  expect_failed(fabula_session_next(own.get(), 1, nullptr, nullptr, nullptr), FABULA_BUSY, "fabula_session_next");
+  EXPECT_EQ(own.generate("abc", text_options(5)), session().generate("abc", text_options(5)));
+  own.cancel(slow);
+  reader.let_go();
+  writer.join();
+  EXPECT_EQ(reader.last(), FABULA_FINISH_CANCELLED);
+}
+
 TEST(ApiNext, GoesOnWithSeveralTexts) {
   std::map<std::int64_t, std::string> expected, texts;
   Session own = session(3);

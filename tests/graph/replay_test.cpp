@@ -1,10 +1,13 @@
 // Graphs replayed in one submission compute what they compute one by one, and are recorded when they are first needed.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "expect_error.hpp"
 #include "graph/device_test.hpp"
 #include "graph/runtime.hpp"
 #include "ops/op_table.hpp"
+#include "vk/device_impl.hpp"
 
 namespace fabula::test {
 namespace {
@@ -63,7 +66,22 @@ class Walker {
   Runtime runtime_;
 };
 
+VKAPI_ATTR VkResult VKAPI_CALL no_submission(VkQueue, std::uint32_t, const VkSubmitInfo*, VkFence) {
+  return VK_ERROR_OUT_OF_HOST_MEMORY;
+}
+
 class Replay : public DeviceTest {};
+
+TEST_F(Replay, WhatCouldNotBeSubmittedIsNoRun) {
+  Walker walker(*device_), never_failed(*device_);
+  walker.runtime().prepare(std::vector<std::size_t>{0});
+  const auto submit = std::exchange(device_->impl().table.vkQueueSubmit, no_submission);
+  expect_error(ErrorCode::kOutOfMemory, {"walk"}, [&] { walker.runtime().submit({0}); });
+  device_->impl().table.vkQueueSubmit = submit;
+  expect_error(ErrorCode::kInternal, {"run 0 of graph walk is not there"}, [&] { walker.result(); });
+  for (Walker* each : {&walker, &never_failed}) each->runtime().submit({0});
+  EXPECT_EQ(walker.result(1), never_failed.result(1));
+}
 
 TEST_F(Replay, EightAtOnceAreEightOneByOne) {
   Walker one_by_one(*device_), at_once(*device_);

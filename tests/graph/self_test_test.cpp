@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <regex>
 
@@ -72,7 +73,8 @@ class SelfTestTest : public testing::Test {
   }
   std::filesystem::path notes() const {
     for (const auto& entry : std::filesystem::directory_iterator(dir_.path()))
-      if (entry.path().filename().string().starts_with("kernels")) return entry.path();
+      if (entry.path().filename().string().starts_with("kernels") && entry.path().extension() == ".txt")
+        return entry.path();
     return {};
   }
   std::string text_of_notes() const {
@@ -174,6 +176,63 @@ TEST_F(SelfTestTest, AMissOfTheLastKernelSaysHowToGoOn) {
   EXPECT_NO_THROW(Runtime(*device, planned(*device))) << "goes on all the same";
 }
 
+VKAPI_ATTR VkResult VKAPI_CALL end_process(VkQueue, std::uint32_t, const VkSubmitInfo*, VkFence) {
+  std::_Exit(77);
+}
+
+// A driver that takes the process down as soon as a kernel runs: the next start knows which, and takes another.
+TEST(SelfTestDevice, AKernelThatKilledAStartIsNotTakenAgain) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  // The child runs this test from its beginning: the folder must be the same one.
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "fabula_self_test_kills";
+  const vk::DeviceOptions options{.self_test = true, .cache_dir = folder.string()};
+  const auto plan = [](const vk::Device& device) {
+    Workload workload(device.profile());
+    workload.add("product", Product().graph);
+    return workload;
+  };
+  EXPECT_EXIT(
+      {
+        const auto device = vk::Device::open(options);
+        device->impl().table.vkQueueSubmit = end_process;
+        self_tested(*device, plan(*device));
+      },
+      testing::ExitedWithCode(77), "");
+  {
+    const test::LogCapture log;
+    const auto device = vk::Device::open(options);
+    ASSERT_EQ(device->profile().faults.size(), 1u) << log.text();
+    const auto& [killer, fault] = *device->profile().faults.begin();
+    EXPECT_EQ(fault, vk::kCrashes);
+    EXPECT_TRUE(killer.starts_with("matmul")) << killer;
+    EXPECT_NE(log.text().find("while the driver ran " + killer), std::string::npos) << log.text();
+    const Workload tested = self_tested(*device, plan(*device));
+    for (const Step& step : tested.graphs().front().program.steps) EXPECT_NE(to_string(kernel_of(step)), killer);
+    EXPECT_NE(log.text().find(kChecked), std::string::npos) << log.text();
+  }
+  std::filesystem::remove_all(folder);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL no_memory(VkDevice, const VkMemoryAllocateInfo*, const VkAllocationCallbacks*,
+                                         VkDeviceMemory*) {
+  return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+}
+
+TEST_F(SelfTestTest, WhatThereIsNoMemoryForIsTold) {
+  {
+    const test::LogCapture log;
+    const auto device = open();
+    const auto allocate = std::exchange(device->impl().table.vkAllocateMemory, no_memory);
+    EXPECT_NO_THROW(self_tested(*device, planned(*device)));
+    device->impl().table.vkAllocateMemory = allocate;
+    EXPECT_NE(log.text().find("gelu, matmul"), std::string::npos) << log.text();
+    EXPECT_NE(log.text().find("for want of memory"), std::string::npos) << log.text();
+    EXPECT_NE(log.text().find("self-test: 0 kernels"), std::string::npos) << log.text();
+  }
+  EXPECT_EQ(text_of_notes().find("holds"), std::string::npos);
+  EXPECT_NE(said().find(kChecked), std::string::npos) << "the next start tries again";
+}
+
 TEST(SelfTestFaults, OnlyWhatIsDistrustedCounts) {
   EXPECT_EQ(vk::distrusted_digest({{"gelu()", 0}, {"add()", 33}}), vk::distrusted_digest({}));
   EXPECT_NE(vk::distrusted_digest({{"gelu()", vk::kWrong}}), vk::distrusted_digest({{"add()", vk::kWrong}}));
@@ -263,8 +322,43 @@ TEST(SizedCases, OutputsRepeatWhereInputsDo) {
   EXPECT_GT(compared, 50u);
 }
 
+train::TrainingPlan small_plan(const vk::DeviceProfile& profile) {
+  const RunConfig config = parse_config(R"({"model_type": "gpt2", "n_embd": 64, "n_head": 2, "n_layer": 1,
+      "vocab_size": 300, "n_positions": 64, "head": {"kind": "grouped"}, "train": {"batch_size": 4}})",
+                                        "a test", {}, ConfigNotes::kSilent);
+  return train::plan_training(profile, models::LanguageModel(config.model, {}, config.train.precision), config.train);
+}
+
+// A kernel that an op's own case launches, the same with other constants, which none does, and other code.
+TEST(SelfTestNodes, SayWhatACaseIsWorth) {
+  const train::TrainingPlan plan = small_plan(test::imitated_device("vega"));
+  std::size_t asked = 0;
+  for (const SelfTestNode& whole : self_test_nodes(plan.workload, [](const vk::KernelKey&) { return false; })) {
+    if (whole.own_sizes || whole.worth != vk::Verdict::kHolds || whole.kernels.front().constants.empty()) continue;
+    ++asked;
+    vk::KernelKey alike = whole.kernels.front(), unknown = alike;
+    alike.constants.back() += 12345;
+    unknown.shader = "no_such_shader";
+    std::vector<vk::KernelKey> all = whole.kernels;
+    all.push_back(alike);
+    all.push_back(unknown);
+    const std::vector<SelfTestNode> subjects =
+        self_test_nodes(*whole.graph, *whole.node, plan.workload.profile(), whole.variant, all);
+    ASSERT_EQ(subjects.size(), 3u) << to_string(alike);
+    EXPECT_EQ(subjects[0].worth, vk::Verdict::kHolds);
+    EXPECT_EQ(subjects[0].kernels, whole.kernels);
+    EXPECT_EQ(subjects[1].worth, vk::Verdict::kAlike);
+    EXPECT_EQ(subjects[1].kernels, std::vector<vk::KernelKey>{alike});
+    EXPECT_TRUE(subjects[1].by);
+    EXPECT_EQ(subjects[2].worth, vk::Verdict::kUnchecked);
+    EXPECT_EQ(subjects[2].kernels, std::vector<vk::KernelKey>{unknown});
+    EXPECT_FALSE(subjects[2].by);
+  }
+  EXPECT_GT(asked, 0u);
+}
+
 // Every kernel of a training run and a session has a case that reaches it; products, norms and attention at the model's
-// own sizes, with its very kernels.
+// own sizes.
 TEST(SelfTestNodes, ReachEveryKernel) {
   for (const char* device : {"vega", "intel", "adreno"})
     for (const char* json :
@@ -282,6 +376,7 @@ TEST(SelfTestNodes, ReachEveryKernel) {
         const std::string op(subject.node->op->def->name),
             where = fmt::format("{} {} on {}", op, subject.variant, device);
         ASSERT_TRUE(subject.by) << where;
+        EXPECT_EQ(subject.worth, vk::Verdict::kHolds) << where << ": " << to_string(subject.kernels.front());
         for (const char* big : {"matmul", "row_product", "attention", "attention_backward", "cached_attention",
                                 "layer_norm", "rms_norm", "layer_norm_backward", "log_softmax"})
           EXPECT_TRUE(op != big || subject.own_sizes) << where << " " << subject.node->label;

@@ -1,6 +1,8 @@
 import java.io.File;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,6 +20,7 @@ import org.fabula.Session;
 import org.fabula.TextOptions;
 import org.fabula.TextResult;
 import org.fabula.Token;
+import org.fabula.TokenListener;
 
 /**
  * The Java classes over libfabula_jni, on a desktop's JDK and a software driver: JniTest RUN TEXT, where RUN is the folder of a model with a
@@ -183,10 +186,30 @@ public final class JniTest {
         expectFailure(() -> new Session(device, model, 1, true), "");
     }
 
-    private static void refusals(Path run) {
+    private static void refusals(Path run) throws ReflectiveOperationException {
         expectFailure(() -> Model.open(run + "/nowhere", null), "nowhere");
         expectFailure(() -> Model.open(run.toString(), "int3"), "int3");
         expectFailure(() -> new Device("no such device", null), "no such device");
+        Device closed = new Device(null, "none");
+        String name = closed.name();
+        closed.close();
+        equal(closed.name(), name, "the name of a device that was closed");
+        foreignExceptions();
+    }
+
+    /** What a native method throws in C++, here for lists that are too short, comes as an exception of Java. */
+    private static void foreignExceptions() throws ReflectiveOperationException {
+        Method generate = Class.forName("org.fabula.Native").getDeclaredMethod(
+                "generate", long.class, byte[].class, long[].class, double[].class, byte[][].class, TokenListener.class);
+        generate.setAccessible(true);
+        try {
+            generate.invoke(null, 0L, null, new long[0], new double[0], new byte[0][], null);
+        } catch (InvocationTargetException failure) {
+            equal(failure.getCause() instanceof FabulaException, true, "a FabulaException, not " + failure.getCause());
+            equal(((FabulaException) failure.getCause()).status(), 11, "the status of a bug in fabula");
+            return;
+        }
+        throw new AssertionError("a list of no numbers is taken");
     }
 
     private static void expectFailure(Runnable call, String part) {

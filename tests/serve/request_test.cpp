@@ -39,8 +39,8 @@ TEST(Requests, NullIsNotGivenAndUnknownFieldsArePassedOver) {
       R"({"model":null,"prompt":"a","max_tokens":null,"temperature":null,"top_p":null,"seed":null,"logit_bias":null,
           "stop":null,"n":null,"best_of":null,"stream":null,"stream_options":null,"echo":null,"logprobs":null,
           "suffix":null,"user":"u","metadata":{"a":1},"store":true})");
-  EXPECT_FALSE(request.options.max_tokens || request.options.seed || request.options.logprobs);
-  EXPECT_EQ(request.options.temperature, 1);
+  EXPECT_FALSE(request.options.max_tokens || request.options.seed_given || request.options.logprobs);
+  EXPECT_EQ(request.options.sampler.temperature, 1);
   EXPECT_EQ(request.options.n, 1);
   EXPECT_FALSE(request.options.stream || request.echo);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <thread>
 
 #include "log_capture.hpp"
 #include "vk/device_impl.hpp"
@@ -15,6 +16,7 @@ namespace {
 
 const KernelKey kCopy{"test_copy", {64, 1}, 0, {}};
 const KernelKey kAdd{"test_add", {128}, 32, {1, 0, 1}};
+const KernelKey kOther{"test_copy", {128, 1}, 0, {}};
 
 class KernelNotesTest : public testing::Test {
  protected:
@@ -27,8 +29,9 @@ class KernelNotesTest : public testing::Test {
   std::vector<std::string> markers() const {
     std::vector<std::string> found;
     for (const auto& entry : std::filesystem::directory_iterator(dir_.path()))
-      if (entry.path().filename().string().find("compiling") != std::string::npos)
-        found.push_back(entry.path().filename().string());
+      if (const std::string name = entry.path().filename().string();
+          name.find("compiling") != std::string::npos || name.find("running") != std::string::npos)
+        found.push_back(name);
     return found;
   }
   test::TempDir dir_;
@@ -51,20 +54,25 @@ TEST_F(KernelNotesTest, WhatIsNotedIsThereAtTheNextStart) {
 TEST_F(KernelNotesTest, WhatWasCheckedIsThereAtTheNextStart) {
   {
     KernelNotes notes(path());
-    EXPECT_FALSE(notes.is_checked(kCopy));
-    notes.note_checked(kCopy);
-    notes.note_checked(kAdd);
+    EXPECT_FALSE(notes.verdict(kCopy));
+    notes.note_verdict(kCopy, Verdict::kHolds);
+    notes.note_verdict(kCopy, Verdict::kAlike);  // less than is known
+    notes.note_verdict(kAdd, Verdict::kAlike);
+    notes.note_verdict(kOther, Verdict::kUnchecked);
     notes.note(kAdd, 33);  // what it spills is another question
     notes.save();
   }
   KernelNotes notes(path());
-  EXPECT_TRUE(notes.is_checked(kCopy) && notes.is_checked(kAdd));
+  EXPECT_EQ(notes.verdict(kCopy), Verdict::kHolds);
+  EXPECT_EQ(notes.verdict(kAdd), Verdict::kAlike);
+  EXPECT_EQ(notes.verdict(kOther), Verdict::kUnchecked);
   notes.note(kAdd, kWrong);
-  notes.note(kAdd, 33);  // however it compiles
+  notes.note_verdict(kAdd, Verdict::kHolds);  // of another session: one miss is enough
+  notes.note(kAdd, 33);                       // however it compiles
   notes.save();
   const KernelNotes later(path());
-  EXPECT_TRUE(later.is_checked(kCopy));
-  EXPECT_FALSE(later.is_checked(kAdd));
+  EXPECT_EQ(later.verdict(kCopy), Verdict::kHolds);
+  EXPECT_FALSE(later.verdict(kAdd));
   EXPECT_EQ(later.faults(), (KernelFaults{{to_string(kAdd), kWrong}}));
 }
 
@@ -87,10 +95,11 @@ TEST_F(KernelNotesTest, AnotherShaderOrADamagedLineSaysNothing) {
   EXPECT_EQ(KernelNotes(path()).faults().size(), 1u) << "what is good holds";
 }
 
-TEST_F(KernelNotesTest, AMarkerIsThereWhileAKernelIsCompiled) {
+TEST_F(KernelNotesTest, AMarkerIsThereWhileAKernelIsCompiledOrRun) {
   const KernelNotes notes(path());
   {
-    const KernelNotes::Compiling one(notes, kCopy), two(notes, kAdd);
+    const KernelNotes::OnTrial one(notes, {&kCopy, 1}, KernelNotes::Trial::kCompiled),
+        two(notes, {&kAdd, 1}, KernelNotes::Trial::kRun);
     EXPECT_EQ(markers().size(), 2u);
     EXPECT_TRUE(KernelNotes(path()).faults().empty()) << "a process that lives has not crashed";
     EXPECT_EQ(markers().size(), 2u);
@@ -102,7 +111,7 @@ TEST_F(KernelNotesTest, AProcessThatIsGoneNamesItsKernel) {
   const pid_t child = fork();
   if (child == 0) {
     const KernelNotes notes(path());
-    const KernelNotes::Compiling crashing(notes, kAdd);
+    const KernelNotes::OnTrial crashing(notes, {&kAdd, 1}, KernelNotes::Trial::kCompiled);
     _exit(0);  // as a driver ends a process: nothing is tidied up
   }
   ASSERT_GT(child, 0);
@@ -121,10 +130,63 @@ TEST_F(KernelNotesTest, AProcessThatIsGoneNamesItsKernel) {
   EXPECT_TRUE(KernelNotes(path()).faults().empty()) << "it compiles by now";
 }
 
+TEST_F(KernelNotesTest, AProcessThatIsGoneWhileKernelsRanNamesThem) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const KernelNotes notes(path());
+    const std::vector<KernelKey> kernels{kAdd, kCopy};
+    const KernelNotes::OnTrial killing(notes, kernels, KernelNotes::Trial::kRun);
+    _exit(0);
+  }
+  ASSERT_GT(child, 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  const test::LogCapture log;
+  EXPECT_EQ(KernelNotes(path()).faults(), (KernelFaults{{to_string(kAdd), kCrashes}, {to_string(kCopy), kCrashes}}));
+  EXPECT_NE(log.text().find("an earlier start ended while the driver ran " + to_string(kAdd) + " or "),
+            std::string::npos)
+      << log.text();
+  EXPECT_TRUE(markers().empty());
+}
+
+TEST_F(KernelNotesTest, WhatOtherProcessesWroteMeanwhileStays) {
+  {
+    KernelNotes first(path());
+    first.note(kOther, kCrashes);
+    first.save();
+  }
+  KernelNotes one(path()), two(path()), three(path());
+  one.note(kCopy, kWrong);
+  one.save();
+  two.note_verdict(kCopy, Verdict::kHolds);  // it held this time
+  two.note_verdict(kAdd, Verdict::kHolds);
+  two.save();
+  three.note_compiled(kOther);
+  three.save();
+  const KernelNotes all(path());
+  EXPECT_EQ(all.faults(), (KernelFaults{{to_string(kCopy), kWrong}}));
+  EXPECT_FALSE(all.verdict(kCopy));
+  EXPECT_EQ(all.verdict(kAdd), Verdict::kHolds);
+}
+
+TEST_F(KernelNotesTest, ManyWriteAtOnce) {
+  constexpr std::uint32_t kWriters = 8;
+  std::vector<std::thread> writers;
+  for (std::uint32_t w = 0; w < kWriters; ++w)
+    writers.emplace_back([&, w] {
+      KernelNotes notes(path());
+      notes.note_verdict({"test_copy", {w, 1}, 0, {}}, Verdict::kHolds);
+      EXPECT_TRUE(notes.save());
+    });
+  for (std::thread& writer : writers) writer.join();
+  const KernelNotes all(path());
+  for (std::uint32_t w = 0; w < kWriters; ++w) EXPECT_TRUE(all.verdict({"test_copy", {w, 1}, 0, {}})) << w;
+}
+
 TEST_F(KernelNotesTest, AFolderThatCannotBeWrittenCostsNoRun) {
   write("file", "");
   KernelNotes notes(dir_ / "file" / "kernels.txt");
-  const KernelNotes::Compiling marker(notes, kCopy);
+  const KernelNotes::OnTrial marker(notes, {&kCopy, 1}, KernelNotes::Trial::kCompiled);
   notes.note(kCopy, 1);
   const test::LogCapture log;
   notes.save();

@@ -11,7 +11,8 @@ namespace {
 /// What readers of requests promise to whoever acts on them.
 void check_options(const serve::TextOptions& options) {
   require(options.n >= 1 && options.n <= 32, "n is out of range");
-  require(options.temperature >= 0 && options.top_p > 0 && options.top_p <= 1, "a sampler's number is out of range");
+  require(options.sampler.temperature >= 0 && options.sampler.top_p > 0 && options.sampler.top_p <= 1,
+          "a sampler's number is out of range");
   require(options.max_tokens.value_or(0) >= 0 && options.logprobs.value_or(0) <= 20, "a count is out of range");
   require(std::none_of(options.stops.begin(), options.stops.end(), [](const auto& stop) { return stop.empty(); }),
           "a stop text is empty");

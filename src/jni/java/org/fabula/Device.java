@@ -5,12 +5,22 @@ import java.util.List;
 
 /** A Vulkan device that is open. Vulkan is loaded when one is first asked for, not with the library. */
 public final class Device extends Handle {
+    private final String name;
+
     /**
      * @param device index or part of the name; null: the best
      * @param cacheFolder where compiled kernels are kept, on Android Context.getCacheDir(); null: the user's cache folder
      */
     public Device(String device, String cacheFolder) {
         super(Native.openDevice(Native.bytes(device), Native.bytes(cacheFolder)));
+        String told;
+        try {
+            told = Native.text(Native.deviceName(handle()));
+        } catch (RuntimeException failure) {
+            close();
+            throw failure;
+        }
+        name = told;
     }
 
     /** Names of the usable devices, the best first. */
@@ -26,7 +36,7 @@ public final class Device extends Handle {
     }
 
     public String name() {
-        return Native.text(Native.deviceName(handle()));
+        return name;
     }
 
     @Override
