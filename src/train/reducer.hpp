@@ -2,10 +2,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "fabula/error.hpp"
 
 namespace fabula::train {
 
@@ -16,6 +19,12 @@ inline constexpr std::chrono::seconds kSetupPatience{1800};
 
 /// The type in which the parts of a sum travel. They are added in fp32; a sum is rounded once more on its way back.
 enum class WireType { kFp32, kBf16 };
+
+/// An error that every rank throws, with the same message: nobody waits for the others.
+class SharedError : public Error {
+ public:
+  using Error::Error;
+};
 
 /// One of the processes ("ranks") that train one model together, as it sees the others. All ranks make the same calls
 /// in the same order with the same sizes; what is started is done in that order too. Every wait ends: with an Error
@@ -57,9 +66,11 @@ class Reducer {
   void sum(std::span<float> values, Patience patience = kPeerPatience) {
     finish_sum(start_sum(values, WireType::kFp32, patience));
   }
-  /// Throws kInvalidArgument on every rank where the ranks' texts are not all the same, naming the first rank that
-  /// differs from rank 0, `what`, and both texts.
+  /// Throws a SharedError of kInvalidArgument on every rank where the ranks' texts are not all the same, naming the
+  /// first rank that differs from rank 0, `what`, and both texts.
   void agree(std::string_view what, std::string_view text, Patience patience = kSetupPatience);
+  /// What rank 0 alone does while the others wait. An Error that it throws is thrown on every rank, as a SharedError.
+  void lead(const std::function<void()>& work, Patience patience = kSetupPatience);
   /// The text of rank 0, of any length, on every rank.
   std::string broadcast_text(std::string_view text, Patience patience = kSetupPatience);
 };
