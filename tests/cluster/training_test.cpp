@@ -88,7 +88,6 @@ TEST_F(TrainingOnRanks, ComputesTheSameBitsWhateverTheirNumber) {
   }
 }
 
-// The scale starts so high that steps overflow, are skipped, and the scale falls: on all ranks alike.
 TEST_F(TrainingOnRanks, ComputesTheSameBitsInFp16) {
   const Overrides overrides = with(kShort, {"train.grad_accumulation=4", "train.batch_size=1", "train.precision=fp16"});
   train_alone("one", overrides);
