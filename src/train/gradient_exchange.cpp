@@ -49,18 +49,19 @@ bool flushes_subnormals(vk::Device& device) {
 
 }  // namespace
 
-std::vector<std::vector<graph::StoredRows>> gradient_buckets(const graph::PlannedGraph& gradients) {
-  std::vector<std::vector<graph::StoredRows>> buckets(1);
+std::vector<GradientBucket> gradient_buckets(const graph::Graph& gradients) {
+  std::vector<GradientBucket> buckets(1);
   std::int64_t room = kFirstBucketBytes;
-  for (const auto& [node, value] : last_writers(gradients.graph)) {
-    const graph::ValueInfo& info = gradients.graph.info(value);
+  for (const auto& [node, value] : last_writers(gradients)) {
+    const graph::ValueInfo& info = gradients.info(value);
     for (std::int64_t row = 0; row < info.shape.rows;) {
-      if (room < info.shape.row_bytes() && !buckets.back().empty()) {
+      if (room < info.shape.row_bytes() && !buckets.back().rows.empty()) {
         buckets.emplace_back();
         room = kBucketBytes;
       }
       const std::int64_t rows = std::clamp<std::int64_t>(room / info.shape.row_bytes(), 1, info.shape.rows - row);
-      buckets.back().push_back({info.name, row, row + rows});
+      buckets.back().rows.push_back({info.name, row, row + rows});
+      buckets.back().last_writer = static_cast<std::int32_t>(node);
       row += rows;
       room -= rows * info.shape.row_bytes();
     }
@@ -69,19 +70,36 @@ std::vector<std::vector<graph::StoredRows>> gradient_buckets(const graph::Planne
 }
 
 GradientExchange::GradientExchange(Reducer& reducer, graph::Runtime& runtime, const TrainingGraphs& graphs)
-    : reducer_(reducer) {
-  const auto buckets = gradient_buckets(runtime.workload().graphs().at(graphs.accumulate.index));
-  for (const std::vector<graph::StoredRows>& rows : buckets)
-    buckets_.push_back({std::make_unique<graph::HostMirror>(runtime, rows), 0});
+    : reducer_(reducer), runtime_(runtime), gradients_(graphs.accumulate.index) {
+  std::vector<std::int32_t> cuts;
+  for (const GradientBucket& bucket : gradient_buckets(runtime.workload().graphs().at(gradients_).graph)) {
+    if (cuts.empty() || cuts.back() != bucket.last_writer) cuts.push_back(bucket.last_writer);
+    buckets_.push_back({std::make_unique<graph::HostMirror>(runtime, bucket.rows), cuts.size() - 1, 0});
+  }
+  if (graphs.held.empty()) runtime.cut(gradients_, std::move(cuts));
   reducer.flush_subnormals(reducer.broadcast_text(flushes_subnormals(runtime.device()) ? "zeros" : "kept") == "zeros");
 }
 
+void GradientExchange::submit(std::span<const std::size_t> graphs) {
+  fetched_ = started_ = 0;
+  const bool in_parts = graphs.back() == gradients_;
+  runtime_.submit(graphs, [&](std::size_t part) {
+    if (in_parts) fetch_behind(part);
+  });
+  fetch_behind(buckets_.back().part);  // where sums that are held came behind the gradients, all of them
+}
+
 // One bucket is copied while the one before it is handed over.
-void GradientExchange::start() {
-  for (std::size_t i = 0; i <= buckets_.size(); ++i) {
-    if (i < buckets_.size()) buckets_[i].mirror->fetch();
-    if (i == 0) continue;
-    Bucket& bucket = buckets_[i - 1];
+void GradientExchange::fetch_behind(std::size_t part) {
+  for (; fetched_ < buckets_.size() && buckets_[fetched_].part <= part; ++fetched_) {
+    buckets_[fetched_].mirror->fetch();
+    start_until(fetched_);
+  }
+}
+
+void GradientExchange::start_until(std::size_t end) {
+  for (; started_ < end; ++started_) {
+    Bucket& bucket = buckets_[started_];
     bucket.mirror->wait();
     bucket.sum = reducer_.start_sum(bucket.mirror->numbers(), WireType::kFp32, kPeerPatience);
   }

@@ -114,7 +114,10 @@ void StepRunner::start(std::int64_t number) {
     part.sent = Clock::now();
     std::vector<std::size_t> graphs = graphs_for(tree, part.loss->index);
     if (last && exchange_ == nullptr) graphs.push_back(graphs_.apply);
-    runtime_.submit(graphs);
+    if (last && exchange_ != nullptr)
+      exchange_->submit(graphs);
+    else
+      runtime_.submit(graphs);
     part.run = runtime_.last_run(part.loss->index);
     if (last && exchange_ == nullptr) part.apply_run = runtime_.last_run(graphs_.apply);
     parts_.push_back(part);
@@ -134,7 +137,7 @@ void StepRunner::sum_over_ranks(Part& part) {
   constexpr std::size_t kNumbers = 4;
   Reducer& reducer = exchange_->reducer();
   const double waited = reducer.waited_seconds();
-  exchange_->start();
+  exchange_->start_rest();
   while (parts_.size() > 1) collect();
   own_sums_.back() = sums_of(part);
   std::vector<float> all(static_cast<std::size_t>(config_.train.grad_accumulation) * kNumbers + 1);
