@@ -1,6 +1,8 @@
 // Gradients leave in the order in which they become final, each once.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "formats/config_io.hpp"
 #include "train/gradient_exchange.hpp"
 
@@ -43,9 +45,10 @@ TEST(GradientBuckets, HoldEveryRowOnceBehindItsLastWriter) {
     EXPECT_EQ(rows.size(), specs.size() + 1);  // and the loss
     for (const graph::ParameterSpec& spec : specs)
       EXPECT_EQ(rows.at(std::string(graph::kGradientPrefix) + spec.name), spec.shape.rows) << spec.name;
-    // The look-up and the product share the table: nothing is final after it.
-    const std::string& last = buckets.back().rows.back().name;
-    EXPECT_EQ(last, std::string(graph::kGradientPrefix) + model.body().token_embedding().name);
+    // The look-up and the product share the table: no other gradient is final after it.
+    const std::string table = std::string(graph::kGradientPrefix) + model.body().token_embedding().name;
+    const auto& last = buckets.back().rows;
+    EXPECT_TRUE(std::any_of(last.begin(), last.end(), [&](const auto& part) { return part.name == table; }));
   }
 }
 

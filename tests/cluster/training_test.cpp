@@ -88,6 +88,18 @@ TEST_F(TrainingOnRanks, ComputesTheSameBitsWhateverTheirNumber) {
   }
 }
 
+// Gradients of some MiB: they leave in several buckets, the first ones while the backward pass goes on.
+TEST_F(TrainingOnRanks, ComputesTheSameBitsInSeveralBuckets) {
+  for (const char* accumulation : {"train.grad_accumulation=2", "train.grad_accumulation=4"}) {
+    const Overrides overrides =
+        with(kShort, {"train.steps=2", "train.batch_size=1", "n_embd=128", "n_layer=3", accumulation});
+    const std::string name = accumulation;
+    train_alone(name, overrides);
+    expect_good(train_on(2, name + "-2", overrides));
+    expect_same(name + "-2", name);
+  }
+}
+
 TEST_F(TrainingOnRanks, ComputesTheSameBitsInFp16) {
   const Overrides overrides = with(kShort, {"train.grad_accumulation=4", "train.batch_size=1", "train.precision=fp16"});
   train_alone("one", overrides);
