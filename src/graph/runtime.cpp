@@ -27,7 +27,7 @@ Runtime::Runtime(vk::Device& device, Workload workload, const RuntimeOptions& op
 void Runtime::make_pipelines(std::span<const std::size_t> graphs) {
   std::vector<vk::KernelKey> kernels;
   for (const std::size_t graph : graphs) {
-    if (recorded_.at(graph).list) continue;
+    if (!recorded_.at(graph).parts.empty()) continue;
     for (const Step& step : workload_.graphs()[graph].program.steps)
       if (!step.shader.empty()) kernels.push_back(kernel_of(step));
   }
@@ -37,7 +37,7 @@ void Runtime::make_pipelines(std::span<const std::size_t> graphs) {
 void Runtime::prepare(std::span<const std::size_t> graphs) {
   make_pipelines(graphs);
   for (const std::size_t graph : graphs)
-    if (!recorded_[graph].list) record(workload_.graphs()[graph], recorded_[graph]);
+    if (recorded_[graph].parts.empty()) record(workload_.graphs()[graph], recorded_[graph]);
 }
 
 void Runtime::allocate(const PlannedGraph& planned, Recorded& recorded) {
@@ -77,10 +77,22 @@ vk::BufferRange Runtime::resolve(const Recorded& recorded, const Range& range) c
   return {&pool.at(range.block), range.offset, range.size};
 }
 
+void Runtime::cut(std::size_t graph, std::vector<std::int32_t> behind_nodes) {
+  ensure(recorded_.at(graph).parts.empty(), "graph \"{}\" is recorded already", workload_.graphs()[graph].name);
+  recorded_[graph].cuts = std::move(behind_nodes);
+}
+
 void Runtime::record(const PlannedGraph& planned, Recorded& recorded) {
   for (Side& side : recorded.sides) record_copies(planned, recorded, side);
-  vk::CommandList list = device_.new_list({.label = planned.name, .timed = options_.timed});
+  std::vector<vk::CommandList> parts;
+  const auto begin_part = [&] { parts.push_back(device_.new_list({.label = planned.name, .timed = options_.timed})); };
+  begin_part();
   for (const Step& step : planned.program.steps) {
+    while (parts.size() <= recorded.cuts.size() && step.node > recorded.cuts[parts.size() - 1]) {
+      parts.back().end();
+      begin_part();
+    }
+    vk::CommandList& list = parts.back();
     if (step.shader.empty()) {
       list.fill(resolve(recorded, step.bindings.front()), 0);
       continue;
@@ -93,8 +105,12 @@ void Runtime::record(const PlannedGraph& planned, Recorded& recorded) {
     call.label = step.label;
     list.dispatch(call);
   }
-  list.end();
-  recorded.list.emplace(std::move(list));
+  parts.back().end();
+  while (parts.size() <= recorded.cuts.size()) {
+    begin_part();
+    parts.back().end();
+  }
+  recorded.parts = std::move(parts);
 }
 
 void Runtime::record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side) {
@@ -123,17 +139,22 @@ void Runtime::record_copies(const PlannedGraph& planned, const Recorded& recorde
 }
 
 void Runtime::submit(std::initializer_list<std::size_t> graphs) {
-  send({graphs.begin(), graphs.size()}, 1);
+  send({graphs.begin(), graphs.size()}, 1, {});
+}
+
+void Runtime::submit(std::span<const std::size_t> graphs, const std::function<void(std::size_t part)>& behind) {
+  send(graphs, 1, behind);
 }
 
 void Runtime::replay(std::size_t graph, std::int64_t times) {
   if (times < 1)
     fail(ErrorCode::kInvalidArgument, "graph \"{}\" is to be replayed {} times; the least is once",
          workload_.graphs().at(graph).name, times);
-  send({&graph, 1}, times);
+  send({&graph, 1}, times, {});
 }
 
-void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times) {
+void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times,
+                   const std::function<void(std::size_t part)>& behind) {
   std::vector<vk::CommandList*> lists;
   std::vector<Side*> sides;
   for (const std::size_t graph : graphs) {
@@ -151,7 +172,14 @@ void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times) {
     for (std::size_t i = 0; i < side.staging.size(); ++i)
       std::memcpy(side.staging[i].mapped(), recorded.next_inputs[i].data(), recorded.next_inputs[i].size() * 4);
     if (side.inputs) lists.push_back(&*side.inputs);
-    lists.insert(lists.end(), static_cast<std::size_t>(times), &*recorded.list);
+    for (std::int64_t time = 0; time < times; ++time)
+      for (std::size_t part = 0; part < recorded.parts.size(); ++part) {
+        lists.push_back(&recorded.parts[part]);
+        if (!behind || graph != graphs.back() || part + 1 == recorded.parts.size()) continue;
+        device_.submit(lists);
+        lists.clear();
+        behind(part);
+      }
     if (side.results) lists.push_back(&*side.results);
     sides.push_back(&side);
   }
@@ -159,11 +187,23 @@ void Runtime::send(std::span<const std::size_t> graphs, std::int64_t times) {
   for (const std::size_t graph : graphs) ++recorded_[graph].runs;  // what failed before was no run
   for (Side* side : sides) side->ticket = ticket;
   if (rows != nullptr) rows->ticket = ticket;
+  if (behind) behind(recorded_[graphs.back()].parts.size() - 1);
+}
+
+std::size_t Runtime::barrier_count(std::size_t graph) const {
+  ensure(!recorded_.at(graph).parts.empty(), "graph \"{}\" is not recorded", workload_.graphs()[graph].name);
+  std::size_t barriers = 0;
+  for (const vk::CommandList& part : recorded_[graph].parts) barriers += part.barrier_count();
+  return barriers;
 }
 
 std::vector<vk::CommandList::Timing> Runtime::timings(std::size_t graph) const {
-  const Recorded& recorded = recorded_.at(graph);
-  return recorded.list ? recorded.list->timings() : std::vector<vk::CommandList::Timing>{};
+  std::vector<vk::CommandList::Timing> timings;
+  for (const vk::CommandList& part : recorded_.at(graph).parts) {
+    const auto of_part = part.timings();
+    timings.insert(timings.end(), of_part.begin(), of_part.end());
+  }
+  return timings;
 }
 
 void Runtime::wait() {

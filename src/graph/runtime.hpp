@@ -34,6 +34,8 @@ class Runtime {
 
   const Workload& workload() const { return workload_; }
   vk::Device& device() { return device_; }
+  /// A block of the store, for copies to and from it (graph/host_mirror.hpp).
+  const vk::Buffer& store_block(std::size_t block) const { return store_.at(block); }
 
   /// What the store holds, by name, dense [rows, cols] without padding; waits for work in flight. Numbers are rounded
   /// to the stored type of floats, words are DType::kU32, and elements of any type are moved as they are stored; `type`
@@ -64,6 +66,12 @@ class Runtime {
   /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over. Throws
   /// kInternal, naming graph and value, for an input or a constant that is read and was never given.
   void submit(std::initializer_list<std::size_t> graphs);
+  /// `behind`: called after each part of the last graph was submitted, with the part's number; what it submits runs
+  /// behind that part.
+  void submit(std::span<const std::size_t> graphs, const std::function<void(std::size_t part)>& behind = {});
+  /// Records a graph in parts, each up to one of these nodes (numbers of PlannedGraph's, rising) and the last one with
+  /// the rest. To be called before the graph is needed for the first time.
+  void cut(std::size_t graph, std::vector<std::int32_t> behind_nodes);
   /// Runs one graph `times` times in one go: its inputs are copied once, its kernels run so often, its results are
   /// copied once. What changes from one time to the next is a state that the graph itself writes. Counts as one run.
   void replay(std::size_t graph, std::int64_t times);
@@ -85,7 +93,7 @@ class Runtime {
   std::vector<std::uint32_t> read_padded(std::size_t graph, Value value);
 
   /// Barriers between a prepared graph's commands, as recorded; graph::barrier_count says so beforehand.
-  std::size_t barrier_count(std::size_t graph) const { return recorded_.at(graph).list.value().barrier_count(); }
+  std::size_t barrier_count(std::size_t graph) const;
 
   /// Of every command of a graph, the last time that it ran; with RuntimeOptions::timed.
   std::vector<vk::CommandList::Timing> timings(std::size_t graph) const;
@@ -104,7 +112,8 @@ class Runtime {
   struct Recorded {
     std::vector<vk::Buffer> inputs;
     std::vector<std::vector<std::uint32_t>> next_inputs;  ///< what the next run reads, by input block
-    std::optional<vk::CommandList> list;                  ///< the kernels; absent until the graph is prepared
+    std::vector<std::int32_t> cuts;                       ///< nodes behind which a part ends
+    std::vector<vk::CommandList> parts;                   ///< the kernels; none until the graph is prepared
     std::array<Side, 2> sides;
     std::vector<std::string> not_given;  ///< inputs and constants that its nodes read, until the host gives them
     std::uint64_t runs = 0;
@@ -129,7 +138,8 @@ class Runtime {
   void fill(const vk::Buffer& block, std::uint32_t word);
   void record(const PlannedGraph& planned, Recorded& recorded);
   void record_copies(const PlannedGraph& planned, const Recorded& recorded, Side& side);
-  void send(std::span<const std::size_t> graphs, std::int64_t times);
+  void send(std::span<const std::size_t> graphs, std::int64_t times,
+            const std::function<void(std::size_t part)>& behind);
   /// The copies of all rows written since the last call, ready to be submitted; nullptr: there are none.
   RowCopies* take_written_rows();
   /// The side of a run that has not been overwritten yet, when the run is over.
