@@ -16,6 +16,7 @@ enum class ErrorCode {
   kOutOfMemory,      ///< host or device memory
   kNumeric,          ///< a non-finite loss or gradient
   kInterrupted,      ///< stopped by the user
+  kPeer,             ///< another process of the same run did not answer, or ended the run
   kInternal,         ///< a bug in fabula
 };
 

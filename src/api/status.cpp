@@ -16,6 +16,7 @@ fabula_status status_of(ErrorCode code) {
     case ErrorCode::kNotFound:
       return FABULA_NOT_FOUND;
     case ErrorCode::kIo:
+    case ErrorCode::kPeer:  // of training alone
       return FABULA_IO;
     case ErrorCode::kFormat:
       return FABULA_FORMAT;
