@@ -205,10 +205,13 @@ struct BenchArgs {
   int steps = 10;
   bool all_variants = false, profile = false;
   std::string by = "kernel";  ///< rows of the profile
+  bool ranks = false;         ///< every process that mpirun has started takes part
+  std::string timeline;       ///< of ranks: an SVG file; empty: none
   vk::DeviceOptions device;
+  RankDevices rank_devices;
 };
 int bench_ops(const BenchArgs& args);
-int bench_train(const BenchArgs& args);
+int bench_train(const BenchArgs& args, train::Reducer* ranks);
 
 struct TuneArgs {
   std::string config;

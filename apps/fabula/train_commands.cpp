@@ -3,8 +3,10 @@
 #include "base/log.hpp"
 #include "base/terminal.hpp"
 #include "bench/profile.hpp"
+#include "bench/rank_bench.hpp"
 #include "bench/train_bench.hpp"
 #include "bench/tune.hpp"
+#include "cluster/thread_world.hpp"
 #include "commands.hpp"
 #include "train/run_folder.hpp"
 #include "tuning/tuned_device.hpp"
@@ -71,8 +73,26 @@ int verify_run(const std::string& run) {
   return same ? 0 : 1;
 }
 
-int bench_train(const BenchArgs& args) {
+namespace {
+
+/// The processes that mpirun has started; a single one is a world too.
+int bench_on_ranks(const BenchArgs& args, const RunConfig& config, train::Reducer& ranks) {
+  const bench::RankBenchOptions options{.steps = args.steps, .tokens = args.tokens, .timeline = args.timeline};
+  const Table table = bench::bench_ranks(device_of_rank(args.device, args.rank_devices, ranks), config, options, ranks);
+  if (ranks.leads()) print("{}", table_text(table, args.format));
+  return 0;
+}
+
+}  // namespace
+
+int bench_train(const BenchArgs& args, train::Reducer* ranks) {
+  if (ranks != nullptr && !args.ranks)
+    fail(ErrorCode::kInvalidArgument,
+         "{} processes were started to measure one device each by itself; with --ranks "
+         "they train together",
+         ranks->size());
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
+  if (args.ranks) return bench_on_ranks(args, config, ranks != nullptr ? *ranks : *cluster::thread_world(1).front());
   const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter, .tokens = args.tokens};
   const Table table = args.profile
                           ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})

@@ -45,7 +45,8 @@ void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model)
 }
 
 StepBench::StepBench(vk::Device& device, const KernelChoices& choices, const RunConfig& config,
-                     const heads::HeadData& head, const text::TokenFile* tokens, bool timed)
+                     const heads::HeadData& head, const text::TokenFile* tokens, bool timed,
+                     [[maybe_unused]] train::Reducer* ranks)
     : config_(config),
       model_(config.model, head, config.train.precision),
       training_(device,

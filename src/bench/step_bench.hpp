@@ -6,6 +6,7 @@
 
 #include "graph/runtime.hpp"
 #include "text/batches.hpp"
+#include "train/reducer.hpp"
 #include "train/step_runner.hpp"
 
 namespace fabula::bench {
@@ -43,7 +44,7 @@ class StepBench {
  public:
   /// Throws kOutOfMemory with the sizes before anything runs. The config must outlive this.
   StepBench(vk::Device& device, const KernelChoices& choices, const RunConfig& config, const heads::HeadData& head = {},
-            const text::TokenFile* tokens = nullptr, bool timed = false);
+            const text::TokenFile* tokens = nullptr, bool timed = false, train::Reducer* ranks = nullptr);
 
   std::int64_t tokens() const;  ///< of a step
   const models::LanguageModel& model() const { return model_; }
