@@ -83,8 +83,12 @@ for ((i = 1; i <= times; ++i)); do
   kill "-$signal" "$victim"
   status=0
   wait "$launcher" || status=$?
-  took=$((SECONDS - begin)) left=0
-  for process in "${processes[@]}"; do kill -0 "$process" 2>/dev/null && left=$((left + 1)); done
+  took=$((SECONDS - begin)) left=1
+  while ((left > 0 && SECONDS - begin <= 30)); do
+    left=0
+    for process in "${processes[@]}"; do if kill -0 "$process" 2>/dev/null; then left=$((left + 1)); fi; done
+    ((left == 0)) || sleep 0.5
+  done
   step=$(sed -n 's/.*"step":[ ]*\([0-9]*\).*/\1/p' "$folder/run/state.json" 2>/dev/null | head -1)
   printf 'kill %d: SIG%s to one of %d, over after %d s with status %d, %d left, checkpoint of step %s\n' "$i" "$signal" \
     "$ranks" "$took" "$status" "$left" "${step:-none}"
