@@ -126,6 +126,10 @@ void Runtime::submit(std::initializer_list<std::size_t> graphs) {
   send({graphs.begin(), graphs.size()}, 1);
 }
 
+void Runtime::submit(std::span<const std::size_t> graphs) {
+  send(graphs, 1);
+}
+
 void Runtime::replay(std::size_t graph, std::int64_t times) {
   if (times < 1)
     fail(ErrorCode::kInvalidArgument, "graph \"{}\" is to be replayed {} times; the least is once",

@@ -34,6 +34,8 @@ class Runtime {
 
   const Workload& workload() const { return workload_; }
   vk::Device& device() { return device_; }
+  /// A block of the store, for copies to and from it (graph/host_mirror.hpp).
+  const vk::Buffer& store_block(std::size_t block) const { return store_.at(block); }
 
   /// What the store holds, by name, dense [rows, cols] without padding; waits for work in flight. Numbers are rounded
   /// to the stored type of floats, words are DType::kU32, and elements of any type are moved as they are stored; `type`
@@ -64,6 +66,7 @@ class Runtime {
   /// Runs graphs in order, each at most once; returns as soon as each one's run before the last is over. Throws
   /// kInternal, naming graph and value, for an input or a constant that is read and was never given.
   void submit(std::initializer_list<std::size_t> graphs);
+  void submit(std::span<const std::size_t> graphs);
   /// Runs one graph `times` times in one go: its inputs are copied once, its kernels run so often, its results are
   /// copied once. What changes from one time to the next is a state that the graph itself writes. Counts as one run.
   void replay(std::size_t graph, std::int64_t times);

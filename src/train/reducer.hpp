@@ -2,10 +2,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "fabula/error.hpp"
 
 namespace fabula::train {
 
@@ -22,6 +25,12 @@ struct SumTimes {
   using Point = std::chrono::steady_clock::time_point;
   std::uint64_t bytes = 0;        ///< of its values
   Point begin, sent, added, end;  ///< slices are sent to their owners, added, and sent back
+};
+
+/// An error that every rank throws, with the same message: nobody waits for the others.
+class SharedError : public Error {
+ public:
+  using Error::Error;
 };
 
 /// One of the processes ("ranks") that train one model together, as it sees the others. All ranks make the same calls
@@ -67,9 +76,11 @@ class Reducer {
   void sum(std::span<float> values, Patience patience = kPeerPatience) {
     finish_sum(start_sum(values, WireType::kFp32, patience));
   }
-  /// Throws kInvalidArgument on every rank where the ranks' texts are not all the same, naming the first rank that
-  /// differs from rank 0, `what`, and both texts.
+  /// Throws a SharedError of kInvalidArgument on every rank where the ranks' texts are not all the same, naming the
+  /// first rank that differs from rank 0, `what`, and both texts.
   void agree(std::string_view what, std::string_view text, Patience patience = kSetupPatience);
+  /// What rank 0 alone does while the others wait. An Error that it throws is thrown on every rank, as a SharedError.
+  void lead(const std::function<void()>& work, Patience patience = kSetupPatience);
   /// The text of rank 0, of any length, on every rank.
   std::string broadcast_text(std::string_view text, Patience patience = kSetupPatience);
 };

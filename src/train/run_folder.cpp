@@ -92,7 +92,10 @@ std::vector<FileCheck> compare_checksums(const fs::path& folder, const RunState&
 
 }  // namespace
 
-RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(locked(path_), path_.string()) {
+RunFolder::RunFolder(fs::path path, OfAnother) : path_(std::move(path)) {}
+
+RunFolder::RunFolder(fs::path path) : path_(std::move(path)) {
+  lock_.emplace(locked(path_), path_.string());
   for (const std::string_view name : kWritten) check_no_link_out(path_, name);
   FolderUpdate::recover(path_);
   remove_litter(path_);
@@ -132,6 +135,7 @@ std::vector<std::string> RunFolder::checkpoint_files() const {
 
 void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model, const RunConfig& config,
                      const text::Tokenizer& tokenizer, RunState state) {
+  ensure(lock_.has_value(), "{} is another process's run", path_.string());
   FolderUpdate update(path_);
   std::map<std::string, std::string> metadata{{kStepKey, std::to_string(state.step)}};
   if (const TokenMap* map = model.head().token_map(); map != nullptr && map->step > 0)

@@ -27,6 +27,9 @@ class RunFolder {
   /// files that they wrote. Throws kInvalidArgument when another process trains in it, and when a name that a run
   /// writes is a link that leads out of it; kIo.
   explicit RunFolder(std::filesystem::path path);
+  /// One that another process writes: it is read, not locked and not changed.
+  struct OfAnother {};
+  RunFolder(std::filesystem::path path, OfAnother);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path file(std::string_view name) const { return path_ / name; }
@@ -59,7 +62,7 @@ class RunFolder {
 
  private:
   std::filesystem::path path_;
-  FileLock lock_;
+  std::optional<FileLock> lock_;  ///< absent: the folder is another's
 };
 
 /// A file of a checkpoint and whether its bytes are those that were saved.

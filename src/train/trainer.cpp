@@ -14,6 +14,7 @@
 #include "infer/rows_without_token.hpp"
 #include "models/weights.hpp"
 #include "train/fit.hpp"
+#include "train/ranks.hpp"
 #include "train/schedule.hpp"
 #include "train/start_from.hpp"
 
@@ -27,6 +28,12 @@ std::string duration_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds + 0.5);
   return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
                    : fmt::format("{}:{:02}", s / 60, s % 60);
+}
+
+/// The config of one rank's part of a step.
+TrainConfig part_of_rank(TrainConfig config, const Reducer* reducer) {
+  if (reducer != nullptr) config.grad_accumulation = own_micro_batches(config, reducer->size());
+  return config;
 }
 
 text::BatchSource open_batches(const DataSet& data, const RunConfig& config) {
@@ -83,7 +90,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
       start_(find_start(folder, options_.resume, config, data)),
       steps_(count_steps(config, batches_, start_)),
       target_(target_for(device, folder, options_)),
-      training_(device, plan_to_fit(device.info(), target_, model_, config.train)),
+      training_(device, plan_to_fit(device.info(), target_, model_, part_of_rank(config.train, options_.reducer))),
       lowering_(lowering_text(knowing_faults(target_, device), model_, config.train)),
       runtime_(training_.runtime),
       graphs_(training_.graphs),
@@ -100,6 +107,7 @@ Trainer::Trainer(vk::Device& device, const RunConfig& config, const DataSet& dat
     generator_.emplace(*session_, *data.tokenizer, V, start_id(data));
     generator_->encode_prompt(config.train.sample_prompt);  // too long a prompt shows now, not at a late step
   }
+  if (options_.reducer != nullptr) join_ranks();
   start_or_resume();
   make_pipelines();
 }
@@ -158,14 +166,14 @@ void Trainer::check_resumable(const RunState& saved, const RunConfig& old) const
 }
 
 void Trainer::start_or_resume() {
-  folder_.check_usable(options_.resume != Resume::kNever);
+  lead([this] { folder_.check_usable(options_.resume != Resume::kNever); });
   if (!folder_.has_state()) {
     models::initialise_weights(runtime_, model_, static_cast<std::uint64_t>(config_.train.seed));
     if (options_.from != nullptr) {
       options_.from->load(runtime_, model_, *data_.tokenizer);
       from_ = options_.from->description();
     }
-    views_.open(-1);
+    lead([this] { views_.open(-1); });
     return;
   }
   const RunState saved = folder_.read_state();
@@ -178,11 +186,14 @@ void Trainer::start_or_resume() {
   if (const auto from = saved.texts.find(kStartKey); from != saved.texts.end()) from_ = from->second;
   best_valid_loss_ = saved.best_val_loss;
   rise_.restore(saved.measures);
-  keeper_.resume(saved.step, rise_.risen());
+  if (leads())
+    keeper_.resume(saved.step, rise_.risen());
+  else
+    keeper_.after_save(saved.step, rise_.risen());
   // Losses of sequences of another length lie elsewhere.
   if (!rise_.risen() && old.sequence_length() != sequence_) rise_ = {};
-  views_.open(saved.step);
-  info("resuming after step {} of {}", saved.step, steps_);
+  lead([&] { views_.open(saved.step); });
+  if (leads()) info("resuming after step {} of {}", saved.step, steps_);
 }
 
 void Trainer::resume_loss_scale(const RunState& saved) {
@@ -212,6 +223,7 @@ void Trainer::finish_steps(std::size_t left_under_way) {
 }
 
 void Trainer::note_skipped(const StepResult& result) {
+  if (!leads()) return;
   info("step {}: fp16 overflowed at loss scale {:.0f}; the step is left out, the scale is {:.0f} now", result.number,
        result.loss_scale, result.loss_scale / 2);
 }
@@ -229,6 +241,7 @@ void Trainer::record_step(const StepResult& result) {
   rise_.observe(result.loss, result.norm);
   say_if_risen();
   keeper_.observe(number, rise_.risen());
+  if (!leads()) return;
   std::string accuracy;
   if (graphs_.overwrite.values.group_correct) {
     record.values["group_accuracy"] = result.group_correct / positions;
@@ -298,9 +311,14 @@ bool Trainer::show_sample(std::int64_t number) {
 }
 
 void Trainer::save(std::int64_t number) {
+  compare_weights(number);
+  lead([&] { save_files(number); });
+  keeper_.after_save(number, rise_.risen());
+}
+
+void Trainer::save_files(std::int64_t number) {
   views_.sync();
-  const bool risen = rise_.risen();
-  keeper_.before_save(number, risen);
+  keeper_.before_save(number, rise_.risen());
   RunState state;
   start_.after(number - start_.steps, config_).store(state);
   state.seed = config_.train.seed;
@@ -319,7 +337,6 @@ void Trainer::save(std::int64_t number) {
     state.texts[kChoicesKey] = kernel_choices_json(choices);
   rise_.store(state.measures);
   folder_.save(runtime_, model_, config_, *data_.tokenizer, state);
-  keeper_.after_save(number, risen);
 }
 
 RunSummary Trainer::summary() const {
@@ -344,14 +361,17 @@ RunSummary Trainer::summary() const {
 bool Trainer::look_at_model(std::int64_t number, bool again) {
   bool validate = is_due(config_.train.eval_every, number),
        sample = number > 0 && is_due(config_.train.sample_every, number);
-  if (again)
+  if (again && leads())
     for (const MetricsRecord& record : views_.records()) {
       if (record.step != number) continue;
       validate = validate && record.kind != kEvalRecord;
       sample = sample && record.kind != kSampleRecord;
     }
   try {
-    return (!validate || validate_model(number)) && (!sample || show_sample(number));
+    bool seen = true;
+    if (any_rank(leads() && (validate || sample)))
+      lead([&] { seen = (!validate || validate_model(number)) && (!sample || show_sample(number)); });
+    return !any_rank(!seen);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNumeric) throw;
     stop_as_diverged(number, error.what());
@@ -366,20 +386,21 @@ void Trainer::checkpoint(std::int64_t number) {
     if (error.code() != ErrorCode::kNumeric) throw;
     stop_as_diverged(number, error.what());
   }
-  views_.report(summary());
+  lead([this] { views_.report(summary()); });
 }
 
-TrainOutcome Trainer::run() {
+TrainOutcome Trainer::run_steps() {
   const TrainConfig& train = config_.train;
   const auto save_is_due = [&](std::int64_t number) {
     return number == steps_ || (train.save_every > 0 && number % train.save_every == 0);
   };
   std::int64_t number = start_.steps;
   outcome_ = {.interrupted = false, .step = number, .steps = steps_, .last_loss = {}, .valid_loss = {}};
-  info("{}", models::describe(model_));
-  info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);
-  if (number >= steps_) info("step {} is done already; a larger train.steps continues the run", number);
-  if (keeper_.step() >= 0) views_.report_if_not_of(number, [this] { return summary(); });
+  if (leads()) info("{}", models::describe(model_));
+  if (leads())
+    info("{} steps of {} tokens on {} ({})", steps_, tokens_per_step_, device_.info().name, device_.info().driver);
+  if (number >= steps_ && leads()) info("step {} is done already; a larger train.steps continues the run", number);
+  if (keeper_.step() >= 0) lead([&] { views_.report_if_not_of(number, [this] { return summary(); }); });
   bool stop = !look_at_model(number, keeper_.step() >= 0) && number < steps_;
   // Otherwise what was left out at step 0 could not be made up for: the weights would have gone on.
   if (stop && keeper_.step() < 0) checkpoint(number);
@@ -393,12 +414,12 @@ TrainOutcome Trainer::run() {
       finish_steps(0);
       stop = !look_at_model(number, false);
     }
-    stop = (stop || stop_requested()) && number < steps_;
+    stop = (stop || (exchange_ ? step_runner_.stop_agreed() : stop_requested())) && number < steps_;
     finish_steps(stop || save_is_due(number) ? 0 : 1);
     if (stop || save_is_due(number)) checkpoint(number);
   }
-  log_progress({});
-  keeper_.end(rise_.risen());
+  if (leads()) log_progress({});
+  lead([this] { keeper_.end(rise_.risen()); });
   outcome_.interrupted = stop;
   return outcome_;
 }

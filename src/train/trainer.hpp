@@ -9,6 +9,7 @@
 #include "train/checkpoint_keeper.hpp"
 #include "train/data_position.hpp"
 #include "train/data_set.hpp"
+#include "train/gradient_exchange.hpp"
 #include "train/rise_watch.hpp"
 #include "train/run_folder.hpp"
 #include "train/run_views.hpp"
@@ -29,6 +30,7 @@ struct TrainOptions {
   const StartFrom* from = nullptr;       ///< where a run that begins has its weights from; null: fresh ones
   bool overfit_batch = false;            ///< train on the first batch alone: a quick test that a model can learn at all
   std::function<bool()> stop_requested;  ///< asked after sending a step and in validation; true: save and return
+  Reducer* reducer = nullptr;            ///< this process is one of several ranks; null: it trains alone
 };
 
 struct TrainOutcome {
@@ -38,7 +40,9 @@ struct TrainOutcome {
   std::optional<double> valid_loss;  ///< of the last validation
 };
 
-/// One training run. All arguments must outlive it.
+/// One training run. All arguments must outlive it. As one of several ranks (TrainOptions::reducer) it takes its part
+/// of every step's micro-batches; rank 0 alone writes the folder, looks at the model and says what happens, the folders
+/// of the others are RunFolder::OfAnother. What stops one rank stops all.
 class Trainer {
  public:
   /// Plans, allocates, then loads or initialises; nothing is written before that succeeded.
@@ -50,6 +54,13 @@ class Trainer {
   TrainOutcome run();
 
  private:
+  TrainOutcome run_steps();
+  void join_ranks();
+  bool leads() const { return options_.reducer == nullptr || options_.reducer->leads(); }
+  void lead(const std::function<void()>& work);
+  bool any_rank(bool value);
+  void compare_weights(std::int64_t number);
+  void save_files(std::int64_t number);
   void start_or_resume();
   void make_pipelines();
   void check_resumable(const RunState& saved, const RunConfig& old) const;
@@ -91,7 +102,8 @@ class Trainer {
   graph::Runtime& runtime_;  ///< of training_, as the next
   const TrainingGraphs& graphs_;
   StepRunner step_runner_;
-  std::optional<infer::Session> session_;  ///< of samples, as the next
+  std::optional<GradientExchange> exchange_;  ///< with a reducer
+  std::optional<infer::Session> session_;     ///< of samples, as the next
   std::optional<infer::Generator> generator_;
   RunViews views_;
   RiseWatch rise_;

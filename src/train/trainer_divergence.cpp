@@ -11,6 +11,7 @@ namespace fabula::train {
 void Trainer::say_if_risen() {
   const bool said = std::exchange(risen_said_, rise_.risen());
   if (said || !risen_said_ || keeper_.step() < 0) return;
+  if (!leads()) return;
   warn(
       "the loss or the gradient norm has risen (loss of the last steps {:.3f}, its lowest {:.3f}): until they are back "
       "the last checkpoint from before is kept, beside later ones in {}; --resume last-good goes back to it",
@@ -30,9 +31,13 @@ void Trainer::stop_on_non_finite(std::int64_t number, const std::string& what) {
 
 // The state at the stop is not kept: from the checkpoint it can be computed again, bit by bit.
 void Trainer::stop_as_diverged(std::int64_t number, const std::string& what) {
-  views_.sync();
-  const std::string saved = keeper_.settle();
-  views_.report(summary());
+  std::string saved;
+  lead([&] {
+    views_.sync();
+    saved = keeper_.settle();
+    views_.report(summary());
+  });
+  if (options_.reducer != nullptr) saved = options_.reducer->broadcast_text(saved);
   fail(ErrorCode::kNumeric,
        "step {}: {}; {}. Go on with other settings: lower train.learning_rate, lengthen train.warmup_steps, or check "
        "the data",

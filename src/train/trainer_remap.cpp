@@ -27,6 +27,8 @@ void Trainer::remap_model(std::int64_t number) {
     stop_as_diverged(number, error.what());
   }
   step_runner_.forget_prepared();
+  compare_weights(number);
+  if (!leads()) return;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   views_.append({std::string(kRemapRecord),
                  number,

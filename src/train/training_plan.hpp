@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "eval/evaluate.hpp"
 #include "formats/train_config.hpp"
@@ -15,6 +16,11 @@ namespace fabula::train {
 struct TrainingGraphs {
   models::PlannedLoss overwrite;   ///< of a step's first batch
   models::PlannedLoss accumulate;  ///< of those behind it; `overwrite` where a step has one batch
+  /// Copies the running sum of gradients to a held one, and adds that to it, by its place on the stack (gradient_tree).
+  struct HeldSum {
+    std::size_t hold = 0, add = 0;
+  };
+  std::vector<HeldSum> held;  ///< none for up to three micro-batches
   std::size_t apply = 0;
   graph::Value clip;                              ///< ApplyGraph::clip
   std::optional<models::PlannedLoss> evaluation;  ///< an extra, as the next
