@@ -50,7 +50,8 @@ int run_with(cluster::Processes& processes, const std::function<int(train::Reduc
   } catch (const Error& error) {
     status = status_of(error);
     message = error.what();
-    if (error.code() != ErrorCode::kPeer) processes.reducer().abort(message);
+    const bool shared = dynamic_cast<const train::SharedError*>(&error) != nullptr;
+    if (error.code() != ErrorCode::kPeer && !shared) processes.reducer().abort(message);
   } catch (const std::exception& error) {
     message = error.what();
     processes.reducer().abort(message);

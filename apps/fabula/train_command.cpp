@@ -64,7 +64,8 @@ class WorkFolder {
     if (!leads(ranks)) {
       temporary_.emplace();
       train::share_checkpoint(*ranks, nullptr, path());
-      folder_.emplace(path());
+      ensure_directory(path());
+      folder_.emplace(path(), train::RunFolder::OfAnother{});
       return;
     }
     folder_.emplace(args.out);
@@ -182,6 +183,7 @@ int train(const TrainArgs& args, train::Reducer* ranks) {
   train::TrainOptions options = options_of(args, signals);
   options.choices = choices;
   options.from = data_options.from;
+  options.reducer = ranks;
   train::Trainer trainer(*device, config, data, folder, options);
   device->save_pipeline_cache();
   const std::string launcher = ranks == nullptr ? "" : fmt::format("mpirun -n {} ", ranks->size());

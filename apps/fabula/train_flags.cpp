@@ -19,9 +19,9 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
       sub->add_flag("--fit", args.plan.fit, "which batch sizes fit the device's memory, or that of --memory")
           ->excludes(compare);
   CLI::Option* ranks =
-      sub->add_option(
-             "--ranks", args.plan.ranks,
-             "a table of what so many processes would reach together, one a device: 1,2,4,8 (docs/distributed.md)")
+      sub->add_option("--ranks", args.plan.ranks,
+                      "a table of what so many processes would reach together, each with such a step of its own: "
+                      "1,2,4,8 (docs/distributed.md)")
           ->delimiter(',')
           ->allow_extra_args(false)
           ->check(CLI::Range(1, 1 << 20))
