@@ -273,8 +273,7 @@ int print_ranks(const PlanArgs& args, const graph::Target& target, const RunConf
   std::vector<predict::Ranks> rows;
   for (const int count : args.ranks)
     rows.push_back({.count = count, .per_host = args.ranks_per_host, .wire_share = args.wire_16bit ? 0.5 : 1.0});
-  Table table = predict::rank_table(step, predict::backward_seconds(plan, times),
-                                    static_cast<double>(config.tokens_per_step()), bytes, rows, way);
+  Table table = predict::rank_table(step, 0, static_cast<double>(config.tokens_per_step()), bytes, rows, way);
   table.notes = {
       fmt::format("predicted, not measured: {}, {}; {} x {} x {} tokens a rank", speed.name,
                   precision_name(config.train.precision), config.train.grad_accumulation, config.train.batch_size,

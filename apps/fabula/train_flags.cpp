@@ -36,7 +36,7 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
                   "what a host's network takes, in Gbit/s: for more ranks than a host has")
       ->check(CLI::Range(0.001, 1e6))
       ->needs(ranks);
-  sub->add_flag("--wire-16bit", args.plan.wire_16bit, "gradients travel in 16 bits")->needs(ranks);
+  sub->add_flag("--wire-16bit", args.plan.wire_16bit, "were gradients to travel in 16 bits")->needs(ranks);
   add_compile_flags(sub, args.plan.compile, "compile the run's kernels instead; a device without memory will do")
       ->excludes(compare)
       ->excludes(ranks)

@@ -8,8 +8,7 @@
 namespace fabula::predict {
 namespace {
 
-constexpr double kBucketBytes = 8 << 20;    // what is under way at once; the first and the last are hidden by nothing
-constexpr double kBackwardShare = 2.0 / 3;  // of a loss graph's time: two products for one of the forward pass
+constexpr double kBucketBytes = 16 << 20;  // what is under way at once; the first and the last are hidden by nothing
 constexpr std::size_t kMeasuredBytes = 32 << 20;  // beyond most caches
 constexpr int kMeasurements = 3;
 
@@ -88,14 +87,6 @@ RankPrediction predict_ranks(double step_seconds, double hidden, const GradientB
   result.exposed = std::max(0.0, slowest(early) + messages - hidden) + slowest(late) +
                    std::max(0.0, all_of(bucket) - slowest(bucket)) + 2 * way.message * (ranks.count - 1);
   return result;
-}
-
-double backward_seconds(const train::TrainingPlan& plan, const KernelTimes& times) {
-  const std::size_t last = plan.graphs.accumulates() ? plan.graphs.accumulate.index : plan.graphs.overwrite.index;
-  const GraphWork work = work_of(plan.workload.graphs()[last]);
-  double seconds = 0;
-  for (const NodeWork& node : work.nodes) seconds += times.time_of(node, work).seconds;
-  return kBackwardShare * seconds;
 }
 
 void measure_host(GradientWay& way) {

@@ -39,12 +39,10 @@ struct RankPrediction {
   double efficiency() const { return compute / seconds(); }
 };
 
-/// `hidden`: seconds of the step's last backward pass, beside which gradients travel.
+/// `hidden`: seconds of the step's last backward pass beside which gradients travel; 0: they follow it, as the
+/// trainer's do.
 RankPrediction predict_ranks(double step_seconds, double hidden, const GradientBytes& bytes, const Ranks& ranks,
                              const GradientWay& way);
-
-/// Seconds of a step's last micro-batch in which its gradients become final: of its backward pass.
-double backward_seconds(const train::TrainingPlan& plan, const KernelTimes& times);
 
 /// How fast this host copies and adds: the shared part of a GradientWay, measured in some hundredths of a second.
 void measure_host(GradientWay& way);
