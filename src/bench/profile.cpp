@@ -12,9 +12,9 @@ namespace {
 
 /// What a step of the run is made of: its graphs and how often each runs.
 std::map<std::size_t, int> runs_of(const train::TrainingGraphs& graphs, const RunConfig& config) {
-  std::map<std::size_t, int> runs{{graphs.overwrite.index, 1}};
-  if (graphs.accumulates()) runs[graphs.accumulate.index] = static_cast<int>(config.train.grad_accumulation) - 1;
-  runs[graphs.apply] = 1;
+  std::map<std::size_t, int> runs;
+  for (const auto& [graph, count] : train::runs_of_step(graphs, config.train.grad_accumulation))
+    runs[graph] = static_cast<int>(count);
   return runs;
 }
 

@@ -81,8 +81,9 @@ class Tuner {
     StepBench bench(device_, choices, config_, {}, nullptr, true);
     const train::TrainingGraphs& of_step = bench.graphs();
     const auto& graphs = bench.runtime().workload().graphs();
-    std::map<std::size_t, int> runs{{of_step.overwrite.index, 1}, {of_step.apply, 1}};
-    if (of_step.accumulates()) runs[of_step.accumulate.index] = static_cast<int>(config_.train.grad_accumulation) - 1;
+    std::map<std::size_t, int> runs;
+    for (const auto& [graph, count] : train::runs_of_step(of_step, config_.train.grad_accumulation))
+      runs[graph] = static_cast<int>(count);
     for (const auto& [graph, count] : runs) begin(graphs[graph], round, count);
     for (int step = 1; step <= kWarmUpSteps + options_.steps; ++step) {
       bench.step();

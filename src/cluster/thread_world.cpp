@@ -13,7 +13,8 @@ namespace {
 
 /// What all ranks of a world share.
 struct Post {
-  explicit Post(int ranks) : size(ranks), boxes(static_cast<std::size_t>(ranks * ranks)), gone(boxes.size()) {}
+  explicit Post(int ranks)
+      : size(ranks), boxes(static_cast<std::size_t>(ranks * ranks)), gone(static_cast<std::size_t>(ranks)) {}
   std::deque<std::vector<std::byte>>& box(int from, int to) {
     return boxes[static_cast<std::size_t>(from * size + to)];
   }

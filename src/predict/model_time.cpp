@@ -53,9 +53,7 @@ Prediction predict_step(const train::TrainingPlan& plan, const TrainConfig& conf
     one.seconds += copy_seconds(work, times.speed());
     for (std::int64_t run = 0; run < runs; ++run) step += one;
   };
-  add(plan.graphs.overwrite.index, 1);
-  if (plan.graphs.accumulates()) add(plan.graphs.accumulate.index, config.grad_accumulation - 1);
-  add(plan.graphs.apply, 1);
+  for (const auto& [graph, runs] : train::runs_of_step(plan.graphs, config.grad_accumulation)) add(graph, runs);
   add_submissions(step, std::ceil(step.seconds / kSubmissionSeconds), times.speed());
   return step;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/fail.hpp"
 #include "ops/op_table.hpp"
@@ -87,12 +88,29 @@ void GradientExchange::start() {
 }
 
 void GradientExchange::finish(std::span<float> more) {
-  const std::uint64_t last = reducer_.start_sum(more, WireType::kFp32, kPeerPatience);
+  more_.assign(more.begin(), more.end());
+  more_sum_ = reducer_.start_sum(more_, WireType::kFp32, kPeerPatience);
   for (Bucket& bucket : buckets_) {
-    reducer_.finish_sum(bucket.sum);
+    finish_sum(bucket.sum);
     bucket.mirror->put_back();
   }
-  reducer_.finish_sum(last);
+  finish_sum(more_sum_);
+  std::copy(more_.begin(), more_.end(), more.begin());
+}
+
+void GradientExchange::finish_sum(std::uint64_t& sum) {
+  if (const std::uint64_t started = std::exchange(sum, 0); started != 0) reducer_.finish_sum(started);
+}
+
+GradientExchange::~GradientExchange() {
+  const auto wait = [this](std::uint64_t& sum) {
+    try {
+      finish_sum(sum);
+    } catch (const std::exception&) {  // it has ended, which is all that is asked for here
+    }
+  };
+  for (Bucket& bucket : buckets_) wait(bucket.sum);
+  wait(more_sum_);
 }
 
 }  // namespace fabula::train

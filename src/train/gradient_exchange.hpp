@@ -25,6 +25,8 @@ class GradientExchange {
  public:
   /// Talks to the other ranks: they learn whether rank 0's device takes subnormal numbers for zeros.
   GradientExchange(Reducer& reducer, graph::Runtime& runtime, const TrainingGraphs& graphs);
+  /// Waits for sums that were left in their midst by an error: they work in memory of this.
+  ~GradientExchange();
 
   Reducer& reducer() { return reducer_; }
   /// Starts the sums behind what was submitted, each as soon as its gradients are on the host; waits for the device.
@@ -35,10 +37,13 @@ class GradientExchange {
  private:
   struct Bucket {
     std::unique_ptr<graph::HostMirror> mirror;
-    std::uint64_t sum = 0;
+    std::uint64_t sum = 0;  ///< under way; 0: none
   };
+  void finish_sum(std::uint64_t& sum);
   Reducer& reducer_;
   std::vector<Bucket> buckets_;
+  std::vector<float> more_;  ///< of finish
+  std::uint64_t more_sum_ = 0;
 };
 
 }  // namespace fabula::train

@@ -8,7 +8,6 @@
 #include "base/byte_size.hpp"
 #include "base/fail.hpp"
 #include "base/log.hpp"
-#include "base/perplexity.hpp"
 #include "formats/config_io.hpp"
 #include "formats/tune_file.hpp"
 #include "infer/rows_without_token.hpp"
@@ -238,6 +237,7 @@ void Trainer::record_step(const StepResult& result) {
                    {"grad_norm", result.norm},
                    {"tokens_per_second", positions / seconds},
                    {"tokens_seen", static_cast<double>(start_.after(number - start_.steps, config_).tokens)}};
+  if (exchange_) record.values["peer_seconds"] = result.peer_seconds;
   rise_.observe(result.loss, result.norm);
   say_if_risen();
   keeper_.observe(number, rise_.risen());
@@ -268,52 +268,6 @@ void Trainer::record_step(const StepResult& result) {
                   first ? "" : "  ETA " + duration_text(recent_seconds_ * static_cast<double>(steps_ - number))));
 }
 
-// False: a stop was asked for meanwhile, and nothing is recorded.
-bool Trainer::validate_model(std::int64_t number) {
-  if (!valid_batches_) return true;
-  bool stopped = false;
-  const eval::Evaluation evaluation =
-      eval::evaluate(runtime_, *graphs_.evaluation, model_, *valid_batches_,
-                     static_cast<std::uint64_t>(std::max<std::int64_t>(config_.train.eval_batches, 0)),
-                     [&](std::uint64_t, std::uint64_t) { return !(stopped = stop_requested()); });
-  if (stopped) return false;
-  MetricsRecord record{std::string(kEvalRecord), number, {{"loss", evaluation.loss()}}, {}};
-  std::string accuracy;
-  if (evaluation.has_groups) {
-    record.values["group_accuracy"] = evaluation.group_accuracy();
-    record.values["token_accuracy"] = evaluation.token_in_group_accuracy();
-    accuracy = fmt::format(", group accuracy {:.1f} %, token in group {:.1f} %", 100 * evaluation.group_accuracy(),
-                           100 * evaluation.token_in_group_accuracy());
-  } else if (evaluation.has_token) {
-    record.values["token_accuracy"] = evaluation.token_accuracy();
-    accuracy = fmt::format(", token accuracy {:.1f} %", 100 * evaluation.token_accuracy());
-  }
-  views_.append(record);
-  outcome_.valid_loss = evaluation.loss();
-  best_valid_loss_ = std::min(best_valid_loss_, evaluation.loss());
-  info("step {}: validation loss {:.4f}, perplexity {}{}", number, evaluation.loss(),
-       perplexity_text(evaluation.perplexity(), 2), accuracy);
-  return true;
-}
-
-bool Trainer::show_sample(std::int64_t number) {
-  infer::GenerateOptions options;
-  options.max_tokens = config_.train.sample_tokens;
-  options.stop_ids.assign(config_.model.eos_token_ids.begin(), config_.model.eos_token_ids.end());
-  options.sampler.temperature = config_.train.sample_temperature;
-  options.sampler.seed = static_cast<std::uint64_t>(config_.train.seed);
-  options.slide = true;
-  bool stopped = false;
-  const std::string text = generator_
-                               ->generate(config_.train.sample_prompt, options,
-                                          [&](const infer::GeneratedPiece&) { return !(stopped = stop_requested()); })
-                               .text;
-  if (stopped) return false;
-  views_.append({std::string(kSampleRecord), number, {}, {{"prompt", config_.train.sample_prompt}, {"text", text}}});
-  info("step {}: {}{}", number, config_.train.sample_prompt, text);
-  return true;
-}
-
 void Trainer::save(std::int64_t number) {
   compare_weights(number);
   lead([&] { save_files(number); });
@@ -337,7 +291,11 @@ void Trainer::save_files(std::int64_t number) {
     state.numbers[kLossScaleKey] = static_cast<std::int64_t>(scale.scale);
     state.numbers[kGoodStepsKey] = scale.good_steps;
   }
-  if (const auto choices = runtime_.workload().kernel_choices(); !choices.empty())
+  // A rank's own graphs may be fewer than those of a step in one process.
+  const bool fewer = options_.reducer != nullptr && !target_.choices.empty();
+  if (const auto choices = fewer ? plan_training(target_, model_, config_.train).workload.kernel_choices()
+                                 : runtime_.workload().kernel_choices();
+      !choices.empty())
     state.texts[kChoicesKey] = kernel_choices_json(choices);
   rise_.store(state.measures);
   folder_.save(runtime_, model_, config_, *data_.tokenizer, state);
@@ -358,28 +316,6 @@ RunSummary Trainer::summary() const {
   if (!from_.empty()) summary.facts.emplace_back("started from", from_);
   summary.config_json = config_json(config_);
   return summary;
-}
-
-// Validation and sample where they are due. `again`: only those that a run stopped in their midst has left out. False:
-// a stop was asked for in their midst, and they are left out.
-bool Trainer::look_at_model(std::int64_t number, bool again) {
-  bool validate = is_due(config_.train.eval_every, number),
-       sample = number > 0 && is_due(config_.train.sample_every, number);
-  if (again && leads())
-    for (const MetricsRecord& record : views_.records()) {
-      if (record.step != number) continue;
-      validate = validate && record.kind != kEvalRecord;
-      sample = sample && record.kind != kSampleRecord;
-    }
-  try {
-    bool seen = true;
-    if (any_rank(leads() && (validate || sample)))
-      lead([&] { seen = (!validate || validate_model(number)) && (!sample || show_sample(number)); });
-    return !any_rank(!seen);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kNumeric) throw;
-    stop_as_diverged(number, error.what());
-  }
 }
 
 // Saves and reports. Where the weights after step `number` are no numbers an older checkpoint is worth more than they.

@@ -63,6 +63,17 @@ TrainingPlan plan_with(const graph::Target& target, const models::LanguageModel&
 
 }  // namespace
 
+std::map<std::size_t, std::int64_t> runs_of_step(const TrainingGraphs& graphs, std::int64_t micro_batches) {
+  std::map<std::size_t, std::int64_t> runs{{graphs.apply, 1}};
+  std::size_t held = 0;
+  for (const TreeStep& step : gradient_tree(micro_batches)) {
+    if (step.hold) ++runs[graphs.held.at(held++).hold];
+    ++runs[step.overwrite ? graphs.overwrite.index : graphs.accumulate.index];
+    for (std::int64_t i = 0; i < step.add; ++i) ++runs[graphs.held.at(--held).add];
+  }
+  return runs;
+}
+
 TrainingPlan plan_training(const graph::Target& target, const models::LanguageModel& model, const TrainConfig& config,
                            const PlanOptions& options) {
   if (config.recompute == Recompute::kBlock)

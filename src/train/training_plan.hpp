@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,9 @@ struct TrainingGraphs {
 
   bool accumulates() const { return accumulate.index != overwrite.index; }
 };
+
+/// How often each graph runs in a step of so many micro-batches, by its number.
+std::map<std::size_t, std::int64_t> runs_of_step(const TrainingGraphs& graphs, std::int64_t micro_batches);
 
 /// A training run planned for a target: what Trainer runs and `fabula plan` prints.
 struct TrainingPlan {
