@@ -1,7 +1,6 @@
 #include "ranks.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/environment.hpp"
 #include "base/fail.hpp"
@@ -17,22 +16,24 @@ class RankLog {
  public:
   explicit RankLog(const cluster::Processes& processes, int rank) {
     if (rank == 0) return;
+    replaced_ = true;
     former_ = set_log_sink({});
     set_log_sink({.write =
                       [sink = former_, name = processes.name_of(rank)](LogLevel level, std::string_view message) {
-                        if (level == LogLevel::kWarning && sink->write)
-                          sink->write(level, fmt::format("{}: {}", name, message));
+                        if (level == LogLevel::kWarning && sink.write)
+                          sink.write(level, fmt::format("{}: {}", name, message));
                       },
                   .redraws = false});
   }
   ~RankLog() { restore(); }
   void restore() {
-    if (former_) set_log_sink(*former_);
-    former_.reset();
+    if (replaced_) set_log_sink(former_);
+    replaced_ = false;
   }
 
  private:
-  std::optional<LogSink> former_;
+  bool replaced_ = false;
+  LogSink former_;
 };
 
 int status_of(const Error& error) {
