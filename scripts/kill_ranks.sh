@@ -89,7 +89,7 @@ for ((i = 1; i <= times; ++i)); do
     for process in "${processes[@]}"; do if kill -0 "$process" 2>/dev/null; then left=$((left + 1)); fi; done
     ((left == 0)) || sleep 0.5
   done
-  step=$(sed -n 's/.*"step":[ ]*\([0-9]*\).*/\1/p' "$folder/run/state.json" 2>/dev/null | head -1)
+  step=$(sed -n 's/.*"step":[ ]*\([0-9]*\).*/\1/p' "$folder/run/state.json" 2>/dev/null | head -1 || true)
   printf 'kill %d: SIG%s to one of %d, over after %d s with status %d, %d left, checkpoint of step %s\n' "$i" "$signal" \
     "$ranks" "$took" "$status" "$left" "${step:-none}"
   if ((took > 30 || left > 0)); then

@@ -17,8 +17,7 @@ RunOptions on_ranks(int count) {
   options.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
                          {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
                          {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-                         {"OMPI_MCA_hwloc_base_binding_policy", "none"},
-                         {"OMPI_MCA_odls_base_sigkill_timeout", "60"}};
+                         {"OMPI_MCA_hwloc_base_binding_policy", "none"}};
   return options;
 }
 
@@ -63,7 +62,8 @@ class Ranks : public testing::Test {
     EXPECT_EQ(read(run + "/optimizer.safetensors"), read(alone() + "/optimizer.safetensors"));
     const std::vector<json> here = records(run), there = records(alone());
     ASSERT_EQ(here.size(), there.size());
-    for (std::size_t i = 0; i < here.size(); ++i) EXPECT_EQ(here[i].value("loss", json()), there[i].value("loss", json())) << here[i];
+    for (std::size_t i = 0; i < here.size(); ++i)
+      EXPECT_EQ(here[i].value("loss", json()), there[i].value("loss", json())) << here[i];
   }
 };
 
@@ -81,7 +81,6 @@ TEST_F(Ranks, OneOfThemKilledAtRandomLosesNothing) {
   int kills = 0;
   for (const int count : {2, 4, 2}) {
     RunOptions options = on_ranks(count);
-    options.environment["OMPI_MCA_odls_base_sigkill_timeout"] = "1";
     const int after = 2 + static_cast<int>(random() % 5);
     const std::size_t which = random();
     options.signal_when = [=](const std::string& err) { return steps_shown(err) >= after ? SIGKILL : 0; };
