@@ -60,7 +60,8 @@ cat >"$folder/config.json" <<'END'
  "train": {"batch_size": 2, "sequence_length": 16, "steps": 400, "grad_accumulation": 4, "warmup_steps": 5,
            "eval_every": 50, "eval_batches": 2, "sample_every": 0, "save_every": 10, "log_every": 20}}
 END
-train=("$program" train "$folder/config.json" --corpus-stories 100)
+# What was measured or noted of kernels meanwhile must not change the runs' own.
+train=("$program" train "$folder/config.json" --corpus-stories 100 --cache-dir "$folder/cache")
 
 say "alone"
 "${train[@]}" --out "$folder/alone" 2>"$folder/alone.log"
