@@ -57,7 +57,7 @@ fi
 cat >"$folder/config.json" <<'END'
 {"model_type": "gpt2", "n_positions": 32, "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 300,
  "embd_pdrop": 0.1, "attn_pdrop": 0, "resid_pdrop": 0.1, "head": {"kind": "grouped"},
- "train": {"batch_size": 2, "sequence_length": 16, "steps": 400, "grad_accumulation": 4, "warmup_steps": 5,
+ "train": {"batch_size": 2, "sequence_length": 16, "steps": 2000, "grad_accumulation": 4, "warmup_steps": 5,
            "eval_every": 50, "eval_batches": 2, "sample_every": 0, "save_every": 10, "log_every": 20}}
 END
 # Without a cache: a process killed while it compiles a kernel leaves a note, and the next one takes another kernel.
