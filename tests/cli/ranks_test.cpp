@@ -1,7 +1,11 @@
 // Several processes train as one does, whatever becomes of one of them. Where fabula was built with MPI.
+#include <fmt/format.h>
+
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "cli/scene.hpp"
 
@@ -28,13 +32,22 @@ int steps_shown(const std::string& err) {
   return steps;
 }
 
-/// One of the processes that mpirun has started.
-int one_rank(int launcher, std::size_t which) {
-  std::ifstream children("/proc/" + std::to_string(launcher) + "/task/" + std::to_string(launcher) + "/children");
+/// The processes that mpirun has started.
+std::vector<int> ranks_of(int launcher) {
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", launcher));
   std::vector<int> ranks;
   for (int child = 0; children >> child;) ranks.push_back(child);
-  EXPECT_FALSE(ranks.empty());
-  return ranks.empty() ? launcher : ranks[which % ranks.size()];
+  return ranks;
+}
+
+/// mpirun does not wait for those that it has ended; they must be gone in time.
+void expect_gone(const std::vector<int>& ranks) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (const int rank : ranks) {
+    while (::kill(rank, 0) == 0 && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_NE(::kill(rank, 0), 0) << "a rank is still there";
+  }
 }
 
 class Ranks : public testing::Test {
@@ -84,9 +97,14 @@ TEST_F(Ranks, OneOfThemKilledAtRandomLosesNothing) {
     const int after = 2 + static_cast<int>(random() % 5);
     const std::size_t which = random();
     options.signal_when = [=](const std::string& err) { return steps_shown(err) >= after ? SIGKILL : 0; };
-    options.signal_target = [=](int launcher) { return one_rank(launcher, which); };
+    std::vector<int> ranks;
+    options.signal_target = [&ranks, which](int launcher) {
+      ranks = ranks_of(launcher);
+      return ranks.empty() ? launcher : ranks[which % ranks.size()];
+    };
     const Result result = fabula(train("ranks_killed", kShared + Args{"--resume", "auto"}), options);
     kills += result.status != 0;
+    expect_gone(ranks);
   }
   EXPECT_GE(kills, 2);
   fabula_ok(train("ranks_killed", {"--resume", "auto"}));
@@ -96,7 +114,7 @@ TEST_F(Ranks, OneOfThemKilledAtRandomLosesNothing) {
 TEST_F(Ranks, AStopSavesAndAnyNumberGoesOn) {
   RunOptions options = on_ranks(2);
   options.signal_when = [](const std::string& err) { return steps_shown(err) >= 5 ? SIGTERM : 0; };
-  options.signal_target = [](int launcher) { return one_rank(launcher, 1); };  // not rank 0's alone to notice
+  options.signal_target = [](int launcher) { return ranks_of(launcher).at(1); };  // not rank 0's alone to notice
   const Result stopped = fabula(train("ranks_stopped", kShared), options);
   EXPECT_EQ(stopped.status, 130) << stopped.err;
   EXPECT_NE(stopped.err.find("mpirun -n 2 fabula train"), std::string::npos) << stopped.err;
