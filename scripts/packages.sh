@@ -11,6 +11,8 @@ kProgramPackages=(
 )
 # For the tests as well.
 kTestPackages=(libgtest-dev vulkan-validationlayers)
+# To train with several processes, and for the tests of that, which are skipped without them.
+kMpiPackages=(libopenmpi-dev openmpi-bin)
 # For the tests of the server's page as well, which are skipped without them.
 kPagePackages=(chromium python3)
 # To build the program for Windows and to run it here; the libraries come from Debian's sources (scripts/windows_dependencies.sh).

@@ -139,7 +139,7 @@ run_fuzzers() {
   fi
 }
 
-if [ "$install" = yes ]; then install_packages "${kProgramPackages[@]}" "${kTestPackages[@]}"; fi
+if [ "$install" = yes ]; then install_packages "${kProgramPackages[@]}" "${kTestPackages[@]}" "${kMpiPackages[@]}"; fi
 if [ "$fuzz" = yes ] && ! command -v clang++ >/dev/null; then
   [ "$install" = yes ] || die "--fuzz needs clang, which is not here; on Debian 12, as root: apt-get install clang"
   install_packages "${kFuzzPackages[@]}"

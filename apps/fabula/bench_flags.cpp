@@ -117,7 +117,16 @@ void declare_bench_commands(CommandLine& line, AllArgs& args) {
       ->check(CLI::IsMember({"kernel", "op"}))
       ->capture_default_str()
       ->needs(profile);
+  CLI::Option* ranks =
+      sub->add_flag("--ranks", args.bench_train.ranks,
+                    "under mpirun: all processes train together, the config's own head; what each computes is as the "
+                    "config says, and the table tells where their gradients' time goes")
+          ->excludes(profile)
+          ->excludes(sub->get_option("--filter"));
+  sub->add_option("--timeline", args.bench_train.timeline, "also draw one step of rank 0 into this SVG file")
+      ->needs(ranks);
   add_format(sub, args.bench_train);
+  add_rank_device_flags(sub, args.bench_train.rank_devices);
   sub = line.command(*bench, "heads", "memory and speed of every kind of head, one table", args.bench_heads,
                      bench_heads, kTrainingMemory);
   add_bench_heads_flags(sub, args.bench_heads);

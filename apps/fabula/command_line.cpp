@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "fabula/error.hpp"
+#include "ranks.hpp"
 #include "train/fit.hpp"
 
 namespace fabula::app {
@@ -47,8 +48,13 @@ CommandLine::CommandLine() : app_("fabula: train and run small language models o
 }
 
 int CommandLine::run_chosen() const {
+  if (!joins_ranks_) return run_with_advice(nullptr);
+  return run_on_ranks([this](train::Reducer* ranks) { return run_with_advice(ranks); });
+}
+
+int CommandLine::run_with_advice(train::Reducer* ranks) const {
   try {
-    return chosen_();
+    return chosen_(ranks);
   } catch (const Error& error) {
     const bool advised = std::string_view(error.what()).find(train::kWhatNeedsLess) != std::string_view::npos;
     if (error.code() == ErrorCode::kOutOfMemory && !memory_advice_.empty() && !advised)

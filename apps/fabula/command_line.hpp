@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "train/reducer.hpp"
+
 namespace fabula::app {
 
 /// The commands being declared; the chosen one is run after parsing.
@@ -20,8 +22,20 @@ class CommandLine {
                     int (*run)(const Args&), std::string_view memory_advice = {}) {
     CLI::App* sub = parent.add_subcommand(name, help);
     sub->callback([=, this, &args] {
-      chosen_ = [&args, run] { return run(args); };
+      chosen_ = [&args, run](train::Reducer*) { return run(args); };
       memory_advice_ = memory_advice;
+    });
+    return sub;
+  }
+  /// A command that takes the processes that mpirun has started together; null: it was started alone.
+  template <class Args>
+  CLI::App* command(CLI::App& parent, const std::string& name, const std::string& help, Args& args,
+                    int (*run)(const Args&, train::Reducer*), std::string_view memory_advice = {}) {
+    CLI::App* sub = parent.add_subcommand(name, help);
+    sub->callback([=, this, &args] {
+      chosen_ = [&args, run](train::Reducer* ranks) { return run(args, ranks); };
+      memory_advice_ = memory_advice;
+      joins_ranks_ = true;
     });
     return sub;
   }
@@ -29,8 +43,11 @@ class CommandLine {
   int run_chosen() const;
 
  private:
+  int run_with_advice(train::Reducer* ranks) const;
+
   CLI::App app_;
-  std::function<int()> chosen_;
+  std::function<int(train::Reducer* ranks)> chosen_;
+  bool joins_ranks_ = false;
   std::string_view memory_advice_;
 };
 

@@ -7,6 +7,7 @@
 #include "bench/decode_bench.hpp"
 #include "bench/head_bench.hpp"
 #include "infer/sampler.hpp"
+#include "ranks.hpp"
 #include "text/text_file.hpp"
 #include "text/tokenizer.hpp"
 #include "vk/device.hpp"
@@ -98,7 +99,11 @@ struct PlanArgs {
   std::vector<std::string> overrides;
   std::string device_profile;  ///< a name or a file; empty: the device at hand, without predictions
   bool json = false, compare_heads = false, fit = false;
-  std::string format;  ///< of a table; empty: md
+  std::string format;      ///< of a table; empty: md
+  std::vector<int> ranks;  ///< processes to predict for
+  int ranks_per_host = 8;
+  double network = 0;  ///< of a host, Gbit/s; 0: not known
+  bool wire_16bit = false;
   CompileArgs compile;
   vk::DeviceOptions device;
 };
@@ -114,8 +119,9 @@ struct TrainArgs {
   std::string resume = "never";
   bool overfit_batch = false, json = false;
   vk::DeviceOptions device;
+  RankDevices rank_devices;
 };
-int train(const TrainArgs& args);
+int train(const TrainArgs& args, train::Reducer* ranks);
 
 /// The command line that runs it, as a POSIX shell takes it; `resume`: what follows --resume, empty: nothing.
 std::string train_command(const TrainArgs& args, const std::string& resume);
@@ -199,10 +205,13 @@ struct BenchArgs {
   int steps = 10;
   bool all_variants = false, profile = false;
   std::string by = "kernel";  ///< rows of the profile
+  bool ranks = false;         ///< every process that mpirun has started takes part
+  std::string timeline;       ///< of ranks: an SVG file; empty: none
   vk::DeviceOptions device;
+  RankDevices rank_devices;
 };
 int bench_ops(const BenchArgs& args);
-int bench_train(const BenchArgs& args);
+int bench_train(const BenchArgs& args, train::Reducer* ranks);
 
 struct TuneArgs {
   std::string config;

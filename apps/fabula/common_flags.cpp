@@ -40,7 +40,7 @@ CLI::Range story_count() {
 }
 
 void add_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
-  sub->add_option("--device", options.device, "Vulkan device: index or part of its name (fabula devices)");
+  sub->add_option("--device", options.device, "Vulkan device: index, part of its name, or UUID (fabula devices)");
   sub->add_option("--limits", options.limits, "lower the device's limits: native, vulkan-minimum, or a JSON file")
       ->capture_default_str();
   sub->add_option("--memory", options.memory, "device memory that may be used: 4GiB, 500MB; missing: all of it")
@@ -54,6 +54,18 @@ void add_work_device_flags(CLI::App* sub, vk::DeviceOptions& options) {
   options.self_test = true;
   sub->add_flag("!--no-self-test", options.self_test,
                 "use kernels unchecked: their first use with a driver does not compare them with the CPU's results");
+}
+
+void add_rank_device_flags(CLI::App* sub, RankDevices& devices) {
+  sub->add_option(
+         "--devices", devices.names,
+         "under mpirun: the devices of a host's processes, in order, as --device names them: 0,1; missing: all "
+         "that it has")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->excludes(sub->get_option("--device"));
+  sub->add_flag("--share-device", devices.share,
+                "under mpirun: more processes than devices take turns, for tests; nothing gets faster by it");
 }
 
 CLI::Option* add_compile_flags(CLI::App* sub, CompileArgs& args, const char* help) {

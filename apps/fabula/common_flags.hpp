@@ -22,6 +22,8 @@ CLI::Range story_count();
 void add_device_flags(CLI::App* sub, vk::DeviceOptions& options);
 /// The same for a command whose results rest on the device's kernels: they are checked before their first use.
 void add_work_device_flags(CLI::App* sub, vk::DeviceOptions& options);
+/// Behind one of these two: which device a process takes that mpirun has started.
+void add_rank_device_flags(CLI::App* sub, RankDevices& devices);
 CLI::Option* add_compile_flags(CLI::App* sub, CompileArgs& args, const char* help);
 void add_model_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides);
 void add_config_flags(CLI::App* sub, std::string& config, std::vector<std::string>& overrides);

@@ -144,7 +144,7 @@ int convert_head(const ConvertArgs& args) {
   if (args.fine_tune > 0) {
     const TrainArgs training = fine_tuning(args, folder.config().train);
     info("training it, as:\n  {}", train_command(training, {}));
-    status = train(training);
+    status = train(training, nullptr);
     if (status == 0 && !args.valid.empty())
       costs.tuned = perplexity(training.out, args, tuning::open_tuned_device(args.device));
   }

@@ -1,4 +1,5 @@
 // What a run takes, before it runs.
+#include <algorithm>
 #include <cstdio>
 
 #include "base/byte_size.hpp"
@@ -12,6 +13,7 @@
 #include "graph/barriers.hpp"
 #include "json_output.hpp"
 #include "predict/device_table.hpp"
+#include "predict/rank_time.hpp"
 #include "train/fit.hpp"
 #include "train/head_data.hpp"
 #include "tuning/tuned_device.hpp"
@@ -253,6 +255,38 @@ std::string table_format(const PlanArgs& args) {
   return args.json ? "json" : args.format.empty() ? "md" : args.format;
 }
 
+int print_ranks(const PlanArgs& args, const graph::Target& target, const RunConfig& config,
+                const tuning::DeviceSpeed& speed, std::uint64_t memory) {
+  const int most = *std::max_element(args.ranks.begin(), args.ranks.end());
+  if (most > args.ranks_per_host && args.network == 0)
+    fail(ErrorCode::kInvalidArgument,
+         "{} ranks are more than the {} of a host: say what lies between hosts with --network, in Gbit/s", most,
+         args.ranks_per_host);
+  const models::LanguageModel model(config.model, {}, config.train.precision);
+  const train::TrainingPlan plan = train::plan_training(target, model, config.train, {.memory = memory});
+  const predict::KernelTimes times(speed);
+  const double step = predict::predict_step(plan, config.train, times).seconds;
+  const predict::GradientBytes bytes = predict::gradient_bytes(model);
+  predict::GradientWay way{
+      .copy_out = speed.download.value, .copy_back = speed.upload.value, .network = 1e9 / 8 * args.network};
+  predict::measure_host(way);
+  std::vector<predict::Ranks> rows;
+  for (const int count : args.ranks)
+    rows.push_back({.count = count, .per_host = args.ranks_per_host, .wire_share = args.wire_16bit ? 0.5 : 1.0});
+  Table table = predict::rank_table(step, 0, static_cast<double>(config.tokens_per_step()), bytes, rows, way);
+  table.notes = {
+      fmt::format("predicted, not measured: {}, {}; {} x {} x {} tokens a rank", speed.name,
+                  precision_name(config.train.precision), config.train.grad_accumulation, config.train.batch_size,
+                  config.sequence_length()),
+      fmt::format("{:.1f} MiB of gradients, {:.1f} MiB of them final last; {:.1f} GB/s from the device, {:.1f} to it; "
+                  "this host copies {:.1f} GB/s and adds {:.1f}; {}",
+                  (bytes.early + bytes.late) / (1 << 20), bytes.late / (1 << 20), 1e-9 * way.copy_out,
+                  1e-9 * way.copy_back, 1e-9 * way.host, 1e-9 * way.sum,
+                  args.network > 0 ? fmt::format("{:g} Gbit/s between hosts", args.network) : "one host")};
+  print("{}", table_text(table, table_format(args)));
+  return 0;
+}
+
 int plan_on(const PlanArgs& args, const RunConfig& config, const vk::DeviceInfo& device, const KernelChoices& choices,
             const tuning::DeviceSpeed* speed) {
   const graph::Target target{device.profile, choices};
@@ -261,6 +295,7 @@ int plan_on(const PlanArgs& args, const RunConfig& config, const vk::DeviceInfo&
     return 0;
   }
   if (args.fit) return print_fit(device, target, config, args.json);
+  if (!args.ranks.empty()) return print_ranks(args, target, config, *speed, device.usable_memory());
   const PlanReport report(device, target, config, speed);
   args.json ? report.print_json() : report.print_text();
   return report.fits() ? 0 : 1;
@@ -277,15 +312,19 @@ int plan_by_profile(const PlanArgs& args, const RunConfig& config) {
   vk::apply_limits(device.profile, args.device.limits);
   std::uint64_t& cap = device.profile.limits.heap_cap;
   if (args.device.memory > 0) cap = cap == 0 ? args.device.memory : std::min(cap, args.device.memory);
-  if (!args.json && !args.compare_heads) print("{}: {}\n\n", speed.name, speed.note);
+  if (!args.json && !args.compare_heads && args.ranks.empty()) print("{}: {}\n\n", speed.name, speed.note);
   return plan_on(args, config, device, speed.choices, &speed);
 }
 
 }  // namespace
 
 int plan(const PlanArgs& args) {
-  if (!args.format.empty() && !args.compare_heads && args.device_profile != kAllProfiles)
-    fail(ErrorCode::kInvalidArgument, "-o is for tables: of --compare-heads, or of --device-profile {}", kAllProfiles);
+  const bool table = args.compare_heads || !args.ranks.empty() || args.device_profile == kAllProfiles;
+  if (!args.format.empty() && !table)
+    fail(ErrorCode::kInvalidArgument, "-o is for tables: of --compare-heads, --ranks, or --device-profile {}",
+         kAllProfiles);
+  if (!args.ranks.empty() && args.device_profile == kAllProfiles)
+    fail(ErrorCode::kInvalidArgument, "--ranks is for one device: name it with --device-profile");
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
   if (args.compile.compile) return compile_plan(args, config);
   if (!args.device_profile.empty()) return plan_by_profile(args, config);

@@ -1,19 +1,14 @@
-#include <cstdio>
-
 #include "base/fail.hpp"
 #include "base/file_io.hpp"
 #include "base/log.hpp"
-#include "base/signals.hpp"
 #include "base/terminal.hpp"
 #include "bench/profile.hpp"
+#include "bench/rank_bench.hpp"
 #include "bench/train_bench.hpp"
 #include "bench/tune.hpp"
+#include "cluster/thread_world.hpp"
 #include "commands.hpp"
-#include "formats/config_io.hpp"
-#include "json_output.hpp"
-#include "models/body.hpp"
-#include "train/start_from.hpp"
-#include "train/trainer.hpp"
+#include "train/run_folder.hpp"
 #include "tuning/tuned_device.hpp"
 
 namespace fabula::app {
@@ -69,87 +64,6 @@ std::string train_command(const TrainArgs& args, const std::string& resume) {
   return command;
 }
 
-namespace {
-
-/// The same with a rate to try after this one has led to numbers that are none: the last checkpoint's, where that is
-/// lower, or a third.
-std::string lower_rate_command(TrainArgs args, const RunConfig& config, const train::RunFolder& folder) {
-  double rate = config.train.learning_rate / 3;
-  if (folder.has_state())
-    if (const double before = load_config(folder.path()).train.learning_rate; before < config.train.learning_rate)
-      rate = before;
-  std::erase_if(args.overrides, [](const std::string& text) { return text.starts_with("train.learning_rate="); });
-  args.overrides.push_back(fmt::format("train.learning_rate={:.3g}", rate));
-  return train_command(args, args.resume == "force" ? "force" : "auto");
-}
-
-}  // namespace
-
-int train(const TrainArgs& args) {
-  RunConfig config = load_config(args.config, args.overrides);
-  models::check_supported(config.model, config.sequence_length(), true);
-  if (config.model.attn_dropout_left_out)
-    info("{}: attn_pdrop is left out and taken as 0: dropout of attention weights is not implemented", args.config);
-  if (!args.from.empty()) train::check_other_folder(args.from, args.out);
-  const auto [device, choices] = tuning::open_tuned_device(args.device);
-  train::RunFolder folder(args.out);
-  if (args.resume == "last-good") folder.go_back();
-  folder.check_usable(args.resume != "never");
-  train::DataOptions data_options;
-  data_options.data = args.data;
-  data_options.valid = args.valid;
-  data_options.tokenizer = args.tokenizer;
-  data_options.end_token = args.end_token;
-  data_options.corpus_seed = args.corpus_seed;
-  data_options.corpus_stories = args.corpus_stories;
-  data_options.text = args.reading;
-  data_options.valid_fraction = args.valid_fraction;
-  std::optional<train::StartFrom> from;
-  if (!args.from.empty() && folder.has_state()) train::check_same_start(folder.read_state(), args.from);
-  if (!args.from.empty() && !folder.has_state()) {
-    from.emplace(args.from, args.tokenizer);
-    data_options.tokenizer = from->tokenizer_for(config);
-    data_options.from = &*from;
-  }
-  const train::DataSet data = train::open_data(data_options, config, folder.path());
-  const StopSignals signals;  // until here Ctrl-C ends the program at once: nothing is lost
-  train::TrainOptions options;
-  options.resume = args.resume == "never"   ? train::Resume::kNever
-                   : args.resume == "force" ? train::Resume::kForce
-                                            : train::Resume::kAuto;
-  options.choices = choices;
-  options.from = data_options.from;
-  options.overfit_batch = args.overfit_batch;
-  options.stop_requested = [&] { return signals.requested(); };
-  train::Trainer trainer(*device, config, data, folder, options);
-  device->save_pipeline_cache();
-  train::TrainOutcome outcome;
-  try {
-    outcome = trainer.run();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kNumeric) throw;
-    fail(error.code(), "{}. For example:\n  {}", error.what(), lower_rate_command(args, config, folder));
-  }
-  if (args.json) {
-    Json json{{"run", args.out},
-              {"step", outcome.step},
-              {"steps", outcome.steps},
-              {"loss", outcome.last_loss ? Json(*outcome.last_loss) : Json()},
-              {"interrupted", outcome.interrupted},
-              {"peak_bytes", device->peak_allocated()},
-              {"validation_messages", device->validation_messages()}};
-    if (outcome.valid_loss) json["validation_loss"] = *outcome.valid_loss;
-    print("{}\n", dump(json));
-  }
-  if (outcome.interrupted) {
-    info("stopped after step {} of {}; the run is saved. Continue with:\n  {}", outcome.step, outcome.steps,
-         train_command(args, "auto"));
-    return 130;
-  }
-  info("done: {} steps. Curves and samples: {}", outcome.steps, (folder.path() / "report.html").string());
-  return device->validation_messages() == 0 ? 0 : 1;
-}
-
 int verify_run(const std::string& run) {
   bool same = true;
   for (const train::FileCheck& check : train::check_files(run)) {
@@ -159,8 +73,26 @@ int verify_run(const std::string& run) {
   return same ? 0 : 1;
 }
 
-int bench_train(const BenchArgs& args) {
+namespace {
+
+/// The processes that mpirun has started; a single one is a world too.
+int bench_on_ranks(const BenchArgs& args, const RunConfig& config, train::Reducer& ranks) {
+  const bench::RankBenchOptions options{.steps = args.steps, .tokens = args.tokens, .timeline = args.timeline};
+  const Table table = bench::bench_ranks(device_of_rank(args.device, args.rank_devices, ranks), config, options, ranks);
+  if (ranks.leads()) print("{}", table_text(table, args.format));
+  return 0;
+}
+
+}  // namespace
+
+int bench_train(const BenchArgs& args, train::Reducer* ranks) {
+  if (ranks != nullptr && !args.ranks)
+    fail(ErrorCode::kInvalidArgument,
+         "{} processes were started to measure one device each by itself; with --ranks "
+         "they train together",
+         ranks->size());
   const RunConfig config = load_with_vocabulary(args.config, args.overrides);
+  if (args.ranks) return bench_on_ranks(args, config, ranks != nullptr ? *ranks : *cluster::thread_world(1).front());
   const bench::TrainBenchOptions options{.steps = args.steps, .filter = args.filter, .tokens = args.tokens};
   const Table table = args.profile
                           ? bench::profile_train(args.device, config, {.steps = args.steps, .by_op = args.by == "op"})

@@ -18,8 +18,28 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
   CLI::Option* fit =
       sub->add_flag("--fit", args.plan.fit, "which batch sizes fit the device's memory, or that of --memory")
           ->excludes(compare);
+  CLI::Option* ranks =
+      sub->add_option("--ranks", args.plan.ranks,
+                      "a table of what so many processes would reach together, each with such a step of its own: "
+                      "1,2,4,8 (docs/distributed.md)")
+          ->delimiter(',')
+          ->allow_extra_args(false)
+          ->check(CLI::Range(1, 1 << 20))
+          ->needs(profile)
+          ->excludes(compare)
+          ->excludes(fit);
+  sub->add_option("--ranks-per-host", args.plan.ranks_per_host, "devices of a host")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->needs(ranks);
+  sub->add_option("--network", args.plan.network,
+                  "what a host's network takes, in Gbit/s: for more ranks than a host has")
+      ->check(CLI::Range(0.001, 1e6))
+      ->needs(ranks);
+  sub->add_flag("--wire-16bit", args.plan.wire_16bit, "were gradients to travel in 16 bits")->needs(ranks);
   add_compile_flags(sub, args.plan.compile, "compile the run's kernels instead; a device without memory will do")
       ->excludes(compare)
+      ->excludes(ranks)
       ->excludes(fit)
       ->excludes(profile);
   add_device_flags(sub, args.plan.device);
@@ -59,6 +79,7 @@ void declare_training_commands(CommandLine& line, AllArgs& args) {
       ->capture_default_str();
   sub->add_flag("--json", args.train.json, "the outcome as JSON on stdout");
   add_work_device_flags(sub, args.train.device);
+  add_rank_device_flags(sub, args.train.rank_devices);
 }
 
 void declare_compare_command(CommandLine& line, AllArgs& all) {

@@ -6,11 +6,18 @@
 #include "base/median.hpp"
 #include "base/philox.hpp"
 #include "models/weights.hpp"
+#include "train/ranks.hpp"
 #include "weights/matrix.hpp"
 
 namespace fabula::bench {
 namespace {
 constexpr std::int64_t kScheduleSteps = 1 << 20;  // of the learning rate's schedule: longer than any measurement
+/// What one rank computes of a step.
+TrainConfig part_of(TrainConfig config, const train::Reducer* ranks) {
+  if (ranks != nullptr) config.grad_accumulation = train::own_micro_batches(config, ranks->size());
+  return config;
+}
+
 }  // namespace
 
 BenchBatches::BenchBatches(const RunConfig& config, const text::TokenFile* tokens)
@@ -45,17 +52,21 @@ void upload_weights(graph::Runtime& runtime, const models::LanguageModel& model)
 }
 
 StepBench::StepBench(vk::Device& device, const KernelChoices& choices, const RunConfig& config,
-                     const heads::HeadData& head, const text::TokenFile* tokens, bool timed)
+                     const heads::HeadData& head, const text::TokenFile* tokens, bool timed,
+                     [[maybe_unused]] train::Reducer* ranks)
     : config_(config),
       model_(config.model, head, config.train.precision),
       training_(device,
-                train::plan_training({device.profile(), choices}, model_, config.train,
+                train::plan_training({device.profile(), choices}, model_, part_of(config.train, ranks),
                                      {.memory = device.info().usable_memory(), .with_extras = false}),
                 {.timed = timed, .spans = true}),
       batches_(config, tokens),
       runner_(training_.runtime, training_.graphs, model_, config, kScheduleSteps,
               [this](std::uint64_t number) { return batches_.batch(static_cast<std::int64_t>(number)); }) {
   upload_weights(training_.runtime, model_);
+  if (ranks == nullptr) return;
+  exchange_.emplace(*ranks, training_.runtime, training_.graphs);
+  runner_.share(*exchange_, [] { return false; });
 }
 
 std::int64_t StepBench::tokens() const {

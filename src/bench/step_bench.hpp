@@ -6,6 +6,7 @@
 
 #include "graph/runtime.hpp"
 #include "text/batches.hpp"
+#include "train/reducer.hpp"
 #include "train/step_runner.hpp"
 
 namespace fabula::bench {
@@ -41,9 +42,10 @@ struct StepTime {
 /// One model's training steps, run by the trainer's own StepRunner.
 class StepBench {
  public:
-  /// Throws kOutOfMemory with the sizes before anything runs. The config must outlive this.
+  /// Throws kOutOfMemory with the sizes before anything runs. The config must outlive this. `ranks`: this process is
+  /// one of them, and takes its part of each step; null: all of it.
   StepBench(vk::Device& device, const KernelChoices& choices, const RunConfig& config, const heads::HeadData& head = {},
-            const text::TokenFile* tokens = nullptr, bool timed = false);
+            const text::TokenFile* tokens = nullptr, bool timed = false, train::Reducer* ranks = nullptr);
 
   std::int64_t tokens() const;  ///< of a step
   const models::LanguageModel& model() const { return model_; }
@@ -63,6 +65,7 @@ class StepBench {
   train::TrainingRuntime training_;
   BenchBatches batches_;
   train::StepRunner runner_;
+  std::optional<train::GradientExchange> exchange_;
   std::int64_t steps_ = 0;  ///< sent so far
 };
 

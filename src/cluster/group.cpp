@@ -1,6 +1,6 @@
 #include "cluster/group.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "base/fail.hpp"
 
@@ -71,8 +71,21 @@ void Group::finish(std::uint64_t job) {
 }
 
 std::uint64_t Group::start_sum(std::span<float> values, train::WireType wire, Patience patience) {
-  return start("adding gradients", patience,
-               [this, values, wire, flush = flush_](Deadline deadline) { add_(values, wire, flush, deadline); });
+  return start("adding gradients", patience, [this, values, wire, flush = flush_](Deadline deadline) {
+    const train::SumTimes times = add_(values, wire, flush, deadline);
+    const std::lock_guard lock(mutex_);
+    if (keeps_times_) times_.push_back(times);
+  });
+}
+
+void Group::keep_times() {
+  const std::lock_guard lock(mutex_);
+  keeps_times_ = true;
+}
+
+std::vector<train::SumTimes> Group::take_times() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(times_, {});
 }
 
 void Group::finish_sum(std::uint64_t sum) {

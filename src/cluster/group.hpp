@@ -28,6 +28,8 @@ class Group final : public train::Reducer {
   std::uint64_t start_sum(std::span<float> values, train::WireType wire, Patience patience) override;
   void finish_sum(std::uint64_t sum) override;
   double waited_seconds() const override { return waited_; }
+  void keep_times() override;
+  std::vector<train::SumTimes> take_times() override;
   void flush_subnormals(bool flush) override { flush_ = flush; }
   void broadcast(std::span<std::byte> bytes, Patience patience) override;
   std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes, Patience patience) override;
@@ -55,7 +57,9 @@ class Group final : public train::Reducer {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Job> jobs_;       ///< to be done; the first one is under way
+  std::deque<Job> jobs_;  ///< to be done; the first one is under way
+  bool keeps_times_ = false;
+  std::vector<train::SumTimes> times_;
   std::uint64_t started_ = 0;  ///< number of the last one
   std::exception_ptr error_;   ///< of the first job that failed: nothing is done behind it
   bool ending_ = false;

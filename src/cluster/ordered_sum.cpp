@@ -31,18 +31,26 @@ std::span<float> OrderedSum::slice(std::span<float> values, int rank) const {
   return values.subspan(slice.begin, slice.count());
 }
 
-void OrderedSum::operator()(std::span<float> values, WireType wire, bool flush, Transport::Clock::time_point deadline) {
+train::SumTimes OrderedSum::operator()(std::span<float> values, WireType wire, bool flush,
+                                       Transport::Clock::time_point deadline) {
   const int size = transport_.size(), rank = transport_.rank();
-  if (size == 1) return;
+  train::SumTimes times{
+      .bytes = values.size_bytes(), .begin = Transport::Clock::now(), .sent = {}, .added = {}, .end = {}};
+  times.sent = times.added = times.end = times.begin;
+  if (size == 1) return times;
   const std::span<float> own = slice(values, rank);
   parts_.resize(own.size() * static_cast<std::size_t>(size));
   exchange_parts(values, wire, deadline);
+  times.sent = Transport::Clock::now();
   std::vector<std::span<float>> parts;
   for (int r = 0; r < size; ++r)
     parts.push_back(r == rank ? own : std::span(parts_).subspan(static_cast<std::size_t>(r) * own.size(), own.size()));
   add_in_tree(parts, flush);
   if (rank != 0) std::copy(parts.front().begin(), parts.front().end(), own.begin());
+  times.added = Transport::Clock::now();
   exchange_sums(values, wire, deadline);
+  times.end = Transport::Clock::now();
+  return times;
 }
 
 // What a rank keeps to itself is rounded like what it sends, so that a sum does not depend on who adds it.

@@ -20,7 +20,8 @@ Slice slice_of(std::size_t count, int rank, int size);
 class OrderedSum {
  public:
   explicit OrderedSum(Transport& transport) : transport_(transport) {}
-  void operator()(std::span<float> values, train::WireType wire, bool flush, Transport::Clock::time_point deadline);
+  train::SumTimes operator()(std::span<float> values, train::WireType wire, bool flush,
+                             Transport::Clock::time_point deadline);
 
  private:
   void exchange_parts(std::span<float> values, train::WireType wire, Transport::Clock::time_point deadline);

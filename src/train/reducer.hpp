@@ -20,6 +20,13 @@ inline constexpr std::chrono::seconds kSetupPatience{1800};
 /// The type in which the parts of a sum travel. They are added in fp32; a sum is rounded once more on its way back.
 enum class WireType { kFp32, kBf16 };
 
+/// When a sum went through its phases.
+struct SumTimes {
+  using Point = std::chrono::steady_clock::time_point;
+  std::uint64_t bytes = 0;        ///< of its values
+  Point begin, sent, added, end;  ///< slices are sent to their owners, added, and sent back
+};
+
 /// An error that every rank throws, with the same message: nobody waits for the others.
 class SharedError : public Error {
  public:
@@ -49,6 +56,9 @@ class Reducer {
   virtual void finish_sum(std::uint64_t sum) = 0;
   /// Seconds that finish_sum has waited so far.
   virtual double waited_seconds() const = 0;
+  /// From now on sums are kept note of; and those since this was last asked, all of which must be finished.
+  virtual void keep_times() = 0;
+  virtual std::vector<SumTimes> take_times() = 0;
   /// Whether subnormal numbers are taken for zeros of their sign, before and behind every addition, as devices may do;
   /// for the sums started from now on.
   virtual void flush_subnormals(bool flush) = 0;

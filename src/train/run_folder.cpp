@@ -129,6 +129,10 @@ RunState RunFolder::read_state() const {
   return read_run_state(file(kStateFile));
 }
 
+std::vector<std::string> RunFolder::checkpoint_files() const {
+  return has_state() ? files_of(path_, read_state()) : std::vector<std::string>();
+}
+
 void RunFolder::save(graph::Runtime& runtime, const models::LanguageModel& model, const RunConfig& config,
                      const text::Tokenizer& tokenizer, RunState state) {
   ensure(lock_.has_value(), "{} is another process's run", path_.string());

@@ -38,6 +38,8 @@ class RunFolder {
   /// is no run.
   void check_usable(bool may_continue) const;
   RunState read_state() const;
+  /// Names of the checkpoint's files; empty where there is none.
+  std::vector<std::string> checkpoint_files() const;
 
   /// Replaces the checkpoint as one step: a crash at any moment leaves the previous one whole. Adds the checksums of
   /// its files to the state. Throws with the previous one untouched: kIo (a full disk, say); kNumeric where a weight or

@@ -252,6 +252,12 @@ void Trainer::record_step(const StepResult& result) {
   rise_.observe(result.loss, result.norm);
   say_if_risen();
   keeper_.observe(number, rise_.risen());
+  const bool first = number == start_.steps + 1;  // its time is that of the driver's compiler, and tells nothing
+  const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || first || number == steps_);
+  if (rank_times_) {
+    rank_times_->add(seconds, result.peer_seconds, positions / options_.reducer->size());
+    if (due) rank_times_->tell(record.values);
+  }
   if (!leads()) return;
   std::string accuracy;
   if (graphs_.overwrite.values.group_correct) {
@@ -264,9 +270,7 @@ void Trainer::record_step(const StepResult& result) {
     accuracy = fmt::format("  token {:.0f} %", 100 * result.token_correct / positions);
   }
   views_.append(record);
-  const bool first = number == start_.steps + 1;  // its time is that of the driver's compiler, and tells nothing
   if (!first) recent_seconds_ = recent_seconds_ == 0 ? seconds : 0.9 * recent_seconds_ + 0.1 * seconds;
-  const bool due = config_.train.log_every > 0 && (number % config_.train.log_every == 0 || first || number == steps_);
   if (!progress_redraws() && !due) return;
   log_progress(
       fmt::format("step {}/{}  loss {:.4f}  norm {:.2f}  lr {:.2e}{}  {:.0f} ms  {:.0f} tokens/s  {:.0f} MiB{}", number,

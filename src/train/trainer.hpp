@@ -10,6 +10,7 @@
 #include "train/data_position.hpp"
 #include "train/data_set.hpp"
 #include "train/gradient_exchange.hpp"
+#include "train/rank_times.hpp"
 #include "train/rise_watch.hpp"
 #include "train/run_folder.hpp"
 #include "train/run_views.hpp"
@@ -102,7 +103,8 @@ class Trainer {
   graph::Runtime& runtime_;  ///< of training_, as the next
   const TrainingGraphs& graphs_;
   StepRunner step_runner_;
-  std::optional<GradientExchange> exchange_;  ///< with a reducer
+  std::optional<GradientExchange> exchange_;  ///< with a reducer, as the next
+  std::optional<RankTimes> rank_times_;
   std::optional<infer::Session> session_;     ///< of samples, as the next
   std::optional<infer::Generator> generator_;
   RunViews views_;

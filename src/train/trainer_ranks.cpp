@@ -34,6 +34,7 @@ void Trainer::join_ranks() {
   reducer.agree("the run that it finds in " + folder_.path().string(),
                 goes_on ? run_state_json(folder_.read_state()) : "none");
   exchange_.emplace(reducer, runtime_, graphs_);
+  rank_times_.emplace(reducer);
   step_runner_.share(*exchange_, [this] { return stop_requested(); });
   if (leads() && !has_subtrees(config_.train, reducer.size()))
     info("{} batches a rank are no power of two: another number of ranks computes other bits",

@@ -44,9 +44,11 @@ const PhysicalDevice& named_device(const std::vector<PhysicalDevice>& devices, c
   }
   for (const PhysicalDevice& device : devices)  // a number may be part of a name too: "4090"
     if (wanted == std::to_string(device.info.index)) found = &device;
+  for (const PhysicalDevice& device : devices)
+    if (part == lower_case(device.info.device_uuid)) found = &device;
   if (found == nullptr) {
-    fail(ErrorCode::kInvalidArgument, "no device \"{}\"; give an index or part of a name. Devices here:{}", wanted,
-         listing(devices));
+    fail(ErrorCode::kInvalidArgument, "no device \"{}\"; give an index, part of a name, or a UUID. Devices here:{}",
+         wanted, listing(devices));
   }
   if (!will_do(found->info, options)) {
     fail(ErrorCode::kDevice, "device {} ({}) cannot be used: {}. Devices here:{}", found->info.index, found->info.name,

@@ -23,7 +23,7 @@ struct DeviceInfo {
 };
 
 struct DeviceOptions {
-  std::string device;             ///< index or part of the name; empty: the first of enumerate()
+  std::string device;             ///< index, part of the name, or UUID; empty: the first of enumerate()
   std::string limits = "native";  ///< see apply_limits
   std::uint64_t memory = 0;       ///< bytes of device memory that may be used, as Limits::heap_cap; 0: all
   /// Seconds after which a submission that is not over is taken for one that never will be; 0: ten minutes, an hour for

@@ -44,7 +44,7 @@ struct Pipe {
     const rlimit limit{options.file_size_limit, options.file_size_limit};
     ::setrlimit(RLIMIT_FSIZE, &limit);
   }
-  ::execv(FABULA_PROGRAM, argv.data());
+  ::execvp(argv.front(), argv.data());
   ::_exit(127);
 }
 
@@ -69,7 +69,7 @@ void collect(pid_t child, const RunOptions& options, Pipe& out, Pipe& err, Resul
     if (waits[1].revents != 0 && take(err, result.err) && options.signal_when && !signalled) {
       const int signal = options.signal_when(result.err);
       signalled = signal != 0;
-      if (signalled) ::kill(child, signal);
+      if (signalled) ::kill(options.signal_target ? options.signal_target(child) : child, signal);
     }
     if (Clock::now() > deadline && !result.timed_out) {
       result.timed_out = true;
@@ -81,7 +81,8 @@ void collect(pid_t child, const RunOptions& options, Pipe& out, Pipe& err, Resul
 }  // namespace
 
 Result fabula(const Args& args, const RunOptions& options) {
-  std::vector<std::string> words{FABULA_PROGRAM};
+  std::vector<std::string> words = options.launcher;
+  words.push_back(FABULA_PROGRAM);
   words.insert(words.end(), args.begin(), args.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

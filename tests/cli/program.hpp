@@ -24,6 +24,9 @@ struct RunOptions {
   std::uint64_t file_size_limit = 0;               ///< RLIMIT_FSIZE in bytes: a full disk; 0: none
   /// Called with all of standard error whenever more of it has come; a signal's number sends that signal (once).
   std::function<int(const std::string& err)> signal_when;
+  /// Which process that is; unset: the program.
+  std::function<int(int program)> signal_target;
+  Args launcher;  ///< what starts the program: mpirun and its flags; empty: nothing
   int timeout_seconds = 120;
 };
 
