@@ -37,14 +37,6 @@ CodedMatrix coded_of(compress::GroupCodes codes) {
           .offsets = std::move(codes.offsets)};
 }
 
-/// Inputs of which nothing is known: all alike.
-std::shared_ptr<const InputMoments> unknown_inputs(std::int64_t inputs) {
-  InputMoments moments{.inputs = inputs, .positions = 0, .second = {}, .mean = {}};
-  moments.second.assign(static_cast<std::size_t>(inputs * inputs), 0);
-  for (std::int64_t i = 0; i < inputs; ++i) moments.second[static_cast<std::size_t>(i * inputs + i)] = 1;
-  return std::make_shared<InputMoments>(std::move(moments));
-}
-
 std::string settings_text(const infer::ModelFolder& from, const CompressOptions& options,
                           const text::TokenFile& text) {
   Checksum tokens;
@@ -205,30 +197,24 @@ class Compressor {
     }
   }
 
-  FittedMatrix fit(const graph::ParameterSpec& spec, std::shared_ptr<const InputMoments> moments) {
+  FittedMatrix fit(const graph::ParameterSpec& spec, const std::shared_ptr<const InputMoments>& moments) const {
     const std::vector<float> numbers = read(spec);
     const std::vector<float> weights =
         spec.inputs_first ? other_way(numbers, spec.shape.rows, spec.shape.cols) : numbers;
-    // Without moments rounding one input says nothing about another: that is rounding to nearest.
-    const bool known = moments != nullptr;
-    if (!known) moments = unknown_inputs(inputs_of(spec));
-    const compress::Linear linear{.outputs = outputs_of(spec),
-                                  .inputs = inputs_of(spec),
-                                  .weights = weights,
-                                  .moments = moments->second,
-                                  .means = moments->mean};
+    compress::Linear linear{.outputs = outputs_of(spec), .inputs = inputs_of(spec), .weights = weights};
+    if (moments != nullptr) linear.moments = moments->second;
     const int bits = bits_of(spec);
     const compress::GroupOptions groups{
         .format = {.bits = bits, .group = kCodeGroup, .offsets = options_.offsets && bits < 8},
         .narrow = options_.method == CompressMethod::kGptq};
     const compress::Work work{.go_on = [&](double done) { return go_on(done * cost_of(spec)); }};
-    compress::GroupFit fitted = options_.method == CompressMethod::kGptq && known
+    compress::GroupFit fitted = options_.method == CompressMethod::kGptq
                                     ? compress::gptq(linear, {.groups = groups}, work)
                                     : compress::round_to_nearest(linear, groups, work);
     return {coded_of(std::move(fitted.codes)), fitted.error.relative()};
   }
 
-  void make(const graph::ParameterSpec& spec, std::int64_t layer, std::shared_ptr<const InputMoments> moments,
+  void make(const graph::ParameterSpec& spec, std::int64_t layer, const std::shared_ptr<const InputMoments>& moments,
             std::string kind = {}) {
     CompressedMatrix made{.name = spec.name, .layer = layer, .kind = std::move(kind), .numbers = spec.shape.count()};
     if (made.kind.empty()) made.kind = spec.name;
@@ -241,7 +227,7 @@ class Compressor {
     } else {
       at_hand(spec.name);
       try {
-        FittedMatrix fitted = fit(spec, std::move(moments));
+        FittedMatrix fitted = fit(spec, moments);
         partial_.save(spec.name, fitted);
         take(spec, made, std::move(fitted));
       } catch (const Error& error) {
