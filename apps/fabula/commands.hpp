@@ -150,7 +150,7 @@ struct EvalArgs {
   text::TextOptions reading;
   std::int64_t batch_size = 0, sequence = 0, batches = 0;  ///< 0: as the run's config says; all
   bool by_frequency = false, json = false;
-  std::string counts;                                ///< of by_frequency; empty: the data itself
+  std::string counts;                                  ///< of by_frequency; empty: the data itself
   std::string weights = "stored", precision = "fp32";  ///< here and below: one of weights::kFormatNames; of activations
   vk::DeviceOptions device;
 };

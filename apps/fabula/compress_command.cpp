@@ -109,7 +109,7 @@ class Progress {
 
 Json result_json(const convert::CompressResult& result, const std::optional<convert::CompressCost>& cost) {
   Json json{{"parameters", result.parameters}, {"bytes_before", result.bytes_before}, {"bytes", result.bytes},
-            {"real_bits", result.real_bits()},  {"positions", result.positions},       {"resumed", result.resumed}};
+            {"real_bits", result.real_bits()}, {"positions", result.positions},       {"resumed", result.resumed}};
   Json matrices = Json::array();
   for (const convert::CompressedMatrix& matrix : result.matrices) {
     Json one{{"name", matrix.name},
@@ -150,9 +150,9 @@ int compress(const CompressArgs& args) {
   if (result.resumed > 0) info("{} matrices were done by an earlier start", result.resumed);
   std::optional<convert::CompressCost> cost;
   if (!args.valid.empty()) cost = {perplexity_of(args.run, args, tuned), perplexity_of(args.out, args, tuned)};
-  const std::string how = fmt::format("{}, {} bits, table {} bits{}, over {} positions of {}", args.method, options.bits,
-                                      options.table_bits, args.offsets ? ", with offsets" : "", result.positions,
-                                      fs::path(args.data).filename().string());
+  const std::string how = fmt::format("{}, {} bits, table {} bits{}, over {} positions of {}", args.method,
+                                      options.bits, options.table_bits, args.offsets ? ", with offsets" : "",
+                                      result.positions, fs::path(args.data).filename().string());
   write_file_atomically(fs::path(args.out) / convert::kCompressionPage,
                         convert::compress_page(fs::path(args.out).filename().string(), how, result, cost));
   if (args.json) {

@@ -40,9 +40,10 @@ void declare_compress_command(CommandLine& line, CompressArgs& args) {
   CLI::App* sub = line.command(line.app(), "compress", "a model whose matrices lie in few bits, in a new folder", args,
                                compress, kEvaluationMemory);
   sub->add_option("run", args.run, "run folder or Hugging Face folder, which is only read")->required();
-  sub->add_option("--method", args.method, "rtn: each weight to the nearest; gptq: with what that does to outputs made up for")
-      ->check(CLI::IsMember(std::vector<std::string>(convert::kCompressMethodNames.begin(),
-                                                     convert::kCompressMethodNames.end())))
+  sub->add_option("--method", args.method,
+                  "rtn: each weight to the nearest; gptq: with what that does to outputs made up for")
+      ->check(CLI::IsMember(
+          std::vector<std::string>(convert::kCompressMethodNames.begin(), convert::kCompressMethodNames.end())))
       ->capture_default_str();
   sub->add_option("--bits", args.bits, "of a weight, 3, 4 or 8; scales come to half a bit more")
       ->check(CLI::IsMember({3, 4, 8}))

@@ -71,7 +71,7 @@ class Calibration {
   /// A graph's sums over a chunk, of one input.
   struct Sums {
     std::vector<std::string> readers;
-    graph::Value second, sum;
+    graph::Value second = {}, sum = {};
     std::int64_t inputs = 0;
   };
   struct Stage {

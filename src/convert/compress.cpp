@@ -37,8 +37,7 @@ CodedMatrix coded_of(compress::GroupCodes codes) {
           .offsets = std::move(codes.offsets)};
 }
 
-std::string settings_text(const infer::ModelFolder& from, const CompressOptions& options,
-                          const text::TokenFile& text) {
+std::string settings_text(const infer::ModelFolder& from, const CompressOptions& options, const text::TokenFile& text) {
   Checksum tokens;
   text.for_each_run(0, text.size(), [&](std::span<const std::uint32_t> run) { tokens.add(std::as_bytes(run)); });
   return fmt::format("method {}\nbits {}\ntable bits {}\noffsets {}\npositions {}\nweights {}\ntokens {} {}\n",
@@ -273,7 +272,8 @@ CompressResult compress_model(const infer::ModelFolder& from, const CompressOpti
                               const CompressProgress& progress) {
   if (!from.config().compression.empty())
     fail(ErrorCode::kInvalidArgument,
-         "{} is compressed already ({}): compressing it again would add its error to the new one; name the model that it "
+         "{} is compressed already ({}): compressing it again would add its error to the new one; name the model that "
+         "it "
          "was made from",
          from.path().string(), from.config().compression.method);
   const OutputFolder free(options.out, options.overwrite, {from.path()});

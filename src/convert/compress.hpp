@@ -33,16 +33,16 @@ struct CompressedMatrix {
   std::string kind;         ///< its name within a layer
   int bits = 0;             ///< of a code; 0: it stays floats
   std::int64_t numbers = 0, bytes = 0;
-  double error = 0;         ///< FittedMatrix::error
+  double error = 0;           ///< FittedMatrix::error
   std::string why_kept = {};  ///< what it stays floats for
   double real_bits() const { return 8 * static_cast<double>(bytes) / static_cast<double>(numbers); }
 };
 
 struct CompressResult {
   std::vector<CompressedMatrix> matrices;
-  std::int64_t positions = 0;             ///< that were gone over
-  std::int64_t resumed = 0;               ///< matrices that an earlier start had done
-  std::int64_t parameters = 0;            ///< numbers of the whole model
+  std::int64_t positions = 0;                 ///< that were gone over
+  std::int64_t resumed = 0;                   ///< matrices that an earlier start had done
+  std::int64_t parameters = 0;                ///< numbers of the whole model
   std::uint64_t bytes_before = 0, bytes = 0;  ///< of the weights' files
   double real_bits() const { return 8 * static_cast<double>(bytes) / static_cast<double>(parameters); }
 };

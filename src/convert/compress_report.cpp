@@ -20,7 +20,8 @@ std::string whole_text(const CompressResult& result) {
   const auto kept = std::count_if(result.matrices.begin(), result.matrices.end(),
                                   [](const CompressedMatrix& matrix) { return matrix.bits == 0; });
   return fmt::format(
-      "the whole model: {:.3f} real bits a parameter, {:.3f} MB where it was {:.3f} MB; {} matrices in few bits, {} kept "
+      "the whole model: {:.3f} real bits a parameter, {:.3f} MB where it was {:.3f} MB; {} matrices in few bits, {} "
+      "kept "
       "as floats",
       result.real_bits(), 1e-6 * double(result.bytes), 1e-6 * double(result.bytes_before),
       static_cast<std::int64_t>(result.matrices.size()) - kept, kept);
@@ -56,9 +57,10 @@ class CompressionPage {
   }
 
   std::string by_layer() const {
-    Chart chart{.title = "Error by layer", .note = "Of a layer's outputs, mean squares, in parts of them."};
+    Chart chart;
+    chart.title = "Error by layer";
+    chart.note = "Mean square of what changed in a layer's outputs, in parts of theirs.";
     chart.x_label = "layer";
-    chart.percent = false;
     chart.from_zero = true;
     for (const std::string& kind : kinds_) {
       ChartSeries series{.label = kind, .points = {}, .color = 0, .markers = true};
@@ -73,7 +75,8 @@ class CompressionPage {
   }
 
   std::string by_bits() const {
-    Scatter scatter{.title = "Bits and error", .note = "Better to the lower left.", .x_label = "real bits a weight"};
+    Scatter scatter{
+        .title = "Bits and error", .note = "Better to the lower left.", .x_label = "real bits a weight", .points = {}};
     for (const CompressedMatrix& matrix : result_.matrices)
       if (matrix.bits > 0)
         scatter.points.push_back(
@@ -83,7 +86,8 @@ class CompressionPage {
 
   std::string by_bytes() const {
     if (!cost_) return {};
-    Scatter scatter{.title = "Perplexity and bytes", .note = "Better to the lower left.", .x_label = "MB of weights"};
+    Scatter scatter{
+        .title = "Perplexity and bytes", .note = "Better to the lower left.", .x_label = "MB of weights", .points = {}};
     const auto point = [&](const char* label, std::uint64_t bytes, double perplexity, int color) {
       scatter.points.push_back({label, 1e-6 * double(bytes), perplexity, perplexity, perplexity, color});
     };
@@ -122,7 +126,8 @@ Table compress_table(const CompressResult& result) {
                           fmt::format("{:.3f}", matrix.real_bits()), std::to_string(matrix.bytes), error_text(matrix)});
   table.notes.push_back(whole_text(result));
   for (const CompressedMatrix& matrix : result.matrices)
-    if (!matrix.why_kept.empty()) table.notes.push_back(fmt::format("{} stays floats: {}", matrix.name, matrix.why_kept));
+    if (!matrix.why_kept.empty())
+      table.notes.push_back(fmt::format("{} stays floats: {}", matrix.name, matrix.why_kept));
   return table;
 }
 

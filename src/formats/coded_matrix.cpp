@@ -9,11 +9,10 @@ namespace fabula {
 namespace {
 
 TensorSource halves(std::string name, const CodedMatrix& of, const std::vector<std::uint16_t>& values) {
-  TensorSource source{.name = std::move(name), .shape = {of.rows, of.groups()}, .dtype = TensorDtype::kF16};
-  source.fetch = [&values](std::int64_t first, std::span<float> out) {
+  const auto fetch = [&values](std::int64_t first, std::span<float> out) {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = half_to_float(values[static_cast<std::size_t>(first) + i]);
   };
-  return source;
+  return {.name = std::move(name), .shape = {of.rows, of.groups()}, .fetch = fetch, .dtype = TensorDtype::kF16};
 }
 
 }  // namespace

@@ -12,15 +12,15 @@ namespace fabula {
 
 inline constexpr std::int64_t kCodeGroup = 32;  ///< columns that share a scale; a row's last group may be shorter
 
-/// Without offsets a code q of b bits stands for d (q - 2^(b-1)), d the scale of its group; otherwise for d q + m, m its
-/// offset.
+/// Without offsets a code q of b bits stands for d (q - 2^(b-1)), d the scale of its group; otherwise for d q + m, m
+/// its offset.
 struct CodedMatrix {
   int bits = 4;  ///< 3, 4 or 8
   bool has_offsets = false;
   std::int64_t rows = 0, cols = 0;
-  std::vector<std::uint8_t> codes;     ///< [rows, cols], each below 2^bits
-  std::vector<std::uint16_t> scales;   ///< [rows, groups()], fp16
-  std::vector<std::uint16_t> offsets;  ///< [rows, groups()], fp16; empty without
+  std::vector<std::uint8_t> codes = {};     ///< [rows, cols], each below 2^bits
+  std::vector<std::uint16_t> scales = {};   ///< [rows, groups()], fp16
+  std::vector<std::uint16_t> offsets = {};  ///< [rows, groups()], fp16; empty without
 
   std::int64_t groups() const { return (cols + kCodeGroup - 1) / kCodeGroup; }
   /// 32-bit words that a row's codes take in files, one behind the other from the lowest bit on.

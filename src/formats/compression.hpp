@@ -20,7 +20,7 @@ struct CodedTensor {
 };
 
 struct Compression {
-  std::string method = {};                                    ///< what made them: "rtn", "gptq"
+  std::string method = {};                                       ///< what made them: "rtn", "gptq"
   std::map<std::string, CodedTensor, std::less<>> tensors = {};  ///< by name; all others are what they are
   bool empty() const { return tensors.empty(); }
 };

@@ -291,8 +291,9 @@ void ConfigReader::read_rope_theta(const json& value) {
 void ConfigReader::set_dependent_defaults() {
   HeadConfig& head = config_.model.head;
   if (!given_.contains("tie_word_embeddings"))
-    config_.model.tie_word_embeddings = (files_of(family_).ties_embeddings && !head.has_map()) ||
-                                        (head.kind == HeadKind::kGrouped && head.modulation == HeadModulation::kPerGroup);
+    config_.model.tie_word_embeddings =
+        (files_of(family_).ties_embeddings && !head.has_map()) ||
+        (head.kind == HeadKind::kGrouped && head.modulation == HeadModulation::kPerGroup);
   if (!given_.contains("head.bias")) head.bias = head.always_biased();
   if (config_.train.dropout >= 0) {
     config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;

@@ -125,8 +125,10 @@ void ModelTensors::add_coded(const Compression& compression, const std::string& 
   };
   for (const auto& [name, tensor] : compression.tensors) {
     if (contains(name))
-      fail(ErrorCode::kFormat, "{}: has tensor \"{}\", which lies in few bits as {} says; which of the two counts is "
-           "unknown", path_.string(), name, source);
+      fail(ErrorCode::kFormat,
+           "{}: has tensor \"{}\", which lies in few bits as {} says; which of the two counts is "
+           "unknown",
+           path_.string(), name, source);
     const CodedMatrix sizes{.bits = tensor.bits, .rows = tensor.rows(), .cols = tensor.cols()};
     const std::string codes = name + std::string(kCodesEnd);
     require(codes, TensorDtype::kI32, {sizes.rows, sizes.row_words()});
@@ -161,10 +163,8 @@ CodedMatrix ModelTensors::read_coded(std::string_view name) const {
   ensure(coded != coded_.end(), "tensor \"{}\" does not lie in few bits", name);
   const CodedTensor& tensor = coded->second.tensor;
   const SafetensorsFile& file = file_of(name);
-  CodedMatrix matrix{.bits = tensor.bits,
-                     .has_offsets = tensor.has_offsets,
-                     .rows = tensor.rows(),
-                     .cols = tensor.cols()};
+  CodedMatrix matrix{
+      .bits = tensor.bits, .has_offsets = tensor.has_offsets, .rows = tensor.rows(), .cols = tensor.cols()};
   unpack_codes(raw(name), matrix);
   const auto read = [&](std::string_view end) {
     const std::string part = std::string(name) + std::string(end);
@@ -173,8 +173,8 @@ CodedMatrix ModelTensors::read_coded(std::string_view name) const {
     std::memcpy(halves.data(), bytes.data(), bytes.size());
     for (std::size_t i = 0; i < halves.size(); ++i)
       if (!std::isfinite(half_to_float(halves[i])))
-        fail(ErrorCode::kFormat, "{}: tensor \"{}\", number {}, is not finite; the file is damaged", path_.string(), part,
-             i);
+        fail(ErrorCode::kFormat, "{}: tensor \"{}\", number {}, is not finite; the file is damaged", path_.string(),
+             part, i);
     return halves;
   };
   matrix.scales = read(kScalesEnd);

@@ -85,11 +85,11 @@ struct Shape {
     const std::int64_t step = 8 * kRowAlignment / element_bits(dtype);
     return (cols + step - 1) / step * step;
   }
-  std::int64_t padded() const { return rows * ld(); }                     ///< elements in device memory
+  std::int64_t padded() const { return rows * ld(); }                        ///< elements in device memory
   std::int64_t row_bytes() const { return ld() * element_bits(dtype) / 8; }  ///< from row to row in device memory
   /// Of a row's elements without what lies behind the last one.
   std::int64_t dense_row_bytes() const { return (cols * element_bits(dtype) + 7) / 8; }
-  std::int64_t bytes() const { return rows * row_bytes(); }               ///< in device memory
+  std::int64_t bytes() const { return rows * row_bytes(); }  ///< in device memory
   /// Rows and columns alone: the type of an element is no part of a shape.
   friend bool operator==(const Shape& a, const Shape& b) { return a.rows == b.rows && a.cols == b.cols; }
 };

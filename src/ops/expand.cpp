@@ -51,7 +51,8 @@ extern const OpDef expand;
 const OpDef expand{
     .name = "expand",
     .formula =
-        "y = d q of signed bytes, d (q - 8) or d q + m of four bits, d and m of their group of 32 in a row; with ids y[n] "
+        "y = d q of signed bytes, d (q - 8) or d q + m of four bits, d and m of their group of 32 in a row; with ids "
+        "y[n] "
         "= row ids[n], zero where there is none",
     .inputs = {"bytes", "scales", "ids?"},
     .attrs = {"out"},

@@ -243,14 +243,10 @@ std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
   const std::int64_t R = std::min(node.in(kX).rows, rows), K = node.in(kX).cols, N = node.out().cols;
   const std::int64_t scales = node.has_input(kScales) ? node.in(kScales).cols : 1;
   const auto shapes = [&](std::int64_t r, std::int64_t n) {
-    return std::array<Shape, 8>{Shape{r, K},
-                                nt ? Shape{n, K} : Shape{K, n},
-                                Shape{n, scales},
-                                Shape{1, n},
-                                Shape{r, n},
-                                Shape{1, K},
-                                Shape{1, K},
-                                Shape{1, 4 * r}};
+    return std::array<Shape, 8>{Shape{r, K},      nt ? Shape{n, K} : Shape{K, n},
+                                Shape{n, scales}, Shape{1, n},
+                                Shape{r, n},      Shape{1, K},
+                                Shape{1, K},      Shape{1, 4 * r}};
   };
   const auto launch = shapes(R, N), tiles = shapes(std::min(R, kTileRows), std::min(N, kTileColumns));
   for (std::size_t i = 0; i < sized.launch.inputs.size(); ++i) {

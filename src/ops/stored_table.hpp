@@ -24,9 +24,9 @@ inline TableScales table_scales(const graph::NodeView& node, std::size_t table, 
 inline void require_scales(graph::InferCall& call, std::size_t table, std::size_t scales) {
   const graph::Shape shape = call.in(table), given = call.in(scales);
   const std::int64_t groups = ceil_div(shape.cols, kScaleGroup);
-  call.require((given == graph::Shape{shape.rows, groups} || has_offsets(shape, given)) &&
-                   graph::is_float(call.dtype(scales)),
-               "a row of scales for each of the table's, one for 32 columns; of four bits perhaps with its offset");
+  call.require(
+      (given == graph::Shape{shape.rows, groups} || has_offsets(shape, given)) && graph::is_float(call.dtype(scales)),
+      "a row of scales for each of the table's, one for 32 columns; of four bits perhaps with its offset");
 }
 
 /// Requires a table as models store one: floats, or whole numbers of few bits and the input `scales`.

@@ -51,8 +51,11 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t vocabulary, std::
 }  // namespace
 
 std::vector<OpCase> add_class_vectors_cases() {
-  return {sized("one", 1, 1, 1, 1), sized("odd_5x11x4x33", 5, 11, 4, 33), sized("wide_8x300x224x513", 8, 300, 224, 513),
-          sized("fp16_4x9x3x40", 4, 9, 3, 40, DType::kF16), sized("i8_6x130x20x77", 6, 130, 20, 77, DType::kI8),
+  return {sized("one", 1, 1, 1, 1),
+          sized("odd_5x11x4x33", 5, 11, 4, 33),
+          sized("wide_8x300x224x513", 8, 300, 224, 513),
+          sized("fp16_4x9x3x40", 4, 9, 3, 40, DType::kF16),
+          sized("i8_6x130x20x77", 6, 130, 20, 77, DType::kI8),
           sized("u4_offsets_6x130x20x77", 6, 130, 20, 77, {DType::kU4, true})};
 }
 

@@ -74,8 +74,8 @@ CodedMatrix quantise_4(std::span<const float> numbers, std::int64_t rows, std::i
                         std::isfinite(half_to_float(float_to_half(group.offset)));
       if (!fits)
         fail(ErrorCode::kNumeric,
-             "row {}, columns {} to {}: a number is not finite, or too large for four bits with an fp16 scale", row, col,
-             col + static_cast<std::int64_t>(block.size()) - 1);
+             "row {}, columns {} to {}: a number is not finite, or too large for four bits with an fp16 scale", row,
+             col, col + static_cast<std::int64_t>(block.size()) - 1);
       const float inverse = std::isnormal(group.scale) ? 1 / group.scale : 0;
       for (std::size_t i = 0; i < block.size(); ++i) {
         const float code = (block[i] - group.offset) * inverse + (offsets ? 0.5f : 8.5f);

@@ -57,7 +57,8 @@ class ScaledGroups final : public Matrix {
     std::vector<float> other_way;
     if (spec().transposed) numbers = other_way = turned(numbers, shape);
     try {
-      if (shape.dtype == DType::kU4) return upload(runtime, quantise_4(numbers, shape.rows, shape.cols, spec().offsets));
+      if (shape.dtype == DType::kU4)
+        return upload(runtime, quantise_4(numbers, shape.rows, shape.cols, spec().offsets));
       const ScaledRows scaled = quantise(numbers, shape.rows, shape.cols);
       upload_parts(runtime, std::as_bytes(std::span(scaled.bytes)), scaled.scales);
     } catch (const Error& error) {

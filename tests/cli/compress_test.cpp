@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 
 Args compress(const std::string& out, const Args& more = {}) {
   return Args{"compress", scene().finished_run(), "--data", scene().path("stories.tokens"), "--positions", "2000",
-              "--out", scene().path(out)} +
+              "--out",    scene().path(out)} +
          more;
 }
 double perplexity(const std::string& run, const Args& more = {}) {

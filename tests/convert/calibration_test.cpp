@@ -157,8 +157,7 @@ TEST(CalibrationText, HasWholeWindowsAlone) {
   tokens.read(0, first);
   const std::vector<std::uint32_t>& ids = whole.ids(0);
   EXPECT_TRUE(std::equal(first.begin(), first.end(), ids.begin()));
-  test::expect_error(ErrorCode::kInvalidArgument, {"one window of"},
-                     [&] { CalibrationText(tokens, all + 1, 100); });
+  test::expect_error(ErrorCode::kInvalidArgument, {"one window of"}, [&] { CalibrationText(tokens, all + 1, 100); });
 }
 
 }  // namespace

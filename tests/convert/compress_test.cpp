@@ -124,8 +124,7 @@ TEST_P(EveryWay, IsTheModelThatItsFolderHolds) {
   EXPECT_EQ(log_probs(exported), dense);
   EXPECT_TRUE(infer::ModelFolder(path(exported)).config().compression.empty());
   const std::string half = name + "_half";
-  export_model(
-      {.run = path(name), .format = Format::kHuggingFace, .out = path(half), .type = WeightType::kF16});
+  export_model({.run = path(name), .format = Format::kHuggingFace, .out = path(half), .type = WeightType::kF16});
   EXPECT_LT(distance(log_probs(half), dense), 0.05);
 }
 
@@ -145,9 +144,8 @@ TEST_F(Compress, GoesOnWhereItWasStopped) {
   const CompressResult straight = compress("gpt2", "straight");
   for (const std::size_t stop_at : {1u, 4u, 6u}) {
     std::size_t finished = 0;
-    const CompressProgress progress{
-        .go_on = [&](const std::string&, double) { return finished < stop_at; },
-        .finished = [&](const CompressedMatrix&) { ++finished; }};
+    const CompressProgress progress{.go_on = [&](const std::string&, double) { return finished < stop_at; },
+                                    .finished = [&](const CompressedMatrix&) { ++finished; }};
     expect_error(ErrorCode::kInterrupted, {}, [&] { compress("gpt2", "stopped", {}, progress); });
     EXPECT_FALSE(fs::exists(path("stopped") / "config.json"));
   }
@@ -170,13 +168,14 @@ TEST_F(Compress, RefusesWhatCannotBe) {
   expect_error(ErrorCode::kInvalidArgument, {"holds files already"}, [&] { compress("gpt2", "once"); });
   expect_error(ErrorCode::kInvalidArgument, {"is what is read"}, [&] { compress("gpt2", "gpt2"); });
   const text::TokenFile& tokens = *tokens_;
-  test::write_small_model(path("long"),
-                          [&] {
-                            ModelConfig model = test::small_model(ModelFamily::kGpt2, 280);
-                            model.n_positions = static_cast<std::int64_t>(tokens.size()) + 1;
-                            return model;
-                          }(),
-                          test::small_bpe(280));
+  test::write_small_model(
+      path("long"),
+      [&] {
+        ModelConfig model = test::small_model(ModelFamily::kGpt2, 280);
+        model.n_positions = static_cast<std::int64_t>(tokens.size()) + 1;
+        return model;
+      }(),
+      test::small_bpe(280));
   expect_error(ErrorCode::kInvalidArgument, {"name a longer text"}, [&] { compress("long", "long_out"); });
 }
 
@@ -187,10 +186,11 @@ TEST_F(Compress, AMatrixThatCannotBeRoundedStaysAndIsNamed) {
   const std::string huge = "transformer.h.1.mlp.c_fc.weight";
   std::vector<TensorSource> sources;
   for (const std::string& name : tensors.names())
-    sources.push_back({name, tensors.info(name).shape, [&tensors, name, huge](std::int64_t first, std::span<float> out) {
-                         tensors.read_f32(name, out, first);
-                         if (name == huge && first == 0) out[0] = 3e7f;
-                       }});
+    sources.push_back(
+        {name, tensors.info(name).shape, [&tensors, name, huge](std::int64_t first, std::span<float> out) {
+           tensors.read_f32(name, out, first);
+           if (name == huge && first == 0) out[0] = 3e7f;
+         }});
   fs::create_directories(path("huge"));
   for (const char* file : {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"})
     fs::copy_file(path("gpt2") / file, path("huge") / file);

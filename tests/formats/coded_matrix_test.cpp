@@ -46,8 +46,8 @@ TEST(CodedMatrix, StandsForScaleTimesCode) {
   CodedMatrix coded{.bits = 3, .rows = 1, .cols = 33, .codes = std::vector<std::uint8_t>(33, 6), .scales = {}};
   coded.codes[32] = 1;
   coded.scales = {float_to_half(0.5f), float_to_half(2)};
-  EXPECT_EQ(numbers_of(coded)[31], 1);    // 0.5 (6 - 4)
-  EXPECT_EQ(numbers_of(coded)[32], -6);   // 2 (1 - 4)
+  EXPECT_EQ(numbers_of(coded)[31], 1);   // 0.5 (6 - 4)
+  EXPECT_EQ(numbers_of(coded)[32], -6);  // 2 (1 - 4)
   coded.has_offsets = true;
   coded.offsets = {float_to_half(-1), float_to_half(10)};
   EXPECT_EQ(numbers_of(coded)[31], 2);

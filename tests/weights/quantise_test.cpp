@@ -84,7 +84,8 @@ TEST(StoreAs, TurnsWhatHasItsInputsFirstForBytesAlone) {
   EXPECT_EQ(norm.shape.dtype, graph::DType::kF32);
   for (const graph::ParameterSpec& of : {bytes, half, spec})
     EXPECT_EQ(of.file_shape(), (std::vector<std::int64_t>{3, 5}));
-  test::expect_error(ErrorCode::kInvalidArgument, {"int5", "fp32, fp16, bf16, int8, int4"}, [] { parse_format("int5"); });
+  test::expect_error(ErrorCode::kInvalidArgument, {"int5", "fp32, fp16, bf16, int8, int4"},
+                     [] { parse_format("int5"); });
 }
 
 TEST(StoreAs, DoesWhatAFolderSaysOfAMatrix) {
@@ -120,8 +121,9 @@ TEST(QuantiseTo4Bits, WithOffsetsReachesBothEnds) {
   EXPECT_NEAR(back[1], 14, 1e-2);
   EXPECT_NEAR(back[2], 6.4, 1e-2);
   for (const float bad : {NAN, INFINITY, 1e7f})
-    test::expect_error(ErrorCode::kNumeric, {"row 0, columns 0 to 1"},
-                       [&] { quantise_4(std::vector<float>{bad, 0}, 1, 2, true); });
+    test::expect_error(ErrorCode::kNumeric, {"row 0, columns 0 to 1"}, [&] {
+      quantise_4(std::vector<float>{bad, 0}, 1, 2, true);
+    });
 }
 
 }  // namespace
