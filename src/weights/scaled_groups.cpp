@@ -73,10 +73,9 @@ class ScaledGroups final : public Matrix {
   }
   void upload(graph::Runtime& runtime, const CodedMatrix& coded) const override {
     ensure(holds(coded), "\"{}\" cannot hold codes of {} bits", spec().name, coded.bits);
-    if (coded.bits == 8)
-      upload_parts(runtime, std::as_bytes(std::span(bytes_of(coded))), scales_of(coded));
-    else
-      upload_parts(runtime, nibbles_of(coded), scales_of(coded));
+    if (coded.bits < 8) return upload_parts(runtime, nibbles_of(coded), scales_of(coded));
+    const std::vector<std::int8_t> bytes = bytes_of(coded);
+    upload_parts(runtime, std::as_bytes(std::span(bytes)), scales_of(coded));
   }
 
   Value dense(Graph& graph, DType dtype) const override { return expand(graph, {}, dtype); }

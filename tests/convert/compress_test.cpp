@@ -65,7 +65,7 @@ class Compress : public testing::Test {
     const models::BodyInputs inputs = models::token_inputs(graph, model, 40, heads::LossUse::kValue);
     const graph::Value log_p = model.head().log_probs(graph, model.body().hidden(graph, {1, 40, false}, inputs));
     graph.keep(log_p);
-    graph::Workload workload({device_->profile(), {}});
+    graph::Workload workload(graph::Target{device_->profile(), {}});
     const std::size_t index = workload.add("log p", std::move(graph));
     graph::Runtime runtime(*device_, std::move(workload));
     folder.load_weights(runtime);
