@@ -5,6 +5,7 @@
 #include <Eigen/Core>
 #include <Eigen/Eigenvalues>
 #include <algorithm>
+#include <limits>
 
 #include "base/fail.hpp"
 #include "compress/steps.hpp"
@@ -35,6 +36,14 @@ std::vector<double> copied(const Eigen::MatrixXd& matrix) {
   std::vector<double> out(static_cast<std::size_t>(matrix.size()));
   writable(view(out, matrix.rows(), matrix.cols())) = matrix;
   return out;
+}
+
+// Whether a factor is that of a positive definite matrix, and not of rounding.
+bool is_definite(const Eigen::LLT<Eigen::MatrixXd>& factor) {
+  if (factor.info() != Eigen::Success) return false;
+  const Eigen::ArrayXd pivots = factor.matrixLLT().diagonal().array().square();
+  const double rounding = static_cast<double>(pivots.size()) * std::numeric_limits<double>::epsilon();
+  return pivots.minCoeff() > rounding * pivots.maxCoeff();
 }
 
 constexpr std::int64_t kProductRows = 64;  // a thread's share at a time
@@ -82,7 +91,7 @@ std::vector<double> widened(std::span<const float> values) {
 
 std::vector<double> cholesky(View<const double> a) {
   const Eigen::LLT<Eigen::MatrixXd> factor(mapped(a));
-  if (factor.info() != Eigen::Success) return {};
+  if (!is_definite(factor)) return {};
   return copied(factor.matrixL());
 }
 
@@ -90,7 +99,7 @@ std::vector<double> cholesky(View<const double> a) {
 std::vector<double> inverse_cholesky(View<const double> a) {
   const Eigen::MatrixXd reversed = mapped(a).reverse();
   const Eigen::LLT<Eigen::MatrixXd> factor(reversed);
-  if (factor.info() != Eigen::Success) return {};
+  if (!is_definite(factor)) return {};
   Eigen::MatrixXd inverse = Eigen::MatrixXd::Identity(a.rows, a.rows);
   factor.matrixL().solveInPlace(inverse);
   return copied(inverse.reverse());

@@ -50,9 +50,11 @@ std::vector<double> product(View<const double> left, View<const double> right, c
 std::vector<double> transposed(View<const double> of);
 std::vector<double> widened(std::span<const float> values);
 
-/// The lower triangle L with L L^T = A, zero above; empty where A is not positive definite.
+/// The lower triangle L with L L^T = A, zero above; empty where A is not positive definite, or by no more than
+/// rounding.
 std::vector<double> cholesky(View<const double> a);
-/// The upper triangle U with U^T U = A^-1, zero below; empty where A is not positive definite.
+/// The upper triangle U with U^T U = A^-1, zero below; empty where A is not positive definite, or by no more than
+/// rounding.
 std::vector<double> inverse_cholesky(View<const double> a);
 /// Solves X L = B for X, L lower and regular: B L^-1, in the place of B.
 void divide_by_lower(View<const double> lower, View<double> b);
