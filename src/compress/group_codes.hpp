@@ -17,11 +17,11 @@ struct GroupFormat {
 };
 
 struct GroupCodes {
-  GroupFormat format;
+  GroupFormat format = {};
   std::int64_t outputs = 0, inputs = 0;
-  std::vector<std::uint8_t> codes;     ///< [outputs, inputs], each below 2^bits
-  std::vector<std::uint16_t> scales;   ///< [outputs, groups()], fp16
-  std::vector<std::uint16_t> offsets;  ///< [outputs, groups()], fp16; empty without
+  std::vector<std::uint8_t> codes = {};     ///< [outputs, inputs], each below 2^bits
+  std::vector<std::uint16_t> scales = {};   ///< [outputs, groups()], fp16
+  std::vector<std::uint16_t> offsets = {};  ///< [outputs, groups()], fp16; empty without
 
   std::int64_t groups() const { return (inputs + format.group - 1) / format.group; }
 };
@@ -30,12 +30,12 @@ struct GroupCodes {
 std::vector<float> expand(const GroupCodes& of);
 
 struct GroupFit {
-  GroupCodes codes;
-  FitError error;
+  GroupCodes codes = {};
+  FitError error = {};
 };
 
 struct GroupOptions {
-  GroupFormat format;
+  GroupFormat format = {};
   /// Scales (and offsets) are not those that reach a group's extremes but, of a few narrower ones, those with the least
   /// squared error of rounding, each input weighing its second moment.
   bool narrow = false;
