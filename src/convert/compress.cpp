@@ -273,10 +273,9 @@ CompressResult compress_model(const infer::ModelFolder& from, const CompressOpti
   if (!from.config().compression.empty())
     fail(ErrorCode::kInvalidArgument,
          "{} is compressed already ({}): compressing it again would add its error to the new one; name the model that "
-         "it "
-         "was made from",
+         "it was made from",
          from.path().string(), from.config().compression.method);
-  const OutputFolder free(options.out, options.overwrite, {from.path()});
+  { const OutputFolder may_be_written(options.out, options.overwrite, {from.path()}); }
   Compressor compressor(from, options, device, target, text, progress);
   CompressResult result = compressor.run();
   compressor.write();
