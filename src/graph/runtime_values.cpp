@@ -45,7 +45,8 @@ const Workload::Stored& Runtime::find_stored(std::string_view name, DType type, 
   ensure(type == shape.dtype || rounded, "\"{}\" holds {}, the host's side {}", name, to_string(shape.dtype),
          to_string(type));
   const std::size_t size = static_cast<std::size_t>(shape.rows) * dense_row_bytes({1, shape.cols, type});
-  ensure(bytes == size, "\"{}\" is {}, {} bytes on the host's side, which has {}", name, to_string(shape), size, bytes);
+  ensure(bytes == size, "\"{}\" is {}, the host's side has {} elements", name, to_string(shape),
+         8 * static_cast<std::int64_t>(bytes) / element_bits(type));
   return it->second;
 }
 

@@ -46,7 +46,9 @@ TEST(CompressCommand, AFullDiskLosesNothing) {
   const std::string run = scene().finished_run(), out = scene().path("full_disk");
   const auto before = contents(run);
   // Enough for each matrix alone, not for the whole model.
-  const Result full = fabula(compress("full_disk", {"--bits", "8"}), {.file_size_limit = 20'000});
+  RunOptions limited;
+  limited.file_size_limit = 20'000;
+  const Result full = fabula(compress("full_disk", {"--bits", "8"}), limited);
   EXPECT_NE(full.status, 0);
   EXPECT_NE(full.err.find("go on with:\n  fabula compress " + run + " --method gptq --bits 8"), std::string::npos)
       << full.err;
