@@ -13,6 +13,7 @@ struct AllArgs {
   TokenizerImportArgs tokenizer_import;
   ImportArgs import;
   ConvertArgs convert;
+  CompressArgs compress;
   ExportArgs export_to;
   DataPrepareArgs data_prepare;
   DataGroupsArgs data_groups;
@@ -37,7 +38,7 @@ struct AllArgs {
 void declare_training_commands(CommandLine& line, AllArgs& args);  ///< plan, train
 void declare_compare_command(CommandLine& line, AllArgs& args);
 void declare_model_commands(CommandLine& line, AllArgs& args);    ///< eval, score, generate, info
-void declare_convert_commands(CommandLine& line, AllArgs& args);  ///< import, export, convert
+void declare_convert_commands(CommandLine& line, AllArgs& args);  ///< import, export, convert, compress
 void declare_serve_command(CommandLine& line, AllArgs& args);
 void declare_text_commands(CommandLine& line, AllArgs& args);    ///< corpus, tokenizer, data
 void declare_device_commands(CommandLine& line, AllArgs& args);  ///< devices, check, tune

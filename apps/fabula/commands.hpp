@@ -60,6 +60,18 @@ struct ConvertArgs {
   vk::DeviceOptions device;
 };
 int convert_head(const ConvertArgs& args);
+
+struct CompressArgs {
+  std::string run, data, valid, out, method = "gptq", end_token, format = "md";
+  int bits = 4;
+  int table_bits = 0;  ///< 0: as bits
+  bool offsets = false, overwrite = false, json = false;
+  std::int64_t positions = 128 * 1024;
+  text::TextOptions reading;
+  vk::DeviceOptions device;
+};
+int compress(const CompressArgs& args);
+
 struct ExportArgs {
   std::string run, format, out, dtype;
   bool overwrite = false, json = false;
@@ -144,14 +156,14 @@ struct EvalArgs {
   text::TextOptions reading;
   std::int64_t batch_size = 0, sequence = 0, batches = 0;  ///< 0: as the run's config says; all
   bool by_frequency = false, json = false;
-  std::string counts;                                ///< of by_frequency; empty: the data itself
-  std::string weights = "fp32", precision = "fp32";  ///< here and below: one of weights::kFormatNames; of activations
+  std::string counts;                                  ///< of by_frequency; empty: the data itself
+  std::string weights = "stored", precision = "fp32";  ///< here and below: one of weights::kFormatNames; of activations
   vk::DeviceOptions device;
 };
 int eval(const EvalArgs& args);
 
 struct ScoreArgs {
-  std::string run, text, file, end_token, weights = "fp32", precision = "fp32";
+  std::string run, text, file, end_token, weights = "stored", precision = "fp32";
   text::TextOptions reading;
   bool json = false;
   vk::DeviceOptions device;
@@ -163,7 +175,7 @@ struct GenerateArgs {
   infer::SamplerOptions sampler;
   std::vector<std::string> biases;  ///< ID=BIAS
   std::vector<std::string> stops;
-  std::string at_context_end = "stop", cache = "fp32", weights = "fp32";
+  std::string at_context_end = "stop", cache = "fp32", weights = "stored";
   std::int64_t max_tokens = 200;
   std::int64_t samples = 1;
   std::int64_t slots = 0;  ///< 0: as many as there are texts, up to 32

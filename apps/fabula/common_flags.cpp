@@ -122,8 +122,10 @@ void add_end_token_flag(CLI::App* sub, std::string& end_token) {
 }
 
 void add_weights_flag(CLI::App* sub, std::string& weights) {
-  sub->add_option("--weights", weights,
-                  "what the model's matrices are stored in: fp32, fp16, bf16, or int8 with a scale for each 32")
+  sub->add_option(
+         "--weights", weights,
+         "what the model's matrices are stored in: fp32, fp16, bf16, int8 or int4 with a scale for each 32, or as the "
+         "folder has them (stored)")
       ->check(CLI::IsMember(std::vector<std::string>(weights::kFormatNames.begin(), weights::kFormatNames.end())))
       ->capture_default_str();
 }

@@ -1,5 +1,6 @@
 #include "all_commands.hpp"
 #include "common_flags.hpp"
+#include "convert/compress.hpp"
 #include "convert/convert.hpp"
 
 namespace fabula::app {
@@ -35,6 +36,37 @@ void declare_head_command(CommandLine& line, ConvertArgs& args) {
   add_work_device_flags(sub, args.device);
 }
 
+void declare_compress_command(CommandLine& line, CompressArgs& args) {
+  CLI::App* sub = line.command(line.app(), "compress", "a model whose matrices lie in few bits, in a new folder", args,
+                               compress, kEvaluationMemory);
+  sub->add_option("run", args.run, "run folder or Hugging Face folder, which is only read")->required();
+  sub->add_option("--method", args.method,
+                  "rtn: each weight to the nearest; gptq: with what that does to outputs made up for")
+      ->check(CLI::IsMember(
+          std::vector<std::string>(convert::kCompressMethodNames.begin(), convert::kCompressMethodNames.end())))
+      ->capture_default_str();
+  sub->add_option("--bits", args.bits, "of a weight, 3, 4 or 8; scales come to half a bit more")
+      ->check(CLI::IsMember({3, 4, 8}))
+      ->capture_default_str();
+  sub->add_option("--table-bits", args.table_bits,
+                  "of what has a row a token, 3, 4, 8 or 16 (floats); missing: as --bits")
+      ->check(CLI::IsMember({3, 4, 8, convert::kKeptBits}));
+  sub->add_flag("--offsets", args.offsets, "groups of 3 and 4 bits have offsets too: half a bit more");
+  sub->add_option("--data", args.data, "token file or text that tells what linear layers read; such as training's")
+      ->required();
+  sub->add_option("--positions", args.positions, "of that text to go over, about")
+      ->check(positive())
+      ->capture_default_str();
+  sub->add_option("--valid", args.valid, "token file or text to measure perplexity on, before and after");
+  sub->add_option("--out", args.out, "folder to write, which is not there yet or empty")->required();
+  sub->add_flag("--overwrite", args.overwrite, "replace a model that is in the folder");
+  add_end_token_flag(sub, args.end_token);
+  add_reading_flags(sub, args.reading);
+  add_format_flag(sub, args.format);
+  sub->add_flag("--json", args.json, "what became of each matrix as JSON");
+  add_work_device_flags(sub, args.device);
+}
+
 }  // namespace
 
 void declare_convert_commands(CommandLine& line, AllArgs& args) {
@@ -64,6 +96,7 @@ void declare_convert_commands(CommandLine& line, AllArgs& args) {
   sub->add_flag("--json", args.export_to.json, "what was written as JSON");
 
   declare_head_command(line, args.convert);
+  declare_compress_command(line, args.compress);
 }
 
 }  // namespace fabula::app

@@ -10,7 +10,7 @@ namespace fabula::app {
 
 struct ServeArgs {
   std::vector<std::string> models;  ///< RUN or NAME=RUN
-  std::string end_token, cache = "fp32", weights = "fp32";
+  std::string end_token, cache = "fp32", weights = "stored";
   std::string host = "127.0.0.1";
   int port = 8080;
   std::int64_t slots = 8, context = 0, queue = 64;

@@ -200,7 +200,8 @@ typedef struct fabula_model fabula_model;
 /// How to open one.
 typedef struct fabula_model_options {
   size_t size;
-  const char* weights;    ///< what matrices are stored in on the device: "fp32" (NULL), "fp16", "bf16" or "int8"
+  const char* weights;    ///< what matrices are stored in on the device: "fp32", "fp16", "bf16", "int8",
+                          ///< "int4"; NULL: as the folder has them
   const char* end_token;  ///< the text of the token that ends a document; NULL: as the files say
 } fabula_model_options;
 

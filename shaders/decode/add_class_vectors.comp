@@ -3,6 +3,7 @@
 // y[r] = x[r] + table[row_of[token]] of the token that stands in a step's row r. A launch that binds a part of the table writes the
 // rows whose class lies there, the first also those that have none.
 #include "grid.glsl"
+#include "columns.glsl"
 #include "values.glsl"
 #include "weights.glsl"
 #include "decode_slot.glsl"

@@ -3,6 +3,7 @@
 // A step's rows: x[r] = table[token] + positions[position] of slot rows[r], and where the row stands for the kernels behind it. Zeros
 // for a row without a slot, or whose text is over. A launch that binds a part of the table writes the rows of its tokens.
 #include "grid.glsl"
+#include "columns.glsl"
 #include "values.glsl"
 #include "weights.glsl"
 #include "decode_slot.glsl"

@@ -23,7 +23,7 @@ layout(constant_id = 1) const uint kCols = 4;
 layout(constant_id = 2) const uint kRows = 1;
 layout(constant_id = 3) const uint kNorm = 0;  // of x: 1 layer norm, 2 RMS norm
 layout(constant_id = 4) const uint kGelu = 0;
-layout(constant_id = 5) const uint kScaled = 0;  // the weight's bytes have a scale each 32 along K
+layout(constant_id = 5) const uint kScaled = 0;  // the weight's few bits have a scale each 32 along K (weights.glsl)
 MODIFY_VALUES(0, Y, y)
 READ_VALUES(1, X, x)
 READ_WEIGHT_WORDS(2, Weight, weight)
@@ -42,7 +42,7 @@ layout(push_constant) uniform Push {
   float eps;
 };
 // A lane's share of a step: of four rows of the weight 16 bytes each.
-const uint kVec4s = kType2 == kFp32 ? 1 : kType2 == kI8 ? 4 : 2;  // in 16 bytes
+const uint kVec4s = kType2 == kFp32 ? 1 : kType2 == kU4 ? 8 : kType2 == kI8 ? 4 : 2;  // in 16 bytes
 #ifdef ALONG_K
 const uint kStep = kVec4s, kWide = 1;  // vec4s of x; vec4s of y
 #else
@@ -138,7 +138,7 @@ void find_stats(uint first, uint x_width) {
 
 struct Weights {
   uvec4 words[4];
-  vec4 scales;
+  vec4 scales, offsets;
 };
 uint steps() { return (depth + 4 * kStep - 1) / (4 * kStep); }
 Weights load_weights(uint step, uint column) {
@@ -148,9 +148,11 @@ Weights load_weights(uint step, uint column) {
   [[unroll]] for (uint j = 0; j < 4; ++j) {
     uint n = min(4 * column + j, cols - 1);
     w.words[j] = weight[n * width + step];
-    if (kScaled != 0) {
-      uint block = step / 2, scales_width = row_vec4s((depth + 31) / 32, TYPE_OF(3));
-      w.scales[j] = scales(n * scales_width + block / 4)[block % 4];
+    if (kScaled != kNoScales) {
+      uint c = step * kVec4s, at = c / 8 * kScaled % 4;
+      vec4 found = scales(scale_vec4(kScaled, n, depth, c, TYPE_OF(3)));
+      w.scales[j] = found[at];
+      if (kScaled == kScalesAndOffsets) w.offsets[j] = found[at + 1];
     }
   }
 #else
@@ -206,7 +208,14 @@ void add_products(Weights w, vec4 v[kOfStep], inout vec4 sum[kSums]) {
                          fma(x.z, weights[j].z, fma(x.y, weights[j].y, fma(x.x, weights[j].x, part[r][j]))));
     }
   }
-  [[unroll]] for (uint r = 0; r < kRows; ++r) sum[r] = kScaled != 0 ? fma(part[r], w.scales, sum[r]) : part[r];
+  [[unroll]] for (uint r = 0; r < kRows; ++r) {
+    sum[r] = kScaled != 0 ? fma(part[r], w.scales, sum[r]) : part[r];
+    if (kScaled == kScalesAndOffsets) {
+      vec4 of_x = vec4(0);
+      [[unroll]] for (uint e = 0; e < kStep; ++e) of_x += v[e * kRows + r];
+      sum[r] = fma(vec4(across(of_x)), w.offsets, sum[r]);
+    }
+  }
 #else
   [[unroll]] for (uint r = 0; r < kRows; ++r) {
     [[unroll]] for (uint j = 0; j < 4; ++j) {

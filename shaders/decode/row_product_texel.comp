@@ -22,6 +22,7 @@ layout(constant_id = 2) const uint kRows = 1;
 layout(constant_id = 3) const uint kNorm = 0;  // of x: 1 layer norm, 2 RMS norm
 layout(constant_id = 4) const uint kGelu = 0;
 layout(constant_id = 5) const uint kBeside = 0;  // 1: bias, 2: residual, 4: the norm's bias
+layout(constant_id = 6) const uint kScaled = 0;  // weights.glsl
 WRITE_VALUES(0, Y, y)
 layout(set = 0, binding = 1) uniform samplerBuffer x;
 layout(set = 0, binding = 2) uniform usamplerBuffer weight;
@@ -40,7 +41,7 @@ layout(push_constant) uniform Push {
   float eps;
 };
 
-const uint kVec4s = kType2 == kFp32 ? 1 : kType2 == kI8 ? 4 : 2;  // in a texel of the weight
+const uint kVec4s = kType2 == kFp32 ? 1 : kType2 == kU4 ? 8 : kType2 == kI8 ? 4 : 2;  // in a texel of the weight
 #ifdef ALONG_K
 const uint kStep = kVec4s, kWide = 1;  // vec4s of x, and of y, that a texel is for
 #else
@@ -76,15 +77,17 @@ void find_stats(uint first, uint width) {
 vec4 weight_part(uvec4 words, uint e) {
   if (kType2 == kFp32) return uintBitsToFloat(words);
   if (kReadsBytes2 != 0 && kType2 == kI8) return unpack_i8(words[e]);
+  if (kReadsBytes2 != 0 && kType2 == kU4) return unpack_u4(words[e / 2] >> e % 2 * 16, kScaled);
   return unpack_texel(e == 0 ? words.xy : words.zw, kType2);
 }
 uvec4 weight_words(uint i) { return texelFetch(weight, int(i)); }
-// Those of four rows, of the texel `step` along K.
-vec4 row_scales(uint rows_at[4], uint step) {
-  uint block = step / 2, width = (depth + 255) / 256, half_word[4];
+// Those of four rows, of the texel `step` along K, or their offsets.
+vec4 row_scales(uint rows_at[4], uint step, bool offsets) {
+  uint of_row = (depth + 31) / 32 * kScaled, width = (of_row + 7) / 8, half_word[4];
+  uint at = step * kVec4s / 8 * kScaled + (offsets ? 1 : 0);
   [[unroll]] for (uint j = 0; j < 4; ++j) {
-    uint word = texelFetch(scales, int(rows_at[j] * width + block / 8))[block / 2 % 4];
-    half_word[j] = block % 2 == 0 ? word & 0xFFFFu : word >> 16;
+    uint word = texelFetch(scales, int(rows_at[j] * width + at / 8))[at / 2 % 4];
+    half_word[j] = at % 2 == 0 ? word & 0xFFFFu : word >> 16;
   }
   return unpack_texel(uvec2(half_word[0] | half_word[1] << 16, half_word[2] | half_word[3] << 16), TYPE_OF(6));
 }
@@ -115,21 +118,27 @@ void add_products(uint q, uint column, uint step, vec4 x_part[kOfStep], uint u, 
     rows_at[j] = min(4 * column + j, cols - 1);
     words[j] = weight_words(rows_at[j] * width + step);
   }
-  vec4 part[kRows];
-  [[unroll]] for (uint r = 0; r < kRows; ++r) part[r] = kType2 == kI8 ? vec4(0) : sum[r * kCols + q];
+  vec4 part[kRows], of_x[kRows];
+  [[unroll]] for (uint r = 0; r < kRows; ++r) of_x[r] = vec4(0);
+  [[unroll]] for (uint r = 0; r < kRows; ++r) part[r] = kScaled != kNoScales ? vec4(0) : sum[r * kCols + q];
   [[unroll]] for (uint e = 0; e < kStep; ++e) {
     vec4 row[4];
     [[unroll]] for (uint j = 0; j < 4; ++j) row[j] = weight_part(words[j], e);
     [[unroll]] for (uint r = 0; r < kRows; ++r) {
       vec4 v = spread(x_part[e * kRows + r], u);
+      if (kScaled == kScalesAndOffsets) of_x[r] += v;
       [[unroll]] for (uint i = 0; i < 4; ++i)
         part[r] = fma(vec4(v[i]), vec4(row[0][i], row[1][i], row[2][i], row[3][i]), part[r]);
     }
   }
-  vec4 scale = vec4(1);
-  if (kType2 == kI8) scale = row_scales(rows_at, step);
-  [[unroll]] for (uint r = 0; r < kRows; ++r)
-    sum[r * kCols + q] = kType2 == kI8 ? fma(part[r], scale, sum[r * kCols + q]) : part[r];
+  vec4 scale = vec4(1), offset = vec4(0);
+  if (kScaled != kNoScales) scale = row_scales(rows_at, step, false);
+  if (kScaled == kScalesAndOffsets) offset = row_scales(rows_at, step, true);
+  [[unroll]] for (uint r = 0; r < kRows; ++r) {
+    uint at = r * kCols + q;
+    sum[at] = kScaled != kNoScales ? fma(part[r], scale, sum[at]) : part[r];
+    if (kScaled == kScalesAndOffsets) sum[at] = fma(vec4(across(of_x[r])), offset, sum[at]);
+  }
 #else
   uint width = (cols + 4 * kVec4s - 1) / (4 * kVec4s);
   uvec4 words[4];

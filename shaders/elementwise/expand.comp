@@ -1,12 +1,14 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
-// y = bytes times the scale of their block of 32; with ids y[n] = row ids[n] of the table, of which rows [row_begin, row_end) are bound:
+// y = whole numbers of few bits times the scale of their group of 32, and its offset; with ids y[n] = row ids[n] of the table, of which rows [row_begin, row_end) are bound:
 // an id outside the table gives a zero row, written by the launch that holds row 0.
 #include "grid.glsl"
+#include "columns.glsl"
 #include "values.glsl"
 #include "weights.glsl"
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint kByIds = 0;
+layout(constant_id = 1) const uint kScaled = 1;
 WRITE_VALUES(0, Y, y)
 READ_WEIGHTS(1, Bytes, bytes)
 READ_VALUES(2, Scales, scales)
@@ -28,8 +30,9 @@ void main() {
   }
   vec4 v = vec4(0);
   if (row != 0xFFFFFFFFu && c < (columns + 3) / 4) {
-    uint scale = row * row_vec4s((columns + 31) / 32, TYPE_OF(2)) + c / 32;
-    v = bytes(row * weight_vec4s(columns, TYPE_OF(1)) + c) * scales(scale)[c / 8 % 4];
+    v = bytes(row * weight_vec4s(columns, TYPE_OF(1)) + c);
+    v = with_scale(kScaled, v, c, scales(scale_vec4(kScaled, row, columns, c, TYPE_OF(2))));
+    if (TYPE_OF(1) == kU4) v = within_columns(v, c, columns);
   }
   set_y(i, v);
 }

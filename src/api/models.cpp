@@ -11,7 +11,7 @@ namespace {
 fabula_model* open_model(std::unique_ptr<const ModelSource> source, const fabula_model_options* options) {
   const fabula_model_options given = options_or(options, fabula_model_options_default(), "fabula_model_options");
   infer::ModelStorage storage;
-  if (given.weights != nullptr) storage.weights = weights::parse_format(given.weights);
+  storage.weights = given.weights == nullptr ? weights::Format::kStored : weights::parse_format(given.weights);
   return new_handle<fabula_model>(
       std::make_shared<ModelObject>(std::move(source), given.end_token == nullptr ? "" : given.end_token, storage));
 }

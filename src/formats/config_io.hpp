@@ -30,8 +30,10 @@ RunConfig parse_config(std::string_view json_text, std::string_view source,
 
 /// config.json of a run folder: the family's own keys, so that Hugging Face loads a plain model; a model that Hugging
 /// Face has not (needs_own_classes) gets a model_type, architectures and auto_map of its own, so that nothing loads it
-/// as what it is not. `dtype`: of the weights beside it, kF32, kF16 or kBf16.
-std::string config_json(const RunConfig& config, TensorDtype dtype = TensorDtype::kF32);
+/// as what it is not. `dtype`: of the weights beside it, kF32, kF16 or kBf16; `compression`: how those of them lie that
+/// are in few bits, whatever the config says of the weights that it came with.
+std::string config_json(const RunConfig& config, TensorDtype dtype = TensorDtype::kF32,
+                        const Compression& compression = {});
 
 /// Has Hugging Face no class for the model (a two-level head, an output bias), so that its folder brings one?
 bool needs_own_classes(const ModelConfig& model);

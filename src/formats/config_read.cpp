@@ -8,6 +8,7 @@
 #include "base/file_io.hpp"
 #include "base/log.hpp"
 #include "base/nearest.hpp"
+#include "formats/compression_json.hpp"
 #include "formats/config_io.hpp"
 #include "formats/config_keys.hpp"
 #include "formats/json_access.hpp"
@@ -290,8 +291,9 @@ void ConfigReader::read_rope_theta(const json& value) {
 void ConfigReader::set_dependent_defaults() {
   HeadConfig& head = config_.model.head;
   if (!given_.contains("tie_word_embeddings"))
-    config_.model.tie_word_embeddings = (files_of(family_).ties_embeddings && !head.has_map()) ||
-                                        (head.kind == HeadKind::kGrouped && head.modulation == HeadModulation::kPerGroup);
+    config_.model.tie_word_embeddings =
+        (files_of(family_).ties_embeddings && !head.has_map()) ||
+        (head.kind == HeadKind::kGrouped && head.modulation == HeadModulation::kPerGroup);
   if (!given_.contains("head.bias")) head.bias = head.always_biased();
   if (config_.train.dropout >= 0) {
     config_.model.embd_dropout = config_.model.resid_dropout = config_.train.dropout;
@@ -374,9 +376,13 @@ RunConfig parse_config(std::string_view json_text, std::string_view source, cons
                        ConfigNotes notes) {
   json root = parse_json(json_text, source, {.max_bytes = kMaxConfigBytes, .max_depth = 16});
   if (!root.is_object()) fail(ErrorCode::kFormat, "{}: expected a JSON object", source);
+  Compression compression = read_compression(root, source);
+  if (!compression.empty()) root.erase(kQuantizationKey);
   ConfigReader reader(source, std::move(root), notes);
   for (const std::string& text : overrides) reader.apply_override(text);
-  return reader.read();
+  RunConfig config = reader.read();
+  config.compression = std::move(compression);
+  return config;
 }
 
 RunConfig load_config(const std::filesystem::path& file_or_folder, const std::vector<std::string>& overrides,

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
+#include "formats/compression_json.hpp"
 #include "formats/config_io.hpp"
 #include "formats/config_keys.hpp"
 #include "formats/foreign_keys.hpp"
@@ -155,7 +156,7 @@ std::string generation_config_json(const ModelConfig& model, const std::vector<s
   return dump_json(root, 2) + "\n";
 }
 
-std::string config_json(const RunConfig& config, TensorDtype dtype) {
+std::string config_json(const RunConfig& config, TensorDtype dtype, const Compression& compression) {
   RunConfig copy = config;  // accessors of the table give mutable references
   copy.model = copy.model.with_sizes();
   ordered_json root = ordered_json::object();
@@ -176,6 +177,7 @@ std::string config_json(const RunConfig& config, TensorDtype dtype) {
     root[std::string(twin)] = copy.model.n_positions;
   root["use_cache"] = true;
   root["dtype"] = torch_name(dtype);
+  if (!compression.empty()) root[kQuantizationKey] = compression_json(compression);
   return dump_json(root, 2) + "\n";
 }
 

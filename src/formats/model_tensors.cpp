@@ -1,10 +1,14 @@
 #include "formats/model_tensors.hpp"
 
+#include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/fail.hpp"
 #include "base/file_kind.hpp"
+#include "base/half.hpp"
+#include "formats/config_io.hpp"
 #include "formats/json_access.hpp"
 #include "formats/token_map.hpp"
 
@@ -58,6 +62,10 @@ ModelTensors ModelTensors::open(const ModelSource& source) {
     tensors.open_shards(source);
   else
     tensors.add(SafetensorsFile::open(source.open(weights)));
+  if (source.has(kConfigFile)) {
+    const std::string config = source.path_of(kConfigFile).string();
+    tensors.add_coded(read_compression(source.read(kConfigFile, kMaxConfigBytes), config), config);
+  }
   return tensors;
 }
 
@@ -102,6 +110,92 @@ void ModelTensors::add(SafetensorsFile file) {
   }
   if (file_of_.size() > kMaxTensors) fail(ErrorCode::kFormat, "{}: more than {} tensors", path_.string(), kMaxTensors);
   files_.push_back(std::move(file));
+}
+
+/// Puts the tensor in the place of its parts.
+void ModelTensors::add_coded(const Compression& compression, const std::string& source) {
+  const auto require = [&](const std::string& part, TensorDtype dtype, const std::vector<std::int64_t>& shape) {
+    if (!contains(part))
+      fail(ErrorCode::kFormat, "{}: has no tensor \"{}\", which {} names; fetch the folder again", path_.string(), part,
+           source);
+    const TensorInfo& found = file_of(part).info(part);
+    if (found.dtype != dtype || found.shape != shape)
+      fail(ErrorCode::kFormat, "{}: tensor \"{}\" is {} {}, {} needs {} {}; fetch the folder again", path_.string(),
+           part, dtype_name(found.dtype), shape_text(found.shape), source, dtype_name(dtype), shape_text(shape));
+  };
+  for (const auto& [name, tensor] : compression.tensors) {
+    if (contains(name))
+      fail(ErrorCode::kFormat,
+           "{}: has tensor \"{}\", which lies in few bits as {} says; which of the two counts is "
+           "unknown",
+           path_.string(), name, source);
+    const CodedMatrix sizes{.bits = tensor.bits, .rows = tensor.rows(), .cols = tensor.cols()};
+    const std::string codes = name + std::string(kCodesEnd);
+    require(codes, TensorDtype::kI32, {sizes.rows, sizes.row_words()});
+    std::vector<std::string> parts{codes, name + std::string(kScalesEnd)};
+    if (tensor.has_offsets) parts.push_back(name + std::string(kOffsetsEnd));
+    for (std::size_t i = 1; i < parts.size(); ++i) require(parts[i], TensorDtype::kF16, {sizes.rows, sizes.groups()});
+    Coded coded{.tensor = tensor, .info = {.dtype = TensorDtype::kF32, .shape = tensor.shape}};
+    coded.info.elements = sizes.rows * sizes.cols;
+    const std::size_t file = file_of_.find(codes)->second;
+    for (const std::string& part : parts) {
+      if (file_of_.find(part)->second != file)
+        fail(ErrorCode::kFormat, "{}: tensor \"{}\" lies apart from its codes; fetch the folder again", path_.string(),
+             part);
+      file_of_.erase(part);
+    }
+    file_of_[name] = file;
+    coded_.emplace(name, std::move(coded));
+  }
+}
+
+const TensorInfo& ModelTensors::info(std::string_view name) const {
+  const auto coded = coded_.find(name);
+  return coded == coded_.end() ? file_of(name).info(name) : coded->second.info;
+}
+
+std::span<const std::byte> ModelTensors::raw(std::string_view name) const {
+  return file_of(name).raw(is_coded(name) ? std::string(name) + std::string(kCodesEnd) : std::string(name));
+}
+
+CodedMatrix ModelTensors::read_coded(std::string_view name) const {
+  const auto coded = coded_.find(name);
+  ensure(coded != coded_.end(), "tensor \"{}\" does not lie in few bits", name);
+  const CodedTensor& tensor = coded->second.tensor;
+  const SafetensorsFile& file = file_of(name);
+  CodedMatrix matrix{
+      .bits = tensor.bits, .has_offsets = tensor.has_offsets, .rows = tensor.rows(), .cols = tensor.cols()};
+  unpack_codes(raw(name), matrix);
+  const auto read = [&](std::string_view end) {
+    const std::string part = std::string(name) + std::string(end);
+    const std::span<const std::byte> bytes = file.raw(part);
+    std::vector<std::uint16_t> halves(bytes.size() / 2);
+    std::memcpy(halves.data(), bytes.data(), bytes.size());
+    for (std::size_t i = 0; i < halves.size(); ++i)
+      if (!std::isfinite(half_to_float(halves[i])))
+        fail(ErrorCode::kFormat, "{}: tensor \"{}\", number {}, is not finite; the file is damaged", path_.string(),
+             part, i);
+    return halves;
+  };
+  matrix.scales = read(kScalesEnd);
+  if (tensor.has_offsets) matrix.offsets = read(kOffsetsEnd);
+  return matrix;
+}
+
+void ModelTensors::read_f32(std::string_view name, std::span<float> out, std::int64_t first) const {
+  if (!is_coded(name)) return file_of(name).read_f32(name, out, first);
+  const Coded& coded = coded_.find(name)->second;
+  const auto count = static_cast<std::int64_t>(out.size());
+  if (first < 0 || count > coded.info.elements || first > coded.info.elements - count)
+    fail(ErrorCode::kInvalidArgument, "{}: tensor \"{}\" has {} numbers, {} from {} on are asked for", path_.string(),
+         name, coded.info.elements, count, first);
+  const std::vector<float> numbers = numbers_of(read_coded(name));
+  const std::int64_t width = coded.tensor.shape[1], cols = coded.tensor.cols();
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t row = (first + i) / width, col = (first + i) % width;
+    out[static_cast<std::size_t>(i)] =
+        numbers[static_cast<std::size_t>(coded.tensor.transposed ? col * cols + row : first + i)];
+  }
 }
 
 std::vector<std::string> ModelTensors::names() const {

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/coded_matrix.hpp"
+#include "formats/compression.hpp"
 #include "formats/model_source.hpp"
 #include "formats/safetensors.hpp"
 
@@ -26,6 +28,8 @@ std::string any_weights_in(const std::filesystem::path& folder);
 
 /// The tensors of a model folder, whether model.safetensors holds them all or model.safetensors.index.json spreads them
 /// over several files (shards). The files of a checkpoint that is being put in place are found too (FolderUpdate).
+/// Tensors that the folder's config says lie in few bits are the tensors that they stand for: their parts have no names
+/// here.
 class ModelTensors {
  public:
   /// Opens and checks every file. Errors: those of weights_path and SafetensorsFile; kFormat where index and shards
@@ -40,11 +44,14 @@ class ModelTensors {
   std::vector<std::string> names() const;
   bool contains(std::string_view name) const { return file_of_.find(name) != file_of_.end(); }
   /// See SafetensorsFile.
-  const TensorInfo& info(std::string_view name) const { return file_of(name).info(name); }
-  void read_f32(std::string_view name, std::span<float> out, std::int64_t first = 0) const {
-    file_of(name).read_f32(name, out, first);
-  }
-  std::span<const std::byte> raw(std::string_view name) const { return file_of(name).raw(name); }
+  const TensorInfo& info(std::string_view name) const;
+  void read_f32(std::string_view name, std::span<float> out, std::int64_t first = 0) const;
+  /// Of a tensor in few bits its codes.
+  std::span<const std::byte> raw(std::string_view name) const;
+
+  bool is_coded(std::string_view name) const { return coded_.find(name) != coded_.end(); }
+  /// A tensor in few bits as it is stored. Error kFormat for a scale that is not finite.
+  CodedMatrix read_coded(std::string_view name) const;
 
   /// weights_path: what messages about all of them name.
   const std::filesystem::path& path() const { return path_; }
@@ -55,10 +62,17 @@ class ModelTensors {
   ModelTensors() = default;
   void open_shards(const ModelSource& source);
   void add(SafetensorsFile file);
+  void add_coded(const Compression& compression, const std::string& source);
+
+  struct Coded {
+    CodedTensor tensor;
+    TensorInfo info;  ///< of what it stands for, in F32
+  };
 
   std::filesystem::path path_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, std::size_t, std::less<>> file_of_;  ///< by tensor: which of files_
+  std::map<std::string, Coded, std::less<>> coded_;
 };
 
 /// Throws kFormat where the weights of a run are not of the map of TokenMap::step `map_step` that lies beside them; the

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "formats/compression.hpp"
 #include "formats/model_config.hpp"
 #include "formats/train_config.hpp"
 
@@ -16,6 +17,7 @@ inline std::int64_t sequence_length(const TrainConfig& train, const ModelConfig&
 struct RunConfig {
   ModelConfig model;
   TrainConfig train;
+  Compression compression;  ///< of the weights beside the file; empty: they are in no fewer bits than floats have
 
   std::int64_t sequence_length() const { return fabula::sequence_length(train, model); }
   /// Tokens that an optimizer step sees.

@@ -172,8 +172,12 @@ void convert_16(std::span<const std::byte> bytes, std::span<float> out, Convert 
   }
 }
 
+bool holds_integers(const TensorSource& tensor) {
+  return tensor.dtype == TensorDtype::kI32 || tensor.dtype == TensorDtype::kI16 || tensor.dtype == TensorDtype::kI8;
+}
+
 bool can_be_written(const TensorSource& tensor, std::int64_t count) {
-  if (tensor.dtype == TensorDtype::kI32) return static_cast<std::int64_t>(tensor.integers.size()) == count;
+  if (holds_integers(tensor)) return static_cast<std::int64_t>(tensor.integers.size()) == count;
   return tensor.dtype == TensorDtype::kF32 || tensor.dtype == TensorDtype::kF16 || tensor.dtype == TensorDtype::kBf16;
 }
 
@@ -197,6 +201,15 @@ std::vector<std::uint16_t> narrowed(std::span<const float> values, const TensorS
            std::isfinite(bf16_to_float(float_to_bf16(value))) ? "F32 and BF16 hold it" : "F32 holds it");
   }
   return words;
+}
+
+// Little-endian, as the machine has them.
+template <class Int>
+std::vector<Int> integers_of(const TensorSource& tensor) {
+  std::vector<Int> result(tensor.integers.begin(), tensor.integers.end());
+  ensure(std::equal(result.begin(), result.end(), tensor.integers.begin()), "tensor \"{}\" has integers beyond {}",
+         tensor.name, dtype_name(tensor.dtype));
+  return result;
 }
 
 // The header text padded with spaces so that the data starts at a multiple of 8; checks names and shapes.
@@ -338,8 +351,9 @@ TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shap
           }};
 }
 
-TensorSource integer_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<std::int32_t> values) {
-  return {std::move(name), std::move(shape), {}, TensorDtype::kI32, std::move(values)};
+TensorSource integer_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<std::int32_t> values,
+                            TensorDtype dtype) {
+  return {std::move(name), std::move(shape), {}, dtype, std::move(values)};
 }
 
 std::uint64_t write_safetensors(const std::filesystem::path& path, const std::vector<TensorSource>& unordered,
@@ -358,8 +372,13 @@ std::uint64_t write_safetensors(const std::filesystem::path& path, const std::ve
   std::vector<float> piece;
   for (const TensorSource& tensor : tensors) {
     const std::int64_t count = *element_count(tensor.shape);
-    if (tensor.dtype == TensorDtype::kI32) {
-      write(std::as_bytes(std::span(tensor.integers)));
+    if (holds_integers(tensor)) {
+      if (tensor.dtype == TensorDtype::kI8)
+        write(std::as_bytes(std::span<const std::int8_t>(integers_of<std::int8_t>(tensor))));
+      else if (tensor.dtype == TensorDtype::kI16)
+        write(std::as_bytes(std::span<const std::int16_t>(integers_of<std::int16_t>(tensor))));
+      else
+        write(std::as_bytes(std::span(tensor.integers)));
       continue;
     }
     for (std::int64_t first = 0; first < count; first += kTensorPieceElements) {

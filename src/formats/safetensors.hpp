@@ -69,8 +69,8 @@ struct TensorSource {
   std::string name;
   std::vector<std::int64_t> shape;
   std::function<void(std::int64_t first, std::span<float> out)> fetch;
-  TensorDtype dtype = TensorDtype::kF32;    ///< kF32, kF16 and kBf16, to which numbers are rounded; kI32
-  std::vector<std::int32_t> integers = {};  ///< the elements of a kI32 tensor, which is not fetched
+  TensorDtype dtype = TensorDtype::kF32;    ///< kF32, kF16 and kBf16, to which numbers are rounded; kI32, kI16, kI8
+  std::vector<std::int32_t> integers = {};  ///< the elements of a tensor of integers, which is not fetched
 };
 
 /// Elements that one call of TensorSource::fetch is asked for at most (4 MiB).
@@ -82,8 +82,9 @@ void fetch_all(const TensorSource& source, std::span<float> out);
 /// A TensorSource that reads from memory which must outlive it.
 TensorSource tensor_from_memory(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
 
-/// A tensor of whole numbers, with a copy of them.
-TensorSource integer_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<std::int32_t> values);
+/// A tensor of whole numbers, with a copy of them, which its type must hold.
+TensorSource integer_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<std::int32_t> values,
+                            TensorDtype dtype = TensorDtype::kI32);
 
 /// Writes tensors and replaces `path` as one step (AtomicFile): on any error the old file is untouched. Returns the
 /// checksum of the file's bytes.

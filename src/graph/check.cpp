@@ -40,9 +40,16 @@ RefTensor<T> convert(const RefTensor<double>& from) {
   return to;
 }
 
-std::vector<std::byte> low_bytes(const std::vector<std::uint32_t>& words) {
-  std::vector<std::byte> bytes;
-  for (const std::uint32_t word : words) bytes.push_back(static_cast<std::byte>(word & 0xFF));
+/// Whole numbers of few bits as a row of a value holds them, row after row.
+std::vector<std::byte> low_bits(const RefTensor<float>& of) {
+  const auto bits = static_cast<std::size_t>(element_bits(of.shape.dtype)), each = 8 / bits;
+  const auto row_bytes = static_cast<std::size_t>(of.shape.dense_row_bytes());
+  const auto cols = static_cast<std::size_t>(of.shape.cols);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(of.shape.rows) * row_bytes);
+  for (std::size_t i = 0; i < of.u.size(); ++i) {
+    const std::size_t col = i % cols, at = i / cols * row_bytes + col / each;
+    bytes[at] |= static_cast<std::byte>((of.u[i] & ((1u << bits) - 1)) << bits * (col % each));
+  }
   return bytes;
 }
 
@@ -144,8 +151,8 @@ class VariantCheck {
       const RefTensor<float> full = repeated(convert<float>(inputs_[i]), fixture_.graph.shape(fixture_.inputs[i]));
       if (is_input)
         runtime_->set_input(0, name, std::span<const std::uint32_t>(full.u));
-      else if (full.shape.dtype == DType::kI8)
-        runtime_->upload(name, DType::kI8, low_bytes(full.u));
+      else if (is_scaled(full.shape.dtype))
+        runtime_->upload(name, full.shape.dtype, low_bits(full));
       else if (full.shape.dtype == DType::kU32)
         runtime_->upload(name, std::span<const std::uint32_t>(full.u));
       else

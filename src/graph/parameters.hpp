@@ -30,6 +30,7 @@ struct ParameterSpec {
   bool is_weight = false;     ///< a matrix that products or look-ups by token read: it may be stored in fewer bits
   bool inputs_first = false;  ///< of is_weight: files give it as [inputs, outputs], else [outputs, inputs]
   bool transposed = false;    ///< the store has it the other way round than files
+  bool offsets = false;       ///< of four bits: groups have offsets between their scales (ops/stored_table.hpp)
   RowsOf rows = RowsOf::kFeatures;
   Init init = Init::kNormal;
   double init_std = 0.02;  ///< of Init::kNormal

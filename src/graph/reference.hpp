@@ -12,7 +12,7 @@
 namespace fabula::graph {
 
 /// A dense host tensor, rows x cols without padding; floats in `f`, of whatever type they are on the device, whole
-/// numbers in `u`: words, or the words that signed bytes are sign-extended to.
+/// numbers in `u`: words, those of four bits, or the words that signed bytes are sign-extended to.
 template <class T>
 struct RefTensor {
   Shape shape;

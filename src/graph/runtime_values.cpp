@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kHostChunkBytes = 8 << 20;
 
 std::size_t dense_row_bytes(const Shape& shape) {
-  return static_cast<std::size_t>(shape.cols * element_bytes(shape.dtype));
+  return static_cast<std::size_t>(shape.dense_row_bytes());
 }
 
 /// A row of numbers as elements of the value's type.
@@ -44,9 +44,9 @@ const Workload::Stored& Runtime::find_stored(std::string_view name, DType type, 
   const bool rounded = type == DType::kF32 && is_float(shape.dtype);
   ensure(type == shape.dtype || rounded, "\"{}\" holds {}, the host's side {}", name, to_string(shape.dtype),
          to_string(type));
-  const std::size_t size = static_cast<std::size_t>(element_bytes(type));
-  ensure(bytes == static_cast<std::size_t>(shape.count()) * size, "\"{}\" is {}, the host's side has {} elements", name,
-         to_string(shape), bytes / size);
+  const std::size_t size = static_cast<std::size_t>(shape.rows) * dense_row_bytes({1, shape.cols, type});
+  ensure(bytes == size, "\"{}\" is {}, the host's side has {} elements", name, to_string(shape),
+         8 * static_cast<std::int64_t>(bytes) / element_bits(type));
   return it->second;
 }
 

@@ -9,12 +9,12 @@
 namespace fabula::graph {
 
 /// What an element of a value is.
-enum class DType : std::uint8_t { kF32, kF16, kBF16, kU32, kI8 };
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kU32, kI8, kU4 };
 
 /// What holds of a type of elements.
 struct ElementFacts {
   std::string_view name;
-  std::int64_t bytes = 4;
+  std::int64_t bits = 32;
   std::uint32_t code = 0;  ///< what shaders know it by (shaders/include/values.glsl); all 32-bit types are 0
   bool is_float = false;
   /// Largest relative error of a number stored in this type, as long as it is neither subnormal nor too large. fp16 has
@@ -24,18 +24,19 @@ struct ElementFacts {
   double finest = 0;   ///< distance of subnormal numbers, where it is large enough to count beside rounding in fp32
 };
 /// By DType.
-inline constexpr std::array<ElementFacts, 5> kElementFacts{{
+inline constexpr std::array<ElementFacts, 6> kElementFacts{{
     {.name = "fp32", .is_float = true, .largest = 0x1.FFFFFEp127},
     {.name = "fp16",
-     .bytes = 2,
+     .bits = 16,
      .code = 1,
      .is_float = true,
      .storage_error = 0x1p-10,
      .largest = 65504,
      .finest = 0x1p-24},
-    {.name = "bf16", .bytes = 2, .code = 2, .is_float = true, .storage_error = 0x1p-8, .largest = 0x1.FEp127},
+    {.name = "bf16", .bits = 16, .code = 2, .is_float = true, .storage_error = 0x1p-8, .largest = 0x1.FEp127},
     {.name = "u32"},
-    {.name = "i8", .bytes = 1, .code = 3},
+    {.name = "i8", .bits = 8, .code = 3},
+    {.name = "u4", .bits = 4, .code = 4},  // unsigned, two to a byte, the first in its lower half
 }};
 constexpr const ElementFacts& facts_of(DType dtype) {
   return kElementFacts[static_cast<std::size_t>(dtype)];
@@ -45,10 +46,18 @@ constexpr bool is_float(DType dtype) {
 }
 /// A float of 16 bits: two lie in a word.
 constexpr bool is_half(DType dtype) {
-  return facts_of(dtype).is_float && facts_of(dtype).bytes == 2;
+  return facts_of(dtype).is_float && facts_of(dtype).bits == 16;
 }
+constexpr std::int64_t element_bits(DType dtype) {
+  return facts_of(dtype).bits;
+}
+/// Of a type whose elements are whole bytes.
 constexpr std::int64_t element_bytes(DType dtype) {
-  return facts_of(dtype).bytes;
+  return facts_of(dtype).bits / 8;
+}
+/// A whole number of few bits, which means something with the scale of its group alone (ops/stored_table.hpp).
+constexpr bool is_scaled(DType dtype) {
+  return dtype == DType::kI8 || dtype == DType::kU4;
 }
 constexpr std::uint32_t storage_code(DType dtype) {
   return facts_of(dtype).code;
@@ -73,12 +82,14 @@ struct Shape {
   DType dtype = DType::kF32;
   std::int64_t count() const { return rows * cols; }
   std::int64_t ld() const {
-    const std::int64_t step = kRowAlignment / element_bytes(dtype);
+    const std::int64_t step = 8 * kRowAlignment / element_bits(dtype);
     return (cols + step - 1) / step * step;
   }
-  std::int64_t padded() const { return rows * ld(); }                     ///< elements in device memory
-  std::int64_t row_bytes() const { return ld() * element_bytes(dtype); }  ///< from row to row in device memory
-  std::int64_t bytes() const { return rows * row_bytes(); }               ///< in device memory
+  std::int64_t padded() const { return rows * ld(); }                        ///< elements in device memory
+  std::int64_t row_bytes() const { return ld() * element_bits(dtype) / 8; }  ///< from row to row in device memory
+  /// Of a row's elements without what lies behind the last one.
+  std::int64_t dense_row_bytes() const { return (cols * element_bits(dtype) + 7) / 8; }
+  std::int64_t bytes() const { return rows * row_bytes(); }  ///< in device memory
   /// Rows and columns alone: the type of an element is no part of a shape.
   friend bool operator==(const Shape& a, const Shape& b) { return a.rows == b.rows && a.cols == b.cols; }
 };

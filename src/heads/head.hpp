@@ -75,8 +75,8 @@ class Head {
   /// The tensors that the head adds to the model; a tied matrix belongs to the body and is not among them.
   const graph::ParameterSet& parameters() const { return parameters_; }
   /// States how its matrices are stored; fp32 until then. A tied one is stored as the body's.
-  void store_as(weights::Format format) {
-    parameters_.change([&](graph::ParameterSpec& spec) { weights::store_as(spec, format); });
+  void store_as(const weights::Storage& storage) {
+    parameters_.change([&](graph::ParameterSpec& spec) { weights::store_as(spec, storage); });
   }
 
   /// The map of a two-level head, else null.

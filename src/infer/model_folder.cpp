@@ -47,7 +47,8 @@ ModelFolder::ModelFolder(std::unique_ptr<const ModelSource> source, const std::s
   if (config_.model.head.has_map()) head = read_map();
   if (!head.map && heads::needs_map(config_.model.head))
     require(*source_, kTokenMapFile, "which token is in which group");
-  model_ = std::make_unique<models::LanguageModel>(config_.model, head, storage.precision, storage.weights);
+  model_ = std::make_unique<models::LanguageModel>(config_.model, head, storage.precision,
+                                                   weights::Storage(storage.weights, config_.compression));
 }
 
 /// The map's file, else the map among the weights, which is all that other programs leave of it.

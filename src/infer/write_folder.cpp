@@ -51,7 +51,7 @@ std::map<std::string, std::uint64_t> write_model_folder(const FolderUpdate& upda
   }
   content.metadata["format"] = "pt";
   sums[kWeightsFile] = write_safetensors(update.path_of(kWeightsFile), content.weights, content.metadata);
-  write("config.json", config_json(content.config, dtype));
+  write("config.json", config_json(content.config, dtype, content.compression));
   write("generation_config.json", generation_config_json(content.config.model, content.stop_ids));
   text::write_tokenizer_json(content.tokenizer, update.path_of("tokenizer.json"));
   written("tokenizer.json");

@@ -23,6 +23,7 @@ struct FolderContent {
   const models::LanguageModel& model;  ///< of that config
   const text::Tokenizer& tokenizer;
   std::vector<TensorSource> weights;                 ///< the model's parameters, the token embedding first
+  Compression compression = {};                      ///< how those of them lie that are in few bits
   std::map<std::string, std::string> metadata = {};  ///< of model.safetensors, beside {"format": "pt"}
   /// Generation stops at any of them; empty: as config.json's eos_token_id says.
   std::vector<std::uint32_t> stop_ids = {};

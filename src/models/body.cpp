@@ -30,7 +30,7 @@ void check_supported(const ModelConfig& config, std::int64_t sequence, bool trai
          config.attn_dropout);
 }
 
-Body::Body(const ModelConfig& config, const Family& family, weights::Format weights)
+Body::Body(const ModelConfig& config, const Family& family, const weights::Storage& weights)
     : config_(config), family_(&family) {
   SpecList specs(config_, parameters_);
   specs.prefix = family.prefix;
@@ -65,6 +65,25 @@ weights::Hidden Body::hidden(Graph& graph, const BodyShape& shape, const BodyInp
   }
   if (shape.few_rows) return call.pending_norm(x, family_->final_norm);
   return call.norm(x, family_->final_norm);
+}
+
+Value Body::first_states(Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const {
+  check_supported(config_, shape.sequence, shape.training);
+  ensure(!inputs.cached && !shape.training, "the parts of a body are those of whole sequences");
+  const BodyCall call{graph, config_, *family_, parameters_, shape, inputs};
+  const Value x = embedding(call);
+  return inputs.classes ? with_class(call, x) : x;
+}
+
+Value Body::layer(Graph& graph, const BodyShape& shape, std::int64_t layer, Value x) const {
+  const Graph::Scope scope(graph, fmt::format("h.{}", layer));
+  const BodyInputs none;
+  return family_->block(BlockCall{BodyCall{graph, config_, *family_, parameters_, shape, none}, layer}, x);
+}
+
+Value Body::last_norm(Graph& graph, const BodyShape& shape, Value x) const {
+  const BodyInputs none;
+  return BodyCall{graph, config_, *family_, parameters_, shape, none}.norm(x, family_->final_norm);
 }
 
 Value Body::embedding(const BodyCall& call) const {

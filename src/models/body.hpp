@@ -61,7 +61,7 @@ void check_supported(const ModelConfig& config, std::int64_t sequence, bool trai
 /// A body of some family. Holds no parameter values, no memory and no device.
 class Body {
  public:
-  Body(const ModelConfig& config, const Family& family, weights::Format weights = weights::Format::kFp32);
+  Body(const ModelConfig& config, const Family& family, const weights::Storage& weights = {});
 
   const Family& family() const { return *family_; }
   /// Its tensors in file order: names, shapes and orientation as Hugging Face has them for the family.
@@ -73,6 +73,12 @@ class Body {
   /// Appends it to a graph; the hidden states [N, D] behind the last norm, which of few rows is left to who reads them.
   /// Throws as check_supported.
   weights::Hidden hidden(graph::Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const;
+
+  // Its parts, for who looks at what lies between them: of many rows [N, D], without dropout and without a cache.
+  /// What the first layer reads.
+  graph::Value first_states(graph::Graph& graph, const BodyShape& shape, const BodyInputs& inputs) const;
+  graph::Value layer(graph::Graph& graph, const BodyShape& shape, std::int64_t layer, graph::Value x) const;
+  graph::Value last_norm(graph::Graph& graph, const BodyShape& shape, graph::Value x) const;
 
  private:
   graph::Value embedding(const BodyCall& call) const;

@@ -8,11 +8,11 @@
 namespace fabula::models {
 
 LanguageModel::LanguageModel(ModelConfig config, const heads::HeadData& head_data, Precision precision,
-                             weights::Format weights)
+                             const weights::Storage& weights)
     : LanguageModel(config, family_of(config.family), head_data, precision, weights) {}
 
 LanguageModel::LanguageModel(ModelConfig config, const Family& family, const heads::HeadData& head_data,
-                             Precision precision, weights::Format weights)
+                             Precision precision, const weights::Storage& weights)
     : config_(std::move(config)),
       precision_(precision),
       weights_(weights),

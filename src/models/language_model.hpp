@@ -16,10 +16,10 @@ class LanguageModel {
   /// Weights in fewer bits than fp32 are for graphs without gradients. Throws kInvalidArgument naming the field that
   /// does not fit.
   explicit LanguageModel(ModelConfig config, const heads::HeadData& head_data = {},
-                         Precision precision = Precision::kFp32, weights::Format weights = weights::Format::kFp32);
+                         Precision precision = Precision::kFp32, const weights::Storage& weights = {});
   /// The same with a body of this family, whatever the config says.
   LanguageModel(ModelConfig config, const Family& family, const heads::HeadData& head_data = {},
-                Precision precision = Precision::kFp32, weights::Format weights = weights::Format::kFp32);
+                Precision precision = Precision::kFp32, const weights::Storage& weights = {});
 
   const ModelConfig& config() const { return config_; }
   const Body& body() const { return body_; }
@@ -41,7 +41,7 @@ class LanguageModel {
  private:
   ModelConfig config_;
   Precision precision_;
-  weights::Format weights_;
+  weights::Storage weights_;
   Body body_;
   std::unique_ptr<heads::Head> head_;
   std::vector<graph::ParameterSpec> parameters_;

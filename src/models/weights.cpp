@@ -91,9 +91,15 @@ void load_weights(graph::Runtime& runtime, const LanguageModel& model, const Mod
   upload_constants(runtime, model);
   std::vector<float> values;
   for (const graph::ParameterSpec& spec : model.parameters()) {
+    const auto matrix = weights::matrix_of(spec);
+    if (const std::string& name = *finder.name_of(spec.name); tensors.is_coded(name))
+      if (const CodedMatrix coded = tensors.read_coded(name); matrix->holds(coded)) {
+        matrix->upload(runtime, coded);
+        continue;
+      }
     values.resize(static_cast<std::size_t>(spec.shape.count()));
     finder.read(spec.name, values);
-    weights::matrix_of(spec)->upload(runtime, values);
+    matrix->upload(runtime, values);
   }
 }
 

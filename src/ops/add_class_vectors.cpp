@@ -24,7 +24,7 @@ void lower(LowerCall& call) {
   for (const TablePart& part : table_parts(call, kTable, kTableScales)) {
     call.dispatch(
         {.shader = "add_class_vectors",
-         .constants = {call.has_input(kTableScales) ? 1u : 0u},
+         .constants = {static_cast<std::uint32_t>(table_scales(call, kTable, kTableScales))},
          .bindings = {call.output(), call.input(kX), call.input(kPlaces), call.input(kRowOf), part.table, part.scales},
          .groups = LowerCall::grid(ceil_div<std::int64_t>(x.rows * x.ld() / 4, 128))},
         std::array<std::uint32_t, 6>{u32(x.rows), u32(x.cols), u32(part.rows.begin), u32(part.rows.end),
@@ -38,7 +38,7 @@ const OpDef add_class_vectors{
     .name = "add_class_vectors",
     .formula =
         "y[r] = x[r] + table[row_of[token]], the token that places [1, 4 R] name for row r; x[r] where there is no "
-        "such row or token; bytes times the scale of their block of 32 (for decoding: no gradient)",
+        "such row or token; few bits times the scale of their group of 32 (for decoding: no gradient)",
     .inputs = {"x", "places", "row_of", "table", "scales?"},
     .infer = infer,
     .lower = lower,

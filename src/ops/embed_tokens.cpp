@@ -27,7 +27,7 @@ void lower(LowerCall& call) {
   for (const TablePart& part : table_parts(call, kTable, kTableScales)) {
     call.dispatch(
         {.shader = "embed_tokens",
-         .constants = {call.has_input(kTableScales) ? 1u : 0u},
+         .constants = {static_cast<std::uint32_t>(table_scales(call, kTable, kTableScales))},
          .bindings = {call.output(0), call.output(1), call.input(kSlots), call.input(kSlotOfRow), part.table,
                       part.scales,
                       call.has_input(kPositionTable) ? Window(call.input(kPositionTable)) : call.output(0)},
@@ -43,7 +43,7 @@ const OpDef embed_tokens{
     .name = "embed_tokens",
     .formula =
         "x[r] = table[token] + positions[position] of the slot rows[r], zero where its text is over; places "
-        "[1, 4 R] = {slot, position, live, token}; bytes times the scale of their block of 32",
+        "[1, 4 R] = {slot, position, live, token}; few bits times the scale of their group of 32",
     .inputs = {"slots", "rows", "table", "scales?", "positions?"},
     .attrs = {"out"},
     .infer = infer,

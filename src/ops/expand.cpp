@@ -1,5 +1,6 @@
 #include "base/ceil_div.hpp"
 #include "ops/storage.hpp"
+#include "ops/stored_table.hpp"
 
 namespace fabula::ops {
 using namespace graph;
@@ -9,10 +10,8 @@ enum ExpandInput : std::size_t { kBytes, kScales, kIds };
 
 void infer(InferCall& call) {
   const Shape bytes = call.in(kBytes);
-  call.require(call.dtype(kBytes) == DType::kI8, "a table of signed bytes");
-  call.require(
-      call.in(kScales) == Shape{bytes.rows, ceil_div<std::int64_t>(bytes.cols, 32)} && is_float(call.dtype(kScales)),
-      "scales [R, C / 32]");
+  call.require(is_scaled(call.dtype(kBytes)), "a table of signed bytes or of four bits");
+  require_scales(call, kBytes, kScales);
   if (call.has_input(kIds))
     call.require(call.in(kIds).rows == 1 && call.dtype(kIds) == DType::kU32, "ids are words [1, N]");
   call.output({call.has_input(kIds) ? call.in(kIds).cols : bytes.rows, bytes.cols}, storage_type(call.attrs()));
@@ -30,7 +29,7 @@ void dispatch_part(LowerCall& call, const RowBlock& from, const RowBlock& to) {
   const Window scales(call.input(kScales), from.begin, from.end);
   call.dispatch(
       {.shader = "expand",
-       .constants = {by_ids ? 1u : 0u},
+       .constants = {by_ids ? 1u : 0u, static_cast<std::uint32_t>(table_scales(call, kBytes, kScales))},
        .bindings = {{call.output(), to.begin, to.end}, bytes, scales, by_ids ? Window(call.input(kIds)) : scales},
        .groups = LowerCall::grid(ceil_div<std::int64_t>(to.size() * call.out().ld() / 4, 128))},
       Push{u32(to.size()), u32(to.begin), u32(call.out().cols), u32(from.begin), u32(from.end),
@@ -52,7 +51,9 @@ extern const OpDef expand;
 const OpDef expand{
     .name = "expand",
     .formula =
-        "y = bytes times the scale of their block of 32 in a row; with ids y[n] = row ids[n], zero where there is none",
+        "y = d q of signed bytes, d (q - 8) or d q + m of four bits, d and m of their group of 32 in a row; with ids "
+        "y[n] "
+        "= row ids[n], zero where there is none",
     .inputs = {"bytes", "scales", "ids?"},
     .attrs = {"out"},
     .infer = infer,
@@ -60,7 +61,8 @@ const OpDef expand{
     .cost =
         [](const NodeView& node) {
           const double values = double(node.out().count());
-          return Cost{.flops = values, .bytes = double(node.out().bytes()) + 1.0625 * values};
+          const double read = double(element_bits(node.in(kBytes).dtype)) / 8 + 0.0625;
+          return Cost{.flops = values, .bytes = double(node.out().bytes()) + read * values};
         },
 };
 

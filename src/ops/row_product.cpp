@@ -7,6 +7,7 @@
 #include "graph/sized_case.hpp"
 #include "ops/registers.hpp"
 #include "ops/storage.hpp"
+#include "ops/stored_table.hpp"
 #include "ops/texel.hpp"
 
 namespace fabula::ops {
@@ -17,7 +18,6 @@ namespace {
 enum RowInput : std::size_t { kX, kWeight, kScales, kBias, kResidual, kNormWeight, kNormBias, kPlaces };
 enum RowNorm : std::int64_t { kNoNorm, kLayerNorm, kRmsNorm };
 
-constexpr std::int64_t kScaleBlock = 32;      ///< bytes along K that share a scale, as in GGUF's Q8_0
 constexpr std::uint32_t kRowLocal = 128;      ///< invocations of a workgroup
 constexpr std::uint32_t kLeastLanes = 4;      ///< of a subgroup that adds up sums
 constexpr std::uint32_t kManyTexelRows = 16;  ///< of a workgroup of the texel kernel, where there are as many
@@ -34,12 +34,8 @@ void infer(InferCall& call) {
   const bool nt = along_k(call.attrs());
   const std::int64_t n = nt ? weight.rows : weight.cols;
   call.require((nt ? weight.cols : weight.rows) == x.cols, "x and a weight that agree in K");
-  const bool bytes = call.dtype(kWeight) == DType::kI8;
-  call.require(bytes || is_float(call.dtype(kWeight)), "a weight of floats or of signed bytes");
-  call.require(bytes == call.has_input(kScales) && (!bytes || nt), "scales with a weight of bytes [N,K], there alone");
-  if (bytes)
-    call.require(call.in(kScales) == Shape{n, ceil_div(x.cols, kScaleBlock)} && is_float(call.dtype(kScales)),
-                 "scales [N, K / 32]");
+  require_stored_table(call, kWeight, kScales);
+  call.require(nt || !is_scaled(call.dtype(kWeight)), "a weight [N,K] where it is of few bits");
   const Shape y{x.rows, n, storage_type(call.attrs(), call.dtype(kX))};
   const auto row = [&](std::size_t i, std::int64_t cols, const char* what) {
     if (call.has_input(i)) call.require(call.in(i) == Shape{1, cols} && call.dtype(i) == DType::kF32, what);
@@ -85,7 +81,7 @@ struct RowCut {
 
 /// vec4s in 16 bytes of a matrix.
 std::int64_t vec4s_of(const Shape& weight) {
-  return static_cast<std::int64_t>(sizeof(float)) / element_bytes(weight.dtype);
+  return 32 / element_bits(weight.dtype);
 }
 
 /// Invocations of a large GPU's workgroup: it reads a matrix as quickly as memory allows if nearly all of it is under
@@ -169,7 +165,8 @@ void lower_texel(LowerCall& call) {
   const std::int64_t vec4s = vec4s_of(weight);
   // A weight is fetched for all rows of a workgroup at once, and a fetch takes as long as the sums of several rows.
   const bool many_rows = x.rows >= std::int64_t{kManyTexelRows} && vec4s == 1;
-  const std::uint32_t rows = many_rows ? kManyTexelRows : std::min(std::bit_ceil(u32(x.rows)), 4u),
+  const std::uint32_t most_rows = vec4s > 4 ? 2 : 4;
+  const std::uint32_t rows = many_rows ? kManyTexelRows : std::min(std::bit_ceil(u32(x.rows)), most_rows),
                       columns = y.cols >= 512 && vec4s == 1 && !many_rows ? 2 : 1;
   const std::uint32_t beside =
       (call.has_input(kBias) ? 1 : 0) | (call.has_input(kResidual) ? 2 : 0) | (call.has_input(kNormBias) ? 4 : 0);
@@ -180,7 +177,8 @@ void lower_texel(LowerCall& call) {
     const std::int64_t groups = ceil_div(cols, 4 * group_vec4s);
     call.dispatch(
         {.shader = nt ? "row_product_texel_nt" : "row_product_texel_nn",
-         .constants = {lanes, columns, rows, norm, u32(call.attrs().integer_or("activation", 0)), beside},
+         .constants = {lanes, columns, rows, norm, u32(call.attrs().integer_or("activation", 0)), beside,
+                       static_cast<std::uint32_t>(table_scales(call, kWeight, kScales))},
          .subgroup_size = lanes,
          .bindings = {call.output(),
                       call.input(kX),
@@ -209,8 +207,9 @@ void lower(LowerCall& call) {
   const auto given = [&](std::size_t i) { return call.has_input(i) ? call.input(i) : call.input(kX); };
   Launch launch{.shader = nt ? "row_product_nt" : "row_product_nn",
                 .constants = {cut.local, cut.columns, cut.rows, static_cast<std::uint32_t>(norm),
-                              u32(call.attrs().integer_or("activation", 0)), call.has_input(kScales) ? 1u : 0u,
-                              cut.shares(nt), cut.held, cut.turns, cut.kept},
+                              u32(call.attrs().integer_or("activation", 0)),
+                              static_cast<std::uint32_t>(table_scales(call, kWeight, kScales)), cut.shares(nt),
+                              cut.held, cut.turns, cut.kept},
                 .subgroup_size = cut.subgroup_size};
   if (subgroup) launch.shader += "_subgroup";
   for (const RowBlock& block : weight_blocks(call)) {
@@ -248,15 +247,12 @@ std::optional<SizedCase> sized(const NodeView& node, std::int64_t rows) {
   SizedCase sized{.launch = case_of(node)};
   const bool nt = along_k(node.attrs());
   const std::int64_t R = std::min(node.in(kX).rows, rows), K = node.in(kX).cols, N = node.out().cols;
+  const std::int64_t scales = node.has_input(kScales) ? node.in(kScales).cols : 1;
   const auto shapes = [&](std::int64_t r, std::int64_t n) {
-    return std::array<Shape, 8>{Shape{r, K},
-                                nt ? Shape{n, K} : Shape{K, n},
-                                Shape{n, ceil_div(K, kScaleBlock)},
-                                Shape{1, n},
-                                Shape{r, n},
-                                Shape{1, K},
-                                Shape{1, K},
-                                Shape{1, 4 * r}};
+    return std::array<Shape, 8>{Shape{r, K},      nt ? Shape{n, K} : Shape{K, n},
+                                Shape{n, scales}, Shape{1, n},
+                                Shape{r, n},      Shape{1, K},
+                                Shape{1, K},      Shape{1, 4 * r}};
   };
   const auto launch = shapes(R, N), tiles = shapes(std::min(R, kTileRows), std::min(N, kTileColumns));
   for (std::size_t i = 0; i < sized.launch.inputs.size(); ++i) {
@@ -275,7 +271,7 @@ const OpDef row_product{
     .name = "row_product",
     .formula =
         "y[R,N] = activation(norm(x) w + bias) + residual, zero in rows whose place is not live; w [K,N], or "
-        "[N,K] with transpose_b; bytes times the scale of their block of 32",
+        "[N,K] with transpose_b; few bits times the scale of their group of 32 (expand)",
     .inputs = {"x", "weight", "scales?", "bias?", "residual?", "norm_weight?", "norm_bias?", "places?"},
     .attrs = {"transpose_b", "activation", "norm", "eps", "out"},
     .infer = infer,

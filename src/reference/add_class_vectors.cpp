@@ -29,14 +29,13 @@ template void add_class_vectors<double>(RefCall<double>&);
 
 namespace {
 OpCase sized(std::string name, std::int64_t rows, std::int64_t vocabulary, std::int64_t classes, std::int64_t columns,
-             DType table = DType::kF32) {
-  const bool bytes = table == DType::kI8;
+             StoredAs table = DType::kF32) {
   return {.name = std::move(name),
           .inputs = {{.shape = {rows, columns}},
                      {.shape = {1, kPlaceWords * rows}, .dtype = DType::kU32},
                      {.shape = {1, vocabulary}, .dtype = DType::kU32},
-                     {.shape = {classes, columns}, .dtype = table},
-                     {.shape = {classes, (columns + 31) / 32}, .dtype = DType::kF16, .present = bytes}},
+                     {.shape = {classes, columns}, .dtype = table.dtype},
+                     scales_input({classes, columns}, table)},
           .fill =
               [=](auto& in, Philox& random) {
                 for (std::uint32_t& row : in[kRowOf].u)  // one in four without
@@ -44,8 +43,7 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t vocabulary, std::
                 for (std::int64_t r = 0; r < rows; ++r)
                   in[kPlaces].u[static_cast<std::size_t>(r) * kPlaceWords + kPlaceToken] =
                       r == 1 ? kNoToken : random.below(static_cast<std::uint32_t>(vocabulary));
-                for (auto& byte : in[kTable].u) byte = random.below(255) - 127;  // sign-extended
-                for (auto& v : in[kScales].f) v = (1 + 0.3 * v) / 127;
+                fill_stored_table(in[kTable], in[kScales], random);
               },
           .relative = 1e-6,
           .gradient = false};
@@ -53,8 +51,12 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t vocabulary, std::
 }  // namespace
 
 std::vector<OpCase> add_class_vectors_cases() {
-  return {sized("one", 1, 1, 1, 1), sized("odd_5x11x4x33", 5, 11, 4, 33), sized("wide_8x300x224x513", 8, 300, 224, 513),
-          sized("fp16_4x9x3x40", 4, 9, 3, 40, DType::kF16), sized("i8_6x130x20x77", 6, 130, 20, 77, DType::kI8)};
+  return {sized("one", 1, 1, 1, 1),
+          sized("odd_5x11x4x33", 5, 11, 4, 33),
+          sized("wide_8x300x224x513", 8, 300, 224, 513),
+          sized("fp16_4x9x3x40", 4, 9, 3, 40, DType::kF16),
+          sized("i8_6x130x20x77", 6, 130, 20, 77, DType::kI8),
+          sized("u4_offsets_6x130x20x77", 6, 130, 20, 77, {DType::kU4, true})};
 }
 
 }  // namespace fabula::reference

@@ -35,14 +35,13 @@ template void embed_tokens<double>(RefCall<double>&);
 
 namespace {
 OpCase sized(std::string name, std::int64_t slots, std::int64_t rows, std::int64_t vocabulary, std::int64_t columns,
-             DType table = DType::kF32, bool positions = true) {
+             StoredAs table = DType::kF32, bool positions = true) {
   constexpr std::int64_t kContext = 12;
-  const bool bytes = table == DType::kI8;
   return {.name = std::move(name),
           .inputs = {{.shape = {slots, kSlotWords}, .dtype = DType::kU32},
                      {.shape = {1, rows}, .dtype = DType::kU32},
-                     {.shape = {vocabulary, columns}, .dtype = table},
-                     {.shape = {vocabulary, (columns + 31) / 32}, .dtype = DType::kF16, .present = bytes},
+                     {.shape = {vocabulary, columns}, .dtype = table.dtype},
+                     scales_input({vocabulary, columns}, table),
                      {.shape = {kContext, columns}, .present = positions}},
           .fill =
               [vocabulary](auto& in, Philox& random) {
@@ -55,8 +54,7 @@ OpCase sized(std::string name, std::int64_t slots, std::int64_t rows, std::int64
                 }
                 for (std::size_t r = 0; r < in[kRows].u.size(); ++r)  // backwards, one row of nobody
                   in[kRows].u[r] = r == 1 ? kNoToken : static_cast<std::uint32_t>((count - 1 + count * r - r) % count);
-                for (auto& byte : in[kTable].u) byte = random.below(255) - 127;  // sign-extended
-                for (auto& v : in[kScales].f) v = (1 + 0.3 * v) / 127;
+                fill_stored_table(in[kTable], in[kScales], random);
               },
           .relative = 1e-6};
 }
@@ -68,7 +66,9 @@ std::vector<OpCase> embed_tokens_cases() {
           sized("no_positions_3x3x70x12", 3, 3, 70, 12, DType::kF32, false),
           sized("wide_8x8x300x513", 8, 8, 300, 513),
           sized("fp16_4x2x9x40", 4, 2, 9, 40, DType::kF16),
-          sized("i8_6x5x130x77", 6, 5, 130, 77, DType::kI8)};
+          sized("i8_6x5x130x77", 6, 5, 130, 77, DType::kI8),
+          sized("u4_6x5x130x77", 6, 5, 130, 77, DType::kU4),
+          sized("u4_offsets_4x3x41x75", 4, 3, 41, 75, {DType::kU4, true}, false)};
 }
 
 }  // namespace fabula::reference

@@ -24,16 +24,16 @@ template void expand<double>(RefCall<double>&);
 
 namespace {
 /// `ids` of them; 0: all rows are asked for.
-OpCase sized(std::string name, std::int64_t rows, std::int64_t columns, std::int64_t ids = 0, int out = 0) {
+OpCase sized(std::string name, std::int64_t rows, std::int64_t columns, std::int64_t ids = 0, int out = 0,
+             StoredAs stored = DType::kI8) {
   return {.name = std::move(name),
           .attrs = {{"out", double(out)}},
-          .inputs = {{.shape = {rows, columns}, .dtype = DType::kI8},
-                     {.shape = {rows, (columns + 31) / 32}, .dtype = DType::kF16},
+          .inputs = {{.shape = {rows, columns}, .dtype = stored.dtype},
+                     scales_input({rows, columns}, stored),
                      {.shape = {1, std::max<std::int64_t>(ids, 1)}, .dtype = DType::kU32, .present = ids > 0}},
           .fill =
               [rows](auto& in, Philox& random) {
-                for (auto& byte : in[kTable].u) byte = random.below(255) - 127;  // sign-extended
-                for (auto& v : in[kScales].f) v = (1 + 0.3 * v) / 127;
+                fill_stored_table(in[kTable], in[kScales], random);
                 for (auto& id : in[kIds].u) id = random.below(static_cast<std::uint32_t>(rows));
                 if (in[kIds].u.size() > 1) in[kIds].u.back() = static_cast<std::uint32_t>(rows);  // no such row
               },
@@ -50,7 +50,13 @@ std::vector<OpCase> expand_cases() {
           sized("ids_300x9x40", 9, 40, 300),
           sized("ids_100x300x77", 300, 77, 100),
           sized("fp16_20x100", 20, 100, 0, 1),
-          sized("bf16_ids_5x33x70", 33, 70, 5, 2)};
+          sized("bf16_ids_5x33x70", 33, 70, 5, 2),
+          sized("u4_one", 1, 1, 0, 0, DType::kU4),
+          sized("u4_offsets_one", 1, 1, 1, 0, {DType::kU4, true}),
+          sized("u4_odd_13x77", 13, 77, 0, 0, DType::kU4),
+          sized("u4_offsets_odd_13x99", 13, 99, 0, 0, {DType::kU4, true}),
+          sized("u4_offsets_ids_21x130x172", 130, 172, 21, 0, {DType::kU4, true}),
+          sized("u4_fp16_20x100", 20, 100, 0, 1, DType::kU4)};
 }
 
 }  // namespace fabula::reference

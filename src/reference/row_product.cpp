@@ -66,20 +66,19 @@ namespace {
 struct With {
   bool bias = false, residual = false, gelu = false, places = false;
   int norm = 0;
-  DType weight = DType::kF32;
+  StoredAs weight = DType::kF32;
 };
 
 OpCase sized(std::string name, std::int64_t rows, std::int64_t depth, std::int64_t cols, bool along_k, With with = {}) {
   const graph::Shape weight = along_k ? graph::Shape{cols, depth} : graph::Shape{depth, cols};
-  const bool bytes = with.weight == DType::kI8;
   return {.name = std::move(name),
           .attrs = {{"transpose_b", double(along_k)},
                     {"activation", double(with.gelu)},
                     {"norm", double(with.norm)},
                     {"eps", 1e-5}},
           .inputs = {{.shape = {rows, depth}},
-                     {.shape = weight, .dtype = with.weight},
-                     {.shape = {weight.rows, (weight.cols + 31) / 32}, .dtype = DType::kF16, .present = bytes},
+                     {.shape = weight, .dtype = with.weight.dtype},
+                     scales_input(weight, with.weight),
                      {.shape = {1, cols}, .present = with.bias},
                      {.shape = {rows, cols}, .present = with.residual},
                      {.shape = {1, depth}, .present = with.norm != 0},
@@ -87,8 +86,7 @@ OpCase sized(std::string name, std::int64_t rows, std::int64_t depth, std::int64
                      {.shape = {1, 4 * rows}, .dtype = DType::kU32, .present = with.places}},
           .fill =
               [](auto& in, Philox& random) {
-                for (auto& byte : in[kWeight].u) byte = random.below(255) - 127;  // sign-extended
-                for (auto& v : in[kScales].f) v = (1 + 0.3 * v) / 127;
+                fill_stored_table(in[kWeight], in[kScales], random);
                 for (std::size_t r = 0; r < in[kPlaces].u.size() / 4; ++r) {
                   const bool live = r % 3 != 1;
                   in[kPlaces].u[4 * r + 2] = live;
@@ -116,6 +114,11 @@ std::vector<OpCase> row_product_cases() {
       sized("bf16_weight_4x37x41_nt", 4, 37, 41, true, {.weight = DType::kBF16}),
       sized("i8_1x256x300_nt", 1, 256, 300, true, {.bias = true, .norm = 1, .weight = DType::kI8}),
       sized("i8_odd_3x77x13_nt", 3, 77, 13, true, {.residual = true, .weight = DType::kI8}),
+      sized("u4_1x256x300_nt", 1, 256, 300, true, {.bias = true, .norm = 1, .weight = DType::kU4}),
+      sized("u4_odd_3x77x13_nt", 3, 77, 13, true, {.residual = true, .weight = DType::kU4}),
+      sized("u4_offsets_one_nt", 1, 1, 1, true, {.weight = {DType::kU4, true}}),
+      sized("u4_offsets_2x172x64_nt", 2, 172, 64, true, {.bias = true, .gelu = true, .weight = {DType::kU4, true}}),
+      sized("u4_offsets_9x300x37_nt", 9, 300, 37, true, {.places = true, .norm = 2, .weight = {DType::kU4, true}}),
       // So many columns that a workgroup goes through several, one after the other.
       sized("turns_1x40x70001_nt", 1, 40, 70001, true, {.places = true, .norm = 1}),
       sized("turns_9x24x20003", 9, 24, 20003, false, {.bias = true, .norm = 2}),

@@ -30,7 +30,7 @@ struct ServiceOptions {
   std::int64_t slots = 8;      ///< texts that each model writes side by side
   std::int64_t context = 0;    ///< 0: the model's
   graph::DType cache = graph::DType::kF32;
-  weights::Format weights = weights::Format::kFp32;
+  weights::Format weights = weights::Format::kStored;
   std::size_t queue = 64;       ///< requests that may wait
   bool any_model = true;        ///< a name that no model has means the first
   bool cap_max_tokens = false;  ///< more than the context has room for is not an error

@@ -14,10 +14,24 @@ Format parse_format(std::string_view name) {
   return static_cast<Format>(at - kFormatNames.begin());
 }
 
-void store_as(graph::ParameterSpec& spec, Format format) {
+namespace {
+void store_in_few_bits(graph::ParameterSpec& spec, graph::DType dtype) {
+  spec.transposed = spec.inputs_first;
+  if (spec.transposed) std::swap(spec.shape.rows, spec.shape.cols);
+  spec.shape.dtype = dtype;
+}
+}  // namespace
+
+void store_as(graph::ParameterSpec& spec, const Storage& storage) {
   if (!spec.is_weight) return;
-  switch (format) {
+  if (const auto coded = storage.coded.find(spec.name); coded != storage.coded.end()) {
+    store_in_few_bits(spec, coded->second.bits == 8 ? graph::DType::kI8 : graph::DType::kU4);
+    spec.offsets = coded->second.has_offsets;
+    return;
+  }
+  switch (storage.format) {
     case Format::kFp32:
+    case Format::kStored:
       return;
     case Format::kFp16:
       spec.shape.dtype = graph::DType::kF16;
@@ -26,12 +40,11 @@ void store_as(graph::ParameterSpec& spec, Format format) {
       spec.shape.dtype = graph::DType::kBF16;
       return;
     case Format::kInt8:
-      spec.transposed = spec.inputs_first;
-      if (spec.transposed) std::swap(spec.shape.rows, spec.shape.cols);
-      spec.shape.dtype = graph::DType::kI8;
-      return;
+      return store_in_few_bits(spec, graph::DType::kI8);
+    case Format::kInt4:
+      return store_in_few_bits(spec, graph::DType::kU4);
   }
-  fail(ErrorCode::kInternal, "there is no format {}", static_cast<int>(format));
+  fail(ErrorCode::kInternal, "there is no format {}", static_cast<int>(storage.format));
 }
 
 }  // namespace fabula::weights

@@ -10,8 +10,12 @@ graph::Value Matrix::rows(graph::Graph& graph, const Lookup& lookup, graph::DTyp
   return graph.op1("embedding", {lookup.ids, as_stored(graph).values, lookup.order, lookup.segments}, stored);
 }
 
+void Matrix::upload(graph::Runtime&, const CodedMatrix&) const {
+  fail(ErrorCode::kInternal, "\"{}\" holds no codes", spec().name);
+}
+
 std::unique_ptr<const Matrix> matrix_of(const graph::ParameterSpec& spec) {
-  return spec.shape.dtype == graph::DType::kI8 ? scaled_bytes(spec) : dense_matrix(spec);
+  return graph::is_scaled(spec.shape.dtype) ? scaled_groups(spec) : dense_matrix(spec);
 }
 
 }  // namespace fabula::weights

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/coded_matrix.hpp"
 #include "graph/parameters.hpp"
 #include "graph/runtime.hpp"
 #include "weights/product.hpp"
@@ -32,6 +33,10 @@ class Matrix {
   /// Fills them from all its numbers, row by row as files give them. Throws kNumeric, naming it, for what the kind
   /// cannot hold.
   virtual void upload(graph::Runtime& runtime, std::span<const float> numbers) const = 0;
+  /// Can the kind hold these codes as they are?
+  virtual bool holds(const CodedMatrix&) const { return false; }
+  /// Fills them from codes that it holds, [outputs, inputs] or a row a token.
+  virtual void upload(graph::Runtime& runtime, const CodedMatrix& coded) const;
 
   /// All of it in a type of floats: [outputs, inputs], or as outputs_first says.
   virtual graph::Value dense(graph::Graph& graph, graph::DType dtype = graph::DType::kF32) const = 0;
@@ -63,9 +68,9 @@ std::unique_ptr<const Matrix> matrix_of(const graph::ParameterSpec& spec);
 // The kinds.
 /// Floats of any type under the parameter's own name.
 std::unique_ptr<const Matrix> dense_matrix(const graph::ParameterSpec& spec);
-/// Signed bytes under the parameter's name, and under kScales behind it an fp16 scale for each block of a row
-/// (weights/quantise.hpp).
-std::unique_ptr<const Matrix> scaled_bytes(const graph::ParameterSpec& spec);
+/// Signed bytes or four bits under the parameter's name, and under kScales behind it an fp16 scale for each group of a
+/// row, perhaps with an offset behind it (weights/quantise.hpp). Codes of three bits lie in four.
+std::unique_ptr<const Matrix> scaled_groups(const graph::ParameterSpec& spec);
 inline constexpr const char* kScales = ".scales";
 
 }  // namespace fabula::weights

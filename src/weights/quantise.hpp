@@ -3,7 +3,9 @@
 #include <span>
 #include <vector>
 
-// Rows of numbers as signed bytes with a scale a block: the numbers of GGUF's type Q8_0.
+#include "formats/coded_matrix.hpp"
+
+// Rows of numbers as signed bytes with a scale a block, the numbers of GGUF's type Q8_0, or as four bits.
 namespace fabula::weights {
 
 inline constexpr std::int64_t kBlock = 32;  ///< bytes along a row that share a scale; a row's last block may be shorter
@@ -23,5 +25,9 @@ ScaledRows quantise(std::span<const float> numbers, std::int64_t rows, std::int6
 
 /// The numbers that they stand for.
 std::vector<float> dequantise(const ScaledRows& of);
+
+/// The same in four bits, block by block: d = the number of largest magnitude / -8, as GGUF's Q4_0; with offsets d =
+/// (largest - smallest) / 15 and m = smallest, as its Q4_1. Errors: as quantise.
+CodedMatrix quantise_4(std::span<const float> numbers, std::int64_t rows, std::int64_t cols, bool offsets);
 
 }  // namespace fabula::weights

@@ -21,6 +21,8 @@ TEST(Weights, InFewerBitsPredictAsWell) {
   EXPECT_LE(off("fp16"), 0.0005);
   EXPECT_LE(off("bf16"), 0.005);
   EXPECT_LE(off("int8"), 0.003);
+  EXPECT_LE(off("int4"), 0.2);
+  EXPECT_EQ(off("stored"), 0);
   const double half = perplexity(run, "fp32", "fp16");
   EXPECT_NE(half, exact);
   EXPECT_LE(std::abs(half / exact - 1), 0.002);
@@ -37,14 +39,14 @@ TEST(Weights, GenerateAndScoreTakeThem) {
   };
   EXPECT_NE(log_p("fp32", "fp16"), log_p("fp32"));
   EXPECT_NEAR(log_p("fp32", "fp16"), log_p("fp32"), 0.1);
-  for (const std::string format : {"fp16", "bf16", "int8"}) {
-    EXPECT_NEAR(log_p(format), log_p("fp32"), 0.2) << format;
+  for (const std::string format : {"fp16", "bf16", "int8", "int4"}) {
+    EXPECT_NEAR(log_p(format), log_p("fp32"), format == "int4" ? 3 : 0.2) << format;
     const Result text =
         fabula_ok({"generate", run, "--prompt", "Once upon a time", "--max-tokens", "20", "--weights", format});
     EXPECT_GT(text.out.size(), 20u);
   }
-  expect_refusal(fabula({"eval", run, "--data", scene().path("valid.tokens"), "--weights", "int4"}), 2,
-                 {"--weights", "int4", "int8"});
+  expect_refusal(fabula({"eval", run, "--data", scene().path("valid.tokens"), "--weights", "int5"}), 2,
+                 {"--weights", "int5", "int8"});
 }
 
 }  // namespace

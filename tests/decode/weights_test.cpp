@@ -35,6 +35,8 @@ std::vector<Stored> all() {
     result.push_back({kind, weights::Format::kInt8, 0.5});
   }
   result.push_back({of.front(), weights::Format::kBf16, 0.4});
+  for (const Kind& kind : of)
+    if (kind.name == "tied_shortlist" || kind.name == "gpt2_wide") result.push_back({kind, weights::Format::kInt4, 20});
   return result;
 }
 

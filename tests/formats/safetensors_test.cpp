@@ -210,6 +210,8 @@ TEST(Safetensors, TypesOfAllWidthsLieAligned) {
     sources.back().dtype = dtype;
   }
   sources.push_back(integer_tensor("whole", {2}, {-1, 1 << 30}));
+  sources.push_back(integer_tensor("bytes", {3}, {-128, 127, -1}, TensorDtype::kI8));
+  sources.push_back(integer_tensor("words", {2}, {-32768, 32767}, TensorDtype::kI16));
   write_safetensors(dir / "m.safetensors", sources);
   const SafetensorsFile file = SafetensorsFile::open(dir / "m.safetensors");
   for (const std::string& name : file.names())
@@ -225,6 +227,10 @@ TEST(Safetensors, TypesOfAllWidthsLieAligned) {
   std::memcpy(whole, file.raw("whole").data(), sizeof(whole));
   EXPECT_EQ(whole[0], -1);
   EXPECT_EQ(whole[1], 1 << 30);
+  const std::vector<std::byte> bytes(file.raw("bytes").begin(), file.raw("bytes").end());
+  EXPECT_EQ(bytes, (std::vector<std::byte>{std::byte{0x80}, std::byte{0x7F}, std::byte{0xFF}}));
+  const std::vector<std::byte> words(file.raw("words").begin(), file.raw("words").end());
+  EXPECT_EQ(words, (std::vector<std::byte>{std::byte{0}, std::byte{0x80}, std::byte{0xFF}, std::byte{0x7F}}));
   const std::vector<float> large = {70000.0f};
   sources = {tensor_from_memory("large", {1}, large)};
   sources.back().dtype = TensorDtype::kF16;

@@ -41,7 +41,7 @@ TEST_F(Store, GivesBackTheElementsOfEveryType) {
   for (const DType dtype : kAll) shapes.push_back({5, 19, dtype});
   Runtime runtime = holding(shapes);
   const auto elements = [&](std::size_t i) {
-    return counting_bytes(static_cast<std::size_t>(shapes[i].count() * element_bytes(shapes[i].dtype)));
+    return counting_bytes(static_cast<std::size_t>(shapes[i].rows * shapes[i].dense_row_bytes()));
   };
   for (std::size_t i = 0; i < shapes.size(); ++i) runtime.upload(std::to_string(i), shapes[i].dtype, elements(i));
   for (std::size_t i = 0; i < shapes.size(); ++i) {

@@ -11,15 +11,15 @@
 namespace fabula::graph {
 namespace {
 
-constexpr DType kAll[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kU32, DType::kI8};
+constexpr DType kAll[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kU32, DType::kI8, DType::kU4};
 
 TEST(ElementFacts, SayWhatHoldsOfEachType) {
-  const std::vector<std::string_view> names{"fp32", "fp16", "bf16", "u32", "i8"};
-  const std::vector<std::int64_t> bytes{4, 2, 2, 4, 1};
-  const std::vector<std::uint32_t> codes{0, 1, 2, 0, 3};  // as shaders/include/values.glsl has them
+  const std::vector<std::string_view> names{"fp32", "fp16", "bf16", "u32", "i8", "u4"};
+  const std::vector<std::int64_t> bits{32, 16, 16, 32, 8, 4};
+  const std::vector<std::uint32_t> codes{0, 1, 2, 0, 3, 4};  // as shaders/include/values.glsl has them
   for (std::size_t i = 0; i < std::size(kAll); ++i) {
     EXPECT_EQ(to_string(kAll[i]), names[i]);
-    EXPECT_EQ(element_bytes(kAll[i]), bytes[i]) << names[i];
+    EXPECT_EQ(element_bits(kAll[i]), bits[i]) << names[i];
     EXPECT_EQ(storage_code(kAll[i]), codes[i]) << names[i];
     EXPECT_EQ(is_float(kAll[i]), i < 3) << names[i];
     EXPECT_EQ(is_half(kAll[i]), i == 1 || i == 2) << names[i];
@@ -34,13 +34,17 @@ TEST(Shape, RowsTakeWholeSixteenBytes) {
       const Shape shape{3, cols, dtype};
       EXPECT_EQ(shape.row_bytes() % 16, 0) << to_string(shape);
       EXPECT_GE(shape.ld(), cols) << to_string(shape);
-      EXPECT_LT(shape.row_bytes() - cols * element_bytes(dtype), 16) << to_string(shape);
+      EXPECT_LT(shape.row_bytes() - shape.dense_row_bytes(), 16) << to_string(shape);
       EXPECT_EQ(shape.bytes(), 3 * shape.row_bytes());
     }
   const Shape bytes{2, 17, DType::kI8};
   EXPECT_EQ(bytes.ld(), 32);
   EXPECT_EQ(bytes.bytes(), 64);
   EXPECT_EQ(to_string(bytes), "[2, 17] i8");
+  const Shape nibbles{2, 33, DType::kU4};
+  EXPECT_EQ(nibbles.ld(), 64);
+  EXPECT_EQ(nibbles.bytes(), 64);
+  EXPECT_EQ(nibbles.dense_row_bytes(), 17);
 }
 
 TEST(LinearLayout, CountsASignedByteAsOne) {

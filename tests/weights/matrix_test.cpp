@@ -25,12 +25,14 @@ constexpr std::int64_t kInputs = 45, kOutputs = 7, kRows = 3;
 struct Kind {
   Format format;
   bool inputs_first;
+  bool offsets = false;
 };
 
 class EveryKind : public testing::TestWithParam<Kind> {
  protected:
   EveryKind() : spec_(spec(GetParam().inputs_first)), graph_(ops::op_table()) {
     store_as(spec_, GetParam().format);
+    spec_.offsets = GetParam().offsets;
     matrix_ = matrix_of(spec_);
     Philox random(5);
     for (double& x : w_) x = static_cast<float>(random.normal());
@@ -42,6 +44,7 @@ class EveryKind : public testing::TestWithParam<Kind> {
             .is_weight = true,
             .inputs_first = inputs_first};
   }
+  static bool few_bits() { return GetParam().format == Format::kInt8 || GetParam().format == Format::kInt4; }
   double w(std::int64_t output, std::int64_t input) const {
     return w_[static_cast<std::size_t>(output * kInputs + input)];
   }
@@ -55,7 +58,18 @@ class EveryKind : public testing::TestWithParam<Kind> {
       return values[static_cast<std::size_t>(value.id)] = RefTensor<double>(stored.shape);
     };
     const std::vector<Matrix::Stored> stored = matrix_->stored();
-    ASSERT_EQ(stored.size(), GetParam().format == Format::kInt8 ? 2u : 1u);
+    ASSERT_EQ(stored.size(), few_bits() ? 2u : 1u);
+    if (GetParam().format == Format::kInt4) {
+      const CodedMatrix coded = quantise_4(std::vector<float>(w_.begin(), w_.end()), kOutputs, kInputs, spec_.offsets);
+      RefTensor<double>&codes = tensor(stored[0]), &scales = tensor(stored[1]);
+      codes.u.assign(coded.codes.begin(), coded.codes.end());
+      const std::size_t each = spec_.offsets ? 2 : 1;
+      for (std::size_t i = 0; i < scales.f.size(); ++i)
+        scales.f[i] = graph::half_value(DType::kF16, i % each == 0 ? coded.scales[i / each] : coded.offsets[i / each]);
+      const std::vector<float> back = numbers_of(coded);
+      w_.assign(back.begin(), back.end());
+      return;
+    }
     if (GetParam().format == Format::kInt8) {
       const ScaledRows scaled = quantise(std::vector<float>(w_.begin(), w_.end()), kOutputs, kInputs);
       RefTensor<double>&bytes = tensor(stored[0]), &scales = tensor(stored[1]);
@@ -82,10 +96,13 @@ class EveryKind : public testing::TestWithParam<Kind> {
 INSTANTIATE_TEST_SUITE_P(Matrices, EveryKind,
                          testing::Values(Kind{Format::kFp32, false}, Kind{Format::kFp32, true},
                                          Kind{Format::kFp16, false}, Kind{Format::kBf16, true},
-                                         Kind{Format::kInt8, false}, Kind{Format::kInt8, true}),
+                                         Kind{Format::kInt8, false}, Kind{Format::kInt8, true},
+                                         Kind{Format::kInt4, false}, Kind{Format::kInt4, true},
+                                         Kind{Format::kInt4, true, true}),
                          [](const auto& kind) {
                            return std::string(kFormatNames[static_cast<std::size_t>(kind.param.format)]) +
-                                  (kind.param.inputs_first ? "_inputs_first" : "");
+                                  (kind.param.inputs_first ? "_inputs_first" : "") +
+                                  (kind.param.offsets ? "_offsets" : "");
                          });
 
 TEST_P(EveryKind, IsTheMatrixThatItSays) {
@@ -107,7 +124,7 @@ TEST_P(EveryKind, IsTheMatrixThatItSays) {
   graph::interpret(graph_, values);
 
   const bool outputs_first = matrix_->outputs_first();
-  EXPECT_EQ(outputs_first, !GetParam().inputs_first || GetParam().format == Format::kInt8);
+  EXPECT_EQ(outputs_first, !GetParam().inputs_first || few_bits());
   for (std::int64_t o = 0; o < kOutputs; ++o)
     for (std::int64_t i = 0; i < kInputs; ++i)
       ASSERT_NEAR(outputs_first ? of(dense).at(o, i) : of(dense).at(i, o), w(o, i), 1e-6);

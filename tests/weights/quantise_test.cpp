@@ -84,7 +84,46 @@ TEST(StoreAs, TurnsWhatHasItsInputsFirstForBytesAlone) {
   EXPECT_EQ(norm.shape.dtype, graph::DType::kF32);
   for (const graph::ParameterSpec& of : {bytes, half, spec})
     EXPECT_EQ(of.file_shape(), (std::vector<std::int64_t>{3, 5}));
-  test::expect_error(ErrorCode::kInvalidArgument, {"int4", "fp32, fp16, bf16, int8"}, [] { parse_format("int4"); });
+  test::expect_error(ErrorCode::kInvalidArgument, {"int5", "fp32, fp16, bf16, int8, int4"},
+                     [] { parse_format("int5"); });
+}
+
+TEST(StoreAs, DoesWhatAFolderSaysOfAMatrix) {
+  Compression folder;
+  folder.tensors["w"] = {.bits = 3, .has_offsets = true, .shape = {3, 5}, .transposed = true};
+  graph::ParameterSpec w{.name = "w", .shape = {3, 5}, .is_weight = true, .inputs_first = true}, other = w;
+  other.name = "other";
+  const graph::ParameterSpec before = w;
+  store_as(w, Storage(Format::kStored, folder));
+  store_as(other, Storage(Format::kStored, folder));
+  EXPECT_EQ(w.shape, (graph::Shape{5, 3}));
+  EXPECT_EQ(w.shape.dtype, graph::DType::kU4);
+  EXPECT_TRUE(w.offsets);
+  EXPECT_EQ(other.shape.dtype, graph::DType::kF32);
+  graph::ParameterSpec half = before;
+  store_as(half, Storage(Format::kFp16, folder));
+  EXPECT_EQ(half.shape.dtype, graph::DType::kF16);
+}
+
+TEST(QuantiseTo4Bits, GivesTheCodesOfQ4_0) {
+  // d = 4 / -8: the number of largest magnitude is the lowest code.
+  const CodedMatrix coded = quantise_4(std::vector<float>{4, -3.5f, 0, 1, 0.3f}, 1, 5, false);
+  EXPECT_EQ(coded.scales, (std::vector<std::uint16_t>{0xB800}));  // -0.5
+  EXPECT_EQ(coded.codes, (std::vector<std::uint8_t>{0, 15, 8, 6, 7}));
+  EXPECT_EQ(numbers_of(coded), (std::vector<float>{4, -3.5f, 0, 1, 0.5f}));
+}
+
+TEST(QuantiseTo4Bits, WithOffsetsReachesBothEnds) {
+  const CodedMatrix coded = quantise_4(std::vector<float>{-1, 14, 6.4f, 6.6f}, 2, 2, true);
+  EXPECT_EQ(coded.codes, (std::vector<std::uint8_t>{0, 15, 0, 15}));
+  const std::vector<float> back = numbers_of(coded);
+  EXPECT_NEAR(back[0], -1, 1e-3);
+  EXPECT_NEAR(back[1], 14, 1e-2);
+  EXPECT_NEAR(back[2], 6.4, 1e-2);
+  for (const float bad : {NAN, INFINITY, 1e7f})
+    test::expect_error(ErrorCode::kNumeric, {"row 0, columns 0 to 1"}, [&] {
+      quantise_4(std::vector<float>{bad, 0}, 1, 2, true);
+    });
 }
 
 }  // namespace
