@@ -15,7 +15,7 @@ constexpr FixedKey kFixed[] = {
     {"is_causal", "true", "attention that looks ahead is not implemented"},
     {"pruned_heads", "{}", "pruned heads are not implemented"},
     {"quantization_config", "null",
-     "weights that other programs quantised are not read; those that fabula compress wrote are"},
+     "quantised weights are read from folders that fabula compress wrote, no others"},
     {"compression_config", "null", "compressed weights are not implemented"},
     {"adapters", "{}", "adapters are not implemented; merge them into the weights"},
     {"peft_config", "null", "adapters are not implemented; merge them into the weights"},

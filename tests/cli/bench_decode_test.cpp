@@ -125,7 +125,7 @@ TEST(BenchDecode, BadInput) {
   refuse({"--heads", "gruoped"}, {"no head has \"gruoped\"", "grouped", "full tied"});
   refuse({"--by", "op"}, {"--profile"});
   refuse({"--cache", "fp8"}, {"--cache", "fp16"});
-  refuse({"--weights", "fp32,int4"}, {"--weights", "int8"});
+  refuse({"--weights", "fp32,int5"}, {"--weights", "int8"});
   refuse({"--prompt", "1"}, {"--prompt"});
   refuse({"--json", "-o", "csv"}, {"--json"});
   refuse({"--set", "n_positions=4", "--set", "train.sequence_length=4"}, {"4 positions", "from 8 on"});

@@ -125,7 +125,7 @@ TEST(ModelTensorsInFewBits, RefusesWhatDisagrees) {
   folder.refused(ErrorCode::kFormat, {"v.codes"});
   for (const std::string other : {"gptq", "fabulous"}) {
     with("\"fabula\"", '"' + other + '"');
-    expect_error(ErrorCode::kUnsupported, {"quantization_config", "other programs"},
+    expect_error(ErrorCode::kUnsupported, {"quantization_config", "fabula compress"},
                  [&] { load_config(folder.dir / "config.json"); });
   }
   CodedMatrix bad = folder.coded;
