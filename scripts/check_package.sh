@@ -18,13 +18,13 @@ minutes.
   --packages FOLDER  install the packages that lie there instead of building any
   --root FOLDER      where the clean system goes, and stays; one that is there already is used as it is (default: a
                      folder that is removed at the end)
-  --mirror URL       where Debian comes from (default: http://deb.debian.org/debian)
+  --mirror URL       where Debian comes from (default: debootstrap's own)
   --no-install       never call apt here; the tools and libraries are there
   --jobs N           compile N files at once (default: the number of processors)
 END
 }
 
-packages='' root='' mirror=http://deb.debian.org/debian install=yes jobs=$(processors)
+packages='' root='' mirror='' install=yes jobs=$(processors)
 while [ $# -gt 0 ]; do
   case $1 in
     --packages | --root | --mirror | --jobs)
@@ -86,7 +86,7 @@ fi
 if [ ! -x "$root/usr/bin/apt-get" ]; then
   say "a clean Debian 12 in $root"
   mkdir -p "$root"
-  debootstrap --variant=minbase bookworm "$root" "$mirror" >"$root.log" 2>&1 || { tail "$root.log" >&2 && die "debootstrap failed"; }
+  debootstrap --variant=minbase bookworm "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || { tail "$root.log" >&2 && die "debootstrap failed"; }
 fi
 cp -f /etc/resolv.conf "$root/etc/resolv.conf"
 if [ ! -e "$root/proc/self" ] && mount -t proc proc "$root/proc" 2>/dev/null; then mounted=yes; fi

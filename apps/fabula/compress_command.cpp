@@ -10,7 +10,6 @@
 #include "convert/compress.hpp"
 #include "convert/compress_report.hpp"
 #include "convert/partial_compression.hpp"
-#include "eval/evaluate.hpp"
 #include "evaluation_text.hpp"
 #include "json_output.hpp"
 #include "tuning/tuned_device.hpp"
@@ -21,21 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-/// A model's perplexity on a text, as `fabula eval` says it.
-double perplexity_of(const std::string& path, const CompressArgs& args, const tuning::OpenedDevice& tuned) {
+double perplexity_in(const std::string& path, const CompressArgs& args, const tuning::OpenedDevice& tuned) {
   const infer::ModelFolder folder(path, args.end_token, {.weights = weights::Format::kStored});
-  const EvaluationText data(args.valid, folder, args.reading);
-  const std::int64_t batch = folder.config().train.batch_size;
-  const std::int64_t sequence =
-      std::min(folder.config().sequence_length(), static_cast<std::int64_t>(data.file().size()) - 1);
-  const text::BatchSource source(data.file(), static_cast<std::uint32_t>(batch),
-                                 static_cast<std::uint32_t>(std::max<std::int64_t>(sequence, 1)), 0,
-                                 text::BatchSource::Order::kSequential);
-  graph::Workload workload({tuned.device->profile(), tuned.choices});
-  const models::PlannedLoss graph = eval::add_evaluation_graph(workload, folder.model(), batch, sequence);
-  graph::Runtime runtime(*tuned.device, std::move(workload));
-  folder.load_weights(runtime);
-  return eval::evaluate(runtime, graph, folder.model(), source).perplexity();
+  return perplexity_of(folder, args.valid, args.reading, tuned);
 }
 
 convert::CompressOptions options_of(const CompressArgs& args) {
@@ -149,7 +136,7 @@ int compress(const CompressArgs& args) {
   }
   if (result.resumed > 0) info("{} matrices were done by an earlier start", result.resumed);
   std::optional<convert::CompressCost> cost;
-  if (!args.valid.empty()) cost = {perplexity_of(args.run, args, tuned), perplexity_of(args.out, args, tuned)};
+  if (!args.valid.empty()) cost = {perplexity_in(args.run, args, tuned), perplexity_in(args.out, args, tuned)};
   const std::string how = fmt::format("{}, {} bits, table {} bits{}, over {} positions of {}", args.method,
                                       options.bits, options.table_bits, args.offsets ? ", with offsets" : "",
                                       result.positions, fs::path(args.data).filename().string());

@@ -8,7 +8,6 @@
 #include "commands.hpp"
 #include "convert/head_choice.hpp"
 #include "convert/heads.hpp"
-#include "eval/evaluate.hpp"
 #include "evaluation_text.hpp"
 #include "json_output.hpp"
 #include "tuning/tuned_device.hpp"
@@ -21,21 +20,8 @@ constexpr const char* kFineTuned = "fine_tuned";
 constexpr std::int64_t kWarmUpParts = 10;  // of a fine-tune's steps
 constexpr double kGentler = 3;             // than the model's own peak rate
 
-/// A model's perplexity on a text, as `fabula eval` says it.
-double perplexity(const std::string& path, const ConvertArgs& args, const tuning::OpenedDevice& tuned) {
-  const infer::ModelFolder folder(path, args.end_token);
-  const EvaluationText data(args.valid, folder, args.reading);
-  const std::int64_t batch = folder.config().train.batch_size;
-  const std::int64_t sequence =
-      std::min(folder.config().sequence_length(), static_cast<std::int64_t>(data.file().size()) - 1);
-  const text::BatchSource source(data.file(), static_cast<std::uint32_t>(batch),
-                                 static_cast<std::uint32_t>(std::max<std::int64_t>(sequence, 1)), 0,
-                                 text::BatchSource::Order::kSequential);
-  graph::Workload workload({tuned.device->profile(), tuned.choices});
-  const models::PlannedLoss graph = eval::add_evaluation_graph(workload, folder.model(), batch, sequence);
-  graph::Runtime runtime(*tuned.device, std::move(workload));
-  folder.load_weights(runtime);
-  return eval::evaluate(runtime, graph, folder.model(), source).perplexity();
+double perplexity_in(const std::string& path, const ConvertArgs& args, const tuning::OpenedDevice& tuned) {
+  return perplexity_of(infer::ModelFolder(path, args.end_token), args.valid, args.reading, tuned);
 }
 
 /// The ordinary trainer, started from the new model. What the user sets has the last word.
@@ -126,7 +112,7 @@ int convert_head(const ConvertArgs& args) {
   const bool needs_device = config.model.head.has_map() || !args.valid.empty();
   if (needs_device) {
     const tuning::OpenedDevice tuned = tuning::open_tuned_device(args.device);
-    if (!args.valid.empty()) costs.before = perplexity(args.run, args, tuned);
+    if (!args.valid.empty()) costs.before = perplexity_in(args.run, args, tuned);
     if (config.model.head.has_map() && !args.data.empty()) {
       const EvaluationText data(args.data, folder, args.reading);
       head = convert::convert_head(folder, config, options, *tuned.device, {tuned.device->profile(), tuned.choices},
@@ -135,7 +121,7 @@ int convert_head(const ConvertArgs& args) {
       head = convert::convert_head(folder, config, options);
     }
     say(head, args);
-    if (!args.valid.empty()) costs.after = perplexity(args.out, args, tuned);
+    if (!args.valid.empty()) costs.after = perplexity_in(args.out, args, tuned);
   } else {
     head = convert::convert_head(folder, config, options);
     say(head, args);
@@ -146,7 +132,7 @@ int convert_head(const ConvertArgs& args) {
     info("training it, as:\n  {}", train_command(training, {}));
     status = train(training, nullptr);
     if (status == 0 && !args.valid.empty())
-      costs.tuned = perplexity(training.out, args, tuning::open_tuned_device(args.device));
+      costs.tuned = perplexity_in(training.out, args, tuning::open_tuned_device(args.device));
   }
   if (args.json)
     print("{}\n", dump(costs_json(head, costs)));

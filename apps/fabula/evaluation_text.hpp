@@ -4,6 +4,7 @@
 
 #include "infer/model_folder.hpp"
 #include "text/token_file.hpp"
+#include "tuning/tuned_device.hpp"
 
 namespace fabula::app {
 
@@ -18,5 +19,9 @@ class EvaluationText {
  private:
   std::optional<text::TokenFile> file_;
 };
+
+/// A model's perplexity on the text of `path`, as `fabula eval` says it.
+double perplexity_of(const infer::ModelFolder& folder, const std::string& path, const text::TextOptions& options,
+                     const tuning::OpenedDevice& tuned);
 
 }  // namespace fabula::app

@@ -39,8 +39,8 @@ struct RankPrediction {
   double efficiency() const { return compute / seconds(); }
 };
 
-/// `hidden`: seconds of the step's last backward pass beside which gradients travel; 0: they follow it, as the
-/// trainer's do.
+/// `hidden`: seconds of the step's last backward pass beside which gradients travel; 0: they follow it, as they do
+/// where a rank holds sums of four micro-batches and more.
 RankPrediction predict_ranks(double step_seconds, double hidden, const GradientBytes& bytes, const Ranks& ranks,
                              const GradientWay& way);
 
